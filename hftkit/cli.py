@@ -1,0 +1,87 @@
+"""The command line: `hftkit NAME ...`. Each subcommand is an entry point, imported only when it is called.
+
+A command is a click command or group in some `commands.py`. Errors meant for people (hftkit.errors) become one line on
+standard error and a non-zero exit status; a broken pipe or Ctrl-C ends quietly.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points, version
+
+import click
+
+from hftkit.errors import HftkitError
+
+GROUP = "hftkit.commands"
+_SUMMARY = {
+    "demo": "the whole story: find, calibrate, freeze, trade, replay, report",
+    "data": "make, check and describe price data",
+    "scan": "find cointegrated pairs",
+    "calibrate": "calibrate one pair and check it out of sample",
+    "freeze": "write one frozen parameter file",
+    "params": "show, verify and compare frozen parameter files",
+    "sim": "run the exchange simulator",
+    "live": "trade frozen parameters",
+    "replay": "re-run a session's journal and prove that every decision is the same",
+    "monitor": "watch a running engine",
+    "bench": "measure, beside a reference",
+    "doctor": "check this machine and installation",
+    "warmup": "compile every kernel into the cache",
+    "notebook": "open or execute the notebooks",
+}
+
+
+class _LazyGroup(click.Group):
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        known = [name for name in _SUMMARY if name in self._entries()]
+        return known + sorted(set(self._entries()) - set(known))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = self._entries().get(cmd_name)
+        if entry is None:
+            return None
+        try:
+            return entry.load()
+        except ModuleNotFoundError as error:
+            package = (error.name or "").split(".")[0]
+            raise HftkitError(f"`hftkit {cmd_name}` needs the package {package}", "Install it with: pip install 'hftkit[research]'") from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _SUMMARY.get(name, "")) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("hftkit"), prog_name="hftkit")
+def app() -> None:
+    """hftkit: from a notebook to a live, replayable trading session.
+
+    Start with `hftkit demo`; each command has --help with an example.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script: errors for people become one line and an exit status."""
+    try:
+        app(standalone_mode=False)
+    except HftkitError as error:
+        print(f"hftkit: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

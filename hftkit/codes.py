@@ -1,0 +1,293 @@
+"""Every code of hftkit, once: plain integers for the kernels, each with its text for people.
+
+A code is a small integer that travels on the wire, in the journal and in the telemetry page. The enums below are the
+only definition; kernels import the members as module constants (`SIDE_BUY = int(Side.BUY)` and so on, below).
+Reject reasons are numbered in bands of one hundred, so that a number alone says which room refused.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """An integer code with a text: `code.text` is what a person reads."""
+
+    @property
+    def text(self) -> str:
+        """The code in words: its name in lower case with spaces."""
+        return self.name.lower().replace("_", " ")
+
+
+class Side(Code):
+    """Buy raises the position, sell lowers it. `1 - 2 * side` is the sign of the position change."""
+
+    BUY = 0
+    SELL = 1
+
+
+class OrderType(Code):
+    """How the venue treats the price."""
+
+    LIMIT = 0
+    MARKET = 1
+
+
+class TimeInForce(Code):
+    """How long the order may rest."""
+
+    GTC = 0  # good till cancelled
+    IOC = 1  # immediate or cancel: what does not trade at once is cancelled
+    FOK = 2  # fill or kill: all at once or nothing
+
+
+class OrderFlag(Code):
+    """Bits of the order's flag byte."""
+
+    POST_ONLY = 1  # rejected if it would take liquidity
+    REDUCE_ONLY = 2  # may only bring the position towards zero
+
+
+class OrderState(Code):
+    """Life of an order as its owner knows it (REQUIREMENTS GW-7). The legal moves are in kernels/trading/orders.py."""
+
+    FREE = 0  # the slot holds no order
+    NEW = 1
+    VALIDATING = 2
+    PENDING_SUBMIT = 3  # journalled, bytes not yet written
+    SUBMITTED = 4  # bytes written or acknowledged, nothing filled
+    PARTIALLY_FILLED = 5
+    FILLED = 6
+    CANCELED = 7
+    REJECTED = 8
+    EXPIRED = 9
+
+
+class MessageType(Code):
+    """Type byte of a wire frame. 1..31 client to venue, 32..63 venue to client (orders), 64..95 market data."""
+
+    LOGON = 1
+    LOGOUT = 2
+    HEARTBEAT = 3
+    NEW_ORDER = 4
+    CANCEL_ORDER = 5
+    CANCEL_ALL = 6
+    ORDER_QUERY = 7
+    SUBSCRIBE = 8
+    SNAPSHOT_REQUEST = 9
+    REPLACE_ORDER = 10
+    LOGON_ACK = 32
+    LOGOUT_ACK = 33
+    VENUE_HEARTBEAT = 34
+    ORDER_ACK = 35
+    ORDER_REJECT = 36
+    ORDER_FILL = 37
+    ORDER_CANCELED = 38
+    CANCEL_REJECT = 39
+    ORDER_STATUS = 40
+    POSITION = 41
+    SESSION_REJECT = 42
+    INSTRUMENT = 64
+    BBO = 65
+    TRADE = 66
+    DEPTH = 67
+    SNAPSHOT_BEGIN = 68
+    SNAPSHOT_END = 69
+    MARKET_STATUS = 70
+
+
+class EventKind(Code):
+    """Kind of a normalised event (layout EVENT): what `step` dispatches on."""
+
+    NONE = 0
+    BBO = 1
+    TRADE = 2
+    DEPTH = 3
+    SNAPSHOT_BEGIN = 4
+    SNAPSHOT_END = 5
+    INSTRUMENT = 6
+    MARKET_STATUS = 7
+    LOGON_ACK = 10
+    LOGOUT_ACK = 11
+    VENUE_HEARTBEAT = 12
+    ORDER_ACK = 13
+    ORDER_REJECT = 14
+    ORDER_FILL = 15
+    ORDER_CANCELED = 16
+    CANCEL_REJECT = 17
+    ORDER_STATUS = 18
+    POSITION = 19
+    SESSION_REJECT = 20
+    TIMER = 30
+    CONTROL = 31
+    DISCONNECT = 32
+
+
+class Channel(Code):
+    """Bits of a market data subscription; each channel of each instrument has its own sequence."""
+
+    BBO = 1
+    TRADE = 2
+    DEPTH = 4
+
+
+class DepthFlag(Code):
+    """Bits of a DEPTH message."""
+
+    END_OF_BATCH = 1  # last level change of one matching event: the book is whole again
+    SNAPSHOT = 2  # a level of a snapshot, not a change
+
+
+class Sync(Code):
+    """State of a book replica (kernels/market/book.py)."""
+
+    EMPTY = 0  # nothing received yet, or a gap seen: a snapshot has been asked for
+    LOADING = 1  # between SNAPSHOT_BEGIN and SNAPSHOT_END
+    SYNCED = 2
+
+
+class Control(Code):
+    """Operator commands, from a panel or a signal handler to the engine."""
+
+    NONE = 0
+    PAUSE = 1  # no new entries; open positions are still managed
+    RESUME = 2
+    FLATTEN = 3  # leave every position, then stay paused
+    STOP = 4  # flatten, log out, end the session
+
+
+class Trading(Code):
+    """What the engine may do now (telemetry `trading`). Order matters: a higher number allows less."""
+
+    ENABLED = 0
+    PAUSED = 1
+    FLATTENING = 2
+    STOPPING = 3
+    HALTED = 4  # a limit that says so was breached: only orders that reduce positions pass
+
+
+class LegState(Code):
+    """State of a pair as one position (kernels/trading/legs.py)."""
+
+    FLAT = 0
+    ENTERING = 1
+    OPEN = 2
+    EXITING = 3
+    UNWINDING = 4  # the hedge missed its deadline: bring the lead leg back to what is hedged
+
+
+class Action(Code):
+    """What a WANT asks for."""
+
+    NONE = 0
+    NEW = 1
+    CANCEL = 2
+
+
+class SignalReason(Code):
+    """Why a strategy does or does not want a position now."""
+
+    NONE = 0
+    WARMING_UP = 1
+    NO_BOOK = 2
+    NOT_FINITE = 3
+    ZERO_VARIANCE = 4
+    INSIDE_BAND = 5
+    ENTRY = 6
+    HOLD = 7
+    EXIT = 8
+    STOP = 9
+    HOLDING_LIMIT = 10
+    IMBALANCE = 11
+    COOLDOWN = 12
+    EXPIRED = 13
+
+
+class Reject(Code):
+    """Reason numbers: 0 accepted; 1xx our risk; 2xx order table; 3xx venue session; 4xx venue order checks; 5xx venue book."""
+
+    NONE = 0
+    # 1xx: refused by our own risk check, before anything was sent
+    RISK_POSITION_LIMIT = 101
+    RISK_ORDER_SIZE = 102
+    RISK_ORDER_NOTIONAL = 103
+    RISK_ORDER_RATE = 104
+    RISK_EXPOSURE_LIMIT = 105
+    RISK_LOSS_LIMIT = 106
+    RISK_NOT_TRADING = 107
+    RISK_OPEN_ORDERS = 108
+    RISK_PRICE_BAND = 109
+    RISK_MIN_NOTIONAL = 110
+    RISK_BAD_ORDER = 111
+    RISK_NO_MARKET = 112
+    # 2xx: order table
+    ORDERS_TABLE_FULL = 201
+    ORDERS_UNKNOWN = 202
+    ORDERS_ILLEGAL_TRANSITION = 203
+    # 3xx: venue session
+    SESSION_NOT_LOGGED_ON = 301
+    SESSION_BAD_SEQUENCE = 302
+    SESSION_BAD_VERSION = 303
+    SESSION_MALFORMED = 304
+    SESSION_THROTTLED = 305
+    SESSION_UNKNOWN_ACCOUNT = 306
+    SESSION_BAD_SIGNATURE = 307
+    SESSION_DUPLICATE_LOGON = 308
+    # 4xx: venue order checks
+    VENUE_UNKNOWN_INSTRUMENT = 401
+    VENUE_BAD_PRICE = 402
+    VENUE_BAD_QTY = 403
+    VENUE_MIN_NOTIONAL = 404
+    VENUE_PRICE_BAND = 405
+    VENUE_DUPLICATE_CLIENT_ORDER_ID = 406
+    VENUE_BAD_TYPE = 407
+    VENUE_INSUFFICIENT_MARGIN = 408
+    VENUE_REDUCE_ONLY = 409
+    VENUE_TOO_MANY_ORDERS = 410
+    # 5xx: venue book
+    BOOK_FULL = 501
+    BOOK_POST_ONLY_WOULD_TAKE = 502
+    BOOK_UNKNOWN_ORDER = 503
+    BOOK_NO_LIQUIDITY = 504
+    BOOK_FOK_NOT_FILLABLE = 505
+    BOOK_SELF_TRADE = 506
+    BOOK_PRICE_OUT_OF_RANGE = 507
+
+
+class RecordType(Code):
+    """Type of a journal record (docs/journal.md). 1..9 session, 16..31 inputs of `step`, 32..47 outputs."""
+
+    SESSION_BEGIN = 1
+    CONFIG = 2  # the session's configuration and frozen files, as canonical JSON
+    SESSION_END = 3
+    MARKET_DATA_IN = 16  # one frame from the market data socket
+    ORDER_ENTRY_IN = 17  # one frame from the order entry socket
+    TIMER_IN = 18
+    CONTROL_IN = 19
+    DISCONNECT_IN = 20
+    ORDER_ENTRY_OUT = 32  # bytes handed to the order entry socket, written here first
+    MARKET_DATA_OUT = 33  # bytes handed to the market data socket (snapshot requests)
+    DECISION = 34  # a decision that sent nothing: a veto with its reason
+
+
+class Hop(Code):
+    """Latency histograms of the telemetry page, in order. T1 bytes readable .. T5 acknowledged (docs/architecture.md)."""
+
+    SIGNAL = 0  # T1 -> T2
+    RISK = 1  # T2 -> T3
+    SEND = 2  # T3 -> T4
+    TICK_TO_ORDER = 3  # T1 -> T4
+    ACK = 4  # T4 -> T5
+    TICK = 5  # T1 -> step done, for every message
+
+
+class SessionStatus(Code):
+    """Life of an engine process, as the telemetry page shows it. The first five are the start-up phases (NF-7)."""
+
+    CONFIGURATION = 1
+    INFRASTRUCTURE = 2
+    COMPONENTS = 3
+    CONNECTIONS = 4
+    TRADING = 5
+    STOPPED = 6
+    FAILED = 7

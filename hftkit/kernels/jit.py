@@ -1,0 +1,105 @@
+"""The one compile policy: every compiled function of hftkit is decorated here and nowhere else.
+
+Why one place. numba's disk cache stamps a compiled function with the modification time of *its own* file. It does not
+see that a kernel or a constant imported from another file has changed: the caller silently stays stale. So the cache
+folder carries a digest over every source file that holds kernels or the constants they freeze in, plus numba's
+version and the switches that change the generated code. Change one byte and all kernels compile afresh, once.
+
+Policy: nopython, `nogil`, disk cache, no fastmath (replay must be bit-exact), numpy error model (a division by zero gives
+inf/nan or 0, never an exception; each kernel states its outcome for such input).
+Run tests with NUMBA_BOUNDSCHECK=1 to check every index.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba import types
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("hftkit", "live", "research")
+_CONSTANT_ROOMS = ("hftkit/layout.py", "hftkit/codes.py")  # no kernels inside, but kernels freeze their constants in
+_SWITCHES = ("NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+
+
+def kernel_sources() -> list[Path]:
+    """Files whose text takes part in the cache digest, sorted by path.
+
+    Every module that imports this policy, everything in hftkit/kernels, and the constant rooms.
+    """
+    found: set[Path] = {_ROOT / name for name in _CONSTANT_ROOMS}
+    for package in _PACKAGES:
+        folder = _ROOT / package
+        if not folder.is_dir():
+            continue
+        for path in folder.rglob("*.py"):
+            if b"kernels.jit import" in path.read_bytes() or "kernels" in path.parent.parts:
+                found.add(path)
+    return sorted(path for path in found if path.is_file())
+
+
+@functools.cache
+def sources_digest() -> str:
+    """SHA-256 (hex) over the names and bytes of all kernel sources: the identity of the compiled code."""
+    digest = hashlib.sha256()
+    for path in kernel_sources():
+        digest.update(str(path.relative_to(_ROOT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cache_key() -> str:
+    digest = hashlib.sha256(sources_digest().encode())
+    digest.update(f"numba {numba.__version__} llvmlite {llvmlite.__version__}".encode())
+    for name in _SWITCHES:
+        digest.update(f"{name}={os.environ.get(name, '')}".encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $HFTKIT_CACHE, else $XDG_CACHE_HOME/hftkit, else ~/.cache/hftkit."""
+    base = os.environ.get("HFTKIT_CACHE")
+    if base is None:
+        base = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hftkit")
+    return Path(base) / "kernels" / _cache_key()
+
+
+_numba_config: Any = numba.config
+_numba_config.CACHE_DIR = str(cache_folder())  # before the first kernel is decorated
+
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Decorate a kernel; it compiles on first use, for the argument types it meets, and is cached on disk."""
+    return numba.njit(**_OPTIONS)(function)
+
+
+def inlined_kernel(function: Callable[..., Any]) -> Any:
+    """Like `kernel`, but LLVM always inlines it into its callers: for one-line helpers on the hot path."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+def parallel_kernel(function: Callable[..., Any]) -> Any:
+    """Like `kernel`, with `numba.prange` loops on several threads: for research scans only, never on the hot path."""
+    return numba.njit(parallel=True, **_OPTIONS)(function)
+
+
+def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate with an explicit numba signature: compiled (or loaded from disk) at once.
+
+    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise.
+    """
+    return numba.njit(signature, **_OPTIONS)
+
+
+def array_type(dtype: Any, ndim: int = 1) -> types.Array:
+    """The numba type of a C-contiguous array of a numpy dtype (records included) with `ndim` axes."""
+    return types.Array(numba.from_dtype(dtype), ndim, "C")

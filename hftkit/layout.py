@@ -1,0 +1,552 @@
+"""Every array and wire layout of hftkit, declared once: field, type, unit, writer.
+
+Two kinds of layout:
+
+* **Records** (`Record`): what the kernels share inside one process: numpy structured arrays, one writer each
+  (docs/architecture.md, "the walk of a tick"). Prices are ticks, quantities lots, money 1e-8 quote units ("e8"), time ns.
+* **Frames** (`Frame`): what travels on a socket. Little-endian, a whole number of 64-bit words, so that a receive buffer
+  is simply an int64 array and every field is one load. Word 0 is the header, word 1 the sequence number; then the
+  body, one int64 word a field. docs/protocol.md is generated from these tables (`python -m hftkit.layout`).
+
+    word 0, low to high: length u16 (bytes, header included) | type u8 | version u8 | instrument u32
+    word 1: sequence i64
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hftkit.codes import MessageType
+
+PROTOCOL_VERSION = 1
+WORD = 8  # bytes
+HEADER_WORDS = 2
+MAX_FRAME_WORDS = 32
+BOOK_DEPTH = 512  # levels kept a side by a book replica
+MAX_WANTS = 8  # intents one step may produce
+MAX_STRATEGIES = 4
+NO_INSTRUMENT = -1
+MONEY_SCALE = 100_000_000  # money is counted in 1e-8 of the quote currency
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: numpy type code, unit, meaning; `count` > 1 makes it a fixed array."""
+
+    name: str
+    kind: str
+    unit: str
+    doc: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A structured array shared between kernels. `writer` is the one room that may write it."""
+
+    name: str
+    writer: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Aligned numpy structured dtype of the record."""
+        return np.dtype([(f.name, f.kind) if f.count == 1 else (f.name, f.kind, (f.count,)) for f in self.fields], align=True)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A wire message: header word, sequence word, then one int64 word for each field."""
+
+    type: MessageType
+    sender: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    @property
+    def name(self) -> str:
+        """Message name, as in `codes.MessageType`."""
+        return self.type.name
+
+    @property
+    def words(self) -> int:
+        """Length of the whole frame in 64-bit words."""
+        return HEADER_WORDS + len(self.fields)
+
+    @property
+    def bytes(self) -> int:
+        """Length of the whole frame in bytes, as the header states it."""
+        return self.words * WORD
+
+    def word(self, name: str) -> int:
+        """Index of a body field's word within the frame."""
+        for i, field in enumerate(self.fields):
+            if field.name == name:
+                return HEADER_WORDS + i
+        raise KeyError(f"{self.name} has no field {name!r}; it has {[f.name for f in self.fields]}")
+
+
+def _i(name: str, unit: str, doc: str) -> Field:
+    return Field(name, "<i8", unit, doc)
+
+
+def _f(name: str, unit: str, doc: str) -> Field:
+    return Field(name, "<f8", unit, doc)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Records: the rooms of one engine
+# --------------------------------------------------------------------------------------------------------------------
+
+INSTRUMENT = Record(
+    "INSTRUMENT",
+    "hftkit/instruments.py",
+    "What is constant about an instrument. Index = instrument id on the wire.",
+    (
+        _i("tick_lot_e8", "1e-8 quote", "value of one lot moving one tick: tick_size * lot_size * 1e8"),
+        _i("tick_size_e8", "1e-8 quote", "tick size"),
+        _i("lot_size_e8", "1e-8 base", "lot size"),
+        _i("min_notional_e8", "1e-8 quote", "smallest order value the venue takes"),
+        _i("maker_fee_ppm", "1e-6", "fee of a maker fill, parts per million of notional; negative is a rebate"),
+        _i("taker_fee_ppm", "1e-6", "fee of a taker fill, parts per million of notional"),
+    ),
+)
+
+EVENT = Record(
+    "EVENT",
+    "kernels/wire/decode.py",
+    "One normalised event (MD-3). One record, overwritten by each frame; fields that the kind lacks are 0.",
+    (
+        _i("kind", "codes.EventKind", "what happened"),
+        _i("instrument", "index", "instrument id, -1 if none"),
+        _i("ts_recv", "ns, monotonic", "local time at which the bytes became readable (T1)"),
+        _i("ts_event", "ns, exchange clock", "the venue's own time stamp"),
+        _i("seq", "count", "sequence number of the frame in its channel or session"),
+        _i("side", "codes.Side", "side of the level, of the aggressor (trade) or of the order (fill)"),
+        _i("flags", "bits", "DepthFlag for DEPTH, 1 = maker for ORDER_FILL"),
+        _i("price", "ticks", "level, trade or fill price; bid of a BBO"),
+        _i("qty", "lots", "level total, trade or fill quantity; bid quantity of a BBO; position of a POSITION"),
+        _i("price2", "ticks", "ask of a BBO"),
+        _i("qty2", "lots", "ask quantity of a BBO"),
+        _i("client_order_id", "id", "our id of the order"),
+        _i("order_id", "id", "the venue's id of the order"),
+        _i("trade_id", "id", "the venue's id of the trade"),
+        _i("leaves_qty", "lots", "what is still open of the order"),
+        _i("fee_e8", "1e-8 quote", "fee of the fill, negative is a rebate"),
+        _i("code", "code", "Reject, OrderState or Control, by kind"),
+    ),
+)
+
+BOOK = Record(
+    "BOOK",
+    "kernels/market/book.py",
+    "Top of the local replica of one instrument's book; levels are in LEVELS[instrument, side, i, (price, qty)], best last.",
+    (
+        _i("sync", "codes.Sync", "whether the replica may be trusted"),
+        _i("seq_depth", "count", "last sequence applied from the depth channel"),
+        _i("seq_trade", "count", "last sequence seen on the trade channel"),
+        _i("seq_bbo", "count", "last sequence seen on the best bid/offer channel"),
+        _i("ts_event", "ns, exchange clock", "time of the last change"),
+        _i("ts_recv", "ns, monotonic", "local time of the last change"),
+        _i("n_bid", "levels", "bid levels held"),
+        _i("n_ask", "levels", "ask levels held"),
+        _i("best_bid", "ticks", "0 if there is none"),
+        _i("best_bid_qty", "lots", "quantity at the best bid"),
+        _i("best_ask", "ticks", "0 if there is none"),
+        _i("best_ask_qty", "lots", "quantity at the best ask"),
+        _i("last_price", "ticks", "price of the last trade"),
+        _i("last_qty", "lots", "quantity of the last trade"),
+        _i("last_side", "codes.Side", "aggressor of the last trade"),
+        _i("truncated", "flag", "1 once levels beyond BOOK_DEPTH were dropped: resynchronise when the side runs low"),
+        _i("n_updates", "count", "changes applied"),
+        _i("n_gaps", "count", "sequence gaps seen"),
+        _i("n_stale", "count", "messages at or before the current sequence, ignored"),
+    ),
+)
+
+SIGNAL = Record(
+    "SIGNAL",
+    "strategies/*.py",
+    "What one strategy sees and wants. Index = strategy slot.",
+    (
+        _i("ts_event", "ns, exchange clock", "time of the event that made it"),
+        _i("target", "units", "wanted position: +1 long the spread, -1 short, 0 none"),
+        _i("reason", "codes.SignalReason", "why"),
+        _i("n_bars", "count", "bars in the rolling window"),
+        _f("spread", "log price", "log(mid of lead) - hedge_ratio * log(mid of hedge)"),
+        _f("mean", "log price", "rolling mean of the spread over closed bars"),
+        _f("std", "log price", "rolling standard deviation of the spread over closed bars"),
+        _f("zscore", "std", "(spread - mean) / std; NaN while warming up"),
+        _f("imbalance", "-1..1", "order book imbalance of the lead instrument"),
+    ),
+)
+
+LEGS = Record(
+    "LEGS",
+    "kernels/trading/legs.py",
+    "The pair as one position: state, sizes and deadlines of one strategy. The first eight fields are its configuration.",
+    (
+        _i("lead", "index", "instrument traded first"),
+        _i("hedge", "index", "instrument that follows, -1 for a single-instrument strategy"),
+        _i("unit_lead", "lots", "lead lots of one unit of target"),
+        _i("unit_hedge", "lots", "hedge lots of one unit, negative when the legs are opposite"),
+        _i("slippage_ticks", "ticks", "how far through the touch a limit may reach"),
+        _i("hedge_deadline_ns", "ns", "a residual older than this is unwound"),
+        _i("retry_ns", "ns", "pause between two attempts on one leg"),
+        _i("residual_lots", "lots", "residual of the hedge leg that is tolerated for ever"),
+        _i("state", "codes.LegState", "where the pair stands"),
+        _i("target", "units", "target being worked"),
+        _i("lead_order", "client_order_id", "working order of the lead leg, 0 if none"),
+        _i("hedge_order", "client_order_id", "working order of the hedge leg, 0 if none"),
+        _i("ts_naked", "ns, monotonic", "since when the residual is beyond tolerance, 0 if it is not"),
+        _i("ts_state", "ns, exchange clock", "when the state was entered"),
+        _i("lead_retry_at", "ns, monotonic", "earliest next attempt on the lead leg"),
+        _i("hedge_retry_at", "ns, monotonic", "earliest next attempt on the hedge leg"),
+        _i("n_entries", "count", "times OPEN was reached from FLAT"),
+        _i("n_exits", "count", "times FLAT was reached again"),
+        _i("n_unwinds", "count", "times UNWINDING was entered"),
+    ),
+)
+
+WANT = Record(
+    "WANT",
+    "kernels/trading/legs.py",
+    "One intent of a step. Up to MAX_WANTS of them; risk copies it into ALLOWED, smaller or refused, never larger.",
+    (
+        _i("action", "codes.Action", "new order or cancel"),
+        _i("strategy", "slot", "who asks"),
+        _i("leg", "0/1", "0 lead, 1 hedge"),
+        _i("instrument", "index", "what to trade"),
+        _i("side", "codes.Side", "buy or sell"),
+        _i("order_type", "codes.OrderType", "limit or market"),
+        _i("time_in_force", "codes.TimeInForce", "how long it may rest"),
+        _i("flags", "codes.OrderFlag bits", "post only, reduce only"),
+        _i("price", "ticks", "limit price; 0 for a market order"),
+        _i("qty", "lots", "quantity"),
+        _i("client_order_id", "id", "order to cancel (CANCEL)"),
+        _i("reason", "codes.Reject", "in ALLOWED: why it was refused or shrunk, 0 if it passed whole"),
+    ),
+)
+ALLOWED = Record("ALLOWED", "kernels/trading/risk.py", "What risk lets through: same fields as WANT.", WANT.fields)
+
+ORDER = Record(
+    "ORDER",
+    "kernels/trading/orders.py",
+    "One slot of the order table. The slot of an order is client_order_id modulo the capacity.",
+    (
+        _i("client_order_id", "id", "session epoch * 2**32 + counter: deterministic, never reused"),
+        _i("order_id", "id", "the venue's id, 0 until acknowledged"),
+        _i("state", "codes.OrderState", "life of the order"),
+        _i("strategy", "slot", "who asked for it"),
+        _i("leg", "0/1", "0 lead, 1 hedge"),
+        _i("instrument", "index", "what it trades"),
+        _i("side", "codes.Side", "buy or sell"),
+        _i("order_type", "codes.OrderType", "limit or market"),
+        _i("time_in_force", "codes.TimeInForce", "how long it may rest"),
+        _i("flags", "codes.OrderFlag bits", "post only, reduce only"),
+        _i("price", "ticks", "limit price"),
+        _i("qty", "lots", "quantity sent"),
+        _i("filled_qty", "lots", "quantity filled so far"),
+        _i("cancel_sent", "flag", "1 once a cancel was sent"),
+        _i("ts_sent", "ns, monotonic", "event time of the step that sent it"),
+        _i("ts_ack", "ns, monotonic", "event time of the first answer"),
+        _i("reason", "codes.Reject", "why it was rejected"),
+    ),
+)
+
+OPEN = Record(
+    "OPEN",
+    "kernels/trading/orders.py",
+    "What rests or flies per instrument: the worst case that risk must assume will fill.",
+    (
+        _i("buy_qty", "lots", "open buy quantity"),
+        _i("sell_qty", "lots", "open sell quantity"),
+        _i("n_orders", "count", "open orders"),
+    ),
+)
+
+LEDGER = Record(
+    "LEDGER",
+    "kernels/trading/ledger.py",
+    "Position and money of one instrument. realized + unrealized - fees = cash flow + position at mark, exactly.",
+    (
+        _i("position", "lots", "signed position"),
+        _i("cost_e8", "1e-8 quote", "signed cost of the open position (average cost)"),
+        _i("realized_e8", "1e-8 quote", "realised P&L before fees"),
+        _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
+        _i("unrealized_e8", "1e-8 quote", "position at mark minus its cost"),
+        _i("mark_price", "half ticks", "best bid + best ask of the last trusted book"),
+        _i("bought_qty", "lots", "total bought"),
+        _i("sold_qty", "lots", "total sold"),
+        _i("turnover_e8", "1e-8 quote", "traded notional"),
+        _i("n_fills", "count", "fills"),
+        _i("n_maker", "count", "fills as maker"),
+        _i("venue_position", "lots", "last position the venue reported"),
+    ),
+)
+
+LIMIT = Record(
+    "LIMIT",
+    "hftkit/config.py",
+    "Risk limits per instrument. Zero means: nothing allowed.",
+    (
+        _i("max_position", "lots", "absolute position, open orders counted as filled"),
+        _i("max_order_qty", "lots", "largest order"),
+        _i("max_order_notional_e8", "1e-8 quote", "largest order value"),
+        _i("price_band_ticks", "ticks", "a limit price further than this through the opposite touch is refused"),
+    ),
+)
+
+RISK = Record(
+    "RISK",
+    "kernels/trading/risk.py",
+    "Limits and state for the whole engine (one record). The first six fields are its configuration.",
+    (
+        _i("max_exposure_e8", "1e-8 quote", "sum over instruments of |position| at mark, open orders counted as filled"),
+        _i("max_loss_e8", "1e-8 quote", "loss from the session's start (realised + unrealised - fees) at which trading halts"),
+        _i("max_orders_per_s", "1/s", "refill of the order rate bucket"),
+        _i("order_burst", "count", "size of the order rate bucket"),
+        _i("max_open_orders", "count", "open orders over all instruments"),
+        _i("max_rejects", "count", "venue rejects in a row after which trading halts"),
+        _i("trading", "codes.Trading", "what is allowed now"),
+        _i("halt_reason", "codes.Reject", "why trading halted"),
+        _i("tokens_ns", "ns", "order rate bucket, in ns of refill: one order costs 1e9 / max_orders_per_s"),
+        _i("ts_tokens", "ns, monotonic", "when the bucket was last refilled"),
+        _i("equity_e8", "1e-8 quote", "P&L of the session after fees, at mark"),
+        _i("peak_equity_e8", "1e-8 quote", "highest equity"),
+        _i("drawdown_e8", "1e-8 quote", "peak minus equity"),
+        _i("exposure_e8", "1e-8 quote", "sum of |position| at mark"),
+        _i("rejects_in_row", "count", "venue rejects since the last acknowledgement"),
+        _i("n_vetoes", "count", "wants refused"),
+        _i("n_shrunk", "count", "wants made smaller"),
+    ),
+)
+
+SESSION = Record(
+    "SESSION",
+    "kernels/step.py",
+    "What the step keeps about its own session (one record): ids, sequences, counters.",
+    (
+        _i("epoch", "id", "session number, high half of every client_order_id"),
+        _i("account", "id", "account at the venue"),
+        _i("heartbeat_ns", "ns", "silence on order entry after which a heartbeat is sent"),
+        _i("cancel_on_disconnect", "flag", "asked for at logon"),
+        _i("logged_on", "flag", "1 after LOGON_ACK"),
+        _i("instruments_ok", "flag", "1 once every INSTRUMENT frame matched the frozen scales, -1 on a mismatch"),
+        _i("ts_now", "ns, monotonic", "time of the last event"),
+        _i("ts_exchange", "ns, exchange clock", "latest exchange time seen"),
+        _i("next_order", "count", "counter of the next client_order_id"),
+        _i("seq_out", "count", "last order entry sequence sent"),
+        _i("seq_in", "count", "last order entry sequence received"),
+        _i("seq_md_out", "count", "last market data request sent"),
+        _i("ts_last_sent", "ns, monotonic", "when order entry bytes were last produced"),
+        _i("stop_requested", "flag", "1 after STOP; 2 when flat and logged out"),
+        _i("n_market_data", "count", "market data frames"),
+        _i("n_order_entry", "count", "order entry frames"),
+        _i("n_timers", "count", "timer events"),
+        _i("n_malformed", "count", "frames refused by the decoder"),
+        _i("n_signals", "count", "strategy evaluations"),
+        _i("n_not_finite", "count", "signals that were not finite"),
+        _i("n_orders", "count", "orders sent"),
+        _i("n_cancels", "count", "cancels sent"),
+        _i("n_acks", "count", "orders acknowledged"),
+        _i("n_fills", "count", "fills received"),
+        _i("n_canceled", "count", "cancel confirmations received"),
+        _i("n_rejects", "count", "orders rejected by the venue"),
+        _i("n_unknown", "count", "answers for orders the table does not know"),
+        _i("n_illegal", "count", "answers that would be an illegal transition"),
+        _i("n_sequence_gaps", "count", "gaps in the order entry session"),
+    ),
+)
+
+RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, LIMIT, RISK, SESSION)
+
+# --------------------------------------------------------------------------------------------------------------------
+# Frames: the binary protocol
+# --------------------------------------------------------------------------------------------------------------------
+
+_SIDE = _i("side", "codes.Side", "0 buy, 1 sell")
+_TS = _i("ts_event", "ns, exchange clock", "venue time")
+_COID = _i("client_order_id", "id", "chosen by the client, unique for ever within the account")
+_OID = _i("order_id", "id", "given by the venue")
+
+FRAMES = (
+    # client to venue -----------------------------------------------------------------------------------------------
+    Frame(
+        MessageType.LOGON,
+        "client",
+        "First frame on the order entry port. The session's client-to-venue sequence starts at 1 with this frame.",
+        (
+            _i("account", "id", "account to trade"),
+            _i("ts_client", "ns, unix", "client time, part of what is signed"),
+            _i("flags", "bits", "1: cancel all open orders when the connection is lost"),
+            _i("heartbeat_ns", "ns", "longest silence either side allows itself; the venue closes after three of them"),
+            _i("next_seq_in", "count", "next venue-to-client sequence expected; 1 for a fresh session, more to resume"),
+            _i("signature0", "bytes 0-7", "HMAC-SHA256 of words 0-6 with the account's secret; all zero where the venue asks for none"),
+            _i("signature1", "bytes 8-15", ""),
+            _i("signature2", "bytes 16-23", ""),
+            _i("signature3", "bytes 24-31", ""),
+        ),
+    ),
+    Frame(MessageType.LOGOUT, "client", "Ends the session; answered by LOGOUT_ACK, then the venue closes.", ()),
+    Frame(MessageType.HEARTBEAT, "client", "Keeps a silent session alive; answered by VENUE_HEARTBEAT.", (_i("ts_client", "ns", "echoed"),)),
+    Frame(
+        MessageType.NEW_ORDER,
+        "client",
+        "Answered by ORDER_ACK or ORDER_REJECT, then fills and, for what an IOC or market order leaves, ORDER_CANCELED.",
+        (
+            _COID,
+            _SIDE,
+            _i("order_type", "codes.OrderType", "0 limit, 1 market"),
+            _i("time_in_force", "codes.TimeInForce", "0 GTC, 1 IOC, 2 FOK"),
+            _i("flags", "bits", "1 post only, 2 reduce only"),
+            _i("price", "ticks", "0 for a market order"),
+            _i("qty", "lots", "greater than 0"),
+        ),
+    ),
+    Frame(MessageType.CANCEL_ORDER, "client", "Answered by ORDER_CANCELED or CANCEL_REJECT.", (_COID,)),
+    Frame(MessageType.CANCEL_ALL, "client", "Cancels every open order of the account (instrument 0xFFFFFFFF) or of one instrument.", ()),
+    Frame(MessageType.ORDER_QUERY, "client", "Answered by ORDER_STATUS.", (_COID,)),
+    Frame(
+        MessageType.REPLACE_ORDER,
+        "client",
+        "New price and quantity for a resting order; keeps priority only if the price stands and the quantity shrinks.",
+        (_COID, _i("price", "ticks", "new price"), _i("qty", "lots", "new total quantity, filled part included")),
+    ),
+    Frame(
+        MessageType.SUBSCRIBE,
+        "client",
+        "On the market data port: channels wanted, for one instrument or all (0xFFFFFFFF). Answered by INSTRUMENT frames, "
+        "then a snapshot for each instrument where DEPTH was asked for, then the stream.",
+        (_i("channels", "codes.Channel bits", "1 BBO, 2 TRADE, 4 DEPTH"),),
+    ),
+    Frame(MessageType.SNAPSHOT_REQUEST, "client", "On the market data port: a fresh snapshot of one instrument's book.", ()),
+    # venue to client, order entry ----------------------------------------------------------------------------------
+    Frame(
+        MessageType.LOGON_ACK,
+        "venue",
+        "The session is open; POSITION frames for every instrument follow, then ORDER_STATUS for every open order.",
+        (_TS, _i("account", "id", "account"), _i("next_seq_out", "count", "next client-to-venue sequence the venue expects")),
+    ),
+    Frame(MessageType.LOGOUT_ACK, "venue", "The session is closed in order.", (_TS,)),
+    Frame(
+        MessageType.VENUE_HEARTBEAT,
+        "venue",
+        "Answer to HEARTBEAT, or a sign of life.",
+        (_TS, _i("ts_client", "ns", "echo of the client's time, 0 if unasked")),
+    ),
+    Frame(MessageType.ORDER_ACK, "venue", "The order is accepted.", (_TS, _COID, _OID)),
+    Frame(MessageType.ORDER_REJECT, "venue", "The order is refused and changed nothing.", (_TS, _COID, _i("reason", "codes.Reject", "why"))),
+    Frame(
+        MessageType.ORDER_FILL,
+        "venue",
+        "A trade of this order.",
+        (
+            _TS,
+            _COID,
+            _OID,
+            _i("trade_id", "id", "the trade, shared by both sides"),
+            _SIDE,
+            _i("maker", "flag", "1 if the order was resting"),
+            _i("price", "ticks", "trade price"),
+            _i("qty", "lots", "traded quantity"),
+            _i("leaves_qty", "lots", "still open"),
+            _i("fee_e8", "1e-8 quote", "fee charged, negative is a rebate"),
+        ),
+    ),
+    Frame(
+        MessageType.ORDER_CANCELED,
+        "venue",
+        "The rest of the order is gone.",
+        (_TS, _COID, _OID, _i("canceled_qty", "lots", "quantity removed"), _i("reason", "codes.Reject", "0 asked for, else why")),
+    ),
+    Frame(MessageType.CANCEL_REJECT, "venue", "Nothing to cancel.", (_TS, _COID, _i("reason", "codes.Reject", "why"))),
+    Frame(
+        MessageType.ORDER_STATUS,
+        "venue",
+        "Answer to ORDER_QUERY.",
+        (
+            _TS,
+            _COID,
+            _OID,
+            _i("state", "codes.OrderState", "0 if the venue never saw the id"),
+            _i("filled_qty", "lots", "filled so far"),
+            _i("leaves_qty", "lots", "still open"),
+        ),
+    ),
+    Frame(MessageType.POSITION, "venue", "Position of the account in one instrument.", (_TS, _i("position", "lots", "signed"))),
+    Frame(
+        MessageType.SESSION_REJECT,
+        "venue",
+        "The frame or the session is refused; the venue closes after it.",
+        (_TS, _i("reason", "codes.Reject", "why")),
+    ),
+    # venue to client, market data ----------------------------------------------------------------------------------
+    Frame(
+        MessageType.INSTRUMENT,
+        "venue",
+        "Scales and fees of an instrument, first thing after SUBSCRIBE.",
+        (
+            _i("symbol0", "ascii", "symbol, bytes 0-7, zero padded"),
+            _i("symbol1", "ascii", "symbol, bytes 8-15"),
+            _i("tick_size_e8", "1e-8 quote", "tick size"),
+            _i("lot_size_e8", "1e-8 base", "lot size"),
+            _i("min_notional_e8", "1e-8 quote", "smallest order value"),
+            _i("maker_fee_ppm", "1e-6", "maker fee"),
+            _i("taker_fee_ppm", "1e-6", "taker fee"),
+        ),
+    ),
+    Frame(
+        MessageType.BBO,
+        "venue",
+        "Best bid and offer after a change; a side without orders has price 0 and quantity 0.",
+        (_TS, _i("bid_price", "ticks", ""), _i("bid_qty", "lots", ""), _i("ask_price", "ticks", ""), _i("ask_qty", "lots", "")),
+    ),
+    Frame(
+        MessageType.TRADE,
+        "venue",
+        "A trade.",
+        (_TS, _i("trade_id", "id", ""), _i("side", "codes.Side", "aggressor"), _i("price", "ticks", ""), _i("qty", "lots", "")),
+    ),
+    Frame(
+        MessageType.DEPTH,
+        "venue",
+        "New total quantity at one price level (0 removes it), or one level of a snapshot.",
+        (
+            _TS,
+            _SIDE,
+            _i("flags", "codes.DepthFlag bits", "1 last of its batch, 2 level of a snapshot"),
+            _i("price", "ticks", ""),
+            _i("qty", "lots", "total at this price"),
+        ),
+    ),
+    Frame(
+        MessageType.SNAPSHOT_BEGIN,
+        "venue",
+        "A snapshot follows: its DEPTH frames carry flag 2 and, as this frame, the sequence of the last change it includes.",
+        (_TS, _i("n_bid", "levels", ""), _i("n_ask", "levels", "")),
+    ),
+    Frame(MessageType.SNAPSHOT_END, "venue", "The snapshot is complete; the next change has sequence + 1.", (_TS,)),
+    Frame(MessageType.MARKET_STATUS, "venue", "Market open (1) or halted (0).", (_TS, _i("open", "flag", ""))),
+)
+FRAME = {frame.type: frame for frame in FRAMES}
+ALL_INSTRUMENTS = 0xFFFFFFFF
+
+
+def protocol_tables() -> str:
+    """The tables of docs/protocol.md, in Markdown: one section for each frame with word offsets, units and meanings."""
+    lines: list[str] = []
+    for frame in FRAMES:
+        lines += [f"### {frame.name} (type {int(frame.type)}, {frame.bytes} bytes, sent by the {frame.sender})", "", frame.doc, ""]
+        if frame.fields:
+            lines += ["| byte | field | unit | meaning |", "|---:|---|---|---|"]
+            lines += [f"| {frame.word(f.name) * WORD} | {f.name} | {f.unit} | {f.doc or f.name.replace('_', ' ')} |" for f in frame.fields]
+            lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(protocol_tables())

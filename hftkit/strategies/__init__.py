@@ -1,0 +1,63 @@
+"""The strategies: one file each, found by name. See README.md for how to add one."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from hftkit.errors import ParamsError
+
+if TYPE_CHECKING:
+    from hftkit.params import FrozenParams
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What a strategy file offers as `STRATEGY`.
+
+    `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where the compiled kernel
+    `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_state(frozen)` gives the kernel's float64 state (n,),
+    seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one sentence.
+    """
+
+    name: str
+    version: int
+    module: str
+    schema: type[msgspec.Struct]
+    pack_state: Any
+    beliefs: str
+
+    def check(self, frozen: FrozenParams, where: str) -> msgspec.Struct:
+        """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""
+        if frozen.strategy_version != self.version:
+            raise ParamsError(f"{where} is for {self.name} version {frozen.strategy_version}, installed is version {self.version}", "Freeze again")
+        try:
+            return msgspec.convert(frozen.parameters, self.schema, strict=False)
+        except msgspec.ValidationError as error:
+            raise ParamsError(f"{where}: parameter {error}", "Calibrate and freeze again") from None
+
+    def pack_params(self, frozen: FrozenParams) -> np.ndarray:
+        """Parameters as float64 (n,), in the order of the schema's fields: what the kernel indexes."""
+        return np.array(msgspec.structs.astuple(self.check(frozen, frozen.name)), np.float64)
+
+    def kernel(self) -> Any:
+        """The compiled strategy kernel, with the signature of `hftkit.kernels.step.STRATEGY_SIGNATURE`."""
+        return importlib.import_module(self.module).on_book
+
+
+def strategy(name: str) -> Strategy:
+    """Find a strategy: a file in this folder, or an entry point `hftkit.strategies` of another package."""
+    if name.isidentifier():
+        try:
+            return importlib.import_module(f"hftkit.strategies.{name}").STRATEGY
+        except ModuleNotFoundError as error:
+            if error.name != f"hftkit.strategies.{name}":
+                raise
+    for entry in entry_points(group="hftkit.strategies", name=name):
+        return entry.load()
+    raise ParamsError(f"there is no strategy {name!r}", "See hftkit/strategies/ for those that exist")
