@@ -28,11 +28,11 @@ def stream(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("window", [2, 3, 60])
 def test_equals_pandas_after_every_value(window):
-    values = np.log(100 + np.cumsum(np.random.default_rng(5).normal(size=400)) * 0.01)
+    values = np.log(100 + np.cumsum(np.random.default_rng(5).normal(size=400)))
     mean, std = stream(values, window)
     rolling = pd.Series(values).rolling(window, min_periods=1)
     np.testing.assert_allclose(mean, rolling.mean(), rtol=1e-12)
-    np.testing.assert_allclose(std[window:], rolling.std()[window:], rtol=1e-12, atol=1e-11)  # pandas keeps running sums: the error is its own
+    np.testing.assert_allclose(std[window:], rolling.std()[window:], rtol=1e-12, atol=1e-9)  # pandas keeps running sums: the error is its own
     exact = [statistics.stdev(map(Fraction, values[max(0, t - window + 1) : t + 1])) for t in range(1, len(values))]
     np.testing.assert_allclose(std[1:], exact, rtol=1e-12)
 
