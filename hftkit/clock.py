@@ -16,3 +16,8 @@ def monotonic_ns() -> int:
 def unix_ns() -> int:
     """Wall clock, ns since 1970 UTC: may jump."""
     return time.time_ns()
+
+
+def monotonic_s() -> float:
+    """CLOCK_MONOTONIC in seconds, for time-outs of the cold side."""
+    return monotonic_ns() / 1e9

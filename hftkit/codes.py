@@ -154,6 +154,8 @@ class Control(Code):
     RESUME = 2
     FLATTEN = 3  # leave every position, then stay paused
     STOP = 4  # flatten, log out, end the session
+    CONNECT = 5  # the sockets are open: log on and subscribe
+    ENABLE = 6  # start-up is complete: trading may begin
 
 
 class Trading(Code):
@@ -220,6 +222,8 @@ class Reject(Code):
     RISK_MIN_NOTIONAL = 110
     RISK_BAD_ORDER = 111
     RISK_NO_MARKET = 112
+    RISK_REJECTS_IN_ROW = 113
+    RISK_SCALES_CHANGED = 114
     # 2xx: order table
     ORDERS_TABLE_FULL = 201
     ORDERS_UNKNOWN = 202

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,9 @@ def cache_folder() -> Path:
 _numba_config: Any = numba.config
 _numba_config.CACHE_DIR = str(cache_folder())  # before the first kernel is decorated
 
+# Strategies are first-class functions; numba calls that experimental, the tests show that it does what we ask of it.
+warnings.filterwarnings("ignore", category=numba.NumbaExperimentalFeatureWarning)
+
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
 
 
@@ -98,6 +102,22 @@ def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]
     Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise.
     """
     return numba.njit(signature, **_OPTIONS)
+
+
+_drivers: dict[Any, Any] = {}
+
+
+def compiled_driver(function: Any, *arguments: Any) -> Any:
+    """A kernel compiled once, or loaded from disk, for the types of these arguments (values, or numba types).
+
+    For the outermost loops, which take named tuples of arrays and first-class functions: with an explicit signature they load
+    from the disk cache in milliseconds. Which sizes the arrays have does not matter.
+    """
+    signature = tuple(a if isinstance(a, types.Type) else numba.typeof(a) for a in arguments)
+    key = (function, signature)
+    if key not in _drivers:
+        _drivers[key] = kernel_with_signature(signature)(function.py_func)
+    return _drivers[key]
 
 
 def array_type(dtype: Any, ndim: int = 1) -> types.Array:

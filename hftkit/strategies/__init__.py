@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -21,18 +22,19 @@ class Strategy:
     """What a strategy file offers as `STRATEGY`.
 
     `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where the compiled kernel
-    `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_state(frozen)` gives the kernel's float64 state (n,),
-    seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one sentence.
+    `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_params(frozen)` and `pack_state(frozen)` give the kernel's
+    float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one sentence.
     """
 
     name: str
     version: int
     module: str
     schema: type[msgspec.Struct]
-    pack_state: Any
+    pack_params: Callable[[FrozenParams], np.ndarray]
+    pack_state: Callable[[FrozenParams], np.ndarray]
     beliefs: str
 
-    def check(self, frozen: FrozenParams, where: str) -> msgspec.Struct:
+    def check(self, frozen: FrozenParams, where: str) -> Any:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""
         if frozen.strategy_version != self.version:
             raise ParamsError(f"{where} is for {self.name} version {frozen.strategy_version}, installed is version {self.version}", "Freeze again")
@@ -40,10 +42,6 @@ class Strategy:
             return msgspec.convert(frozen.parameters, self.schema, strict=False)
         except msgspec.ValidationError as error:
             raise ParamsError(f"{where}: parameter {error}", "Calibrate and freeze again") from None
-
-    def pack_params(self, frozen: FrozenParams) -> np.ndarray:
-        """Parameters as float64 (n,), in the order of the schema's fields: what the kernel indexes."""
-        return np.array(msgspec.structs.astuple(self.check(frozen, frozen.name)), np.float64)
 
     def kernel(self) -> Any:
         """The compiled strategy kernel, with the signature of `hftkit.kernels.step.STRATEGY_SIGNATURE`."""

@@ -1,0 +1,195 @@
+"""Journal files: segments on disk, their writer's cold side and their reader (docs/journal.md).
+
+A journal is a folder of segments `segment-000001.hftj`, ... The hot thread appends to the mapped segment
+(kernels/memory/journal.py); this file makes segments ready, switches them, syncs them, and reads them back. A torn tail is detected by
+CRC and cut, never guessed; anything wrong before the tail is an error that says where.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hftkit.codes import RecordType
+from hftkit.errors import JournalError
+from hftkit.kernels.memory import journal as journal_kernel
+from hftkit.kernels.memory.crc32c import crc32c_words
+from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS, STATE_WORDS, VERSION
+
+SEGMENT_MAGIC = 0x314C_4A4B_5446_48  # "HFTKJL1"
+SEGMENT_BYTES = 64 * 1024 * 1024
+MAX_RECORD_WORDS = 4096  # longer ones (configurations) stand at the very beginning only
+# Segment header words
+MAGIC, FORMAT, NUMBER, EPOCH, FIRST_SEQUENCE, CREATED_UNIX_NS, RESERVED, HEADER_CRC = range(8)
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Path of a segment, from 1."""
+    return folder / f"segment-{number:06d}.hftj"
+
+
+def words_of(payload: bytes) -> np.ndarray:
+    """Bytes as int64 words: the length in the first word, then the text padded with NUL."""
+    padded = payload.ljust(-(-len(payload) // 8) * 8, b"\0")
+    return np.concatenate([np.array([len(payload)], np.int64), np.frombuffer(padded, np.int64)])
+
+
+def bytes_of(words: np.ndarray) -> bytes:
+    """Inverse of `words_of`."""
+    return words[1:].tobytes()[: int(words[0])]
+
+
+class JournalWriter:
+    """Owns the segments of one session. `segment` and `state` go to the hot loop; `roll` when it says that the segment is full."""
+
+    def __init__(self, folder: Path, epoch: int, created_unix_ns: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.folder = folder
+        self.state = np.zeros(STATE_WORDS, np.int64)
+        self._epoch, self._created, self._bytes = epoch, created_unix_ns, segment_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("segment-*.hftj")):
+            raise JournalError(f"{folder} already holds a journal", "Journals are never appended to: choose another session id")
+        self._number = 0
+        self._spare: tuple[mmap.mmap, np.ndarray] | None = None
+        self._map, self.segment = self._make(1)
+        self._begin()
+
+    def _make(self, number: int) -> tuple[mmap.mmap, np.ndarray]:
+        with open(segment_path(self.folder, number), "w+b") as stream:
+            stream.truncate(self._bytes)
+            mapped = mmap.mmap(stream.fileno(), self._bytes)
+        words = np.frombuffer(mapped, np.int64)
+        words[::512] = 0  # touch every page now, not in the hot loop
+        return mapped, words
+
+    def _begin(self) -> None:
+        self._number += 1
+        header = self.segment[:SEGMENT_HEADER_WORDS]
+        header[FORMAT], header[NUMBER], header[EPOCH] = VERSION, self._number, self._epoch
+        header[FIRST_SEQUENCE], header[CREATED_UNIX_NS] = self.state[journal_kernel.SEQUENCE] + 1, self._created
+        header[MAGIC] = SEGMENT_MAGIC
+        header[HEADER_CRC] = crc32c_words(header, 0, HEADER_CRC, 0)
+        self.state[journal_kernel.POSITION] = SEGMENT_HEADER_WORDS
+
+    def prepare(self) -> None:
+        """Make the next segment ready, on the cold side, so that `roll` costs the hot thread microseconds."""
+        if self._spare is None and self.state[journal_kernel.POSITION] * 16 > self.segment.size * 8:
+            self._spare = self._make(self._number + 1)
+
+    def roll(self) -> np.ndarray:
+        """Switch to the next segment and return it."""
+        spare = self._spare or self._make(self._number + 1)
+        self._spare = None
+        self._cut()
+        self._map, self.segment = spare
+        self._begin()
+        return self.segment
+
+    def append(self, record_type: RecordType, time_ns: int, words: np.ndarray) -> None:
+        """Append a record from the cold side (session begin, configuration, end)."""
+        if SEGMENT_HEADER_WORDS + RECORD_HEADER_WORDS + words.size + 1 > self._bytes // 8:
+            raise JournalError(f"a record of {words.size * 8} bytes is larger than a journal segment")
+        if not journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size):
+            self.roll()
+            journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size)
+
+    def sync(self) -> None:
+        """Write the mapped pages to disk: what is not yet synced survives the process, not the machine."""
+        self._map.flush()
+
+    def _cut(self) -> None:
+        """Give the unused end of the segment back to the file system."""
+        used = (int(self.state[journal_kernel.POSITION]) + 1) * 8
+        self._map.flush()
+        with open(segment_path(self.folder, self._number), "r+b") as stream:
+            stream.truncate(min(self._bytes, -(-used // 4096) * 4096))
+
+    def close(self) -> None:
+        """Sync, and cut the unused end of the last segment."""
+        self._cut()
+        if self._spare is not None:
+            segment_path(self.folder, self._number + 1).unlink(missing_ok=True)
+            self._spare = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One journal record: where it stands, what it is, its payload (int64 words)."""
+
+    sequence: int
+    type: RecordType
+    time_ns: int
+    payload: np.ndarray
+    segment: int
+    offset: int  # bytes from the segment's start
+
+
+class JournalReader:
+    """Read a journal folder. `torn` says after iteration why reading stopped early, '' if the journal ends cleanly.
+
+    A damaged last record of the last segment is a torn tail (a crash while writing): cut. Damage anywhere else, including a
+    record followed by another valid one, raises JournalError naming segment and byte.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.segments = sorted(self.folder.glob("segment-*.hftj"))
+        if not self.segments:
+            raise JournalError(f"no journal in {folder}", "Give the folder that `hftkit live` printed, with segment-000001.hftj in it")
+        self.torn = ""
+        self.ended = False
+        self.epoch = 0
+
+    def load(self, path: Path, number: int) -> np.ndarray:
+        """One segment's words, its header checked."""
+        words = np.fromfile(path, np.int64)  # whole words; a torn file may end in part of one
+        if words.size < SEGMENT_HEADER_WORDS or words[MAGIC] != SEGMENT_MAGIC:
+            raise JournalError(f"{path} is not a journal segment (bad magic number at byte 0)", "Restore the file from where it was recorded")
+        if words[HEADER_CRC] != crc32c_words(words, 0, HEADER_CRC, 0):
+            raise JournalError(f"{path.name}, byte 0: the segment header does not fit its CRC: it was altered", "Replay the untouched copy")
+        if words[FORMAT] != VERSION:
+            raise JournalError(f"{path} has journal format {words[FORMAT]}, this hftkit reads {VERSION}")
+        if words[NUMBER] != number:
+            raise JournalError(f"{path} says it is segment {words[NUMBER]}, expected {number}", "A segment is missing or was renamed")
+        self.epoch = int(words[EPOCH])
+        return words
+
+    def __iter__(self) -> Iterator[Record]:
+        sequence, crc = 1, 0
+        for number, path in enumerate(self.segments, start=1):
+            words = self.load(path, number)
+            position = SEGMENT_HEADER_WORDS
+            while True:
+                length = journal_kernel.check_record(words, position, sequence, crc)
+                if length < 0:
+                    self.check_end(path, number, words, position, sequence, length, self.ended)
+                    break
+                head = int(words[position])
+                payload = words[position + RECORD_HEADER_WORDS : position + RECORD_HEADER_WORDS + length]
+                record = Record(sequence, RecordType(head >> 32), int(words[position + 2]), payload, number, position * 8)
+                crc = int(words[position + 3])
+                self.ended = record.type == RecordType.SESSION_END
+                yield record
+                sequence += 1
+                position += RECORD_HEADER_WORDS + length
+
+    def check_end(self, path: Path, number: int, words: np.ndarray, position: int, sequence: int, verdict: int, ended: bool) -> None:
+        """Judge the place where the records of a segment stop: end mark (`verdict` -1), torn tail (noted in `torn`) or damage (raises)."""
+        untouched = "Replay the untouched copy"
+        last_segment = number == len(self.segments)
+        if verdict == -1:
+            rest = words[position:]
+            if (ended or not last_segment) and rest.any():
+                byte = (position + int(np.flatnonzero(rest)[0])) * 8
+                raise JournalError(f"{path.name}, byte {byte}: data after the end mark: the journal was altered", untouched)
+            return
+        why = {-2: "an impossible length", -3: "the wrong sequence number", -4: "a CRC that does not fit"}[verdict]
+        where = f"{path.name}, byte {position * 8}: record {sequence} has {why}"
+        later = words[position + 1 : position + 1 + MAX_RECORD_WORDS]
+        if not last_segment or (later == sequence + 1).any():  # a whole record follows: this is no torn tail
+            raise JournalError(f"{where}: the journal was altered or the disk is damaged", untouched)
+        self.torn = f"{where}: torn tail, cut there"

@@ -1,0 +1,331 @@
+"""The step: what one event does to one engine. Pure: the time is in the event, everything else in the rooms.
+
+The walk in reading order, split where a shell may want to stamp the time (docs/architecture.md):
+
+    sense    bytes are already an EVENT: book and its synchronisation, signal; or order table, ledger, legs, risk watch    -> T2
+    decide   legs plan, risk checks, order table takes what was approved                                                  -> T3
+    commit   encode approved orders, queries, heartbeats, snapshot requests into the output buffers                       -> T4 once sent
+
+`step` is the three in a row. Live stamps the clock between them, replay and backtest call them as they are: the answer is the
+same, because none of them reads a clock, a random number or anything outside its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+
+from hftkit import layout
+from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
+from hftkit.kernels.jit import array_type, kernel
+from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book
+from hftkit.kernels.trading.ledger import apply_fill, mark_to_book
+from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
+from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free
+from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
+from hftkit.kernels.wire.decode import MALFORMED, decode_market_data, decode_order_entry
+from hftkit.kernels.wire.encode import (
+    encode_heartbeat,
+    encode_logout,
+    encode_new_order,
+    encode_order_query,
+    encode_snapshot_request,
+    encode_subscribe,
+)
+from hftkit.kernels.wire.frame import FRAME_OK
+
+STRATEGY_SIGNATURE = types.int64(
+    types.int64,
+    array_type(layout.EVENT.dtype),
+    array_type(layout.BOOK.dtype),
+    array_type(layout.LEGS.dtype),
+    types.Array(types.float64, 1, "C"),
+    types.Array(types.float64, 1, "C"),
+    array_type(layout.SIGNAL.dtype),
+)
+STRATEGY_TYPE = types.FunctionType(STRATEGY_SIGNATURE)
+STRATEGIES_TYPE = types.UniTuple(STRATEGY_TYPE, layout.MAX_STRATEGIES)
+
+_MARKET_DATA_LAST = int(EventKind.MARKET_STATUS)
+_INSTRUMENT = int(EventKind.INSTRUMENT)
+_TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
+_LOGON_ACK, _LOGOUT_ACK, _POSITION = int(EventKind.LOGON_ACK), int(EventKind.LOGOUT_ACK), int(EventKind.POSITION)
+_SESSION_REJECT = int(EventKind.SESSION_REJECT)
+_ORDER_FIRST, _ORDER_LAST = int(EventKind.ORDER_ACK), int(EventKind.ORDER_STATUS)
+_ORDER_ACK, _ORDER_FILL, _ORDER_REJECT = int(EventKind.ORDER_ACK), int(EventKind.ORDER_FILL), int(EventKind.ORDER_REJECT)
+_ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
+_PAUSE, _RESUME, _FLATTEN = int(Control.PAUSE), int(Control.RESUME), int(Control.FLATTEN)
+_STOP, _CONNECT, _ENABLE = int(Control.STOP), int(Control.CONNECT), int(Control.ENABLE)
+_ENABLED, _PAUSED = int(Trading.ENABLED), int(Trading.PAUSED)
+_FLATTENING, _STOPPING = int(Trading.FLATTENING), int(Trading.STOPPING)
+_NEW = int(Action.NEW)
+_PENDING, _SUBMITTED = int(OrderState.PENDING_SUBMIT), int(OrderState.SUBMITTED)
+_TABLE_FULL, _SCALES = int(Reject.ORDERS_TABLE_FULL), int(Reject.RISK_SCALES_CHANGED)
+_ILLEGAL = int(Reject.ORDERS_ILLEGAL_TRANSITION)
+
+# What `sense` tells `decide` and the shell
+SENSED_NOTHING = 0  # nothing that could lead to an order
+SENSED_CHANGE = 1  # plan the legs
+SENSED_LOST_BOOK = 2  # a gap in market data: commit asks for a snapshot
+SENSED_LOST_SESSION = 3  # order entry cannot be followed any further: the shell must reconnect
+SENSED_CONNECT = 4
+SENSED_TIMER = 5
+
+MAX_QUERIES = 32  # order queries one timer event may send
+STOP_WANTED, LOGOUT_SENT, LOGGED_OUT = 1, 2, 3
+
+
+@kernel
+def _sense_market_data(rooms: Any, strategies: Any) -> int:
+    e, s = rooms.event[0], rooms.session[0]
+    s.n_market_data += 1
+    s.ts_exchange = max(s.ts_exchange, e.ts_event)
+    if e.kind == _INSTRUMENT:
+        ins = rooms.instruments[e.instrument]
+        if e.price != ins.tick_size_e8 or e.qty != ins.lot_size_e8:
+            s.instruments_ok = -1
+            halt(rooms.risk, _SCALES)
+        elif s.instruments_ok == 0:
+            s.instruments_ok = 1
+        return SENSED_NOTHING
+    outcome = apply_to_book(rooms.event, rooms.book, rooms.levels)
+    if outcome == BOOK_LOST:
+        return SENSED_LOST_BOOK
+    if outcome != BOOK_CHANGED:
+        return SENSED_NOTHING
+    if mark_to_book(rooms.ledger, rooms.instruments, rooms.book, e.instrument):
+        watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    sensed = SENSED_NOTHING
+    for slot in range(rooms.legs.size):
+        leg = rooms.legs[slot]
+        if leg.lead == e.instrument or leg.hedge == e.instrument:
+            strategies[slot](slot, rooms.event, rooms.book, rooms.legs, rooms.params[slot], rooms.state[slot], rooms.signal)
+            s.n_signals += 1
+            sensed = SENSED_CHANGE
+    return sensed
+
+
+@kernel
+def _sense_order_answer(rooms: Any) -> int:
+    e, s = rooms.event[0], rooms.session[0]
+    slot = apply_order_event(rooms.event, rooms.orders, rooms.open_qty)
+    if slot == -1:
+        s.n_unknown += 1
+        return SENSED_NOTHING
+    if slot == -2:
+        s.n_illegal += 1
+        halt(rooms.risk, _ILLEGAL)
+        return SENSED_NOTHING
+    o = rooms.orders[slot]
+    if e.kind == _ORDER_FILL:
+        s.n_fills += 1
+        apply_fill(rooms.ledger, rooms.instruments, e.instrument, e.side, e.price, e.qty, e.fee_e8, e.flags)
+        fill_leg(rooms.legs[o.strategy], o.leg, e.side, e.qty)
+        watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    elif e.kind == _ORDER_ACK:
+        s.n_acks += 1
+        watch_rejects(0, rooms.risk)
+    elif e.kind == _ORDER_REJECT:
+        s.n_rejects += 1
+        watch_rejects(1, rooms.risk)
+    elif e.kind == _ORDER_CANCELED:
+        s.n_canceled += 1
+    if is_final(o.state):
+        end_order(rooms.legs[o.strategy], o.leg, o.filled_qty, s.ts_now)
+    return SENSED_CHANGE
+
+
+@kernel
+def _sense_order_entry(rooms: Any) -> int:
+    e, s = rooms.event[0], rooms.session[0]
+    s.n_order_entry += 1
+    s.ts_exchange = max(s.ts_exchange, e.ts_event)
+    if e.seq <= s.seq_in:
+        return SENSED_NOTHING  # already seen: a resend after reconnect
+    if e.seq != s.seq_in + 1:
+        s.n_sequence_gaps += 1
+        return SENSED_LOST_SESSION
+    s.seq_in = e.seq
+    if _ORDER_FIRST <= e.kind <= _ORDER_LAST:
+        return _sense_order_answer(rooms)
+    if e.kind == _LOGON_ACK:
+        s.logged_on = 1
+    elif e.kind == _LOGOUT_ACK:
+        s.logged_on = 0
+        s.stop_requested = LOGGED_OUT
+    elif e.kind == _POSITION:
+        rooms.ledger[e.instrument].venue_position = e.qty
+    elif e.kind == _SESSION_REJECT:
+        return SENSED_LOST_SESSION
+    return SENSED_NOTHING
+
+
+@kernel
+def _sense_control(rooms: Any) -> int:
+    code, r, s = rooms.event[0].code, rooms.risk[0], rooms.session[0]
+    if code == _CONNECT:
+        return SENSED_CONNECT
+    if (code == _ENABLE or code == _RESUME) and r.trading <= _FLATTENING:
+        r.trading = _ENABLED
+    elif code == _PAUSE and r.trading < _PAUSED:
+        r.trading = _PAUSED
+    elif code == _FLATTEN and r.trading < _FLATTENING:
+        r.trading = _FLATTENING
+    elif code == _STOP:
+        r.trading = max(r.trading, _STOPPING)
+        s.stop_requested = max(s.stop_requested, STOP_WANTED)
+    return SENSED_CHANGE
+
+
+@kernel
+def sense(rooms: Any, strategies: Any) -> int:
+    """Take in rooms.event: update the room it concerns, evaluate the strategies it concerns. Returns a SENSED_* code.
+
+    `rooms`: hftkit.rooms.Rooms; `strategies`: tuple of first-class kernels, one for each slot of `legs`.
+    """
+    e, s = rooms.event[0], rooms.session[0]
+    s.ts_now = max(s.ts_now, e.ts_recv)
+    if e.kind <= _MARKET_DATA_LAST:
+        return _sense_market_data(rooms, strategies)
+    if e.kind < _TIMER:
+        return _sense_order_entry(rooms)
+    if e.kind == _TIMER:
+        s.n_timers += 1
+        return SENSED_TIMER
+    if e.kind == _CONTROL:
+        return _sense_control(rooms)
+    if e.kind == _DISCONNECT:
+        s.logged_on = 0
+    return SENSED_NOTHING
+
+
+@kernel
+def decide(rooms: Any, sensed: int) -> int:
+    """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included)."""
+    s = rooms.session[0]
+    if (sensed != SENSED_CHANGE and sensed != SENSED_TIMER) or s.logged_on == 0 or s.stop_requested > STOP_WANTED:
+        return 0
+    trading, now = rooms.risk[0].trading, s.ts_now
+    n = 0
+    for slot in range(rooms.legs.size):
+        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.want, n, trading, now)
+    for i in range(n):
+        a = rooms.allowed[i]
+        refused = check_want(rooms.want, i, rooms.book, rooms.instruments, rooms.ledger, rooms.open_qty, rooms.limit, rooms.allowed, rooms.risk, now)
+        if refused == 0 and not next_slot_free(rooms.orders, rooms.session):
+            a.action = 0
+            a.reason = _TABLE_FULL
+            refused = _TABLE_FULL
+        if refused != 0:
+            note_refused(rooms.legs[a.strategy], a.leg, now)
+        elif a.action == _NEW:
+            slot = create(rooms.allowed, i, rooms.orders, rooms.open_qty, rooms.session)
+            a.client_order_id = rooms.orders[slot].client_order_id
+            note_sent(rooms.legs[a.strategy], a.leg, a.client_order_id)
+    if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
+        rooms.risk[0].trading = _PAUSED
+    return n
+
+
+@kernel
+def _next_sequence(s: Any) -> int:
+    s.seq_out += 1
+    s.ts_last_sent = s.ts_now
+    return s.seq_out
+
+
+@kernel
+def _commit_connect(rooms: Any) -> int:
+    s = rooms.session[0]
+    end = rooms.out_end[0]
+    for i in range(rooms.logon.size):
+        rooms.order_out[end + i] = rooms.logon[i]
+    rooms.out_end[0] = end + rooms.logon.size
+    s.seq_out = 1
+    s.seq_in = 0
+    s.ts_last_sent = s.ts_now
+    s.seq_md_out += 1
+    rooms.out_end[1] = encode_subscribe(rooms.data_out, rooms.out_end[1], s.seq_md_out, layout.ALL_INSTRUMENTS, s.channels)
+    return 1
+
+
+@kernel
+def _commit_timer(rooms: Any) -> int:
+    """Heartbeat, queries for orders without an answer, logout once flat."""
+    s = rooms.session[0]
+    if s.logged_on == 0:
+        return 0
+    end = rooms.out_end[0]
+    n_open = 0
+    for i in range(rooms.open_qty.size):
+        n_open += rooms.open_qty[i].n_orders
+    if n_open > 0:
+        oldest = max(s.next_order - rooms.orders.size, 1)
+        queries = 0
+        for counter in range(oldest, s.next_order):
+            o = rooms.orders[counter % rooms.orders.size]
+            waiting = (o.state == _PENDING or o.state == _SUBMITTED) and o.ts_ack == 0
+            if waiting and s.ts_now - max(o.ts_sent, o.ts_query) > s.order_timeout_ns and queries < MAX_QUERIES:
+                o.ts_query = s.ts_now
+                queries += 1
+                s.n_queries += 1
+                end = encode_order_query(rooms.order_out, end, _next_sequence(s), o.instrument, o.client_order_id)
+    elif s.stop_requested == STOP_WANTED and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
+        s.stop_requested = LOGOUT_SENT
+        end = encode_logout(rooms.order_out, end, _next_sequence(s))
+    if s.ts_now - s.ts_last_sent >= s.heartbeat_ns:
+        end = encode_heartbeat(rooms.order_out, end, _next_sequence(s), s.ts_now)
+    sent = 1 if end > rooms.out_end[0] else 0
+    rooms.out_end[0] = end
+    return sent
+
+
+@kernel
+def commit(rooms: Any, sensed: int, n_want: int) -> int:
+    """Encode what was decided into order_out and data_out. Returns 1 if anything is to be sent."""
+    s = rooms.session[0]
+    produced = 0
+    for i in range(n_want):
+        a = rooms.allowed[i]
+        if a.action == _NEW:
+            o = rooms.orders[(a.client_order_id & 0xFFFFFFFF) % rooms.orders.size]
+            rooms.out_end[0] = encode_new_order(rooms.order_out, rooms.out_end[0], _next_sequence(s), o)
+            move(o, rooms.open_qty, SENT, 0)
+            s.n_orders += 1
+            produced = 1
+    if sensed == SENSED_LOST_BOOK:
+        s.seq_md_out += 1
+        rooms.out_end[1] = encode_snapshot_request(rooms.data_out, rooms.out_end[1], s.seq_md_out, rooms.event[0].instrument)
+        produced = 1
+    elif sensed == SENSED_TIMER:
+        produced |= _commit_timer(rooms)
+    elif sensed == SENSED_CONNECT:
+        produced |= _commit_connect(rooms)
+    return produced
+
+
+@kernel
+def take_frame(rooms: Any, words: Any, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:
+    """Decode the frame at words[position] into rooms.event. False if it is malformed: counted, and nothing else happens.
+
+    `verdict`: of `check_frame`; `t1`: ns monotonic at which its bytes became readable.
+    """
+    decoded = MALFORMED
+    if verdict == FRAME_OK:
+        if is_order_entry:
+            decoded = decode_order_entry(words, position, rooms.event, t1, rooms.book.size)
+        else:
+            decoded = decode_market_data(words, position, rooms.event, t1, rooms.book.size)
+    if decoded == MALFORMED:
+        rooms.session[0].n_malformed += 1
+        return False
+    return True
+
+
+@kernel
+def step(rooms: Any, strategies: Any) -> int:
+    """sense, decide, commit. Returns 1 if anything is to be sent; the frames are in order_out and data_out up to out_end."""
+    sensed = sense(rooms, strategies)
+    n_want = decide(rooms, sensed)
+    return commit(rooms, sensed, n_want)

@@ -1,0 +1,66 @@
+"""Position and money of each instrument, exact in integers. Owns LEDGER.
+
+Average cost: a fill that opens adds its notional to `cost_e8`; a fill that closes q of p lots takes cost * q // p of it, and the rest of its
+proceeds is realised. Nothing is lost to rounding: what integer division leaves stays in the cost and is realised with
+the last lot. So at every moment realized + unrealized = (sold notional - bought notional) + position at mark.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hftkit.codes import Side
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.market.signals import tradable
+
+_BUY = int(Side.BUY)
+
+
+@kernel
+def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price: int, qty: int, fee_e8: int, maker: int) -> None:
+    """Book one fill: price in ticks, qty in lots (> 0), fee in 1e-8 quote (negative is a rebate)."""
+    row = ledger[instrument]
+    sign = 1 if side == _BUY else -1
+    notional = price * qty * instruments[instrument].tick_lot_e8
+    position = row.position
+    closing = 0
+    if position * sign < 0:
+        closing = min(qty, abs(position))
+        released = row.cost_e8 * closing // abs(position)
+        closed_notional = price * closing * instruments[instrument].tick_lot_e8
+        # a long position has cost > 0 and is sold: proceeds - cost; a short one has cost < 0 and is bought: -(paid) - cost
+        row.realized_e8 += -sign * closed_notional - released
+        row.cost_e8 -= released
+    opening = qty - closing
+    row.cost_e8 += sign * price * opening * instruments[instrument].tick_lot_e8
+    row.position = position + sign * qty
+    row.fees_e8 += fee_e8
+    row.turnover_e8 += notional
+    row.n_fills += 1
+    row.n_maker += 1 if maker != 0 else 0
+    if sign > 0:
+        row.bought_qty += qty
+    else:
+        row.sold_qty += qty
+    mark(ledger, instruments, instrument, row.mark_price if row.mark_price > 0 else 2 * price)
+
+
+@kernel
+def mark(ledger: Any, instruments: Any, instrument: int, mark_price: int) -> None:
+    """Value the position at `mark_price` in half ticks (best_bid + best_ask)."""
+    row = ledger[instrument]
+    row.mark_price = mark_price
+    row.unrealized_e8 = row.position * mark_price * instruments[instrument].tick_lot_e8 // 2 - row.cost_e8
+
+
+@kernel
+def mark_to_book(ledger: Any, instruments: Any, book: Any, instrument: int) -> bool:
+    """Mark at the mid of a trusted book. Whether a position's value changed."""
+    b = book[instrument]
+    if not tradable(b):
+        return False
+    mark_price = b.best_bid + b.best_ask
+    if mark_price == ledger[instrument].mark_price:
+        return False
+    mark(ledger, instruments, instrument, mark_price)
+    return ledger[instrument].position != 0

@@ -1,0 +1,215 @@
+"""The memory of one engine: every room of the walk, allocated once (docs/architecture.md).
+
+Live, backtest and replay build the same rooms from the same `SessionConfig` and give them to the same `step`; that is why they
+agree. The configuration is plain data, kept whole in the journal's CONFIG record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from hftkit import layout
+from hftkit.codes import Trading
+from hftkit.errors import ConfigError, ParamsError
+from hftkit.instruments import Instrument, instrument_array
+from hftkit.params import FrozenParams, canonical_bytes
+from hftkit.strategies import strategy
+
+OUT_WORDS = 4096  # output buffer; one step writes at most a few hundred words
+OUT_RESERVE = 512
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Risk limits. Money in whole quote units, quantities in lots; `positions` and `order_qty` may name single symbols."""
+
+    max_position_lots: int = 1_000_000
+    max_order_lots: int = 1_000_000
+    max_order_notional: int = 100_000
+    max_exposure: int = 250_000
+    max_loss: int = 5_000
+    price_band_ticks: int = 200
+    max_orders_per_s: int = 1_000
+    order_burst: int = 100
+    max_open_orders: int = 64
+    max_rejects: int = 10
+    max_position_lots_by_symbol: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 0:
+                raise ValueError(f"{name} is {value}: must not be negative")
+        if not 1 <= self.max_orders_per_s <= 10_000_000:
+            raise ValueError(f"max_orders_per_s is {self.max_orders_per_s}: allowed are 1 to 10000000")
+
+
+class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that decides how a session behaves; the order of `instruments` is the venue's instrument id."""
+
+    epoch: int
+    account: int
+    instruments: tuple[Instrument, ...]
+    strategies: tuple[FrozenParams, ...]
+    limits: Limits
+    heartbeat_ns: int = 1_000_000_000
+    order_timeout_ns: int = 2_000_000_000
+    cancel_on_disconnect: bool = True
+    order_capacity: int = 4096
+    channels: int = 6  # codes.Channel bits: TRADE and DEPTH
+    logon_words: tuple[int, ...] = ()  # the LOGON frame as it was sent
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: the same configuration gives the same bytes."""
+        return canonical_bytes(msgspec.to_builtins(self))
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> SessionConfig:
+        """Inverse of `to_bytes`. Raises ConfigError on anything else."""
+        try:
+            return msgspec.convert(json.loads(text), cls)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise ConfigError(f"the session configuration cannot be read: {error}", "The journal was written by another version") from None
+
+
+class Rooms(NamedTuple):
+    """Every array of one engine. dtype and writer of each: hftkit/layout.py. `*_words` are int64 views of the same memory."""
+
+    instruments: np.ndarray  # INSTRUMENT (n,)
+    event: np.ndarray  # EVENT (1,)
+    book: np.ndarray  # BOOK (n,)
+    levels: np.ndarray  # int64 (n, 2, BOOK_DEPTH, 2)
+    signal: np.ndarray  # SIGNAL (k,)
+    legs: np.ndarray  # LEGS (k,)
+    want: np.ndarray  # WANT (MAX_WANTS,)
+    allowed: np.ndarray  # ALLOWED (MAX_WANTS,)
+    orders: np.ndarray  # ORDER (capacity,)
+    open_qty: np.ndarray  # OPEN (n,)
+    ledger: np.ndarray  # LEDGER (n,)
+    limit: np.ndarray  # LIMIT (n,)
+    risk: np.ndarray  # RISK (1,)
+    session: np.ndarray  # SESSION (1,)
+    params: np.ndarray  # float64 (k, p)
+    state: np.ndarray  # float64 (k, s)
+    order_out: np.ndarray  # int64 (OUT_WORDS,) frames for the order entry socket
+    data_out: np.ndarray  # int64 (OUT_WORDS,) frames for the market data socket
+    out_end: np.ndarray  # int64 (2,) words used in order_out, data_out
+    logon: np.ndarray  # int64 (words,) the LOGON frame
+    signal_words: np.ndarray  # int64 view of signal
+    allowed_words: np.ndarray  # int64 view of allowed
+
+
+STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
+
+
+def build_rooms(config: SessionConfig) -> Rooms:
+    """Allocate and initialise all rooms. Raises ParamsError or ConfigError where the parts do not fit together."""
+    n = len(config.instruments)
+    k = len(config.strategies)
+    if not 1 <= k <= layout.MAX_STRATEGIES:
+        raise ConfigError(f"{k} frozen files given, an engine runs 1 to {layout.MAX_STRATEGIES}")
+    ids = {instrument.symbol: i for i, instrument in enumerate(config.instruments)}
+    packed = [strategy(frozen.strategy).pack_params(frozen) for frozen in config.strategies]
+    states = [strategy(frozen.strategy).pack_state(frozen) for frozen in config.strategies]
+    signal = np.zeros(k, layout.SIGNAL.dtype)
+    signal["zscore"] = np.nan
+    allowed = np.zeros(layout.MAX_WANTS, layout.ALLOWED.dtype)
+    rooms = Rooms(
+        instruments=instrument_array(config.instruments),
+        event=np.zeros(1, layout.EVENT.dtype),
+        book=np.zeros(n, layout.BOOK.dtype),
+        levels=np.zeros((n, 2, layout.BOOK_DEPTH, 2), np.int64),
+        signal=signal,
+        legs=_legs(config, ids),
+        want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
+        allowed=allowed,
+        orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
+        open_qty=np.zeros(n, layout.OPEN.dtype),
+        ledger=np.zeros(n, layout.LEDGER.dtype),
+        limit=_limit(config),
+        risk=_risk(config.limits),
+        session=np.zeros(1, layout.SESSION.dtype),
+        params=_stack(packed),
+        state=_stack(states),
+        order_out=np.zeros(OUT_WORDS, np.int64),
+        data_out=np.zeros(OUT_WORDS, np.int64),
+        out_end=np.zeros(2, np.int64),
+        logon=np.array(config.logon_words or (0,), np.int64),
+        signal_words=signal.view(np.int64),
+        allowed_words=allowed.view(np.int64),
+    )
+    session = rooms.session[0]
+    session["epoch"], session["account"], session["next_order"] = config.epoch, config.account, 1
+    session["heartbeat_ns"], session["order_timeout_ns"] = config.heartbeat_ns, config.order_timeout_ns
+    session["cancel_on_disconnect"] = int(config.cancel_on_disconnect)
+    session["channels"] = config.channels
+    return rooms
+
+
+def _stack(rows: list[np.ndarray]) -> np.ndarray:
+    table = np.zeros((len(rows), max(row.size for row in rows)), np.float64)
+    for target, row in zip(table, rows, strict=True):
+        target[: row.size] = row
+    return table
+
+
+def _legs(config: SessionConfig, ids: dict[str, int]) -> np.ndarray:
+    legs = np.zeros(len(config.strategies), layout.LEGS.dtype)
+    for row, frozen in zip(legs, config.strategies, strict=True):
+        plan = frozen.legs
+        for symbol in (plan.lead, plan.hedge):
+            if symbol and symbol not in ids:
+                raise ParamsError(f"{frozen.name}: the venue has no {symbol}", f"It offers {sorted(ids)}")
+        row["lead"] = ids[plan.lead]
+        row["hedge"] = ids[plan.hedge] if plan.hedge else layout.NO_INSTRUMENT
+        row["unit_lead"], row["unit_hedge"] = plan.unit_lead_lots, plan.unit_hedge_lots
+        if plan.unit_lead_lots <= 0 or (plan.hedge and plan.unit_hedge_lots == 0):
+            raise ParamsError(f"{frozen.name}: one unit is {plan.unit_lead_lots} and {plan.unit_hedge_lots} lots", "Both legs need lots")
+        row["slippage_ticks"], row["hedge_deadline_ns"] = plan.slippage_ticks, plan.hedge_deadline_ns
+        row["retry_ns"], row["residual_lots"] = plan.retry_ns, plan.residual_lots
+    return legs
+
+
+def _limit(config: SessionConfig) -> np.ndarray:
+    limits = config.limits
+    table = np.zeros(len(config.instruments), layout.LIMIT.dtype)
+    table["max_position"] = limits.max_position_lots
+    table["max_order_qty"] = limits.max_order_lots
+    table["max_order_notional_e8"] = limits.max_order_notional * layout.MONEY_SCALE
+    table["price_band_ticks"] = limits.price_band_ticks
+    symbols = [instrument.symbol for instrument in config.instruments]
+    for symbol, lots in limits.max_position_lots_by_symbol.items():
+        if symbol not in symbols:
+            raise ConfigError(f"limits.max_position_lots_by_symbol names {symbol}, which the venue does not have", f"It offers {symbols}")
+        table["max_position"][symbols.index(symbol)] = lots
+    return table
+
+
+def _risk(limits: Limits) -> np.ndarray:
+    risk = np.zeros(1, layout.RISK.dtype)
+    row = risk[0]
+    row["max_exposure_e8"] = limits.max_exposure * layout.MONEY_SCALE
+    row["max_loss_e8"] = limits.max_loss * layout.MONEY_SCALE
+    row["max_orders_per_s"], row["order_burst"] = limits.max_orders_per_s, limits.order_burst
+    row["max_open_orders"], row["max_rejects"] = limits.max_open_orders, limits.max_rejects
+    row["trading"] = int(Trading.PAUSED)  # until start-up is complete
+    return risk
+
+
+def state_digest(rooms: Rooms) -> bytes:
+    """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
+    digest = hashlib.sha256()
+    for name in STATE_ROOMS:
+        room: Any = getattr(rooms, name)
+        digest.update(np.ascontiguousarray(room).tobytes())
+    return digest.digest()
+
+
+def strategy_kernels(config: SessionConfig) -> tuple[Any, ...]:
+    """The compiled kernels of a session, one a slot, padded to MAX_STRATEGIES so that one compiled loop serves any number."""
+    kernels = [strategy(frozen.strategy).kernel() for frozen in config.strategies]
+    return tuple(kernels + [kernels[0]] * (layout.MAX_STRATEGIES - len(kernels)))

@@ -1,0 +1,155 @@
+"""The telemetry page from the outside: one mapped file that the engine writes and anyone may read.
+
+    bytes 0..511        head, int64 words (kernels/memory/telemetry.py)
+    bytes 4096..65535   directory: JSON text, NUL padded: the sections (record, count, offset) and what never changes in a session
+    from 65536          the sections, each on a 64-byte boundary
+
+Watching costs the engine nothing: readers attach, lag and crash at will.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hftkit import layout
+from hftkit.codes import Hop, SessionStatus
+from hftkit.errors import HftkitError
+from hftkit.histogram import percentiles_us
+from hftkit.kernels.memory import telemetry as page_kernel
+from hftkit.kernels.memory.histogram import COUNTS_LEN
+from hftkit.kernels.memory.telemetry import FILL_ROWS, FILL_WORDS, HEAD_WORDS, Page
+
+PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
+VERSION = 1
+DIRECTORY_OFFSET = 4096
+SECTIONS_OFFSET = 65536
+_RECORDS = {record.name: record for record in layout.RECORDS}
+_SECTION_RECORD = {"session": "SESSION", "risk": "RISK", "book": "BOOK", "ledger": "LEDGER", "signal": "SIGNAL", "legs": "LEGS"}
+
+
+def _sections(n_instruments: int, n_strategies: int) -> list[dict[str, Any]]:
+    counts = {"session": 1, "risk": 1, "book": n_instruments, "ledger": n_instruments, "signal": n_strategies, "legs": n_strategies}
+    plan: list[dict[str, Any]] = []
+    offset = SECTIONS_OFFSET
+    for name, count in counts.items():
+        plan.append({"name": name, "record": _SECTION_RECORD[name], "shape": [count], "offset": offset})
+        offset += -(-count * _RECORDS[_SECTION_RECORD[name]].dtype.itemsize // 64) * 64
+    for name, shape in (("histograms", [len(Hop), COUNTS_LEN]), ("fills", [FILL_ROWS, FILL_WORDS])):
+        plan.append({"name": name, "record": "int64", "shape": shape, "offset": offset})
+        offset += shape[0] * shape[1] * 8
+    return plan
+
+
+def _dtype(record: str) -> np.dtype:
+    return np.dtype(np.int64) if record == "int64" else _RECORDS[record].dtype
+
+
+def _page(buffer: Any, sections: list[dict[str, Any]]) -> Page:
+    arrays = {"head": np.frombuffer(buffer, np.int64, HEAD_WORDS)}
+    for section in sections:
+        count = int(np.prod(section["shape"]))
+        arrays[section["name"]] = np.frombuffer(buffer, _dtype(section["record"]), count, section["offset"]).reshape(section["shape"])
+    return Page(**arrays)
+
+
+def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[str, Any]) -> Page:
+    """Make a page file for one engine. `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal)."""
+    sections = _sections(n_instruments, n_strategies)
+    last = sections[-1]
+    size = last["offset"] + int(np.prod(last["shape"])) * 8
+    directory = json.dumps({"sections": sections, "info": info}, sort_keys=True).encode()
+    if len(directory) > SECTIONS_OFFSET - DIRECTORY_OFFSET:
+        raise HftkitError("the telemetry directory is too large", "Trade fewer instruments in one engine")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w+b") as stream:
+        stream.truncate(size)
+        buffer = mmap.mmap(stream.fileno(), size)
+    buffer[DIRECTORY_OFFSET : DIRECTORY_OFFSET + len(directory)] = directory
+    page = _page(buffer, sections)
+    page.head[page_kernel.PAGE_VERSION] = VERSION
+    page.head[page_kernel.PID] = os.getpid()
+    page.head[page_kernel.MAGIC] = PAGE_MAGIC
+    return page
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One consistent copy of the page. Arrays as in hftkit/layout.py; times in ns; histograms int64 (hops, COUNTS_LEN)."""
+
+    status: SessionStatus
+    pid: int
+    ts_published: int
+    n_published: int
+    started_unix_ns: int
+    started_monotonic_ns: int
+    session: np.void
+    risk: np.void
+    book: np.ndarray
+    ledger: np.ndarray
+    signal: np.ndarray
+    legs: np.ndarray
+    histograms: np.ndarray
+    fills: np.ndarray
+
+    def latency_us(self, hop: Hop) -> dict[str, float]:
+        """p50, p95, p99, p999, max in microseconds and the count `n` of one hop."""
+        return percentiles_us(self.histograms[int(hop)])
+
+
+class TelemetryReader:
+    """Attach to an engine's page by its path. Raises HftkitError if there is none or it is of another version."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            with open(self.path, "rb") as stream:
+                self._buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            raise HftkitError(f"no telemetry page at {path}", "Is the engine running? `hftkit live` prints the path when it starts") from None
+        head = np.frombuffer(self._buffer, np.int64, HEAD_WORDS) if len(self._buffer) >= SECTIONS_OFFSET else np.zeros(2, np.int64)
+        if head[page_kernel.MAGIC] != PAGE_MAGIC or head[page_kernel.PAGE_VERSION] != VERSION:
+            raise HftkitError(f"{path} is not a telemetry page of version {VERSION}", "Give the path that `hftkit live` printed")
+        text = self._buffer[DIRECTORY_OFFSET:SECTIONS_OFFSET].rstrip(b"\0")
+        directory = json.loads(text)
+        self.info: dict[str, Any] = directory["info"]
+        self._page = _page(self._buffer, directory["sections"])
+
+    def read(self, attempts: int = 1000) -> Snapshot:
+        """A consistent snapshot. Raises HftkitError if the writer died in the middle of publishing."""
+        head = self._page.head
+        for _ in range(attempts):
+            before = int(head[page_kernel.SEQUENCE])
+            if before % 2:
+                continue
+            copy = Snapshot(
+                status=SessionStatus(int(head[page_kernel.STATUS]) or 1),
+                pid=int(head[page_kernel.PID]),
+                ts_published=int(head[page_kernel.TS_PUBLISHED]),
+                n_published=int(head[page_kernel.N_PUBLISHED]),
+                started_unix_ns=int(head[page_kernel.STARTED_UNIX_NS]),
+                started_monotonic_ns=int(head[page_kernel.STARTED_MONOTONIC_NS]),
+                session=self._page.session[0].copy(),
+                risk=self._page.risk[0].copy(),
+                book=self._page.book.copy(),
+                ledger=self._page.ledger.copy(),
+                signal=self._page.signal.copy(),
+                legs=self._page.legs.copy(),
+                histograms=self._page.histograms.copy(),
+                fills=self._recent_fills(),
+            )
+            if int(head[page_kernel.SEQUENCE]) == before:
+                return copy
+        raise HftkitError(f"the telemetry page {self.path} is stuck in the middle of an update", "Its engine has died: see its journal")
+
+    def _recent_fills(self) -> np.ndarray:
+        """Latest fills, oldest first: int64 (m, FILL_WORDS)."""
+        total = int(self._page.head[page_kernel.N_FILLS])
+        rows = np.arange(max(0, total - FILL_ROWS), total) % FILL_ROWS
+        return self._page.fills[rows].copy()

@@ -1,0 +1,70 @@
+"""Command line of the live side: `hftkit live` and `hftkit monitor`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--config", type=click.Path(dir_okay=False), help="TOML file; see live/configs/. Environment: HFTKIT_VENUE__ORDER_PORT=... and so on.")
+@click.option("--params", multiple=True, type=click.Path(dir_okay=False), help="Frozen parameter file; may be given several times.")
+@click.option("--ready-file", type=click.Path(dir_okay=False), help="Take host and ports from the file that `hftkit sim --ready-file` wrote.")
+@click.option("--duration", type=float, help="Seconds of wall time to trade before a clean stop. Default: until Ctrl-C.")
+@click.option("--journal-dir", type=click.Path(file_okay=False), help="Where the session's folder is made.")
+@click.option("--session-id", help="Name of the session's folder.")
+@click.option("--account", type=int, help="Account at the venue.")
+@click.option("--wait", type=click.Choice(["spin", "yield", "block"]), help="How the hot loop waits.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def live(
+    config: str | None,
+    params: tuple[str, ...],
+    ready_file: str | None,
+    duration: float | None,
+    journal_dir: str | None,
+    session_id: str | None,
+    account: int | None,
+    wait: str | None,
+    as_json: bool,
+) -> None:
+    """Trade frozen parameters against a venue, until stopped; stops flat.
+
+    \b
+    Example:
+      hftkit sim --ready-file /tmp/sim.json &
+      hftkit live --params data/frozen/pairs-....json --ready-file /tmp/sim.json --duration 30
+    """
+    from hftkit.config import load_config
+    from live.config import EngineConfig
+    from live.engine import Engine
+
+    overrides: dict[str, Any] = {
+        "session.params": list(params) or None,
+        "venue.ready_file": ready_file,
+        "session.duration_s": duration,
+        "session.journal_dir": journal_dir,
+        "session.session_id": session_id,
+        "venue.account": account,
+        "loop.wait": wait,
+    }
+    engine = Engine(load_config(EngineConfig, config, overrides), say=lambda line: click.echo(line, err=as_json))
+    engine.install_signals()
+    result = engine.run()
+    if as_json:
+        click.echo(json.dumps(result, indent=2, sort_keys=True))
+        return
+    latency = result["latency_us"]["tick_to_order"]
+    click.echo(
+        f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
+        f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
+    )
+    click.echo(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
+
+
+@click.command()
+@click.argument("session", type=click.Path(exists=True))
+def monitor(session: str) -> None:
+    """Print what a running engine publishes, once: SESSION is its journal folder or its telemetry page."""

@@ -1,0 +1,355 @@
+"""The engine: owns the memory of one live session and runs its five start-up phases (NF-7).
+
+    1 configuration    frozen files verified, configuration validated
+    2 infrastructure   session folder, journal, control page
+    3 components       kernels compiled or loaded from the cache
+    4 connections      venue's instruments checked against the frozen scales, rooms built, sockets opened, logon, books synchronised
+    5 trading enabled  the operator's ENABLE event goes in: orders may leave
+
+The hot loop runs in a thread of its own without the interpreter; this thread keeps the cold side: signals, log lines from the notes ring, journal
+segments made ready and synced, the stop. All files of a session lie in one folder: segments, control page, log, result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hftkit import clock
+from hftkit.codes import Control, Hop, RecordType, Reject, SessionStatus, Sync, Trading
+from hftkit.control import create_control, send_control
+from hftkit.errors import HftkitError, VenueError
+from hftkit.histogram import write_hlog
+from hftkit.instruments import Instrument
+from hftkit.journal import JournalWriter, words_of
+from hftkit.kernels.jit import compiled_driver, sources_digest
+from hftkit.kernels.memory import telemetry as page_kernel
+from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
+from hftkit.kernels.memory.telemetry import Page
+from hftkit.kernels.step import STRATEGIES_TYPE
+from hftkit.params import FrozenParams, check_scales, load
+from hftkit.rooms import Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.telemetry import create_page
+from live import hot_loop as hot
+from live.config import EngineConfig
+from live.feeds.discovery import connect, discover
+from live.gateways.logon import logon_frame
+from live.log import SessionLog
+from live.result import session_result
+
+NOTES_SLOTS = 4096
+_TURN_S = 0.02  # the cold side's own rhythm
+_SYNC_EVERY_S = 0.2
+
+
+class Engine:
+    """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data."""
+
+    def __init__(self, config: EngineConfig, say: Callable[[str], None]) -> None:
+        self.config = config
+        self._say = say
+        self.result: dict[str, Any] = {}
+        self._status = hot.LoopStatus.RUNNING
+        self._stop_signal = threading.Event()
+
+    # -- phase 1 -----------------------------------------------------------------------------------------------------
+    def _configuration(self) -> tuple[FrozenParams, ...]:
+        session = self.config.session
+        if not session.params:
+            raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
+        frozen = tuple(load(path) for path in session.params)
+        self._phase(SessionStatus.CONFIGURATION, ", ".join(f"{f.name} {f.digest[:12]}" for f in frozen))
+        return frozen
+
+    # -- phase 2 -----------------------------------------------------------------------------------------------------
+    def _infrastructure(self) -> None:
+        self.epoch = clock.unix_ns() // 1_000_000_000 & 0x7FFFFFFF
+        name = self.config.session.session_id or f"{self.epoch:010d}"
+        self.folder = Path(self.config.session.journal_dir) / name
+        self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
+        self.control_path = self.folder / "control.page"
+        self.control = create_control(self.control_path)
+        self.log = SessionLog(self.folder / "session.log")
+        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}")
+
+    # -- phase 3 -----------------------------------------------------------------------------------------------------
+    def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
+        self._phase(SessionStatus.COMPONENTS, f"kernels {sources_digest()[:12]}")
+        sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=self.config.limits)
+        rooms = build_rooms(sample)
+        self._loop = compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, self._shell(rooms), example_page())
+
+    # -- phase 4 -----------------------------------------------------------------------------------------------------
+    def _connections(self, frozen: tuple[FrozenParams, ...]) -> None:
+        venue = self._venue_address()
+        offered = discover(venue.host, venue.market_port, venue.connect_timeout_s)
+        for item in frozen:
+            check_scales(item, {instrument.symbol: instrument for instrument in offered}, item.name)
+        loop = self.config.loop
+        self.session_config = SessionConfig(
+            epoch=self.epoch,
+            account=venue.account,
+            instruments=offered,
+            strategies=frozen,
+            limits=self.config.limits,
+            heartbeat_ns=loop.heartbeat_ms * 1_000_000,
+            order_timeout_ns=loop.order_timeout_ms * 1_000_000,
+            logon_words=logon_frame(venue.account, clock.unix_ns(), loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True),
+        )
+        self.rooms = build_rooms(self.session_config)
+        self.strategies = strategy_kernels(self.session_config)
+        self.page = create_page(page_path(self.folder), len(offered), len(frozen), self._page_info(frozen, offered))
+        self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
+        (self.folder / "telemetry.path").write_text(str(page_path(self.folder)))
+        self.shell = self._shell(self.rooms)
+        now = clock.monotonic_ns()
+        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": sources_digest()}).encode()))
+        self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
+        self._order_socket = connect(venue.host, venue.order_port, "order entry", venue.connect_timeout_s)
+        self._data_socket = connect(venue.host, venue.market_port, "market data", venue.connect_timeout_s)
+        for connection in (self._order_socket, self._data_socket):
+            connection.setblocking(False)
+        self.shell.io[hot.ORDER_FD], self.shell.io[hot.DATA_FD] = self._order_socket.fileno(), self._data_socket.fileno()
+        self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
+        send_control(self.control_path, Control.CONNECT)
+        self._thread.start()
+        self._wait_ready(frozen, venue.connect_timeout_s)
+        self._phase(
+            SessionStatus.CONNECTIONS, f"{venue.host} order entry {venue.order_port}, market data {venue.market_port}, {len(offered)} instruments"
+        )
+
+    def _venue_address(self) -> Any:
+        venue = self.config.venue
+        if not venue.ready_file:
+            return venue
+        try:
+            ready = json.loads(Path(venue.ready_file).read_text())
+        except (OSError, ValueError) as error:
+            raise VenueError(f"cannot read the ready file {venue.ready_file}: {error}", "Start `hftkit sim --ready-file` first") from None
+        return msgspec.structs.replace(venue, host=ready["host"], order_port=ready["order_port"], market_port=ready["market_port"])
+
+    def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:
+        """Logged on, scales as frozen, the books of every leg synchronised, the account flat in them."""
+        deadline = clock.monotonic_s() + timeout_s
+        legs = {int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0}
+        session = self.rooms.session[0]
+        while clock.monotonic_s() < deadline and self._status == hot.LoopStatus.RUNNING:
+            if session["logged_on"] and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
+                break
+            self._turn()
+        else:
+            if self._status != hot.LoopStatus.RUNNING:
+                raise self._lost()
+            missing = "logon" if not session["logged_on"] else "book snapshots"
+            raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
+        held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in legs}
+        if any(held.values()):
+            raise VenueError(
+                f"account {session['account']} already holds {held} lots", "Flatten it, or trade with another account: a session starts flat"
+            )
+
+    # -- phase 5 and after -------------------------------------------------------------------------------------------
+    def run(self) -> dict[str, Any]:
+        """The whole session. Raises HftkitError where it could not start; afterwards the result says how it ended."""
+        started = clock.monotonic_ns()
+        frozen = self._configuration()
+        self._infrastructure()
+        try:
+            self._components(frozen)
+            self._connections(frozen)
+            send_control(self.control_path, Control.ENABLE)
+            self.startup_s = (clock.monotonic_ns() - started) / 1e9
+            self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control_path}")
+            self._trade()
+        except BaseException:
+            self._abandon()
+            self._finish(SessionStatus.FAILED)
+            raise
+        ended_well = self._status == hot.LoopStatus.LOGGED_OUT
+        self._finish(SessionStatus.STOPPED if ended_well else SessionStatus.FAILED)
+        if not ended_well:
+            raise self._lost()
+        return self.result
+
+    def _trade(self) -> None:
+        """Until the session is over: the duration, a signal or the operator asks for the stop; the loop ends it once flat."""
+        duration, ended_at = self.config.session.duration_s, None
+        end = clock.monotonic_s() + duration if duration else float("inf")
+        while self._thread.is_alive():
+            self._turn()
+            now = clock.monotonic_s()
+            stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
+            if not stopping and (now >= end or self._stop_signal.is_set()):
+                send_control(self.control_path, Control.STOP)
+                end = float("inf")
+                self._stop_signal.clear()
+            if stopping and ended_at is None:
+                ended_at = now
+            if ended_at is not None and now - ended_at > self.config.session.stop_timeout_s:
+                self.log.event("stop_timeout", positions=self.positions())
+                self._abandon()
+
+    def install_signals(self) -> None:
+        """SIGINT and SIGTERM ask for a clean stop: flat, logged out, journal closed."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop_signal.set())
+
+    def positions(self) -> dict[str, int]:
+        """Signed position in lots of every instrument that is not flat."""
+        held = self.rooms.ledger["position"]
+        return {self.session_config.instruments[i].symbol: int(held[i]) for i in np.flatnonzero(held)}
+
+    def _run_loop(self) -> None:
+        while True:
+            status = hot.LoopStatus(self._loop(self.rooms, self.strategies, self.shell, self.page))
+            if status != hot.LoopStatus.JOURNAL_FULL:
+                self._status = status
+                return
+            self.shell = self.shell._replace(segment=self.journal.roll())
+
+    def _turn(self) -> None:
+        """One turn of the cold side."""
+        self._stop_signal.wait(_TURN_S)
+        self.journal.prepare()
+        if clock.monotonic_s() - getattr(self, "_synced", 0.0) > _SYNC_EVERY_S:
+            self.journal.sync()
+            self._synced = clock.monotonic_s()
+        note = np.zeros(hot.NOTE_WORDS, np.int64)
+        while ring_pop(self.shell.notes, note, 0):
+            self.log.note(note)
+
+    def _abandon(self) -> None:
+        if hasattr(self, "shell"):
+            self.shell.io[hot.ABANDON] = 1
+        if hasattr(self, "_thread") and self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _finish(self, status: SessionStatus) -> None:
+        """Close journal, sockets and log; write the result. Never loses what was journalled."""
+        if hasattr(self, "rooms"):
+            while ring_pop(self.shell.notes, note := np.zeros(hot.NOTE_WORDS, np.int64), 0):
+                self.log.note(note)
+            digest = np.frombuffer(state_digest(self.rooms), np.int64)
+            self.journal.append(RecordType.SESSION_END, clock.monotonic_ns(), digest)
+            self.page.head[page_kernel.STATUS] = int(status)
+            self.result = session_result(self, status)
+            (self.folder / "result.json").write_text(json.dumps(self.result, indent=2, sort_keys=True) + "\n")
+            write_hlog(
+                self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
+            )
+        for connection in (getattr(self, "_order_socket", None), getattr(self, "_data_socket", None)):
+            if isinstance(connection, socket.socket):
+                connection.close()
+        self.journal.close()
+        self.log.close()
+
+    def _named_histograms(self) -> dict[str, np.ndarray]:
+        return {hop.name.lower(): self.page.histograms[int(hop)] for hop in Hop}
+
+    def _lost(self) -> VenueError:
+        """The one line that says how the session was lost."""
+        reasons = {
+            hot.LoopStatus.ORDER_ENTRY_LOST: "the venue closed the order entry connection",
+            hot.LoopStatus.MARKET_DATA_LOST: "the venue closed the market data connection",
+            hot.LoopStatus.MARKET_DATA_BROKEN: "the venue sent a market data frame of impossible length",
+            hot.LoopStatus.ORDER_ENTRY_BROKEN: "the venue sent an order entry frame of impossible length",
+            hot.LoopStatus.BACKPRESSURE: "the venue does not read its order entry socket",
+            hot.LoopStatus.SESSION_REFUSED: f"the venue refused the session ({Reject(int(self.rooms.event[0]['code'])).text})",
+            hot.LoopStatus.ABANDONED: "the session could not get flat in time",
+        }
+        held = self.positions()
+        state = f"positions {held} lots remain" if held else "no position remains"
+        return VenueError(
+            f"{reasons.get(self._status, self._status.name)}; {state}; the journal is complete up to that moment",
+            f"See {self.folder}; check the account at the venue before the next session",
+        )
+
+    def _shell(self, rooms: Rooms) -> hot.Shell:
+        notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
+        io = np.zeros(hot.IO_WORDS, np.int64)
+        io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
+        io[hot.TIMER_NS] = self.config.loop.timer_us * 1000
+        return hot.Shell(
+            io=io,
+            order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
+            data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
+            segment=self.journal.segment,
+            journal=self.journal.state,
+            control=self.control,
+            notes=format_ring(np.zeros(notes_words, np.int64), NOTES_SLOTS, hot.NOTE_WORDS),
+            event_words=rooms.event.view(np.int64),
+            scratch=np.zeros(32, np.int64),
+            sent_at=np.zeros(rooms.orders.size, np.int64),
+        )
+
+    def _page_info(self, frozen: tuple[FrozenParams, ...], offered: tuple[Instrument, ...]) -> dict[str, Any]:
+        return {
+            "session": self.folder.name,
+            "journal": str(self.folder),
+            "control": str(self.control_path),
+            "account": self.session_config.account,
+            "instruments": [msgspec.to_builtins(instrument) for instrument in offered],
+            "strategies": [
+                {
+                    "name": f.name,
+                    "strategy": f.strategy,
+                    "digest": f.digest,
+                    "lead": f.legs.lead,
+                    "hedge": f.legs.hedge,
+                    "parameters": dict(f.parameters),
+                }
+                for f in frozen
+            ],
+            "limits": msgspec.to_builtins(self.config.limits),
+        }
+
+    def _phase(self, status: SessionStatus, detail: str) -> None:
+        if hasattr(self, "page"):
+            self.page.head[page_kernel.STATUS] = int(status)
+        name = {SessionStatus.TRADING: "trading enabled"}.get(status, status.text)
+        self._say(f"[{int(status)}/5] {name}: {detail}")
+        if hasattr(self, "log"):
+            self.log.event("phase", number=int(status), phase=name, detail=detail)
+
+
+def page_path(folder: Path) -> Path:
+    """Where a session's telemetry page lies: in shared memory if there is such a file system, else in the session's folder."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and os.access(shared, os.W_OK):
+        return shared / f"hftkit-{os.getuid()}-{folder.name}.page"
+    return folder / "telemetry.page"
+
+
+def example_page() -> Page:
+    """A page in ordinary memory with the types of a real one: what the compiler needs to know."""
+    from hftkit import layout
+    from hftkit.kernels.memory.telemetry import HEAD_WORDS
+
+    return Page(
+        head=np.zeros(HEAD_WORDS, np.int64),
+        session=np.zeros(1, layout.SESSION.dtype),
+        risk=np.zeros(1, layout.RISK.dtype),
+        book=np.zeros(1, layout.BOOK.dtype),
+        ledger=np.zeros(1, layout.LEDGER.dtype),
+        signal=np.zeros(1, layout.SIGNAL.dtype),
+        legs=np.zeros(1, layout.LEGS.dtype),
+        histograms=np.zeros((1, 8), np.int64),
+        fills=np.zeros((1, 8), np.int64),
+    )
+
+
+def _own_instruments(frozen: tuple[FrozenParams, ...]) -> tuple[Instrument, ...]:
+    found: dict[str, Instrument] = {}
+    for item in frozen:
+        for instrument in item.instruments:
+            found.setdefault(instrument.symbol, instrument)
+    return tuple(found.values())

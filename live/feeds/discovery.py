@@ -1,0 +1,81 @@
+"""Ask a binary venue what it trades, before anything else: a short blocking connection to the market data port."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import numpy as np
+
+from hftkit import clock
+from hftkit.codes import MessageType
+from hftkit.errors import VenueError
+from hftkit.instruments import Instrument, symbol_from_words
+from hftkit.kernels.wire.encode import encode_subscribe
+from hftkit.kernels.wire.frame import FRAME_INCOMPLETE, FRAME_OK, check_frame, frame_instrument, frame_type, frame_words
+from hftkit.layout import ALL_INSTRUMENTS
+from hftkit.units import from_e8
+
+
+def connect(host: str, port: int, what: str, timeout_s: float) -> socket.socket:
+    """A TCP connection without Nagle's delay. Retries until `timeout_s`; raises VenueError naming address and cure."""
+    deadline = clock.monotonic_s() + timeout_s
+    while True:
+        try:
+            connection = socket.create_connection((host, port), timeout=max(0.05, deadline - clock.monotonic_s()))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        except OSError as error:
+            if clock.monotonic_s() >= deadline:
+                raise VenueError(
+                    f"cannot reach the {what} port {host}:{port} ({error.strerror or error})", "Start the venue (`hftkit sim`) or correct [venue]"
+                ) from None
+            time.sleep(0.05)
+
+
+def discover(host: str, port: int, timeout_s: float) -> tuple[Instrument, ...]:
+    """The venue's instruments, in the order of their ids. Raises VenueError if it is silent or its list has holes."""
+    found: dict[int, Instrument] = {}
+    words = np.zeros(8192, np.int64)
+    fill = 0
+    with connect(host, port, "market data", timeout_s) as connection:
+        request = np.zeros(8, np.int64)
+        n = encode_subscribe(request, 0, 1, ALL_INSTRUMENTS, 0)
+        connection.sendall(request[:n].tobytes())
+        deadline = clock.monotonic_s() + timeout_s
+        connection.settimeout(0.25)
+        while clock.monotonic_s() < deadline:
+            try:
+                data = connection.recv(words.nbytes - fill)
+            except TimeoutError:
+                if found:
+                    break  # a quarter of a second of silence after the list: it is complete
+                continue
+            if not data:
+                break
+            words.view(np.uint8)[fill : fill + len(data)] = np.frombuffer(data, np.uint8)
+            fill = _take_instruments(words, fill + len(data), found)
+    if not found or sorted(found) != list(range(len(found))):
+        raise VenueError(f"{host}:{port} did not list its instruments within {timeout_s:g} s", "Is this the market data port of a binary venue?")
+    return tuple(found[i] for i in range(len(found)))
+
+
+def _take_instruments(words: np.ndarray, fill: int, found: dict[int, Instrument]) -> int:
+    position, end = 0, fill // 8
+    while (verdict := check_frame(words, position, end)) != FRAME_INCOMPLETE:
+        if verdict != FRAME_OK:
+            raise VenueError("the venue's market data port sent something that is not a frame of this protocol", "Check host and port in [venue]")
+        if frame_type(words[position]) == MessageType.INSTRUMENT:
+            w = words[position + 2 : position + 9]
+            found[int(frame_instrument(words[position]))] = Instrument(
+                symbol=symbol_from_words(w[0], w[1]),
+                tick_size=from_e8(int(w[2])).rstrip("0").rstrip("."),
+                lot_size=from_e8(int(w[3])).rstrip("0").rstrip("."),
+                min_notional=from_e8(int(w[4])).rstrip("0").rstrip(".") or "0",
+                maker_fee_ppm=int(w[5]),
+                taker_fee_ppm=int(w[6]),
+            )
+        position += int(frame_words(words[position]))
+    rest = fill - position * 8
+    words.view(np.uint8)[:rest] = words.view(np.uint8)[position * 8 : fill].copy()
+    return rest

@@ -1,0 +1,34 @@
+"""The LOGON frame of a binary venue, signed with the account's secret where there is one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+
+import numpy as np
+
+from hftkit.codes import MessageType
+from hftkit.kernels.wire.frame import header
+from hftkit.layout import ALL_INSTRUMENTS, FRAME
+
+SECRET_VARIABLE = "HFTKIT_SECRET"  # the only place a secret comes from; it is never logged and never journalled
+_LOGON = FRAME[MessageType.LOGON]
+
+
+def logon_frame(account: int, ts_unix_ns: int, heartbeat_ns: int, *, cancel_on_disconnect: bool, next_seq_in: int = 1) -> tuple[int, ...]:
+    """The words of a LOGON frame with sequence 1; the signature is zero without a secret in the environment."""
+    words = np.zeros(_LOGON.words, np.int64)
+    words[0] = header(int(MessageType.LOGON), _LOGON.words, ALL_INSTRUMENTS)
+    words[1] = 1
+    words[_LOGON.word("account")] = account
+    words[_LOGON.word("ts_client")] = ts_unix_ns
+    words[_LOGON.word("flags")] = int(cancel_on_disconnect)
+    words[_LOGON.word("heartbeat_ns")] = heartbeat_ns
+    words[_LOGON.word("next_seq_in")] = next_seq_in
+    secret = os.environ.get(SECRET_VARIABLE, "")
+    if secret:
+        first = _LOGON.word("signature0")
+        digest = hmac.new(secret.encode(), words[:first].tobytes(), hashlib.sha256).digest()
+        words[first : first + 4] = np.frombuffer(digest, np.int64)
+    return tuple(int(word) for word in words)

@@ -1,0 +1,320 @@
+"""The hot loop: sockets + step, compiled, without the interpreter (`nogil`).
+
+It owns two non-blocking sockets (order entry, market data), the receive buffers, the journal segment and the telemetry page, and runs each
+message to completion:
+
+    T1 bytes readable -> journal the frame -> sense -> T2 -> decide -> T3 -> commit -> journal the orders -> send -> T4 ; T5 at the answer
+
+It returns to Python only when it cannot go on by itself (LoopStatus). Signals, log lines, disk syncs and the operator's panel
+live on the cold side: they reach it through the control page, and it reaches them through the notes ring and the telemetry page.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hftkit import layout
+from hftkit.codes import EventKind, Hop, RecordType
+from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.memory.histogram import record
+from hftkit.kernels.memory.intrinsics import load_acquire
+from hftkit.kernels.memory.journal import append, fits
+from hftkit.kernels.memory.ring import ring_push
+from hftkit.kernels.memory.telemetry import publish, publish_fill
+from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide, sense, take_frame
+from hftkit.kernels.wire.decode import clear_event
+from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_words
+from hftkit.rooms import OUT_RESERVE
+from hftkit.syscalls import EAGAIN, MSG_DONTWAIT, MSG_NOSIGNAL, errno, monotonic_ns, pollfd, receive, transmit, wait_readable, yield_processor
+
+
+class LoopStatus(IntEnum):
+    """Why the hot loop came back."""
+
+    RUNNING = 0
+    LOGGED_OUT = 1
+    JOURNAL_FULL = 2  # give it the next segment and call it again
+    ORDER_ENTRY_LOST = 3
+    MARKET_DATA_LOST = 4
+    MARKET_DATA_BROKEN = 5  # a frame whose length cannot be right
+    ORDER_ENTRY_BROKEN = 6
+    BACKPRESSURE = 7  # the venue does not read its socket
+    SESSION_REFUSED = 8  # SESSION_REJECT, or a gap in the order entry sequence
+    ABANDONED = 9  # the cold side asked it to return at once
+
+
+class Wait(IntEnum):
+    """What the loop does when there is nothing to do."""
+
+    SPIN = 0  # lowest latency, one core
+    YIELD = 1  # gives the core to others that want it
+    BLOCK = 2  # sleeps in poll(): for machines that have better things to do
+
+
+# Words of Shell.io (int64)
+ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
+IO_WORDS = 16
+RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
+PUBLISH_EVERY = 64  # messages between two publications in a burst
+JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
+NOTE_WORDS = 18  # one note: kind, then an EVENT or a WANT
+NOTE_EVENT, NOTE_VETO = 1, 2
+
+_DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
+_TIMER_IN, _CONTROL_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN)
+_ORDER_OUT, _DATA_OUT, _DECISION = int(RecordType.ORDER_ENTRY_OUT), int(RecordType.MARKET_DATA_OUT), int(RecordType.DECISION)
+_TIMER, _CONTROL, _FILL = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.ORDER_FILL)
+_SIGNAL_HOP, _RISK_HOP, _SEND_HOP = int(Hop.SIGNAL), int(Hop.RISK), int(Hop.SEND)
+_TICK_TO_ORDER_HOP, _ACK_HOP, _TICK_HOP = int(Hop.TICK_TO_ORDER), int(Hop.ACK), int(Hop.TICK)
+_ALLOWED_WORDS = layout.ALLOWED.dtype.itemsize // 8
+_SPIN, _YIELD = int(Wait.SPIN), int(Wait.YIELD)
+_RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.LOGGED_OUT), int(LoopStatus.JOURNAL_FULL)
+_ORDER_LOST, _DATA_LOST = int(LoopStatus.ORDER_ENTRY_LOST), int(LoopStatus.MARKET_DATA_LOST)
+_ORDER_BROKEN, _DATA_BROKEN = int(LoopStatus.ORDER_ENTRY_BROKEN), int(LoopStatus.MARKET_DATA_BROKEN)
+_BACKPRESSURE, _REFUSED, _ABANDONED = int(LoopStatus.BACKPRESSURE), int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
+
+
+class Shell(NamedTuple):
+    """What the loop owns besides the rooms. All int64."""
+
+    io: np.ndarray  # (IO_WORDS,) descriptors, waiting, fill of the receive buffers in bytes
+    order_in: np.ndarray  # (RECEIVE_WORDS,)
+    data_in: np.ndarray  # (RECEIVE_WORDS,)
+    segment: np.ndarray  # the current journal segment
+    journal: np.ndarray  # (STATE_WORDS,) writer state
+    control: np.ndarray  # control page
+    notes: np.ndarray  # ring to the cold side
+    event_words: np.ndarray  # int64 view of rooms.event
+    scratch: np.ndarray  # (32,) clock and pollfd scratch, 16.. one note
+    sent_at: np.ndarray  # (order capacity,) T4 of each order, ns
+
+
+@kernel
+def _note(shell: Any, kind: int, words: Any, start: int, n: int) -> None:
+    shell.scratch[14] = kind
+    for i in range(min(n, NOTE_WORDS - 1)):
+        shell.scratch[15 + i] = words[start + i]
+    ring_push(shell.notes, shell.scratch, 14)
+
+
+@kernel
+def _journal_decisions(rooms: Any, shell: Any, n_want: int, now: int) -> None:
+    """A refused want leaves no bytes, so it gets a record of its own; and a note."""
+    for i in range(n_want):
+        if rooms.allowed[i].reason != 0:
+            append(rooms.allowed_words, shell.segment, shell.journal, _DECISION, now, i * _ALLOWED_WORDS, _ALLOWED_WORDS)
+            _note(shell, NOTE_VETO, rooms.allowed_words, i * _ALLOWED_WORDS, _ALLOWED_WORDS)
+
+
+@kernel
+def _flush(fd: int, out: Any, out_end: Any, which: int) -> int:
+    """Send what is in an output buffer; what the socket does not take stays, moved to the front. 0, or 1 if the peer is gone."""
+    total = out_end[which] * 8
+    sent = 0
+    while sent < total:
+        n = transmit(fd, out, sent, total - sent, MSG_DONTWAIT | MSG_NOSIGNAL)
+        if n < 0:
+            if errno() != EAGAIN:
+                return 1
+            break
+        sent += n
+    if sent == total:
+        out_end[which] = 0
+    elif sent % 8 == 0:
+        for i in range((total - sent) // 8):
+            out[i] = out[sent // 8 + i]
+        out_end[which] = (total - sent) // 8
+    else:
+        while sent % 8 != 0:  # a frame cut within a word: finish the word, the buffer holds whole words
+            n = transmit(fd, out, sent, 8 - sent % 8, MSG_NOSIGNAL)
+            if n < 0:
+                return 1
+            sent += n
+        for i in range((total - sent) // 8):
+            out[i] = out[sent // 8 + i]
+        out_end[which] = (total - sent) // 8
+    return 0
+
+
+@kernel
+def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> int:
+    """The walk for the event in rooms.event, with the clock read between its rooms. Returns a LoopStatus."""
+    first_order, order_start, data_start = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
+    sensed = sense(rooms, strategies)
+    t2 = monotonic_ns(shell.scratch)
+    n_want = decide(rooms, sensed)
+    t3 = monotonic_ns(shell.scratch)
+    commit(rooms, sensed, n_want)
+    if n_want > 0:
+        _journal_decisions(rooms, shell, n_want, t1)
+    status = _RUNNING
+    if rooms.out_end[0] > order_start:
+        append(rooms.order_out, shell.segment, shell.journal, _ORDER_OUT, t1, order_start, rooms.out_end[0] - order_start)
+        if _flush(shell.io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
+            status = _ORDER_LOST
+    if rooms.out_end[1] > data_start:
+        append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, data_start, rooms.out_end[1] - data_start)
+        if _flush(shell.io[DATA_FD], rooms.data_out, rooms.out_end, 1) != 0:
+            status = _DATA_LOST
+    t4 = monotonic_ns(shell.scratch)
+    last_order = rooms.session[0].next_order
+    if last_order > first_order:
+        record(page.histograms[_SIGNAL_HOP], t2 - t1)
+        record(page.histograms[_RISK_HOP], t3 - t2)
+        record(page.histograms[_SEND_HOP], t4 - t3)
+        record(page.histograms[_TICK_TO_ORDER_HOP], t4 - t1)
+        for counter in range(first_order, last_order):
+            shell.sent_at[counter % shell.sent_at.size] = t4
+    record(page.histograms[_TICK_HOP], t4 - t1)
+    shell.io[DIRTY] = 1
+    if sensed == SENSED_LOST_SESSION:
+        return _REFUSED
+    if rooms.out_end[0] > rooms.order_out.size - OUT_RESERVE or rooms.out_end[1] > rooms.data_out.size - OUT_RESERVE:
+        return _BACKPRESSURE
+    return status
+
+
+@kernel
+def _after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
+    """What the watchers want to know of an order entry answer."""
+    e = rooms.event[0]
+    if e.client_order_id != 0:
+        slot = (e.client_order_id & 0xFFFFFFFF) % rooms.orders.size
+        o = rooms.orders[slot]
+        if o.client_order_id == e.client_order_id and o.ts_ack == e.ts_recv and shell.sent_at[slot] != 0:
+            record(page.histograms[_ACK_HOP], t1 - shell.sent_at[slot])
+            shell.sent_at[slot] = 0
+    if e.kind == _FILL:
+        publish_fill(page, rooms.event, rooms.ledger[e.instrument].realized_e8)
+    _note(shell, NOTE_EVENT, shell.event_words, 0, shell.event_words.size)
+
+
+@kernel
+def _publish_if_due(rooms: Any, shell: Any, page: Any, now: int, idle: bool) -> None:
+    shell.io[SINCE_PUBLISH] += 1
+    if shell.io[DIRTY] != 0 and (idle or shell.io[SINCE_PUBLISH] >= PUBLISH_EVERY):
+        publish(rooms, page, now)
+        shell.io[DIRTY] = 0
+        shell.io[SINCE_PUBLISH] = 0
+
+
+@kernel
+def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: bool) -> int:
+    """Read one socket once and run every whole frame. Returns a LoopStatus; sets shell.io[DIRTY] if anything was run."""
+    io = shell.io
+    words = shell.order_in if is_order_entry else shell.data_in
+    fill_index = ORDER_FILL if is_order_entry else DATA_FILL
+    n = receive(io[ORDER_FD] if is_order_entry else io[DATA_FD], words, io[fill_index], MSG_DONTWAIT)
+    if n == 0 and io[fill_index] < words.size * 8:
+        return _ORDER_LOST if is_order_entry else _DATA_LOST
+    if n < 0:
+        if errno() != EAGAIN:
+            return _ORDER_LOST if is_order_entry else _DATA_LOST
+        if io[fill_index] < 8:
+            return _RUNNING
+        n = 0  # frames may be left from before the journal was rolled
+    t1 = monotonic_ns(shell.scratch)
+    end = (io[fill_index] + n) // 8
+    position = 0
+    status = _RUNNING
+    while status == _RUNNING:
+        verdict = check_frame(words, position, end)
+        if verdict == FRAME_INCOMPLETE:
+            break
+        if verdict == FRAME_BROKEN:
+            status = _ORDER_BROKEN if is_order_entry else _DATA_BROKEN
+            break
+        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+            status = _JOURNAL_FULL
+            break
+        n_words = frame_words(words[position])
+        status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1)
+        position += n_words
+        _publish_if_due(rooms, shell, page, t1, False)
+    left = io[fill_index] + n - position * 8
+    if position > 0:
+        for i in range((left + 7) // 8):
+            words[i] = words[position + i]
+    io[fill_index] = left
+    return status
+
+
+@kernel
+def _run_frame(
+    rooms: Any, strategies: Any, shell: Any, page: Any, words: Any, position: int, n_words: int, verdict: int, is_order_entry: bool, t1: int
+) -> int:
+    kind = _ORDER_IN if is_order_entry else _DATA_IN
+    append(words, shell.segment, shell.journal, kind, t1, position, n_words)
+    if not take_frame(rooms, words, position, verdict, is_order_entry, t1):
+        shell.io[DIRTY] = 1
+        return _RUNNING
+    status = run_event(rooms, strategies, shell, page, t1)
+    if is_order_entry:
+        _after_answer(rooms, shell, page, t1)
+    return status
+
+
+@kernel
+def _own_event(rooms: Any, strategies: Any, shell: Any, page: Any, kind: int, code: int, record_type: int, now: int) -> int:
+    """A timer or control event: journalled, then run like any other."""
+    clear_event(rooms.event, kind, -1, now, 0, 0)
+    rooms.event[0].code = code
+    shell.scratch[8] = code
+    append(shell.scratch, shell.segment, shell.journal, record_type, now, 8, 1)
+    return run_event(rooms, strategies, shell, page, now)
+
+
+@kernel
+def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
+    """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
+    io = shell.io
+    if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+        return _JOURNAL_FULL
+    if load_acquire(shell.control, WRITTEN) != io[CONTROL_SEEN]:
+        code = shell.control[FIRST_SLOT + io[CONTROL_SEEN] % SLOTS]
+        io[CONTROL_SEEN] += 1
+        status = _own_event(rooms, strategies, shell, page, _CONTROL, code, _CONTROL_IN, monotonic_ns(shell.scratch))
+        if status != _RUNNING:
+            return status
+    if rooms.out_end[0] > 0 and _flush(io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
+        return _ORDER_LOST
+    status = pump(rooms, strategies, shell, page, True)
+    if status == _RUNNING:
+        status = pump(rooms, strategies, shell, page, False)
+    if status != _RUNNING:
+        return status
+    now = monotonic_ns(shell.scratch)
+    if now >= io[NEXT_TIMER]:
+        io[NEXT_TIMER] = now + io[TIMER_NS]
+        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+            return _JOURNAL_FULL
+        status = _own_event(rooms, strategies, shell, page, _TIMER, 0, _TIMER_IN, now)
+    if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
+        status = _LOGGED_OUT
+    return status
+
+
+@kernel
+def hot_loop(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
+    """Run until something needs the interpreter. Returns a LoopStatus."""
+    io = shell.io
+    status = _RUNNING
+    while status == _RUNNING:
+        before = shell.journal[1]
+        status = turn(rooms, strategies, shell, page)
+        if load_acquire(io, ABANDON) != 0:
+            status = _ABANDONED
+        _publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
+        if status == _RUNNING and shell.journal[1] == before and io[WAIT] != _SPIN:
+            if io[WAIT] == _YIELD:
+                yield_processor()
+            else:
+                shell.scratch[2] = pollfd(io[ORDER_FD])
+                shell.scratch[3] = pollfd(io[DATA_FD])
+                wait_readable(shell.scratch[2:4], 1)
+    publish(rooms, page, monotonic_ns(shell.scratch))
+    return status

@@ -1,0 +1,57 @@
+"""The session's log: one JSON line an event, written by the cold side from the notes the hot loop leaves (MO-11)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from hftkit import layout
+from hftkit.codes import EventKind, Reject, Side
+from live.hot_loop import NOTE_EVENT
+
+_EVENT = layout.EVENT.dtype
+_WANT = layout.WANT.dtype
+_ORDER_KINDS = frozenset({EventKind.ORDER_ACK, EventKind.ORDER_REJECT, EventKind.ORDER_FILL, EventKind.ORDER_CANCELED, EventKind.CANCEL_REJECT})
+
+
+class SessionLog:
+    """Writes `session.log`. Order events carry `client_order_id` as their correlation id."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("a", encoding="utf-8")
+        self._log = structlog.wrap_logger(
+            structlog.WriteLogger(self._stream),
+            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+        )
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Log one event of the cold side."""
+        self._log.info(name, **facts)
+
+    def note(self, words: np.ndarray) -> None:
+        """Log one note of the hot loop: int64 words, the kind first."""
+        if words[0] == NOTE_EVENT:
+            event = words[1 : 1 + _EVENT.itemsize // 8].view(_EVENT)[0]
+            kind = EventKind(int(event["kind"]))
+            if kind in _ORDER_KINDS:
+                self._log.info(
+                    kind.text,
+                    client_order_id=int(event["client_order_id"]),
+                    instrument=int(event["instrument"]),
+                    side=Side(int(event["side"])).text,
+                    price_ticks=int(event["price"]),
+                    qty_lots=int(event["qty"]),
+                    reason=Reject(int(event["code"])).text if kind == EventKind.ORDER_REJECT else "",
+                    ts_event=int(event["ts_event"]),
+                )
+            return
+        want = words[1 : 1 + _WANT.itemsize // 8].view(_WANT)[0]
+        side, reason = Side(int(want["side"])).text, Reject(int(want["reason"])).text
+        self._log.warning("veto", instrument=int(want["instrument"]), side=side, qty_lots=int(want["qty"]), reason=reason)
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._stream.close()

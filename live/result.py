@@ -1,0 +1,61 @@
+"""What a session came to, as plain data: written to result.json, read by the demo's report and by notebooks."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hftkit.codes import Hop, OrderState, SessionStatus
+from hftkit.histogram import percentiles_us
+from hftkit.units import from_e8
+
+if TYPE_CHECKING:
+    from live.engine import Engine
+
+_FINAL = (OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)
+
+
+def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
+    """Counts, money (quote units), positions (lots) and latency (microseconds) of a finished session."""
+    rooms, session = engine.rooms, engine.rooms.session[0]
+    states = rooms.orders["state"]
+    open_orders = int(np.sum((states != OrderState.FREE) & ~np.isin(states, _FINAL)))
+    traded = sorted({int(i) for name in ("lead", "hedge") for i in rooms.legs[name] if i >= 0})
+    symbols = [instrument.symbol for instrument in engine.session_config.instruments]
+    return {
+        "session": engine.folder.name,
+        "status": status.name.lower(),
+        "journal": str(engine.folder),
+        "params": [frozen.file_name for frozen in engine.session_config.strategies],
+        "params_digest": [frozen.digest for frozen in engine.session_config.strategies],
+        "orders_sent": int(session["n_orders"]),
+        "acks": int(session["n_acks"]),
+        "fills": int(session["n_fills"]),
+        "cancels": int(session["n_canceled"]),
+        "rejects": int(session["n_rejects"]),
+        "vetoes": int(rooms.risk[0]["n_vetoes"]),
+        "queries": int(session["n_queries"]),
+        "orders_without_outcome": open_orders,
+        "unknown_answers": int(session["n_unknown"]),
+        "illegal_transitions": int(session["n_illegal"]),
+        "malformed_frames": int(session["n_malformed"]),
+        "market_data_frames": int(session["n_market_data"]),
+        "book_gaps": int(rooms.book["n_gaps"].sum()),
+        "signals": int(session["n_signals"]),
+        "entries": int(rooms.legs["n_entries"].sum()),
+        "exits": int(rooms.legs["n_exits"].sum()),
+        "unwinds": int(rooms.legs["n_unwinds"].sum()),
+        "realized_pnl": from_e8(int(rooms.ledger["realized_e8"].sum()), 4),
+        "unrealized_pnl": from_e8(int(rooms.ledger["unrealized_e8"].sum()), 4),
+        "fees": from_e8(int(rooms.ledger["fees_e8"].sum()), 4),
+        "net_pnl": from_e8(int(rooms.ledger["realized_e8"].sum() + rooms.ledger["unrealized_e8"].sum() - rooms.ledger["fees_e8"].sum()), 4),
+        "turnover": from_e8(int(rooms.ledger["turnover_e8"].sum()), 2),
+        "max_drawdown_at_end": from_e8(int(rooms.risk[0]["drawdown_e8"]), 4),
+        "end_positions": {symbols[i]: int(rooms.ledger["position"][i]) for i in traded},
+        "halt_reason": int(rooms.risk[0]["halt_reason"]),
+        "startup_s": round(getattr(engine, "startup_s", 0.0), 3),
+        "resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "latency_us": {hop.name.lower(): percentiles_us(engine.page.histograms[int(hop)]) for hop in Hop},
+    }
