@@ -138,7 +138,7 @@ def build_rooms(config: SessionConfig) -> Rooms:
         order_out=np.zeros(OUT_WORDS, np.int64),
         data_out=np.zeros(OUT_WORDS, np.int64),
         out_end=np.zeros(2, np.int64),
-        logon=np.array(config.logon_words or (0,), np.int64),
+        logon=np.array(config.logon_words, np.int64),
         signal_words=signal.view(np.int64),
         allowed_words=allowed.view(np.int64),
     )

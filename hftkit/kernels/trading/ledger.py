@@ -26,7 +26,8 @@ def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price:
     closing = 0
     if position * sign < 0:
         closing = min(qty, abs(position))
-        released = row.cost_e8 * closing // abs(position)
+        whole, rest = row.cost_e8 // abs(position), row.cost_e8 % abs(position)
+        released = whole * closing + rest * closing // abs(position)  # = cost * closing // |position|, without overflow
         closed_notional = price * closing * instruments[instrument].tick_lot_e8
         # a long position has cost > 0 and is sold: proceeds - cost; a short one has cost < 0 and is bought: -(paid) - cost
         row.realized_e8 += -sign * closed_notional - released

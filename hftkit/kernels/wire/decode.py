@@ -18,6 +18,26 @@ _BBO, _TRADE, _DEPTH = int(MessageType.BBO), int(MessageType.TRADE), int(Message
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 _MARKET_STATUS = int(MessageType.MARKET_STATUS)
 
+# numba takes plain integers, not enum members
+EVENT_BBO = int(EventKind.BBO)
+EVENT_CANCEL_REJECT = int(EventKind.CANCEL_REJECT)
+EVENT_DEPTH = int(EventKind.DEPTH)
+EVENT_INSTRUMENT = int(EventKind.INSTRUMENT)
+EVENT_LOGON_ACK = int(EventKind.LOGON_ACK)
+EVENT_LOGOUT_ACK = int(EventKind.LOGOUT_ACK)
+EVENT_MARKET_STATUS = int(EventKind.MARKET_STATUS)
+EVENT_ORDER_ACK = int(EventKind.ORDER_ACK)
+EVENT_ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
+EVENT_ORDER_FILL = int(EventKind.ORDER_FILL)
+EVENT_ORDER_REJECT = int(EventKind.ORDER_REJECT)
+EVENT_ORDER_STATUS = int(EventKind.ORDER_STATUS)
+EVENT_POSITION = int(EventKind.POSITION)
+EVENT_SESSION_REJECT = int(EventKind.SESSION_REJECT)
+EVENT_SNAPSHOT_BEGIN = int(EventKind.SNAPSHOT_BEGIN)
+EVENT_SNAPSHOT_END = int(EventKind.SNAPSHOT_END)
+EVENT_TRADE = int(EventKind.TRADE)
+EVENT_VENUE_HEARTBEAT = int(EventKind.VENUE_HEARTBEAT)
+
 MALFORMED = -1
 
 
@@ -58,7 +78,7 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
     clear_event(event, 0, instrument, ts_recv, words[start + 2], words[start + 1])
     e = event[0]
     if kind == _DEPTH:
-        e.kind = int(EventKind.DEPTH)
+        e.kind = EVENT_DEPTH
         e.side = words[start + 3]
         e.flags = words[start + 4]
         e.price = words[start + 5]
@@ -66,7 +86,7 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
         if e.price <= 0 or e.qty < 0 or e.side < 0 or e.side > 1:
             return MALFORMED
     elif kind == _TRADE:
-        e.kind = int(EventKind.TRADE)
+        e.kind = EVENT_TRADE
         e.trade_id = words[start + 3]
         e.side = words[start + 4]
         e.price = words[start + 5]
@@ -74,7 +94,7 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
         if e.price <= 0 or e.qty <= 0 or e.side < 0 or e.side > 1:
             return MALFORMED
     elif kind == _BBO:
-        e.kind = int(EventKind.BBO)
+        e.kind = EVENT_BBO
         e.price = words[start + 3]
         e.qty = words[start + 4]
         e.price2 = words[start + 5]
@@ -82,14 +102,14 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
         if e.price < 0 or e.qty < 0 or e.price2 < 0 or e.qty2 < 0:
             return MALFORMED
     elif kind == _SNAPSHOT_BEGIN:
-        e.kind = int(EventKind.SNAPSHOT_BEGIN)
+        e.kind = EVENT_SNAPSHOT_BEGIN
     elif kind == _SNAPSHOT_END:
-        e.kind = int(EventKind.SNAPSHOT_END)
+        e.kind = EVENT_SNAPSHOT_END
     elif kind == _MARKET_STATUS:
-        e.kind = int(EventKind.MARKET_STATUS)
+        e.kind = EVENT_MARKET_STATUS
         e.code = words[start + 3]
     elif kind == _INSTRUMENT:
-        e.kind = int(EventKind.INSTRUMENT)
+        e.kind = EVENT_INSTRUMENT
         e.ts_event = 0
         e.price = words[start + 4]
         e.qty = words[start + 5]
@@ -110,22 +130,22 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
     clear_event(event, 0, instrument, ts_recv, words[start + 2], words[start + 1])
     e = event[0]
     if kind == _LOGON_ACK:
-        e.kind = int(EventKind.LOGON_ACK)
+        e.kind = EVENT_LOGON_ACK
     elif kind == _LOGOUT_ACK:
-        e.kind = int(EventKind.LOGOUT_ACK)
+        e.kind = EVENT_LOGOUT_ACK
     elif kind == _VENUE_HEARTBEAT:
-        e.kind = int(EventKind.VENUE_HEARTBEAT)
+        e.kind = EVENT_VENUE_HEARTBEAT
     elif kind == _POSITION:
-        e.kind = int(EventKind.POSITION)
+        e.kind = EVENT_POSITION
         e.qty = words[start + 3]
     elif kind == _SESSION_REJECT:
-        e.kind = int(EventKind.SESSION_REJECT)
+        e.kind = EVENT_SESSION_REJECT
         e.code = words[start + 3]
     elif _ORDER_ACK <= kind <= _ORDER_STATUS:
         return _decode_order_answer(words, start, e, kind)
     else:
         return MALFORMED
-    if e.kind == int(EventKind.POSITION) and instrument < 0:
+    if e.kind == EVENT_POSITION and instrument < 0:
         return MALFORMED
     return e.kind
 
@@ -134,13 +154,13 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
 def _decode_order_answer(words: Any, start: int, e: Any, kind: int) -> int:
     e.client_order_id = words[start + 3]
     if kind == _ORDER_ACK:
-        e.kind = int(EventKind.ORDER_ACK)
+        e.kind = EVENT_ORDER_ACK
         e.order_id = words[start + 4]
     elif kind == _ORDER_REJECT:
-        e.kind = int(EventKind.ORDER_REJECT)
+        e.kind = EVENT_ORDER_REJECT
         e.code = words[start + 4]
     elif kind == _ORDER_FILL:
-        e.kind = int(EventKind.ORDER_FILL)
+        e.kind = EVENT_ORDER_FILL
         e.order_id = words[start + 4]
         e.trade_id = words[start + 5]
         e.side = words[start + 6]
@@ -152,15 +172,15 @@ def _decode_order_answer(words: Any, start: int, e: Any, kind: int) -> int:
         if e.price <= 0 or e.qty <= 0 or e.leaves_qty < 0 or e.side < 0 or e.side > 1:
             return MALFORMED
     elif kind == _ORDER_CANCELED:
-        e.kind = int(EventKind.ORDER_CANCELED)
+        e.kind = EVENT_ORDER_CANCELED
         e.order_id = words[start + 4]
         e.qty = words[start + 5]
         e.code = words[start + 6]
     elif kind == _CANCEL_REJECT:
-        e.kind = int(EventKind.CANCEL_REJECT)
+        e.kind = EVENT_CANCEL_REJECT
         e.code = words[start + 4]
     elif kind == _ORDER_STATUS:
-        e.kind = int(EventKind.ORDER_STATUS)
+        e.kind = EVENT_ORDER_STATUS
         e.order_id = words[start + 4]
         e.code = words[start + 5]
         e.qty = words[start + 6]

@@ -1,0 +1,124 @@
+"""What many tests need: small frozen files, a machine that feeds frames to the step, and an independent frame codec (struct)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from hftkit.codes import Control, EventKind, MessageType
+from hftkit.instruments import Instrument
+from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels.step import STRATEGIES_TYPE, step, take_frame
+from hftkit.kernels.wire.decode import clear_event
+from hftkit.kernels.wire.frame import check_frame
+from hftkit.params import FrozenParams, LegPlan, digest_of
+from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
+
+NOBODY = 0xFFFFFFFF
+AAA = Instrument(symbol="AAAUSD", tick_size="0.01", lot_size="0.1", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
+BBB = Instrument(symbol="BBBUSD", tick_size="0.05", lot_size="0.01", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
+
+
+def frame(kind: MessageType, instrument: int, seq: int, *body: int) -> bytes:
+    """A frame by hand, with struct only: the codec under test has no part in it."""
+    return struct.pack(f"<HBBIq{len(body)}q", 16 + 8 * len(body), int(kind), 1, instrument & NOBODY, seq, *body)
+
+
+def unpack_frames(data: bytes) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+    """(type, instrument, sequence, body) of each frame in a byte string."""
+    frames = []
+    while data:
+        length, kind, version, instrument, seq = struct.unpack_from("<HBBIq", data)
+        assert version == 1
+        frames.append((MessageType(kind), instrument, seq, struct.unpack_from(f"<{(length - 16) // 8}q", data, 16)))
+        data = data[length:]
+    return frames
+
+
+def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | None = None, **leg: int) -> FrozenParams:
+    """Frozen parameters of a pair AAAUSD / BBBUSD with 100 lead lots against -80 hedge lots a unit."""
+    plan = {
+        "unit_lead_lots": 100,
+        "unit_hedge_lots": -80,
+        "slippage_ticks": 5,
+        "hedge_deadline_ns": 1_000_000_000,
+        "retry_ns": 10_000_000,
+        "residual_lots": 0,
+    }
+    body = FrozenParams(
+        schema_version=1,
+        name="test-pair",
+        strategy=strategy,
+        strategy_version=1,
+        instruments=(AAA, BBB),
+        legs=LegPlan(lead="AAAUSD", hedge="BBBUSD", **{**plan, **leg}),
+        parameters=parameters or {"target": 1},
+        arrays={},
+        provenance={},
+        valid_from_ns=0,
+        valid_until_ns=2**62,
+    )
+    import msgspec
+
+    return msgspec.structs.replace(body, digest=digest_of(msgspec.to_builtins(body)))
+
+
+class Machine:
+    """Rooms, strategies and the compiled step; collects what the step sends. Time is what the test says."""
+
+    def __init__(self, frozen: FrozenParams | None = None, limits: Limits | None = None, **config: Any) -> None:
+        self.config = SessionConfig(
+            epoch=1, account=7, instruments=(AAA, BBB), strategies=(frozen or frozen_pair(),), limits=limits or Limits(), **config
+        )
+        self.rooms: Rooms = build_rooms(self.config)
+        self.strategies = strategy_kernels(self.config)
+        self._step = compiled_driver(step, self.rooms, STRATEGIES_TYPE)
+        self.now = 1_000_000_000
+        self.exchange_now = 1_700_000_000_000_000_000
+        self.order_seq = 0
+        self.md_seq: dict[int, int] = {}
+        self.sent: list[tuple[MessageType, int, int, tuple[int, ...]]] = []
+        self.data_sent: list[tuple[MessageType, int, int, tuple[int, ...]]] = []
+
+    def run(self) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        """Step the event in rooms.event; returns the order entry frames it sent."""
+        self._step(self.rooms, self.strategies)
+        new = unpack_frames(self.rooms.order_out[: self.rooms.out_end[0]].tobytes())
+        self.data_sent += unpack_frames(self.rooms.data_out[: self.rooms.out_end[1]].tobytes())
+        self.rooms.out_end[:] = 0
+        self.sent += new
+        return new
+
+    def feed(self, data: bytes, is_order_entry: bool) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        words = np.frombuffer(data, np.int64).copy()
+        verdict = check_frame(words, 0, words.size)
+        if not take_frame(self.rooms, words, 0, verdict, is_order_entry, self.now):
+            return []
+        return self.run()
+
+    def own(self, kind: EventKind, code: int = 0) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        clear_event(self.rooms.event, int(kind), -1, self.now, 0, 0)
+        self.rooms.event[0]["code"] = code
+        return self.run()
+
+    def timer(self, after_ns: int = 1_000_000) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        self.now += after_ns
+        return self.own(EventKind.TIMER)
+
+    def answer(self, kind: MessageType, instrument: int, *body: int) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        """An order entry frame from the venue: sequence and venue time are added."""
+        self.order_seq += 1
+        return self.feed(frame(kind, instrument, self.order_seq, self.exchange_now, *body), True)
+
+    def bbo(self, instrument: int, bid: int, ask: int, qty: int = 1000) -> list[tuple[MessageType, int, int, tuple[int, ...]]]:
+        self.md_seq[instrument] = self.md_seq.get(instrument, 0) + 1
+        return self.feed(frame(MessageType.BBO, instrument, self.md_seq[instrument], self.exchange_now, bid, qty, ask, qty), False)
+
+    def start(self) -> None:
+        """Log on, enable trading, quote both books."""
+        self.own(EventKind.CONTROL, int(Control.CONNECT))
+        self.answer(MessageType.LOGON_ACK, NOBODY, 7, 2)
+        self.own(EventKind.CONTROL, int(Control.ENABLE))
+        self.sent.clear()
