@@ -19,7 +19,7 @@ def to_hdr(counts: np.ndarray) -> HdrHistogram:
         raise ValueError(f"counts must have shape ({COUNTS_LEN},), have {counts.shape}")
     histogram = HdrHistogram(1, HIGHEST_NS, SIGNIFICANT_DIGITS)
     for index in np.flatnonzero(counts):
-        histogram.record_value(histogram.get_value_from_index(int(index)) or 1, int(counts[index]))
+        histogram.record_value(histogram.get_value_from_index(int(index)), int(counts[index]))
     return histogram
 
 
@@ -34,15 +34,16 @@ def percentiles_us(counts: np.ndarray) -> dict[str, float]:
 
 
 def write_hlog(path: Path | str, named_counts: dict[str, np.ndarray], start_s: float, end_s: float) -> None:
-    """Write histograms as one standard .hlog file, one tagged interval line for each name. Times in Unix seconds."""
+    """Write histograms as one standard .hlog file, one tagged interval line for each name. Times in Unix seconds, values in ns.
+
+    The lines are written here because hdrhistogram 0.10 writes no tags (it reads them); the payload is its own encoding.
+    """
     with open(path, "w", encoding="ascii") as stream:
         writer = HistogramLogWriter(stream)
         writer.output_log_format_version()
-        writer.output_start_time(int(start_s * 1000))
+        writer.output_comment(f"[StartTime: {start_s:.3f} (seconds since epoch)]")
         writer.output_legend()
         for name, counts in named_counts.items():
             histogram = to_hdr(counts)
-            histogram.set_tag(name)
-            histogram.set_start_time_stamp(int(start_s * 1000))
-            histogram.set_end_time_stamp(int(end_s * 1000))
-            writer.output_interval_histogram(histogram)
+            payload = histogram.encode().decode("ascii")
+            stream.write(f"Tag={name},{0.0:.3f},{end_s - start_s:.3f},{histogram.get_max_value() / 1e6:.3f},{payload}\n")

@@ -160,7 +160,7 @@ BOOK = Record(
         _i("last_price", "ticks", "price of the last trade"),
         _i("last_qty", "lots", "quantity of the last trade"),
         _i("last_side", "codes.Side", "aggressor of the last trade"),
-        _i("truncated", "flag", "1 once levels beyond BOOK_DEPTH were dropped: resynchronise when the side runs low"),
+        _i("truncated", "bits", "1 bids, 2 asks: levels beyond BOOK_DEPTH were dropped: resynchronise when that side runs low"),
         _i("n_updates", "count", "changes applied"),
         _i("n_gaps", "count", "sequence gaps seen"),
         _i("n_stale", "count", "messages at or before the current sequence, ignored"),

@@ -78,7 +78,7 @@ def _apply_level(b: Any, levels: Any, instrument: int, side: int, price: int, qt
     if side == _BUY:
         n = set_level(levels[instrument, 0], b.n_bid, 1, price, qty)
         if n < 0:
-            b.truncated = 1
+            b.truncated |= 1
             n = -1 - n
         b.n_bid = n
         b.best_bid = levels[instrument, 0, n - 1, 0] if n > 0 else 0
@@ -86,7 +86,7 @@ def _apply_level(b: Any, levels: Any, instrument: int, side: int, price: int, qt
     else:
         n = set_level(levels[instrument, 1], b.n_ask, -1, price, qty)
         if n < 0:
-            b.truncated = 1
+            b.truncated |= 2
             n = -1 - n
         b.n_ask = n
         b.best_ask = levels[instrument, 1, n - 1, 0] if n > 0 else 0
@@ -125,7 +125,7 @@ def _apply_depth(e: Any, b: Any, levels: Any) -> int:
     b.ts_recv = e.ts_recv
     b.n_updates += 1
     _apply_level(b, levels, e.instrument, e.side, e.price, e.qty)
-    if b.truncated == 1 and (b.n_bid < LOW_LEVELS or b.n_ask < LOW_LEVELS):
+    if (b.truncated & 1 and b.n_bid < LOW_LEVELS) or (b.truncated & 2 and b.n_ask < LOW_LEVELS):
         _clear(b, _EMPTY)
         return BOOK_LOST
     return BOOK_CHANGED if e.flags & _END_OF_BATCH else BOOK_QUIET
