@@ -92,6 +92,7 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     max_clients: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
     max_accounts: Annotated[int, msgspec.Meta(ge=3, le=4096)] = 130
     order_history: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536  # closed orders that ORDER_QUERY still knows
+    max_open_orders: Annotated[int, msgspec.Meta(ge=1, le=1500)] = 1000  # per account; a logon lists them all
     out_words: Annotated[int, msgspec.Meta(ge=16_384, le=2**24)] = 32_768  # send buffer of one client
     max_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1_000_000_000
     wait: Literal["spin", "yield", "block"] = "block"

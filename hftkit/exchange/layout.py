@@ -147,6 +147,7 @@ REPORT = Record(
         _i("price", "ticks", ""),
         _i("qty", "lots", "traded, cancelled, or the level's new total"),
         _i("leaves", "lots", "open after it"),
+        _i("filled", "lots", "filled so far"),
         _i("reason", "codes.Reject", ""),
         _i("trade_id", "id", "TRADE only, and so are the next four"),
         _i("maker_account", "index", ""),
@@ -188,5 +189,111 @@ AGENT = Record(
         _i("max_qty", "lots", "quotes are uniform in 1 .. max_qty"),
         _i("next_ns", "ns, exchange clock", "state: next arrival"),
         _i("last_id", "id", "state: last client_order_id given to a synthetic order"),
+    ),
+)
+
+# -- the venue round the matching engine --------------------------------------------------------------------------------
+
+
+class Port(IntEnum):
+    """Which of the two TCP ports a client came through."""
+
+    ORDER_ENTRY = 1
+    MARKET_DATA = 2
+
+
+class ClientState(IntEnum):
+    """Life of a connection."""
+
+    FREE = 0
+    CONNECTED = 1
+    LOGGED_ON = 2  # order entry only
+    CLOSING = 3  # what is in the outbox still goes out, then the shell closes
+
+
+CLIENT = Record(
+    "CLIENT",
+    "exchange/sessions.py",
+    "One connection. Its buffers are Venue.inboxes[i] and Venue.outboxes[i].",
+    (
+        _i("port", "Port", "0 if the record is free"),
+        _i("state", "ClientState", ""),
+        _i("account", "index", "account logged on, -1 if none"),
+        _i("seq_in", "count", "last sequence received"),
+        _i("seq_out", "count", "last sequence sent"),
+        _i("heartbeat_ns", "ns", "longest silence agreed at logon, 0 for no supervision"),
+        _i("cancel_on_disconnect", "flag", ""),
+        _i("ts_in", "ns, monotonic", "last bytes received"),
+        _i("ts_out", "ns, monotonic", "last frame written"),
+        _i("in_bytes", "bytes", "received and not yet handled"),
+        _i("out_start", "bytes", "first byte of the outbox not yet sent"),
+        _i("out_end", "bytes", "end of the outbox, a whole number of words"),
+        _i("n_pending", "count", "instruments that wait for a snapshot"),
+        _i("close_reason", "codes.Reject", "why the venue closes it"),
+        _i("n_frames", "count", "frames received"),
+        _i("n_dropped", "count", "times a slow consumer lost its stream"),
+    ),
+)
+
+ACCOUNT = Record(
+    "ACCOUNT",
+    "exchange/sessions.py",
+    "One account; the first ones are the house's (synthetic traders).",
+    (
+        _i("id", "id", "account number on the wire, 0 for a free record; house accounts are negative"),
+        _i("client", "index", "connection logged on, -1 if none"),
+        _i("n_open", "count", "orders resting"),
+    ),
+)
+
+HOLDING = Record(
+    "HOLDING",
+    "exchange/accounts.py",
+    "One account in one instrument. Over all accounts position and cash sum to zero.",
+    (
+        _i("position", "lots", "signed"),
+        _i("cash_e8", "1e-8 quote", "received minus paid, fees not included"),
+        _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
+        _i("n_fills", "count", ""),
+        _i("n_maker", "count", "fills as maker"),
+    ),
+)
+
+CLOSED = Record(
+    "CLOSED",
+    "exchange/accounts.py",
+    "An order that is no more, kept for ORDER_QUERY and against reuse of its id. A ring: the oldest is forgotten first.",
+    (
+        _i("client_order_id", "id", ""),
+        _i("account", "index", ""),
+        _i("instrument", "index", ""),
+        _i("order_id", "id", ""),
+        _i("state", "codes.OrderState", "filled, cancelled or rejected"),
+        _i("filled", "lots", ""),
+    ),
+)
+
+VENUE = Record(
+    "VENUE",
+    "exchange/venue.py",
+    "Clock, limits and counters of the venue (one record).",
+    (
+        _i("ts", "ns, exchange clock", "now"),
+        _i("ts_mono", "ns, monotonic", "now"),
+        _i("max_order_qty", "lots", "larger orders are refused"),
+        _i("max_open_orders", "count", "per account"),
+        _i("n_audience", "count", "market data connections"),
+        _i("n_closed", "count", "orders ever put into the ring of closed ones"),
+        _i("n_frames_in", "count", "frames received"),
+        _i("n_frames_out", "count", "frames written"),
+        _i("n_malformed", "count", "frames refused, sessions closed for it"),
+        _i("n_client_orders", "count", "new orders received from clients"),
+        _i("n_client_fills", "count", "fills reported to clients"),
+        _i("n_client_rejects", "count", "orders of clients refused"),
+        _i("n_connections", "count", "connections accepted"),
+        _i("n_refused", "count", "connections refused: all records taken"),
+        _i("n_dropped", "count", "times a slow consumer was dropped to a snapshot"),
+        _i("n_arrivals", "count", "arrivals of synthetic traders"),
+        _i("max_lag_ns", "ns", "furthest the synthetic market fell behind, in wall time"),
     ),
 )

@@ -84,11 +84,11 @@ def new_commands(n: int) -> np.ndarray:
 
 
 @inlined_kernel
-def _answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: int, leaves: int, reason: int) -> int:
+def _answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: int, leaves: int, filled: int, reason: int) -> int:
     row = reports[n]
     row.kind, row.instrument, row.account = kind, command.instrument, command.account
     row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
-    row.price, row.qty, row.leaves, row.reason = command.price, qty, leaves, reason
+    row.price, row.qty, row.leaves, row.filled, row.reason = command.price, qty, leaves, filled, reason
     return n + 1
 
 
@@ -246,7 +246,7 @@ def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int,
         row = reports[n]
         row.kind, row.instrument, row.account = _TRADE, instrument, command.account
         row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
-        row.price, row.qty, row.leaves, row.reason = price, qty, leaves, _OK
+        row.price, row.qty, row.leaves, row.filled, row.reason = price, qty, leaves, command.qty - leaves, _OK
         row.trade_id, row.maker_account = counters.last_trade_id, maker.account
         row.maker_client_order_id, row.maker_order_id = maker.client_order_id, maker.order_id
         row.maker_leaves, row.maker_filled = maker.leaves, maker.filled
@@ -309,16 +309,16 @@ def _new_order(books: Books, command: Any, reports: Any, ts: int) -> int:
     reason = _refusal(books, command)
     if reason != _OK:
         counters.n_rejects += 1
-        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, reason)
+        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, 0, reason)
     counters.last_order_id += 1
     counters.n_orders += 1
     order_id = counters.last_order_id
-    n = _answer(reports, 0, _ACK, command, order_id, command.qty, command.qty, _OK)
+    n = _answer(reports, 0, _ACK, command, order_id, command.qty, command.qty, 0, _OK)
     n, leaves = _match(books, command, reports, n, order_id, _limit_of(books, command), command.qty)
     if leaves == 0:
         return n
     if command.order_type == _MARKET or command.time_in_force != _GTC:
-        return _answer(reports, n, _CANCELED, command, order_id, leaves, 0, _NO_LIQUIDITY)
+        return _answer(reports, n, _CANCELED, command, order_id, leaves, 0, command.qty - leaves, _NO_LIQUIDITY)
     slot = _take_slot(books)
     order = books.orders[slot]
     order.order_id, order.client_order_id, order.price = order_id, command.client_order_id, command.price
@@ -335,12 +335,12 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     slot = find_key(books.table, command.account, command.client_order_id)
     if slot == 0:
         books.counters[0].n_rejects += 1
-        return _answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, _UNKNOWN)
+        return _answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, 0, _UNKNOWN)
     order = books.orders[slot]
     instrument, side, price, leaves = np.int64(order.instrument), np.int64(order.side), order.price, order.leaves
     total = _unlink(books, slot)
     remove_key(books.table, command.account, command.client_order_id)
-    n = _answer(reports, 0, _CANCELED, command, order.order_id, leaves, 0, _OK)
+    n = _answer(reports, 0, _CANCELED, command, order.order_id, leaves, 0, order.filled, _OK)
     row = reports[0]
     row.instrument, row.side, row.price = instrument, side, price  # a cancel names only the order
     _release_slot(books, slot)
@@ -367,11 +367,11 @@ def _replace_order(books: Books, command: Any, reports: Any, ts: int) -> int:
     reason = _UNKNOWN if slot == 0 else _replace_refusal(books, command, slot)
     if reason != _OK:
         books.counters[0].n_rejects += 1
-        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, reason)
+        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, 0, reason)
     order = books.orders[slot]
     command.instrument, command.side, command.order_type = order.instrument, order.side, 0
     leaves = command.qty - order.filled
-    n = _answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, _OK)
+    n = _answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
     old_price = order.price
     if command.price == old_price and leaves <= order.leaves:
         level = books.levels[command.instrument, old_price - books.tops[command.instrument].base]
