@@ -7,6 +7,7 @@ from typing import Any
 from hftkit.codes import OrderFlag, OrderState, OrderType, Reject, Side, TimeInForce
 from hftkit.exchange.accounts import book_fill, closed_place, remember_closed
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS, Flow, act, next_arrival, open_book
+from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import Op, ReportKind
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.matching import apply
@@ -47,7 +48,7 @@ def reject_order(venue: Venue, index: int, instrument: int, client_order_id: int
 
 
 @kernel
-def _answer_owner(venue: Venue, row: Any, op: int) -> None:
+def _answer_owner(venue: Venue, row: Any) -> None:
     """ACK, REJECT, CANCELED or CANCEL_REJECT of one report, to the client behind the account, if one is there."""
     index = venue.accounts[row.account].client
     if index < 0:
@@ -93,8 +94,8 @@ def _fill_owner(
 
 
 @kernel
-def _follow_account(venue: Venue, row: Any, op: int, n: int) -> None:
-    """Keep the owner's count of resting orders and the memory of closed ones. `n`: reports of the command."""
+def _follow_account(venue: Venue, row: Any, op: int) -> None:
+    """Keep the owner's count of resting orders and the memory of closed ones."""
     account = row.account
     if account < HOUSE_ACCOUNTS:
         return
@@ -123,8 +124,8 @@ def _deliver(venue: Venue, n: int, op: int) -> None:
             )
             publish_trade(venue, row.instrument, row.trade_id, row.side, row.price, row.qty)
         else:
-            _answer_owner(venue, row, op)
-            _follow_account(venue, row, op, n)
+            _answer_owner(venue, row)
+            _follow_account(venue, row, op)
     if last_level >= 0:
         publish_quote(venue, venue.reports[last_level].instrument)
 
@@ -151,6 +152,10 @@ def carry_out(venue: Venue, command: Any) -> None:
 def _refusal(venue: Venue, command: Any) -> int:
     """Why a client's new order is refused before it meets the book, 0 if it is not."""
     state = venue.state[0]
+    if closed_place(venue, command.account, command.client_order_id) >= 0:
+        return _DUPLICATE  # first of all, so that a refused order is remembered once
+    if find_key(venue.books.table, command.account, command.client_order_id) != 0:
+        return _DUPLICATE
     if command.instrument < 0 or command.instrument >= venue.instruments.size:
         return _UNKNOWN_INSTRUMENT
     if not (0 <= command.side <= 1 and 0 <= command.order_type <= 1 and 0 <= command.time_in_force <= _FOK):
@@ -161,8 +166,6 @@ def _refusal(venue: Venue, command: Any) -> int:
         return _BAD_QTY
     if command.order_type != _MARKET and command.price <= 0:
         return _BAD_PRICE
-    if closed_place(venue, command.account, command.client_order_id) >= 0:
-        return _DUPLICATE
     if venue.accounts[command.account].n_open >= state.max_open_orders:
         return _TOO_MANY
     scales, top = venue.instruments[command.instrument], venue.books.tops[command.instrument]
