@@ -7,6 +7,7 @@ use this file (live/hot_loop.py, exchange/servers/): kernels never see a socket 
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,37 @@ def pollfd(fd: int) -> int:
 def close_descriptor(fd: int) -> int:
     """close(): 0, or -1 see errno."""
     return _close(fd)
+
+
+# -- readiness of many descriptors (servers) -----------------------------------------------------------------------------
+
+EPOLLIN = 1
+EPOLLOUT = 4
+EPOLLHUP = 16
+EPOLL_CTL_ADD = 1
+EPOLL_CTL_MOD = 3
+SOCK_NONBLOCK = 0o4000
+# `struct epoll_event {u32 events; u64 data}` is packed on x86-64 only: its length and the place of `data`, in 32-bit words
+EPOLL_EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
+EPOLL_DATA_WORD = EPOLL_EVENT_WORDS - 2
+
+
+@kernel
+def accept_client(listener: int) -> int:
+    """accept4(): a new non-blocking connection, or -1 see errno. TCP_NODELAY is inherited from the listening socket."""
+    return _accept4(listener, np.uint64(0), np.uint64(0), SOCK_NONBLOCK)
+
+
+@kernel
+def watch_descriptor(epoll: int, operation: int, fd: int, events: int, data: int, scratch: Any) -> int:
+    """epoll_ctl(): add or change what is watched of `fd`; `data` comes back with its events. `scratch`: int32 (>= 4,), overwritten."""
+    scratch[0] = events
+    scratch[EPOLL_DATA_WORD] = data
+    scratch[EPOLL_DATA_WORD + 1] = 0
+    return _epoll_ctl(epoll, operation, fd, scratch.ctypes.data)
+
+
+@kernel
+def wait_events(epoll: int, ready: Any, timeout_ms: int) -> int:
+    """epoll_wait(): number of ready descriptors. `ready`: int32 (n * EPOLL_EVENT_WORDS,), one `struct epoll_event` each."""
+    return _epoll_wait(epoll, ready.ctypes.data, ready.size // EPOLL_EVENT_WORDS, timeout_ms)

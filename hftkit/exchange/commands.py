@@ -1,0 +1,111 @@
+"""`hftkit sim`: the exchange simulator as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hftkit.clock import monotonic_ns
+from hftkit.errors import ConfigError
+from hftkit.exchange.config import load_config
+from hftkit.units import NS_PER_S, iso_from_ns
+
+
+def _write_atomically(path: Path, content: dict[str, Any]) -> None:
+    """Whoever waits for the file sees nothing, or all of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(content) + "\n")
+    partial.replace(path)
+
+
+def serve(server: Any, stop: threading.Event, duration_s: float | None) -> None:
+    """Run a started server in slices until `stop` is set or the time is over."""
+    end = monotonic_ns() + int(duration_s * NS_PER_S) if duration_s is not None else None
+    while not stop.is_set() and (end is None or monotonic_ns() < end):
+        server.run_slice()
+
+
+def _report(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    click.echo(
+        f"stopped after {summary['exchange_seconds']:,.0f} exchange seconds: {summary['messages_in']:,} messages in, {summary['messages_out']:,} out, "
+        f"{summary['orders']:,} orders ({summary['client_orders']:,} from clients), {summary['trades']:,} trades, {summary['connections']} connections"
+    )
+    if summary["max_lag_ms"] > 50.0:
+        click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
+
+
+@click.command()
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), default=None, help="TOML file. [default: the sample universe]")
+@click.option("--seed", type=click.IntRange(min=0), default=None, help="Another market. [default: the configuration's]")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Exchange seconds per second.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--order-port", type=click.IntRange(0, 65535), default=7001, show_default=True, help="Order entry; 0 picks a free port.")
+@click.option("--market-port", type=click.IntRange(0, 65535), default=7002, show_default=True, help="Market data; 0 picks a free port.")
+@click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON file written once clients may connect.")
+@click.option(
+    "--start-from-sample/--start-from-scratch",
+    default=None,
+    help="Exchange time continues where data/sample ends. [default: yes for the sample universe]",
+)
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=None, help="Stop after so many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def sim(
+    config_path: str | None,
+    seed: int | None,
+    speed: float,
+    host: str,
+    order_port: int,
+    market_port: int,
+    ready_file: Path | None,
+    start_from_sample: bool | None,
+    duration: float | None,
+    as_json: bool,
+) -> None:
+    """Run the exchange simulator until Ctrl-C.
+
+    Example: hftkit sim --speed 60 --order-port 0 --market-port 0 --ready-file sim.json
+    """
+    config = load_config(config_path)
+    if order_port == market_port and order_port != 0:
+        raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
+    from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    continues = config_path is None if start_from_sample is None else start_from_sample
+    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=config.minutes if continues else 0)
+    ports = server.start(host, order_port, market_port)
+    ready = {
+        "host": host,
+        "order_port": ports[0],
+        "market_port": ports[1],
+        "pid": os.getpid(),
+        "speed": speed,
+        "exchange_start_ns": server.start_ts,
+        "symbols": list(config.symbols),
+    }
+    if ready_file is not None:
+        _write_atomically(ready_file, ready)
+    click.echo(
+        f"simulator {config.name}: {len(config.instruments)} instruments, orders {host}:{ports[0]}, market data {host}:{ports[1]}, "
+        f"speed {speed:g}, exchange time {iso_from_ns(server.start_ts)}",
+        err=as_json,
+    )
+    try:
+        serve(server, stop, duration)
+    finally:
+        server.close()
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+    _report(server.summary(), as_json)

@@ -1,0 +1,162 @@
+"""Configuration of the simulator: a TOML file, checked key by key (configs/sample_universe.toml shows every key).
+
+Errors name the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from hftkit.errors import ConfigError, UnitError
+from hftkit.instruments import Instrument
+from hftkit.units import E8, decimal, ns_from_iso, to_steps
+
+SAMPLE_UNIVERSE = "sample_universe.toml"
+
+_Positive = Annotated[float, msgspec.Meta(gt=0)]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Cointegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """log(this) = constant + hedge_ratio * log(hedge) + Ornstein-Uhlenbeck deviation."""
+
+    hedge: str
+    hedge_ratio: float
+    half_life_minutes: _Positive
+    spread_sd_bps: _Positive
+
+
+class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One instrument: its scales (as in hftkit.instruments) and its fundamental value."""
+
+    symbol: str
+    tick_size: str
+    lot_size: str
+    start_price: str
+    min_notional: str = "0"
+    maker_fee_ppm: int = 0
+    taker_fee_ppm: int = 0
+    market_beta: float = 1.0
+    annual_volatility: _NotNegative = 0.0  # its own, beside the market's; 365 days
+    cointegrated: Cointegration | None = None
+
+    @property
+    def instrument(self) -> Instrument:
+        """The scales alone."""
+        return Instrument(
+            symbol=self.symbol,
+            tick_size=self.tick_size,
+            lot_size=self.lot_size,
+            min_notional=self.min_notional,
+            maker_fee_ppm=self.maker_fee_ppm,
+            taker_fee_ppm=self.taker_fee_ppm,
+        )
+
+    @property
+    def start_ticks(self) -> int:
+        """Start price in ticks."""
+        return to_steps(self.start_price, self.tick_size, f"start_price of {self.symbol}")
+
+    def lots_for(self, notional: str) -> int:
+        """Lots whose value at the start price is about `notional` quote units, at least 1."""
+        return max(1, int(decimal(notional) * E8 / (self.start_ticks * self.instrument.tick_lot_e8)))
+
+
+class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The synthetic traders, the same for every instrument."""
+
+    arrivals_per_s: _Positive
+    maker_share: _Share
+    informed_share: _Share
+    half_spread_bps: _Positive
+    depth_bps: _Positive
+    quotes_per_side: Annotated[int, msgspec.Meta(ge=1, le=256)]
+    max_quote_notional: str
+
+    def __post_init__(self) -> None:
+        if self.maker_share + self.informed_share > 1:
+            raise ValueError(f"maker_share + informed_share must be at most 1, is {self.maker_share + self.informed_share}")
+
+
+class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Capacities and manners of the venue. Everything is allocated once, at the start."""
+
+    max_orders: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536
+    ladder_ticks: Annotated[int, msgspec.Meta(ge=64, le=262_144)] = 262_144
+    max_clients: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
+    max_accounts: Annotated[int, msgspec.Meta(ge=3, le=4096)] = 130
+    order_history: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536  # closed orders that ORDER_QUERY still knows
+    max_open_orders: Annotated[int, msgspec.Meta(ge=1, le=1500)] = 1000  # per account; a logon lists them all
+    out_words: Annotated[int, msgspec.Meta(ge=16_384, le=2**24)] = 32_768  # send buffer of one client
+    max_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1_000_000_000
+    wait: Literal["spin", "yield", "block"] = "block"
+
+
+class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole simulator."""
+
+    name: str
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    start: str
+    minutes: Annotated[int, msgspec.Meta(ge=1)]  # span of the sample tape; a server continues at its end
+    market_annual_volatility: _NotNegative
+    flow: FlowConfig
+    instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
+    venue: VenueConfig = VenueConfig()
+
+    def __post_init__(self) -> None:
+        try:
+            ns_from_iso(self.start)
+            decimal(self.flow.max_quote_notional, "flow.max_quote_notional")
+            seen: set[str] = set()
+            for config in self.instruments:
+                _ = config.instrument, config.start_ticks
+                if config.symbol in seen:
+                    raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
+                if config.cointegrated is not None and config.cointegrated.hedge not in seen:
+                    raise ValueError(
+                        f"instruments: cointegrated.hedge of {config.symbol} is {config.cointegrated.hedge!r}, must be one listed before it: {sorted(seen)}"
+                    )
+                seen.add(config.symbol)
+        except UnitError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def start_ns(self) -> int:
+        """Exchange time of the first moment, ns since 1970 UTC."""
+        return ns_from_iso(self.start)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols; the position is the instrument id."""
+        return tuple(config.symbol for config in self.instruments)
+
+    @property
+    def scales(self) -> tuple[Instrument, ...]:
+        """Instruments in id order."""
+        return tuple(config.instrument for config in self.instruments)
+
+
+def load_config(path: Path | str | None = None) -> SimConfig:
+    """Read a simulator configuration; None is the sample universe that ships with hftkit. Raises ConfigError."""
+    if path is None:
+        where = SAMPLE_UNIVERSE
+        text = resources.files("hftkit.exchange").joinpath("configs", SAMPLE_UNIVERSE).read_text()
+    else:
+        where = str(path)
+        try:
+            text = Path(path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml") from None
+    try:
+        return msgspec.convert(tomllib.loads(text), SimConfig)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from None

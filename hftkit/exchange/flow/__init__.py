@@ -1,0 +1,1 @@
+"""The synthetic market: seeded fundamentals and the agents that trade round them."""

@@ -1,0 +1,96 @@
+"""From configuration to the arrays of the synthetic market."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from hftkit.exchange.config import SimConfig
+from hftkit.exchange.flow.agents import Flow
+from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals, persistence_of
+from hftkit.exchange.flow.random import waiting_time_ns
+from hftkit.exchange.layout import AGENT, COMMAND, FUNDAMENTAL
+from hftkit.exchange.matching import Books, new_books
+from hftkit.kernels.jit import kernel
+
+SECONDS_PER_YEAR = 365 * 86_400
+_BPS = 1e-4
+
+
+def _streams(purpose: str, seed: int, n: int) -> np.ndarray:
+    """Start states of n random streams, uint64 (n,).
+
+    Hashed, because SplitMix64 streams whose states differ by a multiple of its increment are one stream, shifted.
+    """
+    texts = (f"{purpose} {seed} {i}".encode() for i in range(n))
+    return np.array([int.from_bytes(hashlib.sha256(text).digest()[:8], "little") for text in texts], np.uint64)
+
+
+def _fundamentals(config: SimConfig) -> np.ndarray:
+    rows = np.zeros(len(config.instruments), FUNDAMENTAL.dtype)
+    for row, instrument in zip(rows, config.instruments, strict=True):
+        row["hedge"] = -1
+        row["start"] = row["value"] = instrument.start_ticks
+        row["beta"] = instrument.market_beta
+        row["sigma"] = instrument.annual_volatility / np.sqrt(SECONDS_PER_YEAR)
+        if instrument.cointegrated is not None:
+            pair = instrument.cointegrated
+            persistence = persistence_of(pair.half_life_minutes * 60.0)
+            row["hedge"] = config.symbols.index(pair.hedge)
+            row["ratio"] = pair.hedge_ratio
+            row["persistence"] = persistence
+            row["noise"] = pair.spread_sd_bps * _BPS * np.sqrt(1.0 - persistence * persistence)
+    return rows
+
+
+def _agents(config: SimConfig, values: np.ndarray, start_ns: int) -> np.ndarray:
+    rows = np.zeros(len(config.instruments), AGENT.dtype)
+    flow = config.flow
+    for i, (row, instrument, value) in enumerate(zip(rows, config.instruments, values, strict=True)):
+        row["last_id"] = (i + 1) << 40  # ids are unique within a house account, over all instruments
+        row["rate"] = flow.arrivals_per_s
+        row["maker_share"] = flow.maker_share
+        row["informed_share"] = flow.informed_share
+        row["half_spread"] = flow.half_spread_bps * _BPS * value
+        row["depth"] = flow.depth_bps * _BPS * value
+        row["max_qty"] = instrument.lots_for(flow.max_quote_notional)
+        row["next_ns"] = start_ns
+    return rows
+
+
+@kernel
+def _schedule(agents: Any, states: Any) -> None:
+    for i in range(agents.size):
+        agents[i].next_ns += waiting_time_ns(states, i, agents[i].rate)
+
+
+def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0) -> tuple[Flow, Books]:
+    """A synthetic market and its empty books, standing `skip_minutes` after the start of the configured span.
+
+    Same configuration, seed and skip: the same market, bit for bit. The fundamentals at a given time do not depend on the skip.
+    """
+    seed = config.seed if seed is None else seed
+    n = len(config.instruments)
+    places = config.flow.quotes_per_side
+    steps = skip_minutes * 60
+    start_ns = config.start_ns + steps * STEP_NS
+    fundamentals, value_states = _fundamentals(config), _streams("fundamentals", seed, n + 1)
+    market = np.array([config.market_annual_volatility / np.sqrt(SECONDS_PER_YEAR), 0.0])
+    clock = np.array([0, config.start_ns])
+    advance_fundamentals(fundamentals, value_states, market, clock, steps)
+    agent_states = _streams(f"agents {skip_minutes}", seed, n)
+    agents = _agents(config, fundamentals["value"], start_ns)
+    _schedule(agents, agent_states)
+    flow = Flow(
+        fundamentals=fundamentals,
+        agents=agents,
+        value_states=value_states,
+        agent_states=agent_states,
+        market=market,
+        clock=clock,
+        quotes=np.zeros((n, 2, places, 2), np.int64),
+        commands=np.zeros(4 * places + 4, COMMAND.dtype),
+    )
+    return flow, new_books([c.start_ticks for c in config.instruments], config.venue.max_orders, config.venue.ladder_ticks)

@@ -1,0 +1,299 @@
+"""Arrays of the exchange simulator, declared once (same kinds of tables as hftkit/layout.py).
+
+Slots and levels hold 32-bit links: slot 0 is "none", so that zeroed memory is an empty exchange and pages that nobody
+has used stay untouched. Prices are ticks, quantities lots, money 1e-8 quote units, time exchange ns.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from hftkit.layout import Field, Record
+
+LADDER_TICKS = 64**3  # most ticks one instrument's price window may have: three levels of 64-bit summary words
+BITMAP_WORDS = 64**2 + 64 + 1
+SUMMARY1 = 64**2  # word offsets of the two summaries inside a bitmap
+SUMMARY2 = 64**2 + 64
+
+
+class Op(IntEnum):
+    """What a command asks of the matching engine."""
+
+    NEW = 1
+    CANCEL = 2
+    REPLACE = 3
+
+
+class ReportKind(IntEnum):
+    """What happened, in the order it happened."""
+
+    ACK = 1
+    REJECT = 2  # a new or replace was refused and changed nothing
+    TRADE = 3
+    CANCELED = 4
+    CANCEL_REJECT = 5
+    LEVEL = 6  # new total of one price level
+
+
+def _i(name: str, unit: str, doc: str, kind: str = "<i8") -> Field:
+    return Field(name, kind, unit, doc)
+
+
+def _f(name: str, unit: str, doc: str) -> Field:
+    return Field(name, "<f8", unit, doc)
+
+
+RESTING = Record(
+    "RESTING",
+    "exchange/matching.py",
+    "One order slot, exactly one cache line. Free slots are chained through `next`.",
+    (
+        _i("order_id", "id", "given by the venue, increasing"),
+        _i("client_order_id", "id", "chosen by the owner"),
+        _i("price", "ticks", "limit price"),
+        _i("leaves", "lots", "still open; 0 in a free slot"),
+        _i("filled", "lots", "traded so far"),
+        _i("ts", "ns, exchange clock", "when it took its place in the queue"),
+        _i("next", "slot", "next order of the level, 0 at its end", "<i4"),
+        _i("prev", "slot", "previous order of the level, 0 at its head", "<i4"),
+        _i("account", "index", "owner", "<i4"),
+        _i("instrument", "index", "instrument", "<i2"),
+        _i("side", "codes.Side", "0 buy, 1 sell", "<i1"),
+        _i("flags", "codes.OrderFlag bits", "as sent", "<i1"),
+    ),
+)
+
+LEVEL = Record(
+    "LEVEL",
+    "exchange/matching.py",
+    "One price of the ladder: a queue of orders. A price holds bids or asks, never both.",
+    (
+        _i("qty", "lots", "sum of what is open at this price"),
+        _i("head", "slot", "first in the queue, 0 if empty", "<i4"),
+        _i("tail", "slot", "last in the queue", "<i4"),
+    ),
+)
+
+KEY = Record(
+    "KEY",
+    "exchange/matching.py",
+    "One cell of the open-addressing table (account, client_order_id) -> slot; slot 0 is an empty cell.",
+    (
+        _i("client_order_id", "id", ""),
+        _i("account", "index", "", "<i4"),
+        _i("slot", "slot", "", "<i4"),
+    ),
+)
+
+TOP = Record(
+    "TOP",
+    "exchange/matching.py",
+    "Per instrument: window and best prices.",
+    (
+        _i("base", "ticks", "lowest price of the window"),
+        _i("bid", "ticks", "best bid, 0 if none"),
+        _i("ask", "ticks", "best ask, 0 if none"),
+        _i("n_orders", "count", "orders resting"),
+        _i("n_bid", "levels", "bid levels"),
+        _i("n_ask", "levels", "ask levels"),
+    ),
+)
+
+COUNTERS = Record(
+    "COUNTERS",
+    "exchange/matching.py",
+    "One record for the whole matching engine.",
+    (
+        _i("free", "slot", "head of the chain of freed slots, 0 if none"),
+        _i("high_water", "slot", "slots ever used"),
+        _i("n_open", "count", "orders resting in all books"),
+        _i("last_order_id", "id", ""),
+        _i("last_trade_id", "id", ""),
+        _i("n_orders", "count", "orders accepted"),
+        _i("n_rejects", "count", "commands refused"),
+        _i("n_trades", "count", "trades"),
+    ),
+)
+
+COMMAND = Record(
+    "COMMAND",
+    "exchange/venue.py, exchange/flow/agents.py",
+    "One request to the matching engine, from a client or from the synthetic market.",
+    (
+        _i("op", "Op", "new, cancel, replace"),
+        _i("instrument", "index", ""),
+        _i("account", "index", ""),
+        _i("client_order_id", "id", ""),
+        _i("side", "codes.Side", ""),
+        _i("order_type", "codes.OrderType", ""),
+        _i("time_in_force", "codes.TimeInForce", ""),
+        _i("flags", "codes.OrderFlag bits", ""),
+        _i("price", "ticks", "ignored by market orders and cancels"),
+        _i("qty", "lots", "total quantity of the order, filled part included"),
+    ),
+)
+
+REPORT = Record(
+    "REPORT",
+    "exchange/matching.py",
+    "One thing that happened. Fields that the kind lacks keep whatever was there.",
+    (
+        _i("kind", "ReportKind", ""),
+        _i("instrument", "index", ""),
+        _i("account", "index", "owner of the command; of a TRADE the taker"),
+        _i("client_order_id", "id", ""),
+        _i("order_id", "id", ""),
+        _i("side", "codes.Side", "of the order; of a TRADE the aggressor; of a LEVEL the book side"),
+        _i("price", "ticks", ""),
+        _i("qty", "lots", "traded, cancelled, or the level's new total"),
+        _i("leaves", "lots", "open after it"),
+        _i("filled", "lots", "filled so far"),
+        _i("reason", "codes.Reject", ""),
+        _i("trade_id", "id", "TRADE only, and so are the next four"),
+        _i("maker_account", "index", ""),
+        _i("maker_client_order_id", "id", ""),
+        _i("maker_order_id", "id", ""),
+        _i("maker_leaves", "lots", ""),
+        _i("maker_filled", "lots", "filled so far of the maker's order"),
+    ),
+)
+
+FUNDAMENTAL = Record(
+    "FUNDAMENTAL",
+    "exchange/flow/fundamentals.py",
+    "Model and state of one instrument's fundamental value (flow/fundamentals.py has the formulas).",
+    (
+        _i("hedge", "index", "the instrument it is cointegrated with, -1 if none"),
+        _f("ratio", "1", "hedge ratio r"),
+        _f("persistence", "1", "f, AR(1) coefficient of the deviation per step"),
+        _f("noise", "log", "d sqrt(1 - f^2), deviation's innovation per step"),
+        _f("beta", "1", "b, sensitivity to the market factor"),
+        _f("sigma", "log", "s, own volatility per step"),
+        _f("start", "ticks", "value at step 0"),
+        _f("x", "log", "state: log value relative to the start"),
+        _f("u", "log", "state: deviation of a partner"),
+        _f("value", "ticks", "state: fundamental value"),
+    ),
+)
+
+AGENT = Record(
+    "AGENT",
+    "exchange/flow/agents.py",
+    "Behaviour of the synthetic traders of one instrument.",
+    (
+        _f("rate", "1/s", "arrivals of all agents together"),
+        _f("maker_share", "1", "probability that an arrival is a maker"),
+        _f("informed_share", "1", "probability that an arrival is an informed taker; the rest is noise"),
+        _f("half_spread", "ticks", "distance from the fundamental at which makers start to quote"),
+        _f("depth", "ticks", "mean distance of further quotes behind that"),
+        _i("max_qty", "lots", "quotes are uniform in 1 .. max_qty"),
+        _i("next_ns", "ns, exchange clock", "state: next arrival"),
+        _i("last_id", "id", "state: last client_order_id given to a synthetic order"),
+    ),
+)
+
+# -- the venue round the matching engine --------------------------------------------------------------------------------
+
+
+class Port(IntEnum):
+    """Which of the two TCP ports a client came through."""
+
+    ORDER_ENTRY = 1
+    MARKET_DATA = 2
+
+
+class ClientState(IntEnum):
+    """Life of a connection."""
+
+    FREE = 0
+    CONNECTED = 1
+    LOGGED_ON = 2  # order entry only
+    CLOSING = 3  # what is in the outbox still goes out, then the shell closes
+
+
+CLIENT = Record(
+    "CLIENT",
+    "exchange/sessions.py",
+    "One connection. Its buffers are Venue.inboxes[i] and Venue.outboxes[i].",
+    (
+        _i("port", "Port", "0 if the record is free"),
+        _i("state", "ClientState", ""),
+        _i("account", "index", "account logged on, -1 if none"),
+        _i("seq_in", "count", "last sequence received"),
+        _i("seq_out", "count", "last sequence sent"),
+        _i("heartbeat_ns", "ns", "longest silence agreed at logon, 0 for no supervision"),
+        _i("cancel_on_disconnect", "flag", ""),
+        _i("ts_in", "ns, monotonic", "last bytes received"),
+        _i("ts_out", "ns, monotonic", "last frame written"),
+        _i("in_bytes", "bytes", "received and not yet handled"),
+        _i("out_start", "bytes", "first byte of the outbox not yet sent"),
+        _i("out_end", "bytes", "end of the outbox, a whole number of words"),
+        _i("n_pending", "count", "instruments that wait for a snapshot"),
+        _i("close_reason", "codes.Reject", "why the venue closes it"),
+        _i("n_frames", "count", "frames received"),
+        _i("n_dropped", "count", "times a slow consumer lost its stream"),
+    ),
+)
+
+ACCOUNT = Record(
+    "ACCOUNT",
+    "exchange/sessions.py",
+    "One account; the first ones are the house's (synthetic traders).",
+    (
+        _i("id", "id", "account number on the wire, 0 for a free record; house accounts are negative"),
+        _i("client", "index", "connection logged on, -1 if none"),
+        _i("n_open", "count", "orders resting"),
+    ),
+)
+
+HOLDING = Record(
+    "HOLDING",
+    "exchange/accounts.py",
+    "One account in one instrument. Over all accounts position and cash sum to zero.",
+    (
+        _i("position", "lots", "signed"),
+        _i("cash_e8", "1e-8 quote", "received minus paid, fees not included"),
+        _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
+        _i("n_fills", "count", ""),
+        _i("n_maker", "count", "fills as maker"),
+    ),
+)
+
+CLOSED = Record(
+    "CLOSED",
+    "exchange/accounts.py",
+    "An order that is no more, kept for ORDER_QUERY and against reuse of its id. A ring: the oldest is forgotten first.",
+    (
+        _i("client_order_id", "id", ""),
+        _i("account", "index", ""),
+        _i("instrument", "index", ""),
+        _i("order_id", "id", ""),
+        _i("state", "codes.OrderState", "filled, cancelled or rejected"),
+        _i("filled", "lots", ""),
+    ),
+)
+
+VENUE = Record(
+    "VENUE",
+    "exchange/venue.py",
+    "Clock, limits and counters of the venue (one record).",
+    (
+        _i("ts", "ns, exchange clock", "now"),
+        _i("ts_mono", "ns, monotonic", "now"),
+        _i("max_order_qty", "lots", "larger orders are refused"),
+        _i("max_open_orders", "count", "per account"),
+        _i("n_audience", "count", "market data connections"),
+        _i("n_closed", "count", "orders ever put into the ring of closed ones"),
+        _i("n_frames_in", "count", "frames received"),
+        _i("n_frames_out", "count", "frames written"),
+        _i("n_malformed", "count", "frames refused, sessions closed for it"),
+        _i("n_client_orders", "count", "new orders received from clients"),
+        _i("n_client_fills", "count", "fills reported to clients"),
+        _i("n_client_rejects", "count", "orders of clients refused"),
+        _i("n_connections", "count", "connections accepted"),
+        _i("n_refused", "count", "connections refused: all records taken"),
+        _i("n_dropped", "count", "times a slow consumer was dropped to a snapshot"),
+        _i("n_arrivals", "count", "arrivals of synthetic traders"),
+        _i("max_lag_ns", "ns", "furthest the synthetic market fell behind, in wall time"),
+    ),
+)

@@ -1,0 +1,163 @@
+"""Market data: one stream per instrument and channel for everybody, snapshots for those who join or could not keep up.
+
+A slow consumer never holds up the others: when its buffer is full its depth stream of that instrument stops (`pending`), and once it
+has read enough, it gets a snapshot and the stream goes on. Trades and quotes that did not fit are gaps in their sequence.
+"""
+
+from __future__ import annotations
+
+from hftkit.codes import Channel, DepthFlag, Side
+from hftkit.exchange.ladder import level_above, level_below
+from hftkit.exchange.layout import ClientState
+from hftkit.exchange.outbox import commit, make_room
+from hftkit.exchange.venue import SNAPSHOT_LEVELS, Venue
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.wire.venue_codec import (
+    DEPTH_WORDS,
+    SNAPSHOT_FRAME_WORDS,
+    encode_bbo,
+    encode_depth,
+    encode_instrument,
+    encode_snapshot_begin,
+    encode_snapshot_end,
+    encode_trade,
+)
+from hftkit.layout import MAX_FRAME_WORDS, WORD
+
+_BBO, _TRADE, _DEPTH = int(Channel.BBO), int(Channel.TRADE), int(Channel.DEPTH)
+BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Venue.sequences
+_SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
+_CLOSING = int(ClientState.CLOSING)
+
+
+@kernel
+def hold(venue: Venue, index: int, instrument: int) -> None:
+    """From now on this client needs a snapshot of this instrument before its depth stream makes sense."""
+    if venue.pending[index, instrument] == 0:
+        venue.pending[index, instrument] = 1
+        venue.clients[index].n_pending += 1
+
+
+@kernel
+def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None:
+    """Copy `venue.frame` to every client that subscribed to this channel of this instrument and can take it."""
+    state = venue.state[0]
+    for a in range(state.n_audience):
+        index = venue.audience[a]
+        if venue.channels[index, instrument] & channel == 0:
+            continue
+        if channel == _DEPTH and venue.pending[index, instrument] != 0:
+            continue
+        client, outbox = venue.clients[index], venue.outboxes[index]
+        if client.state == _CLOSING:
+            continue
+        if not make_room(client, outbox, n_words):
+            if channel == _DEPTH:
+                hold(venue, index, instrument)
+                client.n_dropped += 1
+                state.n_dropped += 1
+            continue
+        at = client.out_end // WORD
+        for i in range(n_words):
+            outbox[at + i] = venue.frame[i]
+        commit(venue, index, n_words)
+
+
+@kernel
+def publish_trade(venue: Venue, instrument: int, trade_id: int, side: int, price: int, qty: int) -> None:
+    """One trade."""
+    venue.sequences[instrument, TRADE_ROW] += 1
+    seq = venue.sequences[instrument, TRADE_ROW]
+    broadcast(venue, instrument, _TRADE, encode_trade(venue.frame, 0, instrument, seq, venue.state[0].ts, trade_id, side, price, qty))
+
+
+@kernel
+def publish_level(venue: Venue, instrument: int, side: int, price: int, qty: int, last: bool) -> None:
+    """One level change; `last`: the book is whole again after it."""
+    venue.sequences[instrument, DEPTH_ROW] += 1
+    seq = venue.sequences[instrument, DEPTH_ROW]
+    flags = _END_OF_BATCH if last else 0
+    broadcast(venue, instrument, _DEPTH, encode_depth(venue.frame, 0, instrument, seq, venue.state[0].ts, side, flags, price, qty))
+
+
+@kernel
+def _read_quote(venue: Venue, instrument: int) -> bool:
+    """Bring `venue.quotes` up to date. Was anything different?"""
+    top, quote = venue.books.tops[instrument], venue.quotes[instrument]
+    bid_qty = venue.books.levels[instrument, top.bid - top.base].qty if top.bid != 0 else 0
+    ask_qty = venue.books.levels[instrument, top.ask - top.base].qty if top.ask != 0 else 0
+    if quote[0] == top.bid and quote[1] == bid_qty and quote[2] == top.ask and quote[3] == ask_qty:
+        return False
+    quote[0], quote[1], quote[2], quote[3] = top.bid, bid_qty, top.ask, ask_qty
+    return True
+
+
+@kernel
+def publish_quote(venue: Venue, instrument: int) -> None:
+    """Best bid and offer, if they changed since they were last published."""
+    if _read_quote(venue, instrument):
+        venue.sequences[instrument, BBO_ROW] += 1
+        q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
+        broadcast(venue, instrument, _BBO, encode_bbo(venue.frame, 0, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
+
+
+@kernel
+def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels: int) -> None:
+    """`n_levels` DEPTH frames of a snapshot, best price first."""
+    books = venue.books
+    top, outbox, ts = books.tops[instrument], venue.outboxes[index], venue.state[0].ts
+    seq = venue.sequences[instrument, DEPTH_ROW]
+    level = (top.bid if side == _BUY else top.ask) - top.base
+    for _ in range(n_levels):
+        qty = books.levels[instrument, level].qty
+        at = venue.clients[index].out_end // WORD
+        commit(venue, index, encode_depth(outbox, at, instrument, seq, ts, side, _SNAPSHOT, top.base + level, qty))
+        bitmap = books.bitmaps[instrument, side]
+        level = level_below(bitmap, level) if side == _BUY else level_above(bitmap, level)
+
+
+@kernel
+def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
+    """Write a whole snapshot into a client's outbox, if it fits."""
+    top, client, outbox = venue.books.tops[instrument], venue.clients[index], venue.outboxes[index]
+    n_bid, n_ask = min(top.n_bid, SNAPSHOT_LEVELS), min(top.n_ask, SNAPSHOT_LEVELS)
+    if not make_room(client, outbox, SNAPSHOT_FRAME_WORDS + (n_bid + n_ask) * DEPTH_WORDS):
+        return False
+    seq, ts = venue.sequences[instrument, DEPTH_ROW], venue.state[0].ts
+    commit(venue, index, encode_snapshot_begin(outbox, client.out_end // WORD, instrument, seq, ts, n_bid, n_ask))
+    _write_levels(venue, index, instrument, _BUY, n_bid)
+    _write_levels(venue, index, instrument, _SELL, n_ask)
+    commit(venue, index, encode_snapshot_end(outbox, client.out_end // WORD, instrument, seq, ts))
+    return True
+
+
+@kernel
+def refill(venue: Venue, index: int) -> None:
+    """Write the snapshots a client waits for, as far as its buffer (half of it: the stream needs the rest) has room."""
+    client = venue.clients[index]
+    if client.n_pending == 0 or client.state == _CLOSING:
+        return
+    for instrument in range(venue.pending.shape[1]):
+        if (client.out_end - client.out_start) * 2 > venue.outboxes.shape[1] * WORD:
+            return
+        if venue.pending[index, instrument] != 0 and _snapshot(venue, index, instrument):
+            venue.pending[index, instrument] = 0
+            client.n_pending -= 1
+
+
+@kernel
+def subscribe(venue: Venue, index: int, instrument: int, channels: int) -> bool:
+    """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
+    client, outbox, ts = venue.clients[index], venue.outboxes[index], venue.state[0].ts
+    if not make_room(client, outbox, 2 * MAX_FRAME_WORDS):
+        return False
+    venue.channels[index, instrument] = channels
+    symbol, scales = venue.symbols[instrument], venue.instruments[instrument]
+    commit(venue, index, encode_instrument(outbox, client.out_end // WORD, instrument, 0, symbol, scales))
+    if channels & _BBO:
+        q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
+        commit(venue, index, encode_bbo(outbox, client.out_end // WORD, instrument, seq, ts, q[0], q[1], q[2], q[3]))
+    if channels & _DEPTH:
+        hold(venue, index, instrument)
+    return True

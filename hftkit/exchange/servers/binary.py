@@ -1,0 +1,301 @@
+"""The simulator on TCP: one compiled loop over epoll, two listening ports (order entry, market data), no interpreter.
+
+The loop only carries bytes and time; everything else is the sans-I/O venue. One turn: wait until something is readable or the synthetic
+market is due, accept, read each readable socket once, let the market advance (at most ARRIVALS_PER_TURN arrivals, so
+that sockets are never starved; what is left is done in the next turns, and the lag is measured), send what the outboxes hold.
+
+Exchange time = start + speed * monotonic time elapsed. Python makes the sockets, calls `run_slice` again and again, and handles signals
+between two slices.
+"""
+
+from __future__ import annotations
+
+import errno as errors
+import select
+import socket
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hftkit.errors import VenueError
+from hftkit.exchange.config import SimConfig
+from hftkit.exchange.flow.agents import Flow, next_arrival
+from hftkit.exchange.flow.build import new_market
+from hftkit.exchange.layout import ClientState, Port
+from hftkit.exchange.market_data import refill
+from hftkit.exchange.orders import open_books, run_flow
+from hftkit.exchange.outbox import sent
+from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.venue import Venue, new_venue
+from hftkit.kernels.jit import compiled_driver, kernel
+from hftkit.syscalls import (
+    EAGAIN,
+    EINTR,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_MOD,
+    EPOLL_DATA_WORD,
+    EPOLL_EVENT_WORDS,
+    EPOLLIN,
+    EPOLLOUT,
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    accept_client,
+    close_descriptor,
+    errno,
+    monotonic_ns,
+    transmit,
+    wait_events,
+    watch_descriptor,
+    yield_processor,
+)
+from hftkit.syscalls import receive as receive_bytes
+
+# Words of Shell.io (int64)
+EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS = range(9)
+IO_WORDS = 16
+SPIN, YIELD, BLOCK = 0, 1, 2
+WAITS = {"spin": SPIN, "yield": YIELD, "block": BLOCK}
+ARRIVALS_PER_TURN = 256
+CHECK_NS = 20_000_000  # between two looks at heartbeats
+LISTENER = 1 << 20  # epoll data of a listener: LISTENER + port; of a client: its index
+MAX_READY = 64
+SLICE_NS = 50_000_000
+
+_CLOSING = int(ClientState.CLOSING)
+_ORDER_ENTRY, _MARKET_DATA = int(Port.ORDER_ENTRY), int(Port.MARKET_DATA)
+
+
+class Shell(NamedTuple):
+    """What the loop owns beside the venue."""
+
+    io: np.ndarray  # int64 (IO_WORDS,)
+    speed: np.ndarray  # float64 (1,): exchange seconds per second
+    fds: np.ndarray  # int64 (max_clients,): descriptor of each client, -1 if none
+    watched: np.ndarray  # int64 (max_clients,): epoll events asked for
+    ready: np.ndarray  # int32 (MAX_READY * EPOLL_EVENT_WORDS,)
+    event: np.ndarray  # int32 (4,)
+    clock: np.ndarray  # int64 (2,): struct timespec
+
+
+@kernel
+def _drop(venue: Venue, shell: Shell, index: int) -> None:
+    if shell.fds[index] >= 0:
+        close_descriptor(shell.fds[index])
+        shell.fds[index] = -1
+    disconnect(venue, index)
+
+
+@kernel
+def _accept(venue: Venue, shell: Shell, port: int) -> None:
+    listener = shell.io[ORDER_FD] if port == _ORDER_ENTRY else shell.io[MARKET_FD]
+    fd = accept_client(listener)
+    while fd >= 0:
+        index = connect(venue, port)
+        if index < 0:
+            close_descriptor(fd)
+        else:
+            shell.fds[index], shell.watched[index] = fd, EPOLLIN
+            watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_ADD, fd, EPOLLIN, index, shell.event)
+        fd = accept_client(listener)
+
+
+@kernel
+def _read(venue: Venue, shell: Shell, index: int) -> None:
+    """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
+    n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
+    if n > 0:
+        receive(venue, index, n)
+    elif n == 0 or (errno() != EAGAIN and errno() != EINTR):
+        _drop(venue, shell, index)
+
+
+@kernel
+def _write(venue: Venue, shell: Shell, index: int) -> None:
+    """Send what a client's outbox holds; watch for writability only while something is left over."""
+    client = venue.clients[index]
+    refill(venue, index)
+    while client.out_end > client.out_start:
+        waiting = client.out_end - client.out_start
+        n = transmit(shell.fds[index], venue.outboxes[index], client.out_start, waiting, MSG_DONTWAIT | MSG_NOSIGNAL)
+        if n < 0:
+            if errno() != EAGAIN and errno() != EINTR:
+                _drop(venue, shell, index)
+                return
+            break
+        sent(venue, index, n)
+        if n < waiting:
+            break
+        refill(venue, index)
+    if client.state == _CLOSING:
+        _drop(venue, shell, index)  # what the peer has not taken by now it will not get
+        return
+    wanted = EPOLLIN | (EPOLLOUT if client.out_end > client.out_start else 0)
+    if wanted != shell.watched[index]:
+        shell.watched[index] = wanted
+        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
+
+
+@kernel
+def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
+    """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
+    if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
+        return 0
+    ahead = np.float64(flow.agents[next_arrival(flow)].next_ns - ts) / shell.speed[0]
+    if ahead >= 1e7:
+        return 10
+    return max(1, np.int64(ahead / 1e6))
+
+
+@kernel
+def _exchange_time(shell: Shell, now: int) -> int:
+    return shell.io[START_TS] + np.int64(np.float64(now - shell.io[START_MONO]) * shell.speed[0])
+
+
+@kernel
+def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
+    """The synthetic market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
+    run_flow(venue, flow, ts, ARRIVALS_PER_TURN)
+    behind = ts - flow.agents[next_arrival(flow)].next_ns
+    shell.io[LAG_NS] = max(0, np.int64(np.float64(behind) / shell.speed[0]))
+    venue.state[0].max_lag_ns = max(venue.state[0].max_lag_ns, shell.io[LAG_NS])
+
+
+@kernel
+def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
+    """Returns the monotonic time of the turn."""
+    timeout = _timeout_ms(flow, shell, venue.state[0].ts)
+    n_ready = wait_events(shell.io[EPOLL_FD], shell.ready, timeout)
+    now = monotonic_ns(shell.clock)
+    ts = _exchange_time(shell, now)
+    _advance(venue, flow, shell, ts)
+    set_time(venue, ts, now)
+    for r in range(max(0, n_ready)):
+        data = np.int64(shell.ready[r * EPOLL_EVENT_WORDS + EPOLL_DATA_WORD])
+        if data >= LISTENER:
+            _accept(venue, shell, data - LISTENER)
+        elif shell.fds[data] >= 0:
+            _read(venue, shell, data)
+    if now >= shell.io[NEXT_CHECK]:
+        shell.io[NEXT_CHECK] = now + CHECK_NS
+        supervise(venue)
+    for index in range(shell.fds.size):
+        client = venue.clients[index]
+        if shell.fds[index] >= 0 and (client.out_end > 0 or client.n_pending > 0 or client.state == _CLOSING):
+            _write(venue, shell, index)
+    if n_ready == 0 and shell.io[WAIT] == YIELD:
+        yield_processor()
+    return now
+
+
+@kernel
+def run_slice(venue: Venue, flow: Flow, shell: Shell, slice_ns: int) -> int:
+    """Turns for about `slice_ns` of wall time. Returns the number of turns."""
+    end = monotonic_ns(shell.clock) + slice_ns
+    turns = 0
+    while _turn(venue, flow, shell) < end:
+        turns += 1
+    shell.io[N_TURNS] += turns
+    return turns
+
+
+@kernel
+def drop_everybody(venue: Venue, shell: Shell) -> None:
+    """Close every connection; orders of sessions that asked for it are cancelled."""
+    for index in range(shell.fds.size):
+        _drop(venue, shell, index)
+
+
+def _listen(host: str, port: int, what: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errors.EADDRINUSE:
+            raise VenueError(f"port {port} ({what}) on {host} is in use", "Stop the other process, or choose a free port with 0") from None
+        raise VenueError(f"cannot listen on {host}:{port} ({what}): {error.strerror or error}", "Check --host and the port") from None
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+class BinaryServer:
+    """The simulator on two TCP ports. `start` opens the books and the ports, `run_slice` does the work, `close` ends it."""
+
+    def __init__(self, config: SimConfig, *, seed: int | None = None, speed: float = 1.0, skip_minutes: int = 0) -> None:
+        self.flow, books = new_market(config, seed, skip_minutes)
+        self.venue = new_venue(config, books)
+        self.start_ts = int(self.flow.agents["next_ns"].min()) // 1_000_000_000 * 1_000_000_000
+        self.speed = speed
+        n = config.venue.max_clients
+        self.shell = Shell(
+            io=np.zeros(IO_WORDS, np.int64),
+            speed=np.array([speed]),
+            fds=np.full(n, -1, np.int64),
+            watched=np.zeros(n, np.int64),
+            ready=np.zeros(MAX_READY * EPOLL_EVENT_WORDS, np.int32),
+            event=np.zeros(4, np.int32),
+            clock=np.zeros(2, np.int64),
+        )
+        self.shell.io[WAIT] = WAITS[config.venue.wait]
+        self._listeners: list[socket.socket] = []
+        self._epoll: Any = None
+        self._run = compiled_driver(run_slice, self.venue, self.flow, self.shell, 0)
+        compiled_driver(open_books, self.venue, self.flow, 0)(self.venue, self.flow, self.start_ts)
+
+    def start(self, host: str, order_port: int, market_port: int) -> tuple[int, int]:
+        """Listen (0 picks a free port) and start the exchange clock. Returns the two ports. Raises VenueError if one is in use."""
+        io = self.shell.io
+        self._epoll = select.epoll()
+        io[EPOLL_FD] = self._epoll.fileno()
+        try:
+            for port, kind, word, what in (
+                (order_port, Port.ORDER_ENTRY, ORDER_FD, "order entry"),
+                (market_port, Port.MARKET_DATA, MARKET_FD, "market data"),
+            ):
+                listener = _listen(host, port, what)
+                self._listeners.append(listener)
+                io[word] = listener.fileno()
+                watch_descriptor(io[EPOLL_FD], EPOLL_CTL_ADD, listener.fileno(), EPOLLIN, LISTENER + int(kind), self.shell.event)
+        except VenueError:
+            self.close()
+            raise
+        io[START_TS], io[START_MONO] = self.start_ts, monotonic_ns(self.shell.clock)
+        return self._listeners[0].getsockname()[1], self._listeners[1].getsockname()[1]
+
+    def run_slice(self, slice_ns: int = SLICE_NS) -> None:
+        """Serve for about `slice_ns` of wall time, without the interpreter."""
+        self._run(self.venue, self.flow, self.shell, slice_ns)
+
+    def close(self) -> None:
+        """Close every connection and both ports."""
+        drop_everybody(self.venue, self.shell)
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
+
+    def summary(self) -> dict[str, Any]:
+        """Counters of the run, for people and programs."""
+        state, counters = self.venue.state[0], self.venue.books.counters[0]
+        return {
+            "exchange_seconds": round((int(state["ts"]) - self.start_ts) / 1e9, 3),
+            "speed": self.speed,
+            "connections": int(state["n_connections"]),
+            "connections_refused": int(state["n_refused"]),
+            "messages_in": int(state["n_frames_in"]),
+            "messages_out": int(state["n_frames_out"]),
+            "malformed": int(state["n_malformed"]),
+            "orders": int(counters["n_orders"]),
+            "trades": int(counters["n_trades"]),
+            "open_orders": int(counters["n_open"]),
+            "client_orders": int(state["n_client_orders"]),
+            "client_fills": int(state["n_client_fills"]),
+            "client_rejects": int(state["n_client_rejects"]),
+            "slow_consumer_drops": int(state["n_dropped"]),
+            "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
+        }
