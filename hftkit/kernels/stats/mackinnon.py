@@ -2,7 +2,7 @@
 
 Sources. p-values: J. G. MacKinnon (1994), "Approximate Asymptotic Distribution Functions for Unit-Root and Cointegration Tests",
 Journal of Business & Economic Statistics 12.2, 167-176, tables 3 and 4 (tau statistics). Critical values: J. G. MacKinnon (2010),
-"Critical Values for Cointegration Tests", Queen's Economics Department Working Paper 1227, tables 1 to 4 (no constant: the 1996 paper, one series only).
+"Critical Values for Cointegration Tests", Queen's Economics Department Working Paper 1227, tables 1 to 4 (no constant: one series only).
 The coefficients are printed here in the scale of the papers; `tests/unit/kernels/stats/test_mackinnon.py` compares every one with statsmodels.
 
 A trend is an integer: 0 none ("n"), 1 constant ("c"), 2 constant and linear ("ct"), 3 constant, linear and quadratic ("ctt").
