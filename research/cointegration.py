@@ -18,7 +18,7 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats import engle_granger as kernel
-from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns
+from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns, adf_gram
 from hftkit.kernels.stats.half_life import half_life
 from hftkit.kernels.stats.mackinnon import MAX_SERIES, TRENDS, critical_values, p_value
 from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, remove_trend
@@ -26,8 +26,17 @@ from research.multiple_testing import benjamini_hochberg, bonferroni
 from research.progress import progress
 
 NULL_HYPOTHESIS = "no cointegration: the residual has a unit root"
-VERDICTS = {0: "ok", 1: "ill-conditioned", 2: "singular regression", 3: "too short for its lags", 4: "collinear", 5: "constant series"}
+VERDICTS = {
+    0: "ok",
+    1: "ill-conditioned",
+    2: "singular regression",
+    3: "too short for its lags",
+    4: "collinear",
+    5: "constant series",
+    6: "stationary series",
+}
 _RULES: dict[str | None, int] = {None: LAG_FIXED, "aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T}
+_STATIONARY = 6
 _PAIRS_A_CALL = 256  # bounds the time between two steps of the progress bar
 
 
@@ -134,9 +143,13 @@ def scan_pairs(
     trend: str = "c",
     maxlag: int | None = None,
     autolag: str | None = "aic",
+    unit_root_level: float | None = 0.01,
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Test every ordered pair of columns (both directions of each regression), on all cores.
+
+    The test presumes that both series have a unit root; a series for which a Dickey-Fuller test rejects that at `unit_root_level` would look
+    cointegrated with anything, so its pairs are not tested and say so (None: test all pairs, as statsmodels would).
 
     `prices`: one column a symbol, positive, no NaN, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
     (maxlag + 2)^2 * 16 + 3 n * 8 bytes. One row a pair, best first:
@@ -153,7 +166,10 @@ def scan_pairs(
     flat, totals = np.empty_like(values), np.empty(n_symbols)
     for i in range(n_symbols):
         flat[i], _, totals[i] = _detrended(values[i], degree)
-    pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
+    all_pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
+    stationary = np.array([_has_no_unit_root(series, degree, lags, rule, unit_root_level) for series in flat])
+    candidate = ~stationary[all_pairs].any(axis=1)
+    pairs = all_pairs[candidate]
     results = np.full((len(pairs), kernel.FIELDS), np.nan)
 
     def block(start: int) -> None:
@@ -168,7 +184,10 @@ def scan_pairs(
         _retest(flat, pairs[k], results[k], degree, lags, rule)
     with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
         correlation = np.corrcoef(np.diff(values))
-    return _table(symbols, pairs, results, correlation)
+    answers = np.full((len(all_pairs), kernel.FIELDS), np.nan)
+    answers[~candidate, kernel.VERDICT] = _STATIONARY
+    answers[candidate] = results
+    return _table(symbols, all_pairs, answers, correlation)
 
 
 def discoveries(scan: pd.DataFrame, fdr: float = 0.05, min_half_life: float = 0.0, max_half_life: float = np.inf) -> pd.DataFrame:
@@ -223,8 +242,8 @@ def _detrended(series: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray,
     """Residual of the trend, its coefficients, and the sum of squares that R squared refers to (about the mean; about zero for "n")."""
     flat, coefficients = np.empty_like(series), np.empty(3)
     total = remove_trend(series, flat, coefficients, min(degree, 1))
-    if total <= series.size * np.spacing(np.abs(series).max()) ** 2:
-        return flat, coefficients, 0.0  # nothing left but rounding
+    if total <= series.size * (4.0 * np.spacing(np.abs(series).max())) ** 2:
+        return np.zeros_like(flat), coefficients, 0.0  # nothing left but rounding
     if degree > 1:
         remove_trend(series, flat, coefficients, degree)
     return flat, coefficients, total
@@ -239,6 +258,16 @@ def _intercept(basis: np.ndarray, n: int) -> float:
 def _scratch(n: int, lags: int) -> tuple[np.ndarray, ...]:
     m = lags + 2
     return np.empty(n), np.empty(n), np.empty((4, max(m, 3))), np.empty((m, m)), np.empty((m, m))
+
+
+def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level: float | None) -> bool:
+    """Dickey-Fuller test of one series, freed of its trend beforehand (asymptotically the test with these terms in the regression)."""
+    if level is None:
+        return False
+    out = np.full(3, np.nan)
+    _, r, rows, gram, final = _scratch(flat.size, lags)
+    verdict = adf_gram(flat, r, rows, gram, final, out, lags, rule)
+    return bool(verdict == 0 and p_value(out[0], degree, 1) < level)
 
 
 def _careful(residual: np.ndarray, lags: int, rule: int, out: np.ndarray) -> int:

@@ -181,7 +181,7 @@ def _utc(stamps: pd.Series, path: Path) -> pd.DatetimeIndex:
             unit = next(unit for limit, unit in _EPOCH_UNITS if float(stamps.iloc[0]) < limit)
             times = pd.to_datetime(stamps, unit=unit, utc=True)
         else:
-            times = pd.to_datetime(stamps, utc=True)
+            times = pd.to_datetime(stamps, utc=True, format="ISO8601")
     except (ValueError, TypeError, StopIteration, OverflowError):
         raise DataError(f"{path}: column {stamps.name!r} holds no times ({stamps.iloc[0]!r})", "Use ISO 8601 text or epoch numbers") from None
     index = pd.DatetimeIndex(times, name="open_time").as_unit("ns")

@@ -69,7 +69,7 @@ def test_several_regressors_equal_statsmodels():
 @pytest.mark.parametrize("autolag", ["aic", None])
 def test_scan_equals_one_test_a_pair_and_statsmodels(autolag):
     prices = pd.DataFrame({f"S{i}": np.exp(series) for i, series in enumerate([*random_pair(2, 400), *random_pair(3, 400)])})
-    scan = scan_pairs(prices, autolag=autolag, maxlag=6)
+    scan = scan_pairs(prices, autolag=autolag, maxlag=6, unit_root_level=None)
     assert len(scan) == 12
     for row in scan.itertuples():
         y, x = np.log(prices[row.lead]), np.log(prices[row.hedge])
@@ -130,10 +130,23 @@ def test_constant_series_are_reported_and_not_counted():
         engle_granger(np.full(50, 3.3), x[:50])
 
 
+def test_a_stationary_series_is_not_called_cointegrated_with_everything():
+    rng = np.random.default_rng(12)
+    walks = np.cumsum(rng.normal(size=(800, 3)), axis=0) * 0.01
+    noise = rng.normal(size=800) * 0.01
+    prices = pd.DataFrame(np.exp(np.column_stack([walks, noise])), columns=["A", "B", "C", "NOISE"])
+    assert "NOISE" in set(discoveries(scan_pairs(prices, unit_root_level=None))["lead"])
+    scan = scan_pairs(prices)
+    with_noise = (scan["lead"] == "NOISE") | (scan["hedge"] == "NOISE")
+    assert (scan.loc[with_noise, "verdict"] == "stationary series").all()
+    assert (scan.loc[~with_noise, "verdict"] == "ok").all()
+    assert discoveries(scan).empty
+
+
 def test_smooth_residuals_take_the_careful_road_with_the_same_answer():
     t = np.linspace(0, 20, 300)
     prices = pd.DataFrame({"A": np.exp(np.sin(t)), "B": np.exp(np.cos(1.7 * t) + 1e-9 * np.random.default_rng(0).normal(size=300))})
-    scan = scan_pairs(prices, maxlag=4, autolag=None)
+    scan = scan_pairs(prices, maxlag=4, autolag=None, unit_root_level=None)
     assert (scan["verdict"] == "ok").all()
     for row in scan.itertuples():
         one = engle_granger(np.log(prices[row.lead]), np.log(prices[row.hedge]), maxlag=4, autolag=None)
