@@ -120,7 +120,7 @@ def test_collinear_series_answer_as_statsmodels_does():
 
 def test_constant_series_are_reported_and_not_counted():
     y, x = random_pair(2, 200)
-    scan = scan_pairs(pd.DataFrame({"A": np.exp(y), "B": np.exp(x), "FLAT": np.full(200, 100.1)}))
+    scan = scan_pairs(pd.DataFrame({"A": np.exp(y), "B": np.exp(x), "FLAT": np.full(200, 100.1)}), unit_root_level=None)
     flat = scan[(scan["lead"] == "FLAT") | (scan["hedge"] == "FLAT")]
     assert (flat["verdict"] == "constant series").all()
     assert flat[["pvalue", "q_bh"]].isna().all(axis=None)
