@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.dates as dates
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -52,7 +53,7 @@ def spread_with_trades(run: Run, title: str = "") -> Figure:
         ((change < 0) & (frame["target"] == -1), "v", RED, "sell the spread"),
         ((change != 0) & (frame["target"] == 0), "o", GREY, "leave"),
     ):
-        axes.plot(frame.index[chosen], frame["z"][chosen], ls="", marker=marker, ms=4.5, color=color, mec="white", mew=0.4, label=name, zorder=3)
+        axes.plot(frame.index[chosen], frame["z"][chosen], ls="", marker=marker, ms=6, color=color, mec="white", mew=0.4, label=name, zorder=3)
     axes.set_ylabel("z-score (std)")
     axes.set_ylim(-limits.stop_z - 0.6, limits.stop_z + 0.6)
     axes.set_title(title or f"Spread, {run.trades} trades")
@@ -74,7 +75,7 @@ def pair_heat_map(scan: pd.DataFrame, truth: list[tuple[str, str]] | None = None
     size = min(9.0, 2.6 + 0.34 * len(symbols))
     figure = Figure(figsize=(size + 0.6, size), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(strength, cmap="Blues", vmin=0, vmax=6)
+    image = axes.imshow(strength, cmap=colormaps["Blues"].with_extremes(bad="#dfe3e6"), vmin=0, vmax=6)
     places = range(len(symbols))
     axes.set_xticks(places, symbols, rotation=90, fontsize=8)
     axes.set_yticks(places, symbols, fontsize=8)
@@ -83,7 +84,7 @@ def pair_heat_map(scan: pd.DataFrame, truth: list[tuple[str, str]] | None = None
     for lead, hedge in truth or []:
         for row, col in ((symbols.index(lead), symbols.index(hedge)), (symbols.index(hedge), symbols.index(lead))):
             axes.plot(*_square(col, row), color=ORANGE, lw=2.0)
-    axes.set_title("Found (shade)" + (" against the truth (frames)" if truth else ""))
+    axes.set_title("Found (shade)" + (" against the truth (frames)" if truth else "") + "; grey: not tested", fontsize=11)
     bar = figure.colorbar(image, ax=axes, shrink=0.75, label="q-value (Benjamini-Hochberg)")
     bar.set_ticks([0, 1.3, 2, 4, 6], labels=["1", "0.05", "0.01", "0.0001", "≤ 1e-6"])
     _bare(axes)

@@ -52,25 +52,30 @@ def find_and_freeze(
     grid: Grid | None = None,
     max_half_life: float = 480.0,
     execution: Execution | None = None,
+    pair: tuple[str, str] | None = None,
     insist: bool = False,
     max_candidates: int = 5,
 ) -> PipelineResult:
     """Run the whole research half.
 
+    `pair` (lead, hedge) restricts the choice to one pair, not the search that its q-value comes from.
     `costs` default to the instruments' own taker fees. With no discovery, or none that earns its costs on validation, DataError is raised: not
     trading is a result. `insist=True` freezes the best of what there is all the same and says so in `warnings` (for trying the machinery out).
     """
     split = three_way(len(panel.closes), fractions, embargo)
     scan = scan_pairs(panel.closes.iloc[split.train])
     found = discoveries(scan, fdr, max_half_life=max_half_life)
-    warnings = []
-    pool = tradable(found, max_half_life)
+    warnings: list[str] = []
+    significant = scan[(scan["verdict"] == "ok") & (scan["q_bh"] <= fdr)]
+    pool = tradable(found if pair is None else _only(significant, pair), max_half_life)
     if pool.empty:
         if not insist:
-            tested = int((scan["verdict"] == "ok").sum())
-            raise DataError(f"no tradable pair among {tested} tested at a false-discovery rate of {fdr:g}", "Use more data or other symbols")
+            count = int((scan["verdict"] == "ok").sum())
+            which = "no tradable pair" if pair is None else f"{'/'.join(pair)} is no tradable discovery"
+            raise DataError(f"{which} among {count} tested at a false-discovery rate of {fdr:g}", "Use more data or other symbols")
         warnings.append(f"no discovery at a false-discovery rate of {fdr:g}: these are the best pairs that chance offers")
-        pool = tradable(scan[scan["verdict"] == "ok"], max_half_life=float("inf"))
+        tested = scan[scan["verdict"] == "ok"]
+        pool = tradable(tested if pair is None else _only(tested, pair), max_half_life=float("inf"))
     candidates = []
     for row in progress(list(pool.head(max_candidates).itertuples()), "calibrating candidates"):
         pair_costs = costs or costs_of(instruments, row.lead, row.hedge)
@@ -91,6 +96,10 @@ def find_and_freeze(
     search = Search(panel.closes.shape[1], int(scan["pvalue"].notna().sum()), len(found), fdr, float(this["q_bh"]))
     path = freeze_pair(panel, instruments, chosen, search, out_dir, execution)
     return PipelineResult(panel, scan, found, split, tuple(candidates), chosen, search, load(path), path, tuple(warnings))
+
+
+def _only(pairs: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
+    return pairs[(pairs["lead"] == pair[0]) & (pairs["hedge"] == pair[1])]
 
 
 def tradable(pairs: pd.DataFrame, max_half_life: float) -> pd.DataFrame:
