@@ -1,0 +1,120 @@
+"""The trading rule walked over bars, with costs: what a threshold sweep runs thousands of times.
+
+Contract of a bar. At the close of bar t the z-score compares the spread with the moments of the `window` bars before it; the rule
+(reversion.next_target) sets the target; the change is filled at that close and pays its cost; the position earns the return from the close of
+bar t to that of bar t + 1. Nothing after bar t takes part in the decision at t.
+Returns and costs are fractions of one leg's notional (the lead's); the hedge leg is hedge_ratio as large.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hftkit.codes import SignalReason
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.market.reversion import next_target
+
+_ENTRY = int(SignalReason.ENTRY)
+
+# Fields of a cell (what is swept) and of its result
+WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING = range(5)
+NET, SHARPE, TRADES, DRAWDOWN, TURNOVER, EXPOSURE = range(6)
+RESULT_FIELDS = 6
+
+
+@kernel
+def zscores(spread: Any, mean: Any, std: Any, z: Any) -> int:
+    """z = (spread - mean) / std, NaN where the window is not full or has no variance. All float64 (n,). Returns the finite ones."""
+    finite = 0
+    for t in range(spread.size):
+        z[t] = np.nan
+        if std[t] > 0.0:
+            z[t] = (spread[t] - mean[t]) / std[t]
+            if math.isfinite(z[t]):
+                finite += 1
+    return finite
+
+
+@kernel
+def walk_rule(z: Any, targets: Any, reasons: Any, entry_z: float, exit_z: float, stop_z: float, max_holding_bars: int) -> int:
+    """Targets of the rule, bar by bar, from flat. Returns the number of entries.
+
+    `z`: float64 (n,); outputs `targets` int64 (n,): position after the close of each bar, -1, 0, +1; `reasons` int64 (n,): codes.SignalReason.
+    """
+    target = 0
+    blocked = 0
+    held = 0
+    entries = 0
+    for t in range(z.size):
+        held += 1
+        target, blocked, reason = next_target(target, z[t], held, blocked, entry_z, exit_z, stop_z, max_holding_bars)
+        if reason == _ENTRY:
+            held = 0
+            entries += 1
+        targets[t] = target
+        reasons[t] = reason
+    return entries
+
+
+@kernel
+def net_returns(targets: Any, step: Any, net: Any, cost: float) -> float:
+    """Return of each bar after costs; returns the turnover (units traded).
+
+    `targets`: int64 (n,); `step`: float64 (n,): return of one unit from the close before to this close; `net`: float64 (n,) out; `cost`:
+    fraction paid per unit of target changed, both legs together. A position left at the end is closed at the last bar.
+    """
+    before = 0
+    turnover = 0.0
+    last = targets.size - 1
+    for t in range(targets.size):
+        change = abs(targets[t] - before)
+        if t == last:
+            change += abs(targets[t])
+        net[t] = before * step[t] - cost * change
+        turnover += change
+        before = targets[t]
+    return turnover
+
+
+@kernel
+def summarise(net: Any, targets: Any, out: Any) -> int:
+    """Fill NET (sum), SHARPE (per bar, not annualised; 0 without variance), DRAWDOWN (largest fall of the running sum, >= 0), EXPOSURE."""
+    n = net.size
+    total = 0.0
+    peak = 0.0
+    drawdown = 0.0
+    exposed = 0
+    for t in range(n):
+        total += net[t]
+        peak = max(peak, total)
+        drawdown = max(drawdown, peak - total)
+        if targets[t] != 0:
+            exposed += 1
+    mean = total / n
+    squares = 0.0
+    for t in range(n):
+        squares += (net[t] - mean) ** 2
+    out[NET] = total
+    out[SHARPE] = mean / math.sqrt(squares / (n - 1)) if squares > 0.0 else 0.0
+    out[DRAWDOWN] = drawdown
+    out[EXPOSURE] = exposed / n
+    return 0
+
+
+@kernel
+def sweep_cells(z: Any, step: Any, cells: Any, targets: Any, reasons: Any, net: Any, out: Any, cost: float) -> int:
+    """Run the rule for many parameter sets over the same bars. Returns the number of cells.
+
+    `z`: float64 (windows, n); `step`: float64 (n,); `cells`: float64 (m, 5): row of `z`, entry, exit, stop, holding limit; scratch
+    `targets`, `reasons` int64 (n,), `net` float64 (n,); `out`: float64 (m, RESULT_FIELDS).
+    """
+    for i in range(cells.shape[0]):
+        cell = cells[i]
+        entries = walk_rule(z[int(cell[WINDOW])], targets, reasons, cell[ENTRY_Z], cell[EXIT_Z], cell[STOP_Z], int(cell[MAX_HOLDING]))
+        out[i, TURNOVER] = net_returns(targets, step, net, cost)
+        out[i, TRADES] = entries
+        summarise(net, targets, out[i])
+    return cells.shape[0]

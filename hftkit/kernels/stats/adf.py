@@ -1,0 +1,226 @@
+"""Augmented Dickey-Fuller regression: is there a unit root in u?
+
+    d[j] = rho * u[j] + gamma_1 * d[j-1] + .. + gamma_p * d[j-p] (+ deterministic terms) + error,   d[j] = u[j+1] - u[j]
+
+Null hypothesis: rho = 0, a unit root. The statistic is the t of rho. Lags are chosen as statsmodels' `adfuller` chooses them: every lag
+length 0..maxlag on the one sample that maxlag leaves, then the chosen regression again on its own, longer sample.
+
+Two roads, one answer. `adf_gram`: no deterministic terms (what Engle-Granger needs for its residuals), by one Gram matrix whose lag products are
+shared along its diagonals: O(n * maxlag) instead of O(n * maxlag^2). `adf_columns`: any terms, any conditioning, by reflections on
+the columns. Only additions build the Gram matrix, so an outlier at the edge of the sample costs no digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.stats.ols import OLS_OK, cholesky_nested, householder_nested, t_statistic
+
+LAG_FIXED, LAG_AIC, LAG_BIC, LAG_T = 0, 1, 2, 3
+T_STOP = 1.6448536269514722  # two-sided 10 % normal quantile: the last lag kept must reach it
+OUT_STATISTIC, OUT_LAG, OUT_NOBS = 0, 1, 2
+
+ADF_TOO_SHORT = 3  # no degree of freedom left; 0..2 are the verdicts of ols.py
+
+
+@kernel
+def reversed_differences(u: Any, r: Any) -> int:
+    """r[k] = d[N-1-k], so that the lags of one row lie side by side. `u`: float64 (n,); `r`: float64 (>= n - 1,). Returns N = n - 1."""
+    last = u.size - 2
+    for k in range(last + 1):
+        r[k] = u[last - k + 1] - u[last - k]
+    return last + 1
+
+
+@kernel
+def lag_gram(u: Any, r: Any, rows: Any, gram: Any, p: int) -> int:
+    """Gram matrix of the columns level, lag 1 .. lag p, target over the rows j = p .. N-1. Returns the number of rows.
+
+    `u`: float64 (n,); `r`: from `reversed_differences`; `rows`: float64 (2, >= p+1) scratch; `gram`: float64 (>= p+2, >= p+2), upper triangle out.
+    A product sum of lags i and i+k runs over s = p-i .. N-1-i of d[s] d[s-k]: the part common to all i is summed once.
+    """
+    n = u.size - 1
+    rows[:, : p + 1] = 0.0
+    level2 = 0.0
+    for j in range(p, n):
+        base = n - 1 - j
+        level2 += u[j] * u[j]
+        for i in range(p + 1):
+            rows[0, i] += u[j] * r[base + i]
+    for j in range(p, n - p):
+        base = n - 1 - j
+        for k in range(p + 1):
+            rows[1, k] += r[base] * r[base + k]
+    gram[0, 0] = level2
+    gram[0, p + 1] = rows[0, 0]
+    for i in range(1, p + 1):
+        gram[0, i] = rows[0, i]
+    for k in range(p + 1):
+        edge = 0.0
+        for i in range(p + 1 - k):  # rows before the common part
+            if i > 0:
+                edge += r[n - 1 - p + i] * r[n - 1 - p + i + k]
+            _put(gram, rows[1, k] + edge, i, i + k, p)
+        edge = 0.0
+        for i in range(p, -1, -1):  # rows after it
+            if i < p:
+                edge += r[i] * r[i + k]
+            if i + k <= p:
+                _add(gram, edge, i, i + k, p)
+    return n - p
+
+
+@kernel
+def _put(gram: Any, value: float, i: int, j: int, p: int) -> None:
+    """Store the product of lags i <= j; lag 0 is the target, in the last column."""
+    if i > 0:
+        gram[i, j] = value
+    elif j > 0:
+        gram[j, p + 1] = value
+    else:
+        gram[p + 1, p + 1] = value
+
+
+@kernel
+def _add(gram: Any, value: float, i: int, j: int, p: int) -> None:
+    if i > 0:
+        gram[i, j] += value
+    elif j > 0:
+        gram[j, p + 1] += value
+    else:
+        gram[p + 1, p + 1] += value
+
+
+@kernel
+def final_gram(u: Any, r: Any, gram: Any, final: Any, p: int, lag: int) -> int:
+    """Columns lag 1 .. lag `lag`, level, target over the rows j = lag .. N-1, from the Gram matrix over j = p .. N-1. Returns the number of rows.
+
+    The level comes last of the regressors, so that its t is read off. `final`: float64 (>= lag+2, >= lag+2), upper triangle out.
+    """
+    n = u.size - 1
+    for i in range(1, lag + 1):
+        for j in range(i, lag + 1):
+            final[i - 1, j - 1] = gram[i, j]
+        final[i - 1, lag] = gram[0, i]
+        final[i - 1, lag + 1] = gram[i, p + 1]
+    final[lag, lag] = gram[0, 0]
+    final[lag, lag + 1] = gram[0, p + 1]
+    final[lag + 1, lag + 1] = gram[p + 1, p + 1]
+    for j in range(lag, p):  # the rows that the lag search left out
+        base = n - 1 - j
+        for a in range(lag):
+            left = r[base + a + 1]
+            for b in range(a, lag):
+                final[a, b] += left * r[base + b + 1]
+            final[a, lag] += left * u[j]
+            final[a, lag + 1] += left * r[base]
+        final[lag, lag] += u[j] * u[j]
+        final[lag, lag + 1] += u[j] * r[base]
+        final[lag + 1, lag + 1] += r[base] * r[base]
+    return n - lag
+
+
+@kernel
+def choose_lag(z: Any, rss: Any, nobs: int, level: int, maxlag: int, autolag: int) -> int:
+    """The lag length among 0..maxlag, from the nested regressions on columns 0..level+lag. `autolag`: a LAG_* code.
+
+    AIC and BIC of a Gaussian regression, constants dropped; the first of equals wins. LAG_T: longest lag whose last t reaches T_STOP, else 0.
+    """
+    if autolag == LAG_FIXED:
+        return maxlag
+    if autolag == LAG_T:
+        for lag in range(maxlag, 0, -1):
+            q = level + lag
+            if abs(t_statistic(z[q], rss[q], nobs - q - 1)) >= T_STOP:
+                return lag
+        return 0
+    penalty = 2.0 if autolag == LAG_AIC else math.log(nobs)
+    best = 0
+    least = np.inf
+    for lag in range(maxlag + 1):
+        q = level + lag
+        criterion = nobs * math.log(rss[q]) + penalty * (q + 1)
+        if criterion < least:
+            least = criterion
+            best = lag
+    return best
+
+
+@kernel
+def adf_gram(u: Any, r: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag: int, autolag: int) -> int:
+    """Dickey-Fuller t without deterministic terms. Returns 0, or a verdict of ols.py, or ADF_TOO_SHORT.
+
+    `u`: float64 (n,); scratch `r` (>= n - 1,), `rows` (4, >= maxlag+2), `gram` and `final` (>= maxlag+2, >= maxlag+2).
+    `out`: float64 (3,): statistic, lag, rows used.
+    OLS_ILL_CONDITIONED means: ask `adf_columns`.
+    """
+    n = reversed_differences(u, r)
+    if n - maxlag - (maxlag + 1) < 1:
+        return ADF_TOO_SHORT
+    nobs = lag_gram(u, r, rows, gram, maxlag)
+    lag = maxlag
+    if autolag != LAG_FIXED:
+        final[: maxlag + 2, : maxlag + 2] = gram[: maxlag + 2, : maxlag + 2]
+        verdict = cholesky_nested(final, rows[2], rows[3], maxlag + 2)
+        if verdict != OLS_OK:
+            return verdict
+        lag = choose_lag(rows[2], rows[3], nobs, 0, maxlag, autolag)
+    nobs = final_gram(u, r, gram, final, maxlag, lag)
+    verdict = cholesky_nested(final, rows[2], rows[3], lag + 2)
+    if verdict != OLS_OK:
+        return verdict
+    out[OUT_STATISTIC] = t_statistic(rows[2, lag], rows[3, lag], nobs - lag - 1)
+    out[OUT_LAG] = lag
+    out[OUT_NOBS] = nobs
+    return OLS_OK
+
+
+@kernel
+def fill_columns(u: Any, columns: Any, trend: int, lag: int, sample_lag: int, level_last: bool) -> int:
+    """Columns of the regression over the rows j = sample_lag .. N-1, one a row of `columns` (>= trend+lag+2, >= rows). Returns the rows."""
+    n = u.size - 1
+    nobs = n - sample_lag
+    level = trend + (lag if level_last else 0)
+    first_lag = trend + (0 if level_last else 1)
+    for t in range(nobs):
+        j = t + sample_lag
+        tau = (2 * t - nobs + 1) / max(nobs - 1, 1)
+        power = 1.0
+        for i in range(trend):
+            columns[i, t] = power
+            power *= tau
+        columns[level, t] = u[j]
+        for i in range(lag):
+            columns[first_lag + i, t] = u[j - i] - u[j - i - 1]
+        columns[trend + lag + 1, t] = u[j + 1] - u[j]
+    return nobs
+
+
+@kernel
+def adf_columns(u: Any, columns: Any, rows: Any, out: Any, trend: int, maxlag: int, autolag: int) -> int:
+    """Dickey-Fuller t with `trend` deterministic terms (0..3), for data of any conditioning. Returns 0, OLS_SINGULAR or ADF_TOO_SHORT.
+
+    `u`: float64 (n,); scratch `columns` (>= trend+maxlag+2, >= n - 1), `rows` (2, >= trend+maxlag+2); `out`: float64 (3,): statistic, lag, rows used.
+    """
+    if u.size - 1 - maxlag - (maxlag + 1 + trend) < 1:
+        return ADF_TOO_SHORT
+    lag = maxlag
+    if autolag != LAG_FIXED:
+        nobs = fill_columns(u, columns, trend, maxlag, maxlag, False)
+        verdict = householder_nested(columns, rows[0], rows[1], trend + maxlag + 2, nobs)
+        if verdict != OLS_OK:
+            return verdict
+        lag = choose_lag(rows[0], rows[1], nobs, trend, maxlag, autolag)
+    nobs = fill_columns(u, columns, trend, lag, lag, True)
+    verdict = householder_nested(columns, rows[0], rows[1], trend + lag + 2, nobs)
+    if verdict != OLS_OK:
+        return verdict
+    q = trend + lag
+    out[OUT_STATISTIC] = t_statistic(rows[0, q], rows[1, q], nobs - q - 1)
+    out[OUT_LAG] = lag
+    out[OUT_NOBS] = nobs
+    return OLS_OK

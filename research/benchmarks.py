@@ -1,0 +1,130 @@
+"""Benchmarks of the research half: Engle-Granger beside statsmodels, and the scan and the sweep by themselves. Answers are checked first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
+from hftkit.clock import monotonic_ns
+from hftkit.kernels.stats import engle_granger as kernel
+from hftkit.kernels.stats.adf import LAG_AIC, LAG_FIXED
+from hftkit.kernels.stats.ols import remove_trend
+from research.cointegration import default_maxlag, scan_pairs
+from research.costs import Costs
+from research.strategy_optimizer import Grid, PairBars, sweep
+
+_ROWS = 2000
+_TOLERANCE = 1e-8
+
+
+def _walks(n: int, symbols: int, seed: int) -> np.ndarray:
+    """Log prices (symbols, n): neighbours cointegrated in twos."""
+    rng = np.random.default_rng(seed)
+    walks = np.cumsum(rng.normal(size=(symbols, n)), axis=1) * 0.01 + 4.0
+    walks[1::2] = 0.8 * walks[: 2 * (symbols // 2) : 2] + rng.normal(size=(symbols // 2, n)) * 0.01
+    return walks
+
+
+def _best_us(call: Callable[[], Any], repeats: int, times: int) -> list[float]:
+    """Microseconds a call, one figure for each of `repeats` rounds of `times` calls."""
+    figures = []
+    for _ in range(repeats):
+        began = monotonic_ns()
+        for _ in range(times):
+            call()
+        figures.append((monotonic_ns() - began) / 1e3 / times)
+    return figures
+
+
+def engle_granger() -> list[Result]:
+    """One pair, 2000 rows: fixed single lag, and AIC over 26 lags; statsmodels' coint in the same run on the same data."""
+    from statsmodels.tsa.stattools import coint
+
+    series = _walks(_ROWS, 2, seed=1)
+    flat, totals, coefficients = np.empty_like(series), np.empty(2), np.empty(3)
+    results = []
+    for name, maxlag, rule, autolag, goal, rounds in (
+        ("engle_granger_one_lag", 1, LAG_FIXED, None, "ratio >= 100", 20),
+        ("engle_granger_aic", default_maxlag(_ROWS), LAG_AIC, "aic", "ratio >= 300", 3),
+    ):
+        m = maxlag + 2
+        scratch = np.empty(_ROWS), np.empty(_ROWS), np.empty((4, m)), np.empty((m, m)), np.empty((m, m))
+        out = np.empty(kernel.FIELDS)
+
+        def ours(scratch: Any = scratch, out: Any = out, maxlag: int = maxlag, rule: int = rule) -> None:
+            for i in range(2):  # the whole test: trends are removed too, as coint does
+                totals[i] = remove_trend(series[i], flat[i], coefficients, 1)
+            kernel.engle_granger_pair(flat[1], flat[0], *scratch, out, totals[1], 1, maxlag, rule)
+
+        def theirs(maxlag: int = maxlag, autolag: str | None = autolag) -> Any:
+            return coint(series[1], series[0], trend="c", maxlag=maxlag, autolag=autolag)
+
+        ours()
+        expected = theirs()
+        for what, mine, reference in (("statistic", out[kernel.STATISTIC], expected[0]), ("p-value", out[kernel.P_VALUE], expected[1])):
+            if not abs(mine - reference) <= _TOLERANCE:
+                raise WrongAnswer(f"{name}: {what} is {mine!r}, statsmodels says {reference!r}", "Run the tests of hftkit/kernels/stats")
+        mine, reference = _best_us(ours, 15, 50), _best_us(theirs, 3, rounds)
+        results.append(
+            Result(
+                name=name,
+                unit="us",
+                value=float(np.median(mine)),
+                percentiles={"p50": float(np.median(mine)), "max": max(mine)},
+                reference="statsmodels.tsa.stattools.coint",
+                reference_value=float(np.median(reference)),
+                ratio=float(np.median(reference) / np.median(mine)),
+                config={"rows": _ROWS, "maxlag": maxlag, "autolag": autolag or "none", "threads": 1, "checked_to": _TOLERANCE},
+                goal=goal,
+            )
+        )
+    return results
+
+
+def scan() -> list[Result]:
+    """All ordered pairs of 60 symbols x 2000 rows with AIC, all cores; some pairs checked against single tests."""
+    from statsmodels.tsa.stattools import coint
+
+    logs = _walks(_ROWS, 60, seed=2)
+    prices = pd.DataFrame(np.exp(logs.T), columns=[f"S{i}" for i in range(60)])
+    table = scan_pairs(prices, unit_root_level=None)
+    for row in table.iloc[:: len(table) // 4].itertuples():
+        expected = coint(np.log(prices[row.lead]), np.log(prices[row.hedge]))[0]
+        if not abs(row.statistic - expected) <= _TOLERANCE:
+            raise WrongAnswer(f"scan: {row.lead}/{row.hedge} has {row.statistic!r}, statsmodels says {expected!r}")
+    began = monotonic_ns()
+    scan_pairs(prices, unit_root_level=None)
+    rate = len(table) / ((monotonic_ns() - began) / 1e9)
+    config = {
+        "symbols": 60,
+        "rows": _ROWS,
+        "pairs": len(table),
+        "autolag": "aic",
+        "threads": os.cpu_count(),
+        "pairs_of_500_symbols_s": 249_500 / rate,
+    }
+    return [Result(name="pair_scan", unit="pairs/s", value=rate, config=config, goal="> 832")]  # 249,500 pairs in five minutes
+
+
+def threshold_sweep() -> list[Result]:
+    """Threshold sweep of one pair: parameter sets x bars a second, costs included."""
+    n = 100_000
+    logs = _walks(n, 2, seed=3)
+    index = pd.date_range("2026-01-05", periods=n, freq="min", tz="UTC")
+    bars = PairBars(pd.Series(np.exp(logs[1]), index), pd.Series(np.exp(logs[0]), index), 0.8, 60_000_000_000)
+    grid = Grid(windows=(60, 120), entries=(1.5, 2.0, 2.5), exits=(0.0, 0.5), stops=(4.0, 5.0), max_holding_bars=240)
+    swept = sweep(bars, grid, Costs())
+    if not swept.table["trades"].gt(0).all():
+        raise WrongAnswer("sweep: a parameter set did not trade on a pair that reverts at once")
+    began = monotonic_ns()
+    sweep(bars, grid, Costs())
+    rate = swept.trials * n / ((monotonic_ns() - began) / 1e9)
+    return [Result(name="threshold_sweep", unit="bars/s", value=rate, config={"bars": n, "parameter_sets": swept.trials, "threads": os.cpu_count()})]
+
+
+BENCHMARKS = [Benchmark("engle_granger", engle_granger), Benchmark("pair_scan", scan), Benchmark("threshold_sweep", threshold_sweep)]

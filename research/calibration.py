@@ -1,0 +1,51 @@
+"""Calibrate one pair: hedge ratio and thresholds from the train span, judged on the validation span, reported once on the test span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from research.cointegration import EngleGranger, engle_granger
+from research.costs import Costs
+from research.data_loader import Panel
+from research.strategy_optimizer import Grid, PairBars, Run, Sweep, run_rule, sweep
+from research.walkforward import Split
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A pair, ready to be frozen. `test_of_train`: Engle-Granger on the train span; `runs` of the chosen thresholds on the three spans."""
+
+    lead: str
+    hedge: str
+    hedge_ratio: float
+    test_of_train: EngleGranger
+    bars: PairBars
+    split: Split
+    costs: Costs
+    sweep: Sweep
+    train: Run
+    validation: Run
+    test: Run
+
+    def table(self) -> pd.DataFrame:
+        """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
+        runs = {"train": self.train, "validation": self.validation, "test": self.test}
+        return pd.DataFrame({name: run.summary() for name, run in runs.items()}).T.astype({"trades": int})
+
+
+def calibrate_pair(panel: Panel, lead: str, hedge: str, split: Split, costs: Costs, grid: Grid | None = None, min_trades: int = 10) -> Calibration:
+    """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
+
+    The grid defaults to windows in proportion to the half-life found on the train span.
+    """
+    closes = panel.closes[[lead, hedge]]
+    logs = np.log(closes.iloc[split.train].to_numpy())
+    found = engle_granger(logs[:, 0], logs[:, 1])
+    hedge_ratio = float(found.hedge_ratio)
+    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns)
+    swept = sweep(bars, grid or Grid.for_half_life(found.half_life), costs, split.train, min_trades)
+    runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
+    return Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, *runs)

@@ -1,0 +1,305 @@
+"""Find cointegrated pairs: the Engle-Granger test of one pair (a drop-in for statsmodels' `coint`) and of all pairs of a universe.
+
+Null hypothesis of every test here: the two series are *not* cointegrated (the residual of the regression has a unit root).
+The numbers are statsmodels', the arithmetic is compiled (hftkit/kernels/stats); what statsmodels leaves silent has a stated verdict.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hftkit.errors import DataError
+from hftkit.kernels.stats import engle_granger as kernel
+from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns, adf_gram
+from hftkit.kernels.stats.half_life import half_life
+from hftkit.kernels.stats.mackinnon import MAX_SERIES, TRENDS, critical_values, p_value
+from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, remove_trend
+from research.multiple_testing import benjamini_hochberg, bonferroni
+from research.progress import progress
+
+NULL_HYPOTHESIS = "no cointegration: the residual has a unit root"
+VERDICTS = {
+    0: "ok",
+    1: "ill-conditioned",
+    2: "singular regression",
+    3: "too short for its lags",
+    4: "collinear",
+    5: "constant series",
+    6: "stationary series",
+}
+_RULES: dict[str | None, int] = {None: LAG_FIXED, "aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T}
+_STATIONARY = 6
+_PAIRS_A_CALL = 256  # bounds the time between two steps of the progress bar
+
+
+@dataclass(frozen=True)
+class EngleGranger:
+    """Result of one test. Unpacks as statsmodels' `coint` does: statistic, pvalue, critical_values.
+
+    `hedge_ratio`: slope of y on x (array for several x); `intercept`: constant of that regression; `residual`: float64 (n,) spread about its
+    trend; `lag`, `nobs`: of the final Dickey-Fuller regression; `half_life`: of the residual, bars; `verdict`: "ok" or why there is no statistic.
+    """
+
+    statistic: float
+    pvalue: float
+    critical_values: np.ndarray
+    hedge_ratio: float | np.ndarray
+    intercept: float
+    lag: int
+    nobs: int
+    half_life: float
+    trend: str
+    autolag: str | None
+    verdict: str
+    residual: np.ndarray = field(repr=False)
+    null_hypothesis: str = NULL_HYPOTHESIS
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (self.statistic, self.pvalue, self.critical_values)
+
+    def report(self) -> str:
+        """What was tested and what came out, as text."""
+        rejected = [f"{level} %" for level, value in zip((1, 5, 10), self.critical_values, strict=True) if self.statistic < value]
+        levels = "  ".join(f"{value:.4f} ({level} %)" for level, value in zip((1, 5, 10), self.critical_values, strict=True))
+        lines = [
+            "Engle-Granger two-step test",
+            f"  null hypothesis    {self.null_hypothesis}",
+            f"  sample             {self.residual.size} observations, trend {self.trend!r}",
+            f"  lags               {self.lag} (chosen by {self.autolag or 'the caller'}), {self.nobs} rows in the final regression",
+            f"  statistic          {self.statistic:.6f}",
+            f"  p-value            {self.pvalue:.6g}   (MacKinnon 1994)",
+            f"  critical values    {levels}   (MacKinnon 2010)",
+            f"  null rejected at   {', '.join(rejected) or 'none of these levels'}",
+            f"  hedge ratio        {np.array2string(np.atleast_1d(self.hedge_ratio), precision=6)[1:-1]}, intercept {self.intercept:.6f}",
+            f"  half-life          {self.half_life:.2f} bars",
+        ]
+        return "\n".join(lines if self.verdict == "ok" else [*lines, f"  verdict            {self.verdict}"])
+
+
+def default_maxlag(n: int) -> int:
+    """Schwert's (1989) rule as statsmodels applies it: ceil(12 (n / 100)^(1/4)), at most n // 2 - 1."""
+    return min(n // 2 - 1, int(np.ceil(12.0 * (n / 100.0) ** 0.25)))
+
+
+def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, autolag: str | None = "aic") -> EngleGranger:
+    """Engle-Granger test of y on x, with the meaning and defaults of `statsmodels.tsa.stattools.coint`.
+
+    `y` (n,), `x` (n,) or (n, k), finite, in time order; `trend` "n", "c", "ct" or "ctt"; `autolag` "aic", "bic", "t-stat" or None (then exactly
+    `maxlag` lags). Raises DataError for series of different length, too short, constant or not finite.
+    """
+    rule, degree, limit = _options(trend, autolag)
+    level = _series(y, "y")
+    regressors = [_series(column, "x") for column in np.atleast_2d(np.asarray(x, np.float64).T)]
+    if any(column.size != level.size for column in regressors):
+        raise DataError(f"y has {level.size} observations, x has {regressors[0].size}", "Align the two series on one index first")
+    if len(regressors) >= limit:
+        raise DataError(f"{len(regressors)} regressors are more than the {limit - 1} that MacKinnon's tables cover")
+    lags = _lags(level.size, maxlag)
+    flat, flat_coefficients, total = _detrended(level, degree)
+    others = [_detrended(column, degree) for column in regressors]
+    if total <= 0.0 or any(not rest > 0.0 for _, _, rest in others):
+        raise DataError("a series is constant (or is its own trend)", "A constant cannot be cointegrated with anything: leave it out")
+    design = np.column_stack([column for column, _, _ in others])
+    scale = np.sqrt((design**2).sum(axis=0))
+    slopes = np.linalg.lstsq(design / scale, flat, rcond=None)[0] / scale
+    residual = flat - design @ slopes
+    out = np.full(3, np.nan)
+    if not 1.0 - residual @ residual / total < kernel.MAX_R_SQUARED:
+        verdict: int = kernel.PAIR_COLLINEAR
+        out[0] = -np.inf
+    else:
+        verdict = _careful(residual, lags, rule, out)
+    table = np.empty(3)
+    critical_values(table, degree, len(regressors) + 1, level.size - 1)
+    basis = flat_coefficients - slopes @ np.array([coefficients for _, coefficients, _ in others])
+    return EngleGranger(
+        statistic=float(out[0]),
+        pvalue=p_value(out[0], degree, len(regressors) + 1),
+        critical_values=table,
+        hedge_ratio=float(slopes[0]) if len(slopes) == 1 else slopes,
+        intercept=_intercept(basis, level.size),
+        lag=int(np.nan_to_num(out[1])),
+        nobs=int(np.nan_to_num(out[2])),
+        half_life=half_life(residual),
+        trend=trend,
+        autolag=autolag,
+        verdict=VERDICTS[verdict],
+        residual=residual,
+    )
+
+
+def scan_pairs(
+    prices: pd.DataFrame,
+    *,
+    log: bool = True,
+    trend: str = "c",
+    maxlag: int | None = None,
+    autolag: str | None = "aic",
+    unit_root_level: float | None = 0.01,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Test every ordered pair of columns (both directions of each regression), on all cores.
+
+    The test presumes that both series have a unit root; a series for which a Dickey-Fuller test rejects that at `unit_root_level` would look
+    cointegrated with anything, so its pairs are not tested and say so (None: test all pairs, as statsmodels would).
+
+    `prices`: one column a symbol, positive, no NaN, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
+    (maxlag + 2)^2 * 16 + 3 n * 8 bytes. One row a pair, best first:
+
+        lead, hedge       regression log(lead) = intercept + hedge_ratio * log(hedge) + spread
+        hedge_ratio, statistic, pvalue, lag, nobs, half_life (bars), correlation (of the changes)
+        q_bh, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
+    """
+    rule, degree, _ = _options(trend, autolag)
+    values = _panel(prices, log)
+    symbols = [str(name) for name in prices.columns]
+    n_symbols, n = values.shape
+    lags = _lags(n, maxlag)
+    flat, totals = np.empty_like(values), np.empty(n_symbols)
+    for i in range(n_symbols):
+        flat[i], _, totals[i] = _detrended(values[i], degree)
+    all_pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
+    stationary = np.array([_has_no_unit_root(series, degree, lags, rule, unit_root_level) for series in flat])
+    candidate = ~stationary[all_pairs].any(axis=1)
+    pairs = all_pairs[candidate]
+    results = np.full((len(pairs), kernel.FIELDS), np.nan)
+
+    def block(start: int) -> None:
+        part = slice(start, start + _PAIRS_A_CALL)
+        kernel.engle_granger_pairs(flat, totals, pairs[part], *_scratch(n, lags), results[part], degree, lags, rule)
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        starts = range(0, len(pairs), _PAIRS_A_CALL)
+        for _ in progress(pool.map(block, starts), f"Engle-Granger, {len(pairs)} ordered pairs", len(starts)):
+            pass
+    for k in np.flatnonzero(results[:, kernel.VERDICT] == OLS_ILL_CONDITIONED):
+        _retest(flat, pairs[k], results[k], degree, lags, rule)
+    with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
+        correlation = np.corrcoef(np.diff(values))
+    answers = np.full((len(all_pairs), kernel.FIELDS), np.nan)
+    answers[~candidate, kernel.VERDICT] = _STATIONARY
+    answers[candidate] = results
+    return _table(symbols, all_pairs, answers, correlation)
+
+
+def discoveries(scan: pd.DataFrame, fdr: float = 0.05, min_half_life: float = 0.0, max_half_life: float = np.inf) -> pd.DataFrame:
+    """Rows of a scan that are discoveries at false-discovery rate `fdr`, one row a pair: its better direction (lower p-value)."""
+    found = scan[(scan["verdict"] == "ok") & (scan["q_bh"] <= fdr) & scan["half_life"].between(min_half_life, max_half_life)]
+    unordered = [tuple(sorted(names)) for names in zip(found["lead"], found["hedge"], strict=True)]
+    return found[~pd.Series(unordered, index=found.index, dtype=object).duplicated()].reset_index(drop=True)
+
+
+def _options(trend: str, autolag: str | None) -> tuple[int, int, int]:
+    name = autolag.lower() if autolag else None
+    if trend not in TRENDS or name not in _RULES:
+        raise DataError(f"trend {trend!r} with autolag {autolag!r} is not offered", f"trend: {TRENDS}; autolag: aic, bic, t-stat or None")
+    return _RULES[name], TRENDS.index(trend), MAX_SERIES
+
+
+def _lags(n: int, maxlag: int | None) -> int:
+    lags = default_maxlag(n) if maxlag is None else int(maxlag)
+    if lags < 0 or lags > n // 2 - 1 or n - 2 * lags < 3:
+        raise DataError(f"{n} observations are too few for {lags} lags", "Use a longer sample or a smaller maxlag (below n/2 - 1)")
+    return lags
+
+
+def _series(values: Any, name: str) -> np.ndarray:
+    series = np.ascontiguousarray(values, np.float64)
+    if series.ndim != 1:
+        raise DataError(f"{name} has shape {series.shape}", "Pass one series (n,)")
+    bad = np.flatnonzero(~np.isfinite(series))
+    if bad.size:
+        raise DataError(f"{name} has {bad.size} values that are not finite, the first at row {bad[0]}", "Drop or repair these rows in both first")
+    return series
+
+
+def _panel(prices: pd.DataFrame, log: bool) -> np.ndarray:
+    if prices.shape[1] < 2:
+        raise DataError(f"{prices.shape[1]} symbols make no pair", "Load at least two")
+    if not prices.columns.is_unique:
+        raise DataError(f"the symbol {prices.columns[prices.columns.duplicated()][0]} appears twice", "Give each column its own name")
+    if not prices.index.is_monotonic_increasing or not prices.index.is_unique:
+        raise DataError("the rows of the panel are not in strictly increasing time order", "Sort them and remove duplicates")
+    values = np.ascontiguousarray(prices.to_numpy(np.float64).T)
+    for symbol, series in zip(prices.columns, values, strict=True):
+        bad = np.flatnonzero(~np.isfinite(series) | ((series <= 0) if log else False))
+        if bad.size:
+            raise DataError(
+                f"{symbol}: price {series[bad[0]]} at row {bad[0]} ({prices.index[bad[0]]})", "Repair or leave out this symbol (hftkit data check)"
+            )
+    return np.log(values) if log else values
+
+
+def _detrended(series: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Residual of the trend, its coefficients, and the sum of squares that R squared refers to (about the mean; about zero for "n")."""
+    flat, coefficients = np.empty_like(series), np.empty(3)
+    total = remove_trend(series, flat, coefficients, min(degree, 1))
+    if total <= series.size * (4.0 * np.spacing(np.abs(series).max())) ** 2:
+        return np.zeros_like(flat), coefficients, 0.0  # nothing left but rounding
+    if degree > 1:
+        remove_trend(series, flat, coefficients, degree)
+    return flat, coefficients, total
+
+
+def _intercept(basis: np.ndarray, n: int) -> float:
+    """Constant term with the trend counted 1..n, from the coefficients of the orthogonal basis (see ols.remove_trend)."""
+    shift = -(n + 1) / (n - 1)
+    return float(basis[0] + basis[1] * shift + basis[2] * (shift**2 - (n + 1) / (3.0 * (n - 1))))
+
+
+def _scratch(n: int, lags: int) -> tuple[np.ndarray, ...]:
+    m = lags + 2
+    return np.empty(n), np.empty(n), np.empty((4, max(m, 3))), np.empty((m, m)), np.empty((m, m))
+
+
+def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level: float | None) -> bool:
+    """Dickey-Fuller test of one series, freed of its trend beforehand (asymptotically the test with these terms in the regression)."""
+    if level is None:
+        return False
+    out = np.full(3, np.nan)
+    _, r, rows, gram, final = _scratch(flat.size, lags)
+    verdict = adf_gram(flat, r, rows, gram, final, out, lags, rule)
+    return bool(verdict == 0 and p_value(out[0], degree, 1) < level)
+
+
+def _careful(residual: np.ndarray, lags: int, rule: int, out: np.ndarray) -> int:
+    """Dickey-Fuller by reflections: slower, and right for data of any conditioning."""
+    return int(adf_columns(residual, np.empty((lags + 2, residual.size)), np.empty((2, lags + 2)), out, 0, lags, rule))
+
+
+def _retest(flat: np.ndarray, pair: np.ndarray, row: np.ndarray, degree: int, lags: int, rule: int) -> None:
+    residual, out = np.empty(flat.shape[1]), np.full(3, np.nan)
+    kernel.hedge_residual(flat[pair[0]], flat[pair[1]], residual)
+    row[kernel.VERDICT] = _careful(residual, lags, rule, out)
+    row[[kernel.STATISTIC, kernel.LAG, kernel.NOBS]] = out
+    row[kernel.P_VALUE] = p_value(out[0], degree, 2)
+    row[kernel.HALF_LIFE] = half_life(residual)
+
+
+def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlation: np.ndarray) -> pd.DataFrame:
+    names = np.array(symbols, object)
+    table = pd.DataFrame(
+        {
+            "lead": names[pairs[:, 0]],
+            "hedge": names[pairs[:, 1]],
+            "hedge_ratio": results[:, kernel.HEDGE_RATIO],
+            "statistic": results[:, kernel.STATISTIC],
+            "pvalue": results[:, kernel.P_VALUE],
+            "q_bh": benjamini_hochberg(results[:, kernel.P_VALUE]),
+            "q_bonferroni": bonferroni(results[:, kernel.P_VALUE]),
+            "lag": pd.array(results[:, kernel.LAG], dtype="Int64"),
+            "nobs": pd.array(results[:, kernel.NOBS], dtype="Int64"),
+            "half_life": results[:, kernel.HALF_LIFE],
+            "correlation": correlation[pairs[:, 0], pairs[:, 1]],
+            "verdict": [VERDICTS[int(code)] for code in results[:, kernel.VERDICT]],
+        }
+    )
+    return table.sort_values(["pvalue", "statistic", "lead", "hedge"], kind="stable", ignore_index=True)

@@ -1,0 +1,356 @@
+"""Commands of the research half: `hftkit data`, `scan`, `calibrate`, `freeze`, `notebook`. They read files and print; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from hftkit.errors import DataError
+from research.costs import Costs
+from research.data_loader import Panel, candle_files, load_panel, read_candles, symbol_of
+from research.data_quality import audit
+
+SAMPLE = Path("data/sample/1m")
+_Command = Callable[..., Any]
+
+
+def _panel_options(command: _Command) -> _Command:
+    for option in (
+        click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE),
+        click.option("--symbols", help="Only these, separated by commas."),
+        click.option(
+            "--on-gap", type=click.Choice(["refuse", "drop", "fill"]), default="refuse", show_default=True, help="What to do with missing bars."
+        ),
+        click.option(
+            "--span",
+            type=click.Choice(["common", "longest"]),
+            default="common",
+            show_default=True,
+            help="Symbols of different spans: cut all, or leave short ones out.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _cost_options(command: _Command) -> _Command:
+    for option in (
+        click.option("--fee-ppm", type=float, help="Fee of a fill, millionths of its value [default: the instruments' taker fee]."),
+        click.option("--half-spread-bps", type=float, default=0.5, show_default=True, help="Half the bid-ask spread."),
+        click.option("--slippage-bps", type=float, default=0.25, show_default=True, help="Slippage of a fill."),
+    ):
+        command = option(command)
+    return command
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def _load(folder: Path, symbols: str | None, on_gap: Any, span: Any) -> Panel:
+    return load_panel(folder, symbols.split(",") if symbols else None, on_gap=on_gap, span=span)
+
+
+def _records(table: pd.DataFrame) -> Any:
+    return json.loads(table.to_json(orient="records", date_format="iso", double_precision=15))
+
+
+def _show(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+
+
+@click.group()
+def data() -> None:
+    """Check and describe price data.
+
+    Example: hftkit data check data/sample/1m
+    """
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE)
+@_as_json
+def check(folder: Path, as_json: bool) -> None:
+    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches. Exit status 1 if any file must not be used.
+
+    Example: hftkit data check data/sample/1m
+    """
+    rows, faults = [], []
+    for path in candle_files(folder):
+        try:
+            findings = audit(read_candles(path))
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        rows.append({"symbol": symbol_of(path), **findings.row()})
+        faults += [f"{path}: {fault.text}. {fault.cure}" for fault in findings.faults]
+    table = pd.DataFrame(rows)
+    if as_json:
+        click.echo(json.dumps({"files": _records(table), "faults": faults}, indent=1))
+    else:
+        click.echo(
+            _show(
+                table.drop(
+                    columns=["disorder", "duplicates", "mixed_frequency", "nan_prices", "non_positive_prices", "impossible_bars"], errors="ignore"
+                )
+            )
+        )
+        click.echo("\n".join(faults) or f"{len(rows)} files, no faults")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+@data.command()
+@_panel_options
+@_as_json
+def describe(folder: Path, symbols: str | None, on_gap: str, span: str, as_json: bool) -> None:
+    """Load a folder as research would and say what came of it: span, bars, decisions, digest of each file.
+
+    Example: hftkit data describe data/sample/1m --span longest
+    """
+    panel = _load(folder, symbols, on_gap, span)
+    files = pd.DataFrame([asdict(file) for file in panel.files])
+    index = panel.closes.index
+    body = {
+        "symbols": list(panel.closes),
+        "bars": len(index),
+        "bar_s": panel.bar_ns / 1e9,
+        "first": str(index[0]),
+        "last": str(index[-1]),
+        "decisions": list(panel.decisions),
+        "excluded": dict(panel.excluded),
+    }
+    if as_json:
+        click.echo(json.dumps({**body, "files": _records(files)}, indent=1))
+        return
+    click.echo("\n".join(f"{key:10} {', '.join(value) if isinstance(value, list) else value}" for key, value in body.items() if value))
+    click.echo(_show(files[["symbol", "name", "rows", "sha256"]]))
+
+
+@data.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sample(arguments: tuple[str, ...]) -> None:
+    """Make the sample data again with the exchange simulator (see `hftkit data sample --help`)."""
+    maker = importlib.import_module("research.sample_data").sample  # late: it loads the simulator
+    maker.main(args=list(arguments), prog_name="hftkit data sample", standalone_mode=False)
+
+
+@click.command()
+@_panel_options
+@click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
+@click.option(
+    "--trend", type=click.Choice(["n", "c", "ct", "ctt"]), default="c", show_default=True, help="Deterministic terms of the cointegrating regression."
+)
+@click.option("--autolag", type=click.Choice(["aic", "bic", "t-stat", "none"]), default="aic", show_default=True, help="How lags are chosen.")
+@click.option("--maxlag", type=int, help="Largest (or the) number of lags [default: Schwert's rule].")
+@click.option("--top", type=int, default=15, show_default=True, help="Rows to print.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the whole table here (.csv or .parquet).")
+@_as_json
+def scan(
+    folder: Path,
+    symbols: str | None,
+    on_gap: str,
+    span: str,
+    fdr: float,
+    trend: str,
+    autolag: str,
+    maxlag: int | None,
+    top: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Test all ordered pairs of a folder of prices for cointegration, with q-values.
+
+    Example: hftkit scan data/sample/1m --fdr 0.05
+    """
+    from research.cointegration import discoveries, scan_pairs
+
+    panel = _load(folder, symbols, on_gap, span)
+    table = scan_pairs(panel.closes, trend=trend, maxlag=maxlag, autolag=None if autolag == "none" else autolag)
+    found = discoveries(table, fdr)
+    if out is not None:
+        table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"fdr": fdr, "bars": len(panel.closes), "decisions": list(panel.decisions), "found": _records(found), "pairs": _records(table)}
+            )
+        )
+        return
+    columns = ["lead", "hedge", "hedge_ratio", "statistic", "pvalue", "q_bh", "q_bonferroni", "lag", "half_life", "correlation", "verdict"]
+    click.echo(_show(table[columns].head(top)))
+    skipped = (table["verdict"] != "ok").sum()
+    click.echo("".join(f"{decision}\n" for decision in panel.decisions), nl=False)
+    click.echo(
+        f"{len(table)} ordered pairs over {len(panel.closes)} bars ({skipped} not tested, see verdict); "
+        f"{len(found)} pairs found at a false-discovery rate of {fdr:g}: "
+        + (", ".join(f"{a}/{b}" for a, b in zip(found["lead"], found["hedge"], strict=True)) or "none")
+    )
+
+
+@click.command()
+@click.argument("lead")
+@click.argument("hedge")
+@_panel_options
+@_cost_options
+@click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
+@_as_json
+def calibrate(
+    lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float,
+    figures: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Calibrate one pair on a train span; show how it does on validation and test.
+
+    Example: hftkit calibrate CHARUSD DELTUSD data/sample/1m --figures data/runs/calibration
+    """
+    from research.calibration import calibrate_pair
+    from research.instruments import find_instruments
+    from research.pipeline import costs_of
+    from research.walkforward import three_way
+
+    panel = _load(folder, symbols or f"{lead},{hedge}", on_gap, span)
+    instruments, _ = find_instruments(folder, panel.closes)
+    fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
+    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), Costs(fee, half_spread_bps, slippage_bps))
+    written = _write_figures(result, panel, figures) if figures else []
+    if as_json:
+        body = {
+            "lead": lead,
+            "hedge": hedge,
+            "hedge_ratio": result.hedge_ratio,
+            "thresholds": asdict(result.sweep.chosen),
+            "costs": asdict(result.costs),
+        }
+        body |= {
+            "trials": result.sweep.trials,
+            "deflated_sharpe": result.sweep.deflated_sharpe,
+            "spans": json.loads(result.table().to_json(orient="index")),
+        }
+        click.echo(json.dumps({**body, "figures": [str(path) for path in written]}, indent=1))
+        return
+    click.echo(result.test_of_train.report())
+    click.echo(
+        f"chosen of {result.sweep.trials} parameter sets: {result.sweep.chosen}, deflated Sharpe probability {result.sweep.deflated_sharpe:.3f}"
+    )
+    click.echo(f"costs of a fill: {result.costs}")
+    click.echo(result.table().to_string(float_format=lambda value: f"{value:.4g}"))
+    for path in written:
+        click.echo(f"wrote {path}")
+
+
+def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
+    from research import figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {
+        "prices": figures.price_pair(panel.closes[result.lead], panel.closes[result.hedge]),
+        "spread_test": figures.spread_with_trades(result.test, "Spread on the test span"),
+        "stability": figures.stability_map(result.sweep),
+        "equity": figures.equity(result),
+        "out_of_sample": figures.out_of_sample(result),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in drawn]
+
+
+@click.command()
+@_panel_options
+@_cost_options
+@click.option("--pair", help="LEAD/HEDGE: freeze this pair [default: the best discovery on the validation span].")
+@click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
+@click.option(
+    "--unit-notional",
+    type=click.FloatRange(0, min_open=True),
+    default=1000.0,
+    show_default=True,
+    help="Value of one unit of the lead leg, quote currency.",
+)
+@click.option("--valid-days", type=click.IntRange(1), default=30, show_default=True, help="Days of exchange time that the file may be traded.")
+@click.option("--insist", is_flag=True, help="Freeze the best there is even without a discovery or a profit (to try the machinery).")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/frozen"), show_default=True, help="Folder of frozen files."
+)
+@_as_json
+def freeze(
+    folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, pair: str | None,
+    fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Scan, calibrate, choose, and write one frozen parameter file for `hftkit live`.
+
+    Example: hftkit freeze data/sample/1m --out data/frozen
+    """
+    from research.freeze import Execution
+    from research.instruments import find_instruments
+    from research.pipeline import find_and_freeze
+
+    panel = _load(folder, symbols, on_gap, span)
+    instruments, _ = find_instruments(folder, panel.closes)
+    if pair is not None and len(pair.split("/")) != 2:
+        raise DataError(f"--pair {pair!r} is not LEAD/HEDGE", "Write it like CHARUSD/DELTUSD")
+    fee = fee_ppm if fee_ppm is not None else float(max(instruments[symbol].taker_fee_ppm for symbol in panel.closes))
+    result = find_and_freeze(
+        panel, instruments, out, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps), insist=insist,
+        pair=(pair.split("/")[0], pair.split("/")[1]) if pair else None, execution=Execution(unit_notional=unit_notional, valid_days=valid_days),
+    )  # fmt: skip
+    chosen = result.chosen
+    if as_json:
+        body = {
+            "path": str(result.path),
+            "digest": result.params.digest,
+            "lead": chosen.lead,
+            "hedge": chosen.hedge,
+            "warnings": list(result.warnings),
+        }
+        click.echo(json.dumps({**body, "found": _records(result.found), "out_of_sample": chosen.test.summary()}, indent=1))
+        return
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(
+        f"{result.search.pairs_tested} ordered pairs tested, {len(result.found)} found; chosen {chosen.lead}/{chosen.hedge}, q-value {result.search.q_value:.3g}"
+    )
+    click.echo(chosen.table().to_string(float_format=lambda value: f"{value:.4g}"))
+    click.echo(f"wrote {result.path}")
+
+
+@click.group()
+def notebook() -> None:
+    """Open or execute the notebooks.
+
+    Example: hftkit notebook run notebooks/01_find_pairs.ipynb
+    """
+
+
+@notebook.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def run(paths: tuple[Path, ...]) -> None:
+    """Execute notebooks top to bottom, in place (all of notebooks/ by default).
+
+    Example: hftkit notebook run notebooks/01_find_pairs.ipynb
+    """
+    from research.notebooks import execute, notebook_paths
+    from research.progress import progress
+
+    for path in progress(list(paths) or notebook_paths(), "notebooks"):
+        click.echo(f"{path}: executed in {execute(path):.0f} s")
+
+
+@notebook.command(name="open")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("notebooks"))
+def open_(path: Path) -> None:
+    """Open JupyterLab on a notebook or on the folder of them; Ctrl-C ends it.
+
+    Example: hftkit notebook open notebooks/00_tour.ipynb
+    """
+    import subprocess
+    import sys
+
+    if not path.exists():
+        raise DataError(f"there is no {path}", "Run this from the project's folder, or give a path")
+    raise click.exceptions.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(path)]))

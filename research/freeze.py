@@ -1,0 +1,178 @@
+"""Freeze a calibration into the one file that live trading reads (docs/frozen-parameters.md).
+
+Same inputs, same bytes: nothing here reads a clock. The file is valid from the end of its data, for a stated number of days of
+exchange time. Numbers are decimal text that reads back as the same float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hftkit import params
+from hftkit.errors import ParamsError
+from hftkit.instruments import Instrument
+from hftkit.kernels.jit import sources_digest
+from hftkit.params import FrozenParams, LegPlan
+from hftkit.strategies import strategy
+from hftkit.units import NS_PER_S, iso_from_ns
+from research.calibration import Calibration
+from research.data_loader import Panel
+
+FROZEN_FOLDER = Path("data/frozen")
+_DAY_NS = 86_400 * NS_PER_S
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a unit becomes orders. `unit_notional`: value of the lead leg in quote currency; the others as in LegPlan and PairsParams."""
+
+    unit_notional: float = 1000.0
+    slippage_ticks: int = 10
+    hedge_deadline_ns: int = 2 * NS_PER_S
+    retry_ns: int = NS_PER_S // 10
+    residual_lots: int = 0
+    max_imbalance: float = 1.0
+    valid_days: int = 30
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard was looked: symbols and ordered pairs tested, discoveries at `fdr`, q-value of this pair (Benjamini-Hochberg)."""
+
+    symbols: int
+    pairs_tested: int
+    discoveries: int
+    fdr: float
+    q_value: float
+
+
+def build_params(
+    panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, search: Search, execution: Execution | None = None
+) -> FrozenParams:
+    """The frozen parameters of a calibrated pair, not yet written. Raises ParamsError if they cannot be traded (negative hedge ratio, too small)."""
+    execution = execution or Execution()
+    chosen = calibration.sweep.chosen
+    symbols = (calibration.lead, calibration.hedge)
+    if not 0.05 <= calibration.hedge_ratio <= 20.0:
+        raise ParamsError(
+            f"the hedge ratio of {'/'.join(symbols)} is {calibration.hedge_ratio:.4f}: a unit would not be long one leg and short the other",
+            "Choose a pair with a hedge ratio from 0.05 to 20",
+        )
+    end_ns = panel.end_ns
+    return FrozenParams(
+        schema_version=params.SCHEMA_VERSION,
+        name=f"pairs-{calibration.lead}-{calibration.hedge}".lower(),
+        strategy="pairs",
+        strategy_version=strategy("pairs").version,
+        instruments=tuple(instruments[symbol] for symbol in symbols),
+        legs=_leg_plan(panel, instruments, calibration, execution),
+        parameters={
+            "hedge_ratio": params.text_of(calibration.hedge_ratio),
+            "bar_ns": panel.bar_ns,
+            "window": chosen.window,
+            "entry_z": params.text_of(chosen.entry_z),
+            "exit_z": params.text_of(chosen.exit_z),
+            "stop_z": params.text_of(chosen.stop_z),
+            "max_holding_bars": chosen.max_holding_bars,
+            "max_imbalance": params.text_of(execution.max_imbalance),
+            "tail_end_ns": end_ns,
+        },
+        arrays={"spread_tail": tuple(params.text_of(value) for value in calibration.bars.spread[-chosen.window :])},
+        provenance=_provenance(panel, calibration, search),
+        valid_from_ns=end_ns,
+        valid_until_ns=end_ns + execution.valid_days * _DAY_NS,
+    )
+
+
+def freeze_pair(
+    panel: Panel,
+    instruments: dict[str, Instrument],
+    calibration: Calibration,
+    search: Search,
+    folder: Path | str = FROZEN_FOLDER,
+    execution: Execution | None = None,
+) -> Path:
+    """Build and write the frozen file; returns its path. Writing the same inputs again gives the same file."""
+    return params.freeze(build_params(panel, instruments, calibration, search, execution), folder)
+
+
+def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, execution: Execution) -> LegPlan:
+    lots = {}
+    for symbol, share in ((calibration.lead, 1.0), (calibration.hedge, calibration.hedge_ratio)):
+        instrument = instruments[symbol]
+        lot_value = float(panel.closes[symbol].iloc[-1]) * float(instrument.lot_size)
+        notional = execution.unit_notional * share
+        lots[symbol] = round(notional / lot_value)
+        # Room for the price to fall by a tenth before a unit is below the venue's minimum: no leg may be left naked for being too small
+        if lots[symbol] < 1 or lots[symbol] * lot_value * 0.9 < float(instrument.min_notional):
+            raise ParamsError(
+                f"{notional:.2f} of {symbol} is less than one lot ({lot_value:.2f}) or than its minimum notional ({instrument.min_notional})",
+                "Use a larger unit_notional (--unit-notional)",
+            )
+    return LegPlan(
+        lead=calibration.lead,
+        hedge=calibration.hedge,
+        unit_lead_lots=lots[calibration.lead],
+        unit_hedge_lots=lots[calibration.hedge],
+        slippage_ticks=execution.slippage_ticks,
+        hedge_deadline_ns=execution.hedge_deadline_ns,
+        retry_ns=execution.retry_ns,
+        residual_lots=execution.residual_lots,
+    )
+
+
+def _provenance(panel: Panel, calibration: Calibration, search: Search) -> dict[str, Any]:
+    """Birth certificate: which data, which code, how many were tried, what was found, how it did on data it had not seen."""
+    found = calibration.test_of_train
+    index = panel.closes.index
+    spans = {name: getattr(calibration.split, name) for name in ("train", "validation", "test")}
+    used = [file for file in panel.files if file.symbol in (calibration.lead, calibration.hedge)]
+    body = {
+        "data": [
+            {"symbol": f.symbol, "file": f.name, "sha256": f.sha256, "rows": f.rows, "first": iso_from_ns(f.first_ns), "last": iso_from_ns(f.last_ns)}
+            for f in used
+        ],
+        "data_decisions": list(panel.decisions),
+        "span": {"first": iso_from_ns(index[0].value), "end": iso_from_ns(panel.end_ns), "bars": len(index)},
+        "embargo_bars": calibration.split.embargo,
+        "spans": {
+            name: {"first": iso_from_ns(index[part.start].value), "last": iso_from_ns(index[part.stop - 1].value)} for name, part in spans.items()
+        },
+        "code": {"hftkit": version("hftkit"), "kernels_sha256": sources_digest()},
+        "search": asdict(search),
+        "engle_granger": {
+            "null_hypothesis": found.null_hypothesis,
+            "statistic": found.statistic,
+            "pvalue": found.pvalue,
+            "lag": found.lag,
+            "nobs": found.nobs,
+            "trend": found.trend,
+            "autolag": found.autolag or "none",
+            "half_life_bars": found.half_life,
+        },
+        "calibration": {
+            "parameter_sets_tried": calibration.sweep.trials,
+            "chosen_by": "mean Sharpe ratio of the cell and its grid neighbours, train span",
+            "deflated_sharpe": calibration.sweep.deflated_sharpe,
+            "train": calibration.train.summary(),
+            "validation": calibration.validation.summary(),
+        },
+        "out_of_sample": calibration.test.summary(),
+        "costs": asdict(calibration.costs),
+    }
+    return _as_text(body)
+
+
+def _as_text(value: Any) -> Any:
+    """Plain data with floats as decimal text; a figure that does not exist (NaN, infinity) becomes "none"."""
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, float):
+        return params.text_of(value) if math.isfinite(value) else "none"
+    return value

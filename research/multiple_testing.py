@@ -1,0 +1,26 @@
+"""The price of many tests: q-values.
+
+Testing 132 ordered pairs at 5 % finds six or seven "pairs" among random walks. A q-value is the smallest false-discovery rate (or, for
+Bonferroni, family-wise error rate) at which a test would still count as a discovery.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
+    """q-values of Benjamini and Hochberg (1995), J. R. Statist. Soc. B 57.1, 289-300. NaN (no test) stays NaN and is not counted."""
+    p_values = np.asarray(p_values, np.float64)
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[np.argsort(p_values[tested], kind="stable")]
+    stepped = p_values[order] * len(order) / np.arange(1, len(order) + 1)
+    q_values = np.full(p_values.shape, np.nan)
+    q_values[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
+    return q_values
+
+
+def bonferroni(p_values: np.ndarray) -> np.ndarray:
+    """p times the number of tests, at most 1. NaN (no test) stays NaN and is not counted."""
+    p_values = np.asarray(p_values, np.float64)
+    return np.minimum(p_values * np.count_nonzero(~np.isnan(p_values)), 1.0)

@@ -1,0 +1,202 @@
+"""Calibrate thresholds: run the live trading rule over a grid of window, entry, exit and stop, and choose a stable region.
+
+The rule and the rolling moments are the very kernels that trade live (hftkit/kernels/market), so a cell of the sweep is what the live strategy
+would have done at the bar closes. The best single cell of a grid is mostly luck; the choice here is the cell whose *neighbours* do well too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from hftkit.codes import SignalReason
+from hftkit.errors import DataError
+from hftkit.kernels.market import bar_backtest as kernel
+from hftkit.kernels.market.moments import trailing_moments
+from research.costs import Costs
+from research.hedge import log_spread, unit_return
+from research.performance import deflated_sharpe
+from research.progress import progress
+
+_AXES = ("window", "entry_z", "exit_z", "stop_z")
+_YEAR_NS = 365.25 * 86_400e9  # these markets never close
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """One parameter set of the rule. `window`, `max_holding_bars` in bars, the others in standard deviations."""
+
+    window: int
+    entry_z: float
+    exit_z: float
+    stop_z: float
+    max_holding_bars: int
+
+    def __post_init__(self) -> None:
+        if not (self.window >= 2 and 0 <= self.exit_z < self.entry_z < self.stop_z and self.max_holding_bars >= 1):
+            raise DataError(f"{self} is not a usable parameter set", "Need window >= 2, 0 <= exit_z < entry_z < stop_z, max_holding_bars >= 1")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is swept. Combinations with exit >= entry or entry >= stop are left out. Holding limit in bars, the same for all."""
+
+    windows: Sequence[int] = (60, 120, 240)
+    entries: Sequence[float] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75)
+    exits: Sequence[float] = (0.0, 0.25, 0.5, 0.75)
+    stops: Sequence[float] = (4.0, 5.0, 6.0)
+    max_holding_bars: int = 240
+
+    @staticmethod
+    def for_half_life(half_life: float) -> Grid:
+        """Windows of 3 to 12 half-lives, a holding limit of 10: a spread that has not come back by then is not reverting as believed."""
+        bars = max(2.0, min(half_life, 1000.0))
+        windows = sorted({max(20, round(bars * multiple)) for multiple in (3, 5, 8, 12)})
+        return Grid(windows=windows, max_holding_bars=max(10, round(10 * bars)))
+
+    def cells(self) -> list[Thresholds]:
+        """Every usable combination."""
+        combinations = itertools.product(self.windows, self.entries, self.exits, self.stops)
+        return [Thresholds(int(w), e, x, s, self.max_holding_bars) for w, e, x, s in combinations if x < e < s]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One parameter set over one span. `frame`: per bar z, target, reason, step (return of a unit), net, equity (running sum of net)."""
+
+    thresholds: Thresholds
+    frame: pd.DataFrame
+    trades: int
+    net: float
+    sharpe: float
+    max_drawdown: float
+    turnover: float
+    exposure: float
+
+    def summary(self) -> dict[str, float | int]:
+        """The figures without the bars: net and drawdown as fractions of the lead's notional, Sharpe annualised."""
+        names = ("trades", "net", "sharpe", "max_drawdown", "turnover", "exposure")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A swept grid. `table`: one row a cell, thresholds and results, `score` = mean Sharpe of the cell and its neighbours. `trials`: cells tried."""
+
+    table: pd.DataFrame
+    chosen: Thresholds
+    trials: int
+    deflated_sharpe: float
+
+
+class PairBars:
+    """A pair's prices, prepared once: spread, unit returns, and z-scores by window (kept, because a sweep asks for them again and again)."""
+
+    def __init__(self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int) -> None:
+        self.lead, self.hedge, self.hedge_ratio, self.bar_ns = lead, hedge, hedge_ratio, bar_ns
+        self.index = lead.index
+        self.spread = log_spread(lead, hedge, hedge_ratio)
+        self.step = unit_return(lead, hedge, hedge_ratio)
+        self._z: dict[int, np.ndarray] = {}
+
+    def z(self, window: int) -> np.ndarray:
+        """z-scores float64 (n,) against the `window` bars before each bar, NaN until there are so many."""
+        if window not in self._z:
+            mean, std, z = (np.empty(self.spread.size) for _ in range(3))
+            trailing_moments(self.spread, np.empty(window), mean, std)
+            kernel.zscores(self.spread, mean, std, z)
+            self._z[window] = z
+        return self._z[window]
+
+
+def run_rule(bars: PairBars, thresholds: Thresholds, costs: Costs, span: slice = slice(None)) -> Run:
+    """The rule over the bars of `span` (positions), starting and ending flat. Windows reach back before the span, never past a bar."""
+    z, step = bars.z(thresholds.window)[span], bars.step[span].copy()
+    if z.size < 2:
+        raise DataError(f"{z.size} bars are no span to trade", "Use more data or a smaller embargo")
+    step[:1] = 0.0  # flat at the start: the step into the first bar is not ours
+    targets, reasons, net = np.empty(z.size, np.int64), np.empty(z.size, np.int64), np.empty(z.size)
+    entries = kernel.walk_rule(z, targets, reasons, thresholds.entry_z, thresholds.exit_z, thresholds.stop_z, thresholds.max_holding_bars)
+    turnover = kernel.net_returns(targets, step, net, costs.per_unit(bars.hedge_ratio))
+    out = np.zeros(kernel.RESULT_FIELDS)
+    kernel.summarise(net, targets, out)
+    frame = pd.DataFrame(
+        {
+            "z": z,
+            "target": targets,
+            "reason": [SignalReason(int(code)).text for code in reasons],
+            "step": step,
+            "net": net,
+            "equity": np.cumsum(net),
+        },
+        index=bars.index[span],
+    )
+    return Run(
+        thresholds=thresholds,
+        frame=frame,
+        trades=int(entries),
+        net=float(out[kernel.NET]),
+        sharpe=float(out[kernel.SHARPE] * np.sqrt(_YEAR_NS / bars.bar_ns)),
+        max_drawdown=float(out[kernel.DRAWDOWN]),
+        turnover=float(turnover),
+        exposure=float(out[kernel.EXPOSURE]),
+    )
+
+
+def sweep(bars: PairBars, grid: Grid, costs: Costs, span: slice = slice(None), min_trades: int = 10, threads: int | None = None) -> Sweep:
+    """Run every cell of the grid over `span` and choose by stable region.
+
+    Raises DataError if no cell trades at least `min_trades` times. Memory: one z-score series a window plus three series a thread.
+    """
+    cells = grid.cells()
+    if not cells:
+        raise DataError("the grid has no usable cell", "Need exit_z < entry_z < stop_z in at least one combination")
+    z = np.ascontiguousarray([bars.z(int(window))[span] for window in grid.windows])
+    step = bars.step[span].copy()
+    step[:1] = 0.0
+    rows = {int(window): i for i, window in enumerate(grid.windows)}
+    array = np.array([(rows[c.window], c.entry_z, c.exit_z, c.stop_z, c.max_holding_bars) for c in cells], np.float64)
+    out = np.full((len(cells), kernel.RESULT_FIELDS), np.nan)
+    n = step.size
+
+    def block(start: int) -> None:
+        part = slice(start, start + 32)
+        scratch = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+        kernel.sweep_cells(z, step, array[part], *scratch, out[part], costs.per_unit(bars.hedge_ratio))
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        starts = range(0, len(cells), 32)
+        for _ in progress(pool.map(block, starts), f"sweep, {len(cells)} parameter sets", len(starts)):
+            pass
+    table = pd.DataFrame([{axis: getattr(cell, axis) for axis in _AXES} for cell in cells])
+    table["sharpe"] = out[:, kernel.SHARPE] * np.sqrt(_YEAR_NS / bars.bar_ns)
+    table["net"], table["max_drawdown"] = out[:, kernel.NET], out[:, kernel.DRAWDOWN]
+    table["trades"], table["turnover"] = out[:, kernel.TRADES].astype(int), out[:, kernel.TURNOVER]
+    table["score"] = _stable_score(table)
+    eligible = table[table["trades"] >= min_trades]
+    if eligible.empty:
+        most = int(table["trades"].max())
+        raise DataError(f"no parameter set trades {min_trades} times in {n} bars (most: {most})", "Use more data, lower entries or fewer min_trades")
+    best = int(eligible["score"].idxmax())
+    chosen = replace(cells[best])
+    net = run_rule(bars, chosen, costs, span).frame["net"].to_numpy()
+    return Sweep(table, chosen, len(cells), deflated_sharpe(net, out[:, kernel.SHARPE]))
+
+
+def _stable_score(table: pd.DataFrame) -> np.ndarray:
+    """Mean Sharpe of each cell and the cells at most one grid step away along every axis."""
+    places = np.column_stack([pd.Categorical(table[axis], ordered=True).codes for axis in _AXES])
+    sharpe = table["sharpe"].to_numpy()
+    at = {tuple(place): value for place, value in zip(places.tolist(), sharpe, strict=True)}
+    steps = list(itertools.product((-1, 0, 1), repeat=len(_AXES)))
+    scores = np.empty(len(table))
+    for i, place in enumerate(places.tolist()):
+        near = [at[key] for move in steps if (key := tuple(p + m for p, m in zip(place, move, strict=True))) in at]
+        scores[i] = np.mean(near)
+    return scores

@@ -1,0 +1,59 @@
+"""Honest spans: train, validation, test, in time order with an embargo between them, and a check against looking ahead.
+
+Train: find and calibrate. Validation: choose among candidates. Test: look once, report. The embargo keeps a position or a window that began in one
+span from touching the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hftkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions (slices) of the three spans and the embargo between them, in bars."""
+
+    train: slice
+    validation: slice
+    test: slice
+    embargo: int
+
+
+def three_way(n: int, fractions: tuple[float, float, float] = (0.5, 0.25, 0.25), embargo: int = 0) -> Split:
+    """Split `n` bars into train, validation and test by `fractions`, leaving `embargo` bars unused before validation and before test."""
+    if min(fractions) <= 0 or abs(sum(fractions) - 1.0) > 1e-9 or embargo < 0:
+        raise DataError(f"fractions {fractions} with an embargo of {embargo} bars make no split", "Give three positive shares that sum to 1")
+    first, second = round(n * fractions[0]), round(n * (fractions[0] + fractions[1]))
+    split = Split(slice(0, first), slice(first + embargo, second), slice(second + embargo, n), embargo)
+    for name in ("train", "validation", "test"):
+        part: slice = getattr(split, name)
+        if part.stop - part.start < 2:
+            raise DataError(f"{n} bars leave no {name} span after an embargo of {embargo}", "Load more data, or use a smaller embargo")
+    return split
+
+
+def rolling(n: int, train: int, test: int, embargo: int = 0) -> Iterator[tuple[slice, slice]]:
+    """Walk forward: pairs of train and test spans, each test span right after its train span and embargo, stepping by `test` bars."""
+    start = 0
+    while start + train + embargo + test <= n:
+        yield slice(start, start + train), slice(start + train + embargo, start + train + embargo + test)
+        start += test
+
+
+def find_lookahead(decide: Callable[[pd.DataFrame], np.ndarray], prices: pd.DataFrame, cuts: Sequence[int]) -> int | None:
+    """Recompute decisions with the data up to each cut only; returns the first cut whose past decisions differ, None if all are bit-equal.
+
+    `decide` maps prices (n rows) to decisions (n,). A decision that used later data cannot survive the cut unchanged.
+    """
+    whole = np.asarray(decide(prices))
+    for cut in cuts:
+        part = np.asarray(decide(prices.iloc[:cut]))
+        if part.tobytes() != np.ascontiguousarray(whole[:cut]).tobytes():
+            return cut
+    return None

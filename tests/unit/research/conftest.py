@@ -1,0 +1,22 @@
+"""One synthetic market for all tests of research."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic_market import candles_of, make_prices
+
+
+@pytest.fixture(scope="session")
+def prices() -> pd.DataFrame:
+    return make_prices()
+
+
+@pytest.fixture(scope="session")
+def data_folder(prices: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("candles")
+    for symbol in prices:
+        candles_of(prices[symbol]).to_parquet(folder / f"{symbol}.parquet")
+    return folder
