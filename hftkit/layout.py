@@ -10,6 +10,8 @@ Two kinds of layout:
 
     word 0, low to high: length u16 (bytes, header included) | type u8 | version u8 | instrument u32
     word 1: sequence i64
+
+Long because it is tables: whoever looks for a field finds it here and nowhere else.
 """
 
 from __future__ import annotations

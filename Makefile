@@ -1,0 +1,69 @@
+# hftkit: two commands on a fresh machine. `make demo` runs the whole story, `make test` passes every test.
+# Both set up .venv first; nothing else is needed before either. `make help` lists the rest.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+# Two workers: one per core of the smallest machine we test on. A file's tests stay on one worker, so its kernels compile once.
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest
+PARALLEL := -n $(WORKERS) --dist loadfile
+# Every test that compiles a kernel lives in one of these; they run a second time with every index checked.
+KERNEL_TESTS := $(wildcard tests/unit/kernels tests/parity tests/properties)
+NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint browser notebooks bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+# Done once, and again when the requirements change.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "hftkit needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not found)." >&2; \
+	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "cannot create $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV) (once; minutes on a slow line)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --constraint constraints.txt --editable '.[research,dev]'
+	@touch $@
+
+setup: $(STAMP) ## create .venv with the tested versions
+
+demo: setup ## the whole story: find pairs, calibrate, freeze, trade, replay, report
+	@$(VENV)/bin/hftkit demo
+
+lint: setup ## ruff (rules and format) and mypy
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+# Browser tests need a browser. Only a throw-away CI machine gets one installed; elsewhere those tests skip and say why.
+browser: setup
+	@if [ "$$CI" = true ] && ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing chromium for the browser tests"; \
+	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 \
+	    || echo "chromium could not be installed: the browser tests will skip"; fi
+
+# Kernels are compiled once, before the workers start: two workers would compile the same ones at the same time.
+test: setup lint browser ## lint, every test, kernel tests with bounds checks, notebooks
+	$(VENV)/bin/hftkit warmup
+	$(PYTEST) $(PARALLEL)
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(PARALLEL) $(KERNEL_TESTS)
+ifneq ($(NOTEBOOKS),)
+	$(PYTEST) --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
+endif
+
+notebooks: setup ## execute the notebooks in place, with small static pictures
+	$(PY) notebooks/execute.py $(NOTEBOOKS)
+
+bench: setup ## measure everything beside its reference, into data/runs/bench.json
+	@mkdir -p data/runs
+	$(VENV)/bin/hftkit bench --json data/runs/bench.json
+
+clean: ## remove .venv, build leftovers and tool caches; data/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

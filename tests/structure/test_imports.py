@@ -1,0 +1,95 @@
+"""Import arrows: research -> hftkit <- live, and a trading path that never meets pandas."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.structure.sources import ROOT, imports, name, python_files, report, within
+
+ARROWS = {
+    # package: (what it must not import, why)
+    "hftkit": (
+        ("research", "live", "pandas", "polars", "statsmodels", "vectorbt", "matplotlib", "plotly", "aiohttp", "websockets", "requests", "httpx"),
+        "the core is what both sides agree on: standard library, numpy, numba, validation",
+    ),
+    "research": (("live", "asyncio"), "research finds, calibrates and freezes; the frozen file is the only bridge to live"),
+    "live": (
+        ("research", "pandas", "polars", "plotly", "vectorbt", "statsmodels"),
+        "live runs what was frozen; a trading host has no research packages",
+    ),
+}
+# Beside a thing it is measured against, a benchmark may import what the thing itself may not.
+MAY_COMPARE = ("hftkit/benchmarks/", "live/benchmarks", "research/benchmarks")
+NOT_WHILE_TRADING = ("pandas", "plotly", "vectorbt", "matplotlib", "statsmodels", "ipywidgets", "IPython", "research")
+WATCHERS = ("live.panels", "live.dashboard", "live.benchmarks")  # other processes than the engine
+
+IMPORT_EVERYTHING = """
+import importlib, json, pkgutil, sys, live
+watchers = tuple(sys.argv[1].split(","))
+names = [m.name for m in pkgutil.walk_packages(live.__path__, "live.") if not m.name.startswith(watchers) and not m.name.endswith("__main__")]
+for module in names:
+    importlib.import_module(module)
+print(json.dumps({"imported": names, "loaded": sorted({module.split(".")[0] for module in sys.modules})}))
+"""
+
+
+@pytest.mark.parametrize("package", sorted(ARROWS))
+def test_import_arrows(package: str) -> None:
+    forbidden, why = ARROWS[package]
+    violations = sorted(
+        {
+            f"{name(path)}:{line} imports {module.split('.')[0]}"
+            for path in python_files(package)
+            for module, line in imports(path)
+            if within(module, forbidden) and not name(path).startswith(MAY_COMPARE)
+        }
+    )
+    assert not violations, report(violations, f"Cure: move the code to the package it belongs to; {why}.")
+
+
+def test_benchmarks_of_the_core_and_live_do_not_cross_over() -> None:
+    crossings = {"hftkit": ("research", "live"), "live": ("research",), "research": ("live",)}
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for package, forbidden in crossings.items()
+        for path in python_files(package)
+        for module, line in imports(path)
+        if name(path).startswith(MAY_COMPARE) and within(module, forbidden)
+    ]
+    assert not violations, report(violations, "Cure: a benchmark lives in the package that it measures.")
+
+
+def test_the_trading_path_loads_no_research_package() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORT_EVERYTHING, ",".join(WATCHERS)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    met = sorted(set(seen["loaded"]) & set(NOT_WHILE_TRADING))
+    assert not met, f"importing {seen['imported']} loads {met}. Cure: find the import with `python -X importtime`, move it out of the trading path."
+
+
+def test_live_help_starts_without_research_packages() -> None:
+    if not (ROOT / "live" / "commands.py").is_file():
+        pytest.skip("live/commands.py is not there yet")
+    code = (
+        "import sys\nfrom hftkit.cli import app\n"
+        "try:\n    app(['live', '--help'], standalone_mode=False)\nfinally:\n"
+        "    print('LOADED', *sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    loaded = set(done.stdout.splitlines()[-1].split()[1:]) if done.stdout else set()
+    assert done.returncode == 0, done.stderr
+    assert not loaded & set(NOT_WHILE_TRADING), f"`hftkit live` loads {sorted(loaded & set(NOT_WHILE_TRADING))}. Cure: import it where it is used."
+
+
+def test_nothing_imports_a_notebook_or_a_test() -> None:
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("hftkit", "research", "live")
+        for module, line in imports(path)
+        if within(module, ("notebooks", "tests"))
+    ]
+    assert not violations, report(violations, "Cure: what a notebook defines and others need belongs in a package.")

@@ -1,0 +1,76 @@
+"""Rules for the repository: folders explain themselves, nothing belongs to one machine, versions stay plain."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from tests.structure.sources import PACKAGES, ROOT, committed_files, name, report
+
+PLAIN_PIN = re.compile(r"^[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.+!]*$")
+# Written so that this file does not match itself.
+FORBIDDEN = {
+    "an absolute path of somebody's machine": re.compile(r"(?<![\w.~}])/(work|root|Users|tmp/wt|tmp/v)(/|\b(?=[\"'`\s]))|/home/[a-z]\w*/"),
+    "the address of a package index": re.compile(r"(extra-)?index" + r"-url|find" + r"-links|/simp" + r"le/?[\"'\s]|file" + r"://"),
+}
+
+
+def folders_with_code() -> list[str]:
+    folders = {path.parent for path in committed_files() if path.suffix == ".py" and (path.name != "__init__.py" or path.stat().st_size > 0)}
+    inside = {name(folder) for folder in folders if name(folder).split("/")[0] in PACKAGES}
+    # Deeper test folders mirror the source tree, whose folders explain themselves.
+    tests = {"/".join(name(folder).split("/")[:2]) for folder in folders if name(folder).startswith("tests")}
+    return sorted(inside | tests | {folder for folder in ("notebooks", "data", "docs") if (ROOT / folder).is_dir()})
+
+
+@pytest.mark.parametrize("folder", folders_with_code())
+def test_every_folder_has_a_readme(folder: str) -> None:
+    readme = ROOT / folder / "README.md"
+    assert readme.is_file(), f"{folder}/README.md is missing. Cure: a few lines: what lives there, what it may import, how a newcomer adds to it."
+    assert len(readme.read_text(encoding="utf-8").split()) >= 25, f"{folder}/README.md says too little"
+
+
+@pytest.mark.parametrize("what", sorted(FORBIDDEN))
+def test_no_committed_file_holds(what: str) -> None:
+    violations: list[str] = []
+    for path in committed_files():
+        raw = path.read_bytes()
+        if b"\0" in raw[:4096] or path == ROOT / "tests/structure/test_repository.py":
+            continue
+        for number, line in enumerate(raw.decode("utf-8", "replace").splitlines(), 1):
+            if FORBIDDEN[what].search(line):
+                violations.append(f"{name(path)}:{number}: {line.strip()[:100]}")
+    assert not violations, report(
+        violations, "Cure: use a path relative to the project, $HOME or a temporary folder; leave the index to the user's own settings."
+    )
+
+
+def test_constraints_are_plain_pins() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    violations = [line for line in lines if not PLAIN_PIN.match(line)]
+    assert not violations, report(violations, "Cure: constraints.txt holds `name==version` lines only.")
+    assert lines == sorted(lines), "constraints.txt is not sorted"
+
+
+def test_every_requirement_is_a_range_and_has_a_tested_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    pinned = [requirement for requirement in required if "==" in requirement]
+    assert not pinned, f"{pinned} in pyproject.toml. Cure: ranges there, the tested version in constraints.txt."
+    tested = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    named = {
+        re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("_", "-") for requirement in required if not requirement.startswith("hftkit")
+    }
+    assert named <= tested, f"no tested version of {sorted(named - tested)}. Cure: add a `name==version` line to constraints.txt."
+
+
+def test_every_lint_exception_has_a_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = re.search(r"^ignore = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    violations = [line.strip() for line in block.group(1).splitlines() if line.strip() and "#" not in line]
+    exceptions = text.split("[tool.ruff.lint.per-file-ignores]")[1].split("\n[")[0].strip().splitlines()
+    violations += [line for line in exceptions if "#" not in line]
+    assert not violations, report(violations, "Cure: say behind the exception why it is one.")
