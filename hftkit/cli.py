@@ -14,6 +14,7 @@ import click
 from hftkit.errors import HftkitError
 
 GROUP = "hftkit.commands"
+_OWN = ("hftkit", "research", "live")
 _SUMMARY = {
     "demo": "the whole story: find, calibrate, freeze, trade, replay, report",
     "data": "make, check and describe price data",
@@ -47,13 +48,19 @@ class _LazyGroup(click.Group):
         try:
             return entry.load()
         except ModuleNotFoundError as error:
-            package = (error.name or "").split(".")[0]
-            raise HftkitError(f"`hftkit {cmd_name}` needs the package {package}", "Install it with: pip install 'hftkit[research]'") from None
+            raise _missing(error, f"`hftkit {cmd_name}`") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, _SUMMARY.get(name, "")) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _missing(error: ModuleNotFoundError, who: str) -> HftkitError:
+    package = (error.name or "").split(".")[0]
+    if package in _OWN:
+        return HftkitError(f"{who} is not part of this installation: {error.name} is missing", "Reinstall hftkit")
+    return HftkitError(f"{who} needs the package {package}", "Install it with: pip install 'hftkit[research]'")
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,10 +75,13 @@ def app() -> None:
 def main() -> None:
     """Entry point of the console script: errors for people become one line and an exit status."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except HftkitError as error:
         print(f"hftkit: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:  # imported where it is used, inside a command
+        print(f"hftkit: {_missing(error, 'this command')}", file=sys.stderr)
+        sys.exit(1)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.Abort:
@@ -81,6 +91,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

@@ -29,14 +29,14 @@ class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     taker_fee_ppm: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.symbol) <= SYMBOL_BYTES and self.symbol.isascii()):
-            raise UnitError(f"symbol {self.symbol!r} must be 1 to {SYMBOL_BYTES} ASCII characters")
+        if not (0 < len(self.symbol) <= SYMBOL_BYTES and self.symbol.isascii() and self.symbol.isprintable() and " " not in self.symbol):
+            raise UnitError(f"symbol {self.symbol!r} must be 1 to {SYMBOL_BYTES} printable ASCII characters without spaces")
         for name in ("tick_size", "lot_size"):
             if decimal(getattr(self, name), f"{name} of {self.symbol}") <= 0:
                 raise UnitError(f"{name} of {self.symbol} must be positive, is {getattr(self, name)}")
         if decimal(self.min_notional, f"min_notional of {self.symbol}") < 0:
             raise UnitError(f"min_notional of {self.symbol} is negative: {self.min_notional}")
-        _ = self.tick_lot_e8
+        _ = self.tick_lot_e8, self.tick_size_e8, self.lot_size_e8, self.min_notional_e8  # each must be exact in e8
 
     @property
     def tick_lot_e8(self) -> int:

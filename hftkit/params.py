@@ -12,18 +12,23 @@ import hashlib
 import json
 import math
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from hftkit.errors import ParamsError
+from hftkit.errors import ParamsError, UnitError
 from hftkit.instruments import Instrument
 from hftkit.units import iso_from_ns
 
 SCHEMA_VERSION = 1
 DIGEST_HEAD = 12
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # the name becomes part of a file name
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,12 +36,12 @@ class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     lead: str
     hedge: str
-    unit_lead_lots: int
+    unit_lead_lots: _Positive
     unit_hedge_lots: int
-    slippage_ticks: int
-    hedge_deadline_ns: int
-    retry_ns: int
-    residual_lots: int
+    slippage_ticks: _NotNegative
+    hedge_deadline_ns: _Positive
+    retry_ns: _NotNegative
+    residual_lots: _NotNegative
 
 
 class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -143,7 +148,7 @@ def _checked(text: bytes, where: str) -> FrozenParams:
     again = "Use the untouched file, or freeze again"
     try:
         body = json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ParamsError(f"{where} is truncated or not JSON ({error})", again) from None
     if not isinstance(body, dict):
         raise ParamsError(f"{where} is not a JSON object", again)
@@ -160,16 +165,40 @@ def _checked(text: bytes, where: str) -> FrozenParams:
         frozen = msgspec.convert(body, FrozenParams, strict=True)
     except msgspec.ValidationError as error:
         raise ParamsError(f"{where}: {error}", again) from None
-    if frozen.valid_until_ns <= frozen.valid_from_ns:
-        raise ParamsError(f"{where} has an empty validity period", again)
-    symbols = [instrument.symbol for instrument in frozen.instruments]
-    for symbol in {frozen.legs.lead, frozen.legs.hedge} - {""}:
-        if symbol not in symbols:
-            raise ParamsError(f"{where}: leg {symbol!r} is not among its instruments {symbols}", again)
+    except UnitError as error:  # an instrument that contradicts itself
+        raise ParamsError(f"{where}: {error.problem}", again) from None
+    _check_consistent(frozen, where, again)
     from hftkit.strategies import strategy  # strategies import layout only; late, so that params has no arrow to kernels
 
     strategy(frozen.strategy).check(frozen, where)
     return frozen
+
+
+def _check_consistent(frozen: FrozenParams, where: str, again: str) -> None:
+    """What the types alone cannot say. Raises ParamsError."""
+    if not _NAME.fullmatch(frozen.name):
+        raise ParamsError(f"{where}: name {frozen.name!r} cannot be a file name", "Use letters, digits, dot, dash and underscore")
+    if frozen.valid_until_ns <= frozen.valid_from_ns:
+        raise ParamsError(f"{where} has an empty validity period", again)
+    symbols = [instrument.symbol for instrument in frozen.instruments]
+    if len(set(symbols)) != len(symbols):
+        raise ParamsError(f"{where} names an instrument twice: {symbols}", again)
+    if frozen.legs.lead == frozen.legs.hedge:
+        raise ParamsError(f"{where}: both legs are {frozen.legs.lead!r}", again)
+    for symbol in {frozen.legs.lead, frozen.legs.hedge} - {""}:
+        if symbol not in symbols:
+            raise ParamsError(f"{where}: leg {symbol!r} is not among its instruments {symbols}", again)
+    for name, texts in frozen.arrays.items():
+        for i, text in enumerate(texts):
+            if not _is_finite_number(text):
+                raise ParamsError(f"{where}: arrays.{name}[{i}] is {text!r}, not a finite decimal number", again)
+
+
+def _is_finite_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def check_scales(frozen: FrozenParams, venue: dict[str, Instrument], where: str) -> None:

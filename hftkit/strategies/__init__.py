@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -38,10 +39,15 @@ class Strategy:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""
         if frozen.strategy_version != self.version:
             raise ParamsError(f"{where} is for {self.name} version {frozen.strategy_version}, installed is version {self.version}", "Freeze again")
+        again = "Calibrate and freeze again"
         try:
-            return msgspec.convert(frozen.parameters, self.schema, strict=False)
+            checked = msgspec.convert(frozen.parameters, self.schema, strict=False)
         except msgspec.ValidationError as error:
-            raise ParamsError(f"{where}: parameter {error}", "Calibrate and freeze again") from None
+            raise ParamsError(f"{where}: parameter {error}", again) from None
+        for name, value in msgspec.structs.asdict(checked).items():  # "nan" and "inf" are floats to msgspec
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ParamsError(f"{where}: parameter {name} is {value}, it must be finite", again)
+        return checked
 
     def kernel(self) -> Any:
         """The compiled strategy kernel, with the signature of `hftkit.kernels.step.STRATEGY_SIGNATURE`."""

@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-from tests.structure.sources import PACKAGES, ROOT, calls, code_lines, dotted, imports, kernel_functions, name, python_files, report, within
+from hftkit.kernels import jit
+from tests.structure.sources import PACKAGES, ROOT, calls, code_lines, dotted, imports, kernel_functions, name, python_files, report, tree, within
 
 MAX_LINES = 60
 KERNELS = "hftkit/kernels"
@@ -93,6 +94,22 @@ def test_only_the_compile_policy_names_a_compiler() -> None:
             if named or imported:
                 violations.append(f"{name(path)}:{node.lineno} names a numba compiler")
     assert not violations, report(violations, "Cure: decorate with `kernel` of hftkit/kernels/jit.py, so that the cache sees every source.")
+
+
+def test_constants_that_kernels_freeze_in_are_part_of_the_cache_key() -> None:
+    """A module whose constants a kernel uses must be among jit.kernel_sources, or an edit there leaves stale machine code."""
+    keyed = set(jit.kernel_sources())
+    violations: list[str] = []
+    for path in keyed:
+        if not any(kernel_functions(path)):
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and within(node.module or "", PACKAGES):
+                constants = [alias.name for alias in node.names if alias.name.strip("_").isupper()]
+                source = (ROOT / (node.module or "").replace(".", "/")).with_suffix(".py")
+                if constants and source.is_file() and source not in keyed:
+                    violations.append(f"{name(path)}:{node.lineno} uses {', '.join(constants)} of {name(source)}")
+    assert not violations, report(violations, "Cure: move the constant to hftkit/layout.py or a kernel file, or add the file to jit._CONSTANT_ROOMS.")
 
 
 def test_no_fastmath() -> None:
