@@ -7,6 +7,7 @@ fast wrong number is worth nothing, so `hftkit bench` then exits non-zero.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,7 @@ class Benchmark:
     run: Callable[[], list[Result]]
 
 
+_FIGURE = re.compile(r"value|ratio|max|p\d+")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda a, b: a <= b,
     ">=": lambda a, b: a >= b,
@@ -72,7 +74,7 @@ def goal_met(result: Result) -> bool | None:
         words = part.split()
         if len(words) == 2:
             words = ["value", *words]
-        if len(words) != 3 or words[1] not in _COMPARE:
+        if len(words) != 3 or words[1] not in _COMPARE or not _FIGURE.fullmatch(words[0]):
             raise ValueError(f"goal {result.goal!r} of {result.name} is not like '< 50', 'p99 < 200' or 'ratio >= 100'")
         figures = {"value": result.value, "ratio": result.ratio, **result.percentiles}
         figure = figures.get(words[0])
