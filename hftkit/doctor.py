@@ -5,6 +5,7 @@ Checks only look (one temporary file in the cache folder, one loopback connectio
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import resource
@@ -50,7 +51,7 @@ def check_python() -> Finding:
 
 def check_numba() -> Finding:
     """Whether numba compiles here at all, with the switches in force."""
-    switched_off = bool(numba.config.DISABLE_JIT)
+    switched_off = bool(getattr(numba.config, "DISABLE_JIT", 0))
     seen = f"{numba.__version__}, compiling {'switched off' if switched_off else 'on'}"
     return Finding("numba", not switched_off, seen, "unset NUMBA_DISABLE_JIT: uncompiled kernels are a thousand times slower")
 
@@ -85,7 +86,7 @@ def check_cores() -> Finding:
 def check_clock() -> Finding:
     """Smallest step of the monotonic clock that Python sees."""
     readings = [monotonic_ns() for _ in range(10_000)]
-    steps = [after - before for before, after in zip(readings, readings[1:], strict=False) if after > before]
+    steps = [after - before for before, after in itertools.pairwise(readings) if after > before]
     smallest = min(steps, default=10**9)
     return Finding("clock", smallest <= ROUGH_CLOCK_NS, f"smallest step {smallest} ns", "latencies will be rough: check the machine's clock source")
 
@@ -105,15 +106,22 @@ def check_memory_lock() -> Finding:
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     unlimited = soft == resource.RLIM_INFINITY
     seen = "unlimited" if unlimited else f"{soft / MIB:.0f} MiB"
-    return Finding("memory lock", unlimited or soft >= ENOUGH_LOCKED, seen, "for steady latency raise it: ulimit -l unlimited (or LimitMEMLOCK= in a unit file)")
+    return Finding(
+        "memory lock", unlimited or soft >= ENOUGH_LOCKED, seen, "for steady latency raise it: ulimit -l unlimited (or LimitMEMLOCK= in a unit file)"
+    )
 
 
 def check_shared_memory() -> Finding:
     """Space for rings and pages shared with other processes."""
     if not SHM.is_dir():
-        return Finding("/dev/shm", False, "missing", "mount a tmpfs there; files in data/runs are used meanwhile")
+        return Finding("/dev/shm", False, "missing", "mount a tmpfs there; the session folder is used meanwhile")
     free = shutil.disk_usage(SHM).free
-    return Finding("/dev/shm", free >= ENOUGH_SHM and os.access(SHM, os.W_OK), f"{free / MIB:.0f} MiB free", "free some, or give the container a larger --shm-size")
+    return Finding(
+        "/dev/shm",
+        free >= ENOUGH_SHM and os.access(SHM, os.W_OK),
+        f"{free / MIB:.0f} MiB free",
+        "free some, or give the container a larger --shm-size",
+    )
 
 
 def check_extras() -> list[Finding]:

@@ -18,10 +18,7 @@ from hypothesis import strategies as st
 from hftkit.errors import ParamsError
 from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams, LegPlan, canonical_bytes, check_scales, digest_of, freeze, load, text_of
-from hftkit.strategies import pairs, strategy
-
-if not hasattr(pairs, "STRATEGY"):
-    pytest.skip("the pairs strategy is not whole yet", allow_module_level=True)
+from hftkit.strategies import strategy
 
 DAY_NS = 86_400 * 10**9
 FROM_NS = 1_769_850_000 * 10**9  # 2026-01-31T09:00:00Z

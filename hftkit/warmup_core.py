@@ -1,0 +1,58 @@
+"""What the core compiles for `hftkit warmup`: the strategies, and the replay of a journal, which holds the whole step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hftkit.codes import Control
+from hftkit.control import WORDS, _write
+from hftkit.instruments import Instrument
+from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels.memory.journal import check_record
+from hftkit.kernels.replay import CURSOR_WORDS, replay_segment
+from hftkit.kernels.step import STRATEGIES_TYPE, STRATEGY_SIGNATURE
+from hftkit.params import FrozenParams, LegPlan
+from hftkit.replay import SAMPLE_COLUMNS
+from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms
+from hftkit.strategies import strategy
+from hftkit.warmup import Task
+
+
+def example_session() -> SessionConfig:
+    """A small session: kernels are compiled for types, whatever the sizes of the arrays."""
+    instruments = tuple(Instrument(symbol=symbol, tick_size="0.01", lot_size="0.01") for symbol in ("AAA", "BBB"))
+    legs = LegPlan(lead="AAA", hedge="BBB", unit_lead_lots=1, unit_hedge_lots=-1, slippage_ticks=0, hedge_deadline_ns=1, retry_ns=0, residual_lots=0)
+    parameters: dict[str, int | str] = {
+        **{"hedge_ratio": "1.0", "bar_ns": 60_000_000_000, "window": 10, "entry_z": "2.0", "exit_z": "0.5", "stop_z": "4.0"},
+        **{"max_holding_bars": 100, "max_imbalance": "0.9"},
+    }
+    frozen = FrozenParams(
+        schema_version=1,
+        name="example",
+        strategy="pairs",
+        strategy_version=strategy("pairs").version,
+        instruments=instruments,
+        legs=legs,
+        parameters=parameters,
+        arrays={},
+        provenance={},
+        valid_from_ns=0,
+        valid_until_ns=1,
+    )
+    return SessionConfig(epoch=1, account=1, instruments=instruments, strategies=(frozen,), limits=Limits())
+
+
+def _replay(rooms: Rooms) -> None:
+    words, cursor, samples = np.zeros(16, np.int64), np.zeros(CURSOR_WORDS, np.int64), np.zeros((0, len(SAMPLE_COLUMNS)))
+    compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, 0)
+
+
+def warm() -> list[Task]:
+    """The core's part of `hftkit warmup`."""
+    rooms = build_rooms(example_session())
+    return [
+        ("strategy pairs", lambda: strategy("pairs").kernel().compile(STRATEGY_SIGNATURE.args)),
+        ("control page", lambda: _write(np.zeros(WORDS, np.int64), int(Control.NONE))),
+        ("journal check", lambda: check_record(np.zeros(16, np.int64), 8, 1, 0)),
+        ("replay", lambda: _replay(rooms)),
+    ]
