@@ -27,7 +27,14 @@ from numba import types
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("hftkit", "live", "research")
 # No kernels inside, but kernels freeze their constants in.
-_CONSTANT_ROOMS = ("hftkit/layout.py", "hftkit/codes.py", "hftkit/rooms.py", "hftkit/exchange/layout.py")
+_CONSTANT_ROOMS = (
+    "hftkit/layout.py",
+    "hftkit/codes.py",
+    "hftkit/rooms.py",
+    "hftkit/units.py",
+    "hftkit/exchange/layout.py",
+    "hftkit/exchange/venue.py",
+)
 _SWITCHES = ("NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 
 
