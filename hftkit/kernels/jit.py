@@ -5,7 +5,7 @@ see that a kernel or a constant imported from another file has changed: the call
 folder carries a digest over every source file that holds kernels or the constants they freeze in, plus numba's
 version and the switches that change the generated code. Change one byte and all kernels compile afresh, once.
 
-Policy: nopython, `nogil`, disk cache, no fastmath (replay must be bit-exact), numpy error model (a division by zero gives
+Policy: nopython, `nogil`, disk cache, no allocation, no fastmath (replay must be bit-exact), numpy error model (a division by zero gives
 inf/nan or 0, never an exception; each kernel states its outcome for such input).
 Run tests with NUMBA_BOUNDSCHECK=1 to check every index.
 """
@@ -87,16 +87,24 @@ _numba_config.CACHE_DIR = str(cache_folder())  # before the first kernel is deco
 warnings.filterwarnings("ignore", category=numba.NumbaExperimentalFeatureWarning)
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
+# Without numba's runtime there is no allocation and no reference counting: the compiler refuses a kernel that would allocate, and
+# the whole decision costs an eighth (measured: 170 ns instead of 1380 ns, for the counts of arrays passed from room to room).
+_WITHOUT_RUNTIME: dict[str, Any] = {**_OPTIONS, "_nrt": False}
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Decorate a kernel; it compiles on first use, for the argument types it meets, and is cached on disk."""
+    """Decorate a kernel; it compiles on first use, for the argument types it meets, and is cached on disk. It cannot allocate."""
+    return numba.njit(**_WITHOUT_RUNTIME)(function)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Any:
+    """Like `kernel`, but may allocate arrays: for research scans and tests, never on the hot path."""
     return numba.njit(**_OPTIONS)(function)
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, but LLVM always inlines it into its callers: for one-line helpers on the hot path."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+    return numba.njit(forceinline=True, **_WITHOUT_RUNTIME)(function)
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
@@ -109,7 +117,7 @@ def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]
 
     Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise.
     """
-    return numba.njit(signature, **_OPTIONS)
+    return numba.njit(signature, **_WITHOUT_RUNTIME)
 
 
 _drivers: dict[Any, Any] = {}

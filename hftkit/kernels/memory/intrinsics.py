@@ -1,4 +1,4 @@
-"""Machine operations that numba does not offer: atomic load and store on int64 arrays, and count of leading zeros.
+"""Machine operations that numba does not offer: atomic load and store on int64 arrays, block copy, count of leading zeros.
 
 The ring, the telemetry page and the control page are shared between threads and processes; their indices are read with
 acquire and written with release order (the C11 memory model), so that data written before an index is seen by whoever sees the index.
@@ -51,3 +51,16 @@ def leading_zeros(typing_context: Any, value: Any) -> Any:
         return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), generate
+
+
+@intrinsic
+def copy_words(typing_context: Any, target: Any, target_start: Any, source: Any, source_start: Any, count: Any) -> Any:
+    """memcpy of `count` words between int64 arrays that do not overlap. No bounds check: the caller has made sure."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        origin = _element_pointer(context, builder, signature.args[2], args[2], args[3])
+        cgutils.raw_memcpy(builder, to, origin, args[4], ir.Constant(ir.IntType(64), 8))
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, types.int64), generate

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.memory.intrinsics import load_acquire, store_release
+from hftkit.kernels.memory.intrinsics import copy_words, load_acquire, store_release
 
 HEAD, TAIL_COPY, DROPPED = 0, 1, 2
 TAIL, HEAD_COPY = 8, 9
@@ -50,8 +50,7 @@ def ring_push(ring: Any, message: Any, start: int) -> int:
             return 0
     width = ring[SLOT_WORDS]
     base = DATA + (head & (ring[SLOTS] - 1)) * width
-    for i in range(width):
-        ring[base + i] = message[start + i]
+    copy_words(ring, base, message, start, width)
     store_release(ring, HEAD, head + 1)
     return 1
 
@@ -66,7 +65,6 @@ def ring_pop(ring: Any, message: Any, start: int) -> int:
             return 0
     width = ring[SLOT_WORDS]
     base = DATA + (tail & (ring[SLOTS] - 1)) * width
-    for i in range(width):
-        message[start + i] = ring[base + i]
+    copy_words(message, start, ring, base, width)
     store_release(ring, TAIL, tail + 1)
     return 1
