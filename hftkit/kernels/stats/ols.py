@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hftkit.kernels.jit import kernel
+from hftkit.kernels.stats.sums import dot, total
 
 MIN_PIVOT = 1e-5  # of a unit-length column, or of the residual sum of squares relative to the target's
 SINGULAR = 1e-13  # relative length left of a column that the columns before it explain
@@ -40,10 +41,7 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
     out[:] = values
     for _ in range(2):
         if trend >= 1:
-            mean = 0.0
-            for t in range(n):
-                mean += out[t]
-            mean /= n
+            mean = total(out) / n
             coefficients[0] += mean
             for t in range(n):
                 out[t] -= mean
@@ -65,16 +63,7 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
             coefficients[2] += up / down
             for t in range(n):
                 out[t] -= up / down * (((2 * t - n + 1) * scale) ** 2 - tau2)
-    return sum_of_squares(out)
-
-
-@kernel
-def sum_of_squares(values: Any) -> float:
-    """Sum of squares of float64 (n,), in index order."""
-    total = 0.0
-    for value in values:
-        total += value * value
-    return total
+    return dot(out, out)
 
 
 @kernel
