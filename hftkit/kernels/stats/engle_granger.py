@@ -49,7 +49,7 @@ def engle_granger_pair(
 ) -> int:
     """One ordered pair. Returns a PAIR_*, ADF_* or OLS_* verdict, also written into `out`.
 
-    `y`, `x`: float64 (n,), free of trend; scratch `residual` (n,) and as in `adf_gram`; `out`: float64 (FIELDS,), NaN where there is no
+    `y`, `x`: float64 (n,), free of trend; scratch `residual` (n,) and as in `adf_gram`; `out`: float64 (FIELDS,) but HALF_LIFE, NaN where there is no
     answer. `total`: sum of squares of y about its mean (about zero for trend 0); `trend` 0..3; `autolag`: an adf.LAG_* code.
     """
     out[:] = np.nan
@@ -73,7 +73,6 @@ def engle_granger_pair(
     out[LAG] = answer[OUT_LAG]
     out[NOBS] = answer[OUT_NOBS]
     out[P_VALUE] = p_value(answer[OUT_STATISTIC], trend, 2)
-    out[HALF_LIFE] = half_life(residual)
     return verdict
 
 
@@ -92,5 +91,6 @@ def engle_granger_pairs(
         x = pairs[i, 1]
         verdict = engle_granger_pair(panel[y], panel[x], residual, d, rows, gram, final, out[i], totals[y], trend, maxlag, autolag)
         if verdict == PAIR_OK:
+            out[i, HALF_LIFE] = half_life(residual)
             good += 1
     return good
