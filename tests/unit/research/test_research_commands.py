@@ -39,7 +39,7 @@ def test_scan_answers_a_program_and_a_person(data_folder, tmp_path):
 
 def test_calibrate_draws_and_reports(data_folder, tmp_path):
     answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").output)
-    assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.02)
+    assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.05)
     assert set(answer["spans"]) == {"train", "validation", "test"}
     assert len(list(tmp_path.glob("*.png"))) == 5
     assert "null hypothesis" in invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50).output
