@@ -68,7 +68,9 @@ def _answer_owner(venue: Venue, row: Any) -> None:
 
 
 @kernel
-def _fill_owner(venue: Venue, row: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int) -> None:
+def _fill_owner(
+    venue: Venue, row: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
+) -> None:
     """One side of a trade: book it, tell its owner, remember the order if that was the last of it."""
     fee = book_fill(venue, account, row.instrument, side, row.price, row.qty, maker)
     if account < HOUSE_ACCOUNTS:

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_market import candles_of
 
 from hftkit.errors import DataError, ParamsError
 from hftkit.params import load
@@ -18,6 +17,7 @@ from research.freeze import Execution
 from research.instruments import find_instruments, infer_instrument
 from research.pipeline import find_and_freeze
 from research.strategy_optimizer import Grid
+from tests.unit.research.synthetic_market import candles_of
 
 GRID = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0,), stops=(5.0,))
 

@@ -7,11 +7,11 @@ import json
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from synthetic_market import candles_of
 
 from hftkit.commands_params import params
 from hftkit.errors import DataError, ParamsError
 from research import commands
+from tests.unit.research.synthetic_market import candles_of
 
 
 def invoke(command, *arguments):
