@@ -50,10 +50,10 @@ def engle_granger() -> list[Result]:
     results = []
     for name, maxlag, rule, autolag, goal, rounds in (
         ("engle_granger_one_lag", 1, LAG_FIXED, None, "ratio >= 100", 20),
-        ("engle_granger_aic", default_maxlag(_ROWS), LAG_AIC, "aic", "ratio >= 300", 3),
+        ("engle_granger", default_maxlag(_ROWS), LAG_AIC, "aic", "ratio >= 300", 3),
     ):
         m = maxlag + 2
-        scratch = np.empty(_ROWS), np.empty(_ROWS), np.empty((4, m)), np.empty((m, m)), np.empty((m, m))
+        scratch = np.empty(_ROWS), np.empty(_ROWS), np.empty((2, max(m, 3))), np.empty((m, m)), np.empty((m, m))
         out = np.empty(kernel.FIELDS)
 
         def ours(scratch: Any = scratch, out: Any = out, maxlag: int = maxlag, rule: int = rule) -> None:

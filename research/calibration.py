@@ -30,6 +30,11 @@ class Calibration:
     validation: Run
     test: Run
 
+    def decisions(self, prices: pd.DataFrame) -> np.ndarray:
+        """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what walkforward.find_lookahead recomputes)."""
+        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns)
+        return run_rule(bars, self.sweep.chosen, self.costs).frame["target"].to_numpy()
+
     def table(self) -> pd.DataFrame:
         """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
         runs = {"train": self.train, "validation": self.validation, "test": self.test}

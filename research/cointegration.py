@@ -107,10 +107,14 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
     others = [_detrended(column, degree) for column in regressors]
     if total <= 0.0 or any(not rest > 0.0 for _, _, rest in others):
         raise DataError("a series is constant (or is its own trend)", "A constant cannot be cointegrated with anything: leave it out")
-    design = np.column_stack([column for column, _, _ in others])
-    scale = np.sqrt((design**2).sum(axis=0))
-    slopes = np.linalg.lstsq(design / scale, flat, rcond=None)[0] / scale
-    residual = flat - design @ slopes
+    residual = np.empty_like(flat)
+    if len(others) == 1:  # the scan's own arithmetic, to the bit
+        slopes = np.array([kernel.hedge_residual(flat, others[0][0], residual)])
+    else:
+        design = np.column_stack([column for column, _, _ in others])
+        scale = np.sqrt((design**2).sum(axis=0))
+        slopes = np.linalg.lstsq(design / scale, flat, rcond=None)[0] / scale
+        residual = flat - design @ slopes
     out = np.full(3, np.nan)
     if not 1.0 - residual @ residual / total < kernel.MAX_R_SQUARED:
         verdict: int = kernel.PAIR_COLLINEAR
@@ -257,7 +261,7 @@ def _intercept(basis: np.ndarray, n: int) -> float:
 
 def _scratch(n: int, lags: int) -> tuple[np.ndarray, ...]:
     m = lags + 2
-    return np.empty(n), np.empty(n), np.empty((4, max(m, 3))), np.empty((m, m)), np.empty((m, m))
+    return np.empty(n), np.empty(n), np.empty((2, max(m, 3))), np.empty((m, m)), np.empty((m, m))
 
 
 def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level: float | None) -> bool:
@@ -265,8 +269,8 @@ def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level
     if level is None:
         return False
     out = np.full(3, np.nan)
-    _, r, rows, gram, final = _scratch(flat.size, lags)
-    verdict = adf_gram(flat, r, rows, gram, final, out, lags, rule)
+    _, d, rows, gram, final = _scratch(flat.size, lags)
+    verdict = adf_gram(flat, d, rows, gram, final, out, lags, rule)
     return bool(verdict == 0 and p_value(out[0], degree, 1) < level)
 
 

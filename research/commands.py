@@ -202,8 +202,8 @@ def scan(
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
 @_as_json
 def calibrate(
-    lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float,
-    figures: Path | None, as_json: bool,
+    lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
+    fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, figures: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Calibrate one pair on a train span; show how it does on validation and test.
 
@@ -312,9 +312,8 @@ def freeze(
         return
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(
-        f"{result.search.pairs_tested} ordered pairs tested, {len(result.found)} found; chosen {chosen.lead}/{chosen.hedge}, q-value {result.search.q_value:.3g}"
-    )
+    click.echo(f"{result.search.pairs_tested} ordered pairs tested, {len(result.found)} found")
+    click.echo(f"chosen {chosen.lead}/{chosen.hedge}, q-value {result.search.q_value:.3g}")
     click.echo(chosen.table().to_string(float_format=lambda value: f"{value:.4g}"))
     click.echo(f"wrote {result.path}")
 

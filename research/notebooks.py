@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hftkit.clock import monotonic_ns
@@ -33,7 +34,7 @@ def execute(path: Path) -> float:
     try:
         client.execute()
     except CellExecutionError as error:
-        last = str(error).strip().splitlines()[-1]
+        last = re.sub(r"\x1b\[[0-9;]*m", "", str(error).strip().splitlines()[-1])  # IPython colours its messages
         raise DataError(f"{path} failed: {last}", "Open it and run its cells in order") from None
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # wall-clock stamps: they would change with every run

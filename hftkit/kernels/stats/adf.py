@@ -19,6 +19,7 @@ import numpy as np
 
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.ols import OLS_OK, cholesky_nested, householder_nested, t_statistic
+from hftkit.kernels.stats.sums import dot
 
 LAG_FIXED, LAG_AIC, LAG_BIC, LAG_T = 0, 1, 2, 3
 T_STOP = 1.6448536269514722  # two-sided 10 % normal quantile: the last lag kept must reach it
@@ -28,47 +29,38 @@ ADF_TOO_SHORT = 3  # no degree of freedom left; 0..2 are the verdicts of ols.py
 
 
 @kernel
-def reversed_differences(u: Any, r: Any) -> int:
-    """r[k] = d[N-1-k], so that the lags of one row lie side by side. `u`: float64 (n,); `r`: float64 (>= n - 1,). Returns N = n - 1."""
-    last = u.size - 2
-    for k in range(last + 1):
-        r[k] = u[last - k + 1] - u[last - k]
-    return last + 1
+def differences(u: Any, d: Any) -> int:
+    """d[j] = u[j+1] - u[j]. `u`: float64 (n,); `d`: float64 (>= n - 1,). Returns N = n - 1."""
+    n = u.size - 1
+    for j in range(n):
+        d[j] = u[j + 1] - u[j]
+    return n
 
 
 @kernel
-def lag_gram(u: Any, r: Any, rows: Any, gram: Any, p: int) -> int:
+def lag_gram(u: Any, d: Any, gram: Any, p: int) -> int:
     """Gram matrix of the columns level, lag 1 .. lag p, target over the rows j = p .. N-1. Returns the number of rows.
 
-    `u`: float64 (n,); `r`: from `reversed_differences`; `rows`: float64 (2, >= p+1) scratch; `gram`: float64 (>= p+2, >= p+2), upper triangle out.
+    `u`: float64 (n,); `d`: from `differences`; `gram`: float64 (>= p+2, >= p+2), upper triangle out.
     A product sum of lags i and i+k runs over s = p-i .. N-1-i of d[s] d[s-k]: the part common to all i is summed once.
     """
     n = u.size - 1
-    rows[:, : p + 1] = 0.0
-    level2 = 0.0
-    for j in range(p, n):
-        base = n - 1 - j
-        level2 += u[j] * u[j]
-        for i in range(p + 1):
-            rows[0, i] += u[j] * r[base + i]
-    for j in range(p, n - p):
-        base = n - 1 - j
-        for k in range(p + 1):
-            rows[1, k] += r[base] * r[base + k]
-    gram[0, 0] = level2
-    gram[0, p + 1] = rows[0, 0]
+    levels = u[p:n]
+    gram[0, 0] = dot(levels, levels)
+    gram[0, p + 1] = dot(levels, d[p:n])
     for i in range(1, p + 1):
-        gram[0, i] = rows[0, i]
+        gram[0, i] = dot(levels, d[p - i : n - i])
     for k in range(p + 1):
+        common = dot(d[p : n - p], d[p - k : n - p - k]) if n > 2 * p else 0.0
         edge = 0.0
         for i in range(p + 1 - k):  # rows before the common part
             if i > 0:
-                edge += r[n - 1 - p + i] * r[n - 1 - p + i + k]
-            _put(gram, rows[1, k] + edge, i, i + k, p)
+                edge += d[p - i] * d[p - i - k]
+            _put(gram, common + edge, i, i + k, p)
         edge = 0.0
         for i in range(p, -1, -1):  # rows after it
             if i < p:
-                edge += r[i] * r[i + k]
+                edge += d[n - 1 - i] * d[n - 1 - i - k]
             if i + k <= p:
                 _add(gram, edge, i, i + k, p)
     return n - p
@@ -96,7 +88,7 @@ def _add(gram: Any, value: float, i: int, j: int, p: int) -> None:
 
 
 @kernel
-def final_gram(u: Any, r: Any, gram: Any, final: Any, p: int, lag: int) -> int:
+def final_gram(u: Any, d: Any, gram: Any, final: Any, p: int, lag: int) -> int:
     """Columns lag 1 .. lag `lag`, level, target over the rows j = lag .. N-1, from the Gram matrix over j = p .. N-1. Returns the number of rows.
 
     The level comes last of the regressors, so that its t is read off. `final`: float64 (>= lag+2, >= lag+2), upper triangle out.
@@ -111,16 +103,15 @@ def final_gram(u: Any, r: Any, gram: Any, final: Any, p: int, lag: int) -> int:
     final[lag, lag + 1] = gram[0, p + 1]
     final[lag + 1, lag + 1] = gram[p + 1, p + 1]
     for j in range(lag, p):  # the rows that the lag search left out
-        base = n - 1 - j
         for a in range(lag):
-            left = r[base + a + 1]
+            left = d[j - a - 1]
             for b in range(a, lag):
-                final[a, b] += left * r[base + b + 1]
+                final[a, b] += left * d[j - b - 1]
             final[a, lag] += left * u[j]
-            final[a, lag + 1] += left * r[base]
+            final[a, lag + 1] += left * d[j]
         final[lag, lag] += u[j] * u[j]
-        final[lag, lag + 1] += u[j] * r[base]
-        final[lag + 1, lag + 1] += r[base] * r[base]
+        final[lag, lag + 1] += u[j] * d[j]
+        final[lag + 1, lag + 1] += d[j] * d[j]
     return n - lag
 
 
@@ -151,29 +142,29 @@ def choose_lag(z: Any, rss: Any, nobs: int, level: int, maxlag: int, autolag: in
 
 
 @kernel
-def adf_gram(u: Any, r: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag: int, autolag: int) -> int:
+def adf_gram(u: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag: int, autolag: int) -> int:
     """Dickey-Fuller t without deterministic terms. Returns 0, or a verdict of ols.py, or ADF_TOO_SHORT.
 
-    `u`: float64 (n,); scratch `r` (>= n - 1,), `rows` (4, >= maxlag+2), `gram` and `final` (>= maxlag+2, >= maxlag+2).
+    `u`: float64 (n,); scratch `d` (>= n - 1,), `rows` (2, >= maxlag+2), `gram` and `final` (>= maxlag+2, >= maxlag+2).
     `out`: float64 (3,): statistic, lag, rows used.
     OLS_ILL_CONDITIONED means: ask `adf_columns`.
     """
-    n = reversed_differences(u, r)
+    n = differences(u, d)
     if n - maxlag - (maxlag + 1) < 1:
         return ADF_TOO_SHORT
-    nobs = lag_gram(u, r, rows, gram, maxlag)
+    nobs = lag_gram(u, d, gram, maxlag)
     lag = maxlag
     if autolag != LAG_FIXED:
         final[: maxlag + 2, : maxlag + 2] = gram[: maxlag + 2, : maxlag + 2]
-        verdict = cholesky_nested(final, rows[2], rows[3], maxlag + 2)
+        verdict = cholesky_nested(final, rows[0], rows[1], maxlag + 2)
         if verdict != OLS_OK:
             return verdict
-        lag = choose_lag(rows[2], rows[3], nobs, 0, maxlag, autolag)
-    nobs = final_gram(u, r, gram, final, maxlag, lag)
-    verdict = cholesky_nested(final, rows[2], rows[3], lag + 2)
+        lag = choose_lag(rows[0], rows[1], nobs, 0, maxlag, autolag)
+    nobs = final_gram(u, d, gram, final, maxlag, lag)
+    verdict = cholesky_nested(final, rows[0], rows[1], lag + 2)
     if verdict != OLS_OK:
         return verdict
-    out[OUT_STATISTIC] = t_statistic(rows[2, lag], rows[3, lag], nobs - lag - 1)
+    out[OUT_STATISTIC] = t_statistic(rows[0, lag], rows[1, lag], nobs - lag - 1)
     out[OUT_LAG] = lag
     out[OUT_NOBS] = nobs
     return OLS_OK

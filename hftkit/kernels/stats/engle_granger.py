@@ -18,6 +18,7 @@ from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.adf import OUT_LAG, OUT_NOBS, OUT_STATISTIC, adf_gram
 from hftkit.kernels.stats.half_life import half_life
 from hftkit.kernels.stats.mackinnon import p_value
+from hftkit.kernels.stats.sums import dot
 
 # Fields of a result row, float64
 HEDGE_RATIO, STATISTIC, P_VALUE, LAG, NOBS, HALF_LIFE, VERDICT = range(7)
@@ -32,10 +33,8 @@ MAX_R_SQUARED = 1.0 - 100.0 * math.sqrt(2.0**-52)
 @kernel
 def hedge_residual(y: Any, x: Any, residual: Any) -> float:
     """Slope of y on x, both free of their trend; writes y - slope * x. All float64 (n,). NaN if x has no variance."""
-    xx = xy = 0.0
-    for t in range(x.size):
-        xx += x[t] * x[t]
-        xy += x[t] * y[t]
+    xx = dot(x, x)
+    xy = dot(x, y)
     if not xx > 0.0:
         return np.nan
     slope = xy / xx
@@ -46,11 +45,11 @@ def hedge_residual(y: Any, x: Any, residual: Any) -> float:
 
 @kernel
 def engle_granger_pair(
-    y: Any, x: Any, residual: Any, r: Any, rows: Any, gram: Any, final: Any, out: Any, total: float, trend: int, maxlag: int, autolag: int
+    y: Any, x: Any, residual: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, total: float, trend: int, maxlag: int, autolag: int
 ) -> int:
     """One ordered pair. Returns a PAIR_*, ADF_* or OLS_* verdict, also written into `out`.
 
-    `y`, `x`: float64 (n,), free of trend; scratch `residual` (n,) and as in `adf_gram`; `out`: float64 (FIELDS,), NaN where there is no
+    `y`, `x`: float64 (n,), free of trend; scratch `residual` (n,) and as in `adf_gram`; `out`: float64 (FIELDS,) but HALF_LIFE, NaN where there is no
     answer. `total`: sum of squares of y about its mean (about zero for trend 0); `trend` 0..3; `autolag`: an adf.LAG_* code.
     """
     out[:] = np.nan
@@ -59,16 +58,14 @@ def engle_granger_pair(
         out[VERDICT] = PAIR_CONSTANT
         return PAIR_CONSTANT
     out[HEDGE_RATIO] = slope
-    left = 0.0
-    for value in residual:
-        left += value * value
+    left = dot(residual, residual)
     if not 1.0 - left / total < MAX_R_SQUARED:
         out[STATISTIC] = -np.inf
         out[P_VALUE] = 0.0
         out[VERDICT] = PAIR_COLLINEAR
         return PAIR_COLLINEAR
     answer = rows[0, :3]  # scratch that adf_gram has done with when it writes its answer
-    verdict = adf_gram(residual, r, rows, gram, final, answer, maxlag, autolag)
+    verdict = adf_gram(residual, d, rows, gram, final, answer, maxlag, autolag)
     out[VERDICT] = verdict
     if verdict != PAIR_OK:
         return verdict
@@ -76,13 +73,12 @@ def engle_granger_pair(
     out[LAG] = answer[OUT_LAG]
     out[NOBS] = answer[OUT_NOBS]
     out[P_VALUE] = p_value(answer[OUT_STATISTIC], trend, 2)
-    out[HALF_LIFE] = half_life(residual)
     return verdict
 
 
 @kernel
 def engle_granger_pairs(
-    panel: Any, totals: Any, pairs: Any, residual: Any, r: Any, rows: Any, gram: Any, final: Any, out: Any, trend: int, maxlag: int, autolag: int
+    panel: Any, totals: Any, pairs: Any, residual: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, trend: int, maxlag: int, autolag: int
 ) -> int:
     """Many ordered pairs, one after the other; releases the interpreter, so a scan runs one call a thread. Returns pairs with verdict 0.
 
@@ -93,7 +89,8 @@ def engle_granger_pairs(
     for i in range(pairs.shape[0]):
         y = pairs[i, 0]
         x = pairs[i, 1]
-        verdict = engle_granger_pair(panel[y], panel[x], residual, r, rows, gram, final, out[i], totals[y], trend, maxlag, autolag)
+        verdict = engle_granger_pair(panel[y], panel[x], residual, d, rows, gram, final, out[i], totals[y], trend, maxlag, autolag)
         if verdict == PAIR_OK:
+            out[i, HALF_LIFE] = half_life(residual)
             good += 1
     return good

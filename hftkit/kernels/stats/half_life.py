@@ -22,18 +22,30 @@ def reversion_slope(spread: Any) -> float:
     if n < 2:
         return np.nan
     shift = spread[0]
-    mean_level = mean_step = 0.0
-    for t in range(n):
-        mean_level += spread[t] - shift
-        mean_step += spread[t + 1] - spread[t]
-    mean_level = shift + mean_level / n
-    mean_step /= n
-    up = down = 0.0
-    for t in range(n):
-        level = spread[t] - mean_level
-        up += level * (spread[t + 1] - spread[t] - mean_step)
-        down += level * level
-    return up / down if down > 0.0 else np.nan
+    mean_step = (spread[n] - shift) / n
+    s0 = s1 = s2 = s3 = 0.0  # four running sums: see sums.py
+    whole = n - n % 4
+    for t in range(0, whole, 4):
+        s0 += spread[t] - shift
+        s1 += spread[t + 1] - shift
+        s2 += spread[t + 2] - shift
+        s3 += spread[t + 3] - shift
+    for t in range(whole, n):
+        s0 += spread[t] - shift
+    mean_level = shift + ((s0 + s2) + (s1 + s3)) / n
+    up0 = up1 = down0 = down1 = 0.0
+    for t in range(0, n - 1, 2):
+        even, odd = spread[t] - mean_level, spread[t + 1] - mean_level
+        up0 += even * (spread[t + 1] - spread[t] - mean_step)
+        up1 += odd * (spread[t + 2] - spread[t + 1] - mean_step)
+        down0 += even * even
+        down1 += odd * odd
+    if n % 2 == 1:
+        last = spread[n - 1] - mean_level
+        up0 += last * (spread[n] - spread[n - 1] - mean_step)
+        down0 += last * last
+    down = down0 + down1
+    return (up0 + up1) / down if down > 0.0 else np.nan
 
 
 @kernel

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from hftkit.kernels.jit import kernel
+from hftkit.kernels.stats.sums import dot, total
 
 MIN_PIVOT = 1e-5  # of a unit-length column, or of the residual sum of squares relative to the target's
+LARGE_LEVEL = 1e8  # (mean / deviation)^2 above which one round of removing the mean leaves more than 1e-11 deviations
 SINGULAR = 1e-13  # relative length left of a column that the columns before it explain
 
 OLS_OK = 0
@@ -31,19 +33,17 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
     """Subtract the least-squares polynomial of degree trend - 1 (trend 0: nothing). Returns the remaining sum of squares.
 
     `values`, `out`: float64 (n,); `coefficients`: float64 (3,), in the orthogonal basis 1, tau, tau^2 - mean(tau^2) with tau from -1 to 1.
-    Two rounds: the second removes what rounding left of a large level.
+    A second round removes what rounding left, where the level is so large beside the deviations that it could be felt.
     """
     n = values.size
     scale = 1.0 / (n - 1)
     tau2 = (n + 1) / (3.0 * (n - 1))  # mean of tau^2 over n equally spaced points of [-1, 1]
     coefficients[:] = 0.0
     out[:] = values
+    left = 0.0
     for _ in range(2):
         if trend >= 1:
-            mean = 0.0
-            for t in range(n):
-                mean += out[t]
-            mean /= n
+            mean = total(out) / n
             coefficients[0] += mean
             for t in range(n):
                 out[t] -= mean
@@ -65,16 +65,10 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
             coefficients[2] += up / down
             for t in range(n):
                 out[t] -= up / down * (((2 * t - n + 1) * scale) ** 2 - tau2)
-    return sum_of_squares(out)
-
-
-@kernel
-def sum_of_squares(values: Any) -> float:
-    """Sum of squares of float64 (n,), in index order."""
-    total = 0.0
-    for value in values:
-        total += value * value
-    return total
+        left = dot(out, out)
+        if trend == 1 and n * coefficients[0] ** 2 < LARGE_LEVEL * left:
+            break
+    return left
 
 
 @kernel

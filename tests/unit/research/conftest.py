@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_market import candles_of, make_prices
+
+from tests.unit.research.synthetic_market import candles_of, make_prices
 
 
 @pytest.fixture(scope="session")

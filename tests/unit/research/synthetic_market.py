@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 
-def make_prices(n: int = 4000, pairs: int = 2, walks: int = 3, half_life: float = 20.0, seed: int = 7) -> pd.DataFrame:
+def make_prices(n: int = 4000, pairs: int = 2, walks: int = 3, half_life: float = 20.0, seed: int = 14) -> pd.DataFrame:
     """One-minute closes: `pairs` cointegrated pairs (A0/B0, ...; hedge ratio 0.8, 1.0, ...) and `walks` independent walks (W0, ...)."""
     rng = np.random.default_rng(seed)
     columns = {}

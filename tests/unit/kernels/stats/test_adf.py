@@ -14,9 +14,9 @@ from hftkit.kernels.stats.adf import (
     LAG_T,
     adf_columns,
     adf_gram,
+    differences,
     fill_columns,
     lag_gram,
-    reversed_differences,
 )
 from hftkit.kernels.stats.mackinnon import TRENDS
 from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, OLS_OK, OLS_SINGULAR
@@ -39,7 +39,7 @@ def series(kind: str, n: int, seed: int) -> np.ndarray:
 def by_gram(u: np.ndarray, maxlag: int, rule: int):
     m = maxlag + 2
     out = np.full(3, np.nan)
-    verdict = adf_gram(u, np.full(u.size, np.nan), np.full((4, m), np.nan), np.full((m, m), np.nan), np.full((m, m), np.nan), out, maxlag, rule)
+    verdict = adf_gram(u, np.full(u.size, np.nan), np.full((2, m), np.nan), np.full((m, m), np.nan), np.full((m, m), np.nan), out, maxlag, rule)
     return verdict, out
 
 
@@ -80,9 +80,9 @@ def test_deterministic_terms_equal_adfuller(trend, rule):
 @pytest.mark.parametrize(("n", "p"), [(12, 0), (12, 5), (100, 7)])
 def test_shared_diagonals_equal_the_plain_gram_matrix(n, p):
     u = series("walk", n, 3)
-    r, gram = np.full(n, np.nan), np.full((p + 2, p + 2), np.nan)
-    reversed_differences(u, r)
-    nobs = lag_gram(u, r, np.full((2, p + 1), np.nan), gram, p)
+    d, gram = np.full(n, np.nan), np.full((p + 2, p + 2), np.nan)
+    differences(u, d)
+    nobs = lag_gram(u, d, gram, p)
     columns = np.full((p + 2, n), np.nan)
     assert fill_columns(u, columns, 0, p, p, False) == nobs
     plain = columns[:, :nobs] @ columns[:, :nobs].T

@@ -1,0 +1,146 @@
+"""From candle files to a frozen file that live trading accepts: truth found, same bytes, refusals, figures that draw."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hftkit.errors import DataError, ParamsError
+from hftkit.params import load
+from hftkit.strategies.pairs import PairsParams, pack_state
+from research import figures
+from research.data_loader import load_panel
+from research.freeze import Execution
+from research.instruments import find_instruments, infer_instrument
+from research.pipeline import find_and_freeze
+from research.strategy_optimizer import Grid
+from tests.unit.research.synthetic_market import candles_of
+
+GRID = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0,), stops=(5.0,))
+
+
+@pytest.fixture(scope="module")
+def panel(data_folder):
+    return load_panel(data_folder)
+
+
+@pytest.fixture(scope="module")
+def instruments(panel):
+    return {symbol: infer_instrument(symbol, panel.closes[symbol], taker_fee_ppm=50) for symbol in panel.closes}
+
+
+@pytest.fixture(scope="module")
+def result(panel, instruments, tmp_path_factory):
+    return find_and_freeze(panel, instruments, tmp_path_factory.mktemp("frozen"), grid=GRID)
+
+
+def test_the_true_pairs_are_found(result):
+    assert {frozenset(pair) for pair in zip(result.found["lead"], result.found["hedge"], strict=True)} == {
+        frozenset({"A0USDT", "B0USDT"}),
+        frozenset({"A1USDT", "B1USDT"}),
+    }
+    assert result.warnings == ()
+
+
+def test_the_frozen_file_is_what_was_calibrated(result, panel):
+    frozen, chosen = load(result.path), result.chosen
+    values = PairsParams(**{key: float(value) if isinstance(value, str) else value for key, value in frozen.parameters.items()})
+    assert values.hedge_ratio == chosen.hedge_ratio
+    assert (values.window, values.entry_z, values.bar_ns) == (chosen.sweep.chosen.window, chosen.sweep.chosen.entry_z, panel.bar_ns)
+    assert values.tail_end_ns == frozen.valid_from_ns == panel.end_ns
+    np.testing.assert_array_equal(frozen.array("spread_tail"), chosen.bars.spread[-values.window :])
+    assert np.isin(frozen.array("spread_tail"), pack_state(frozen)).all()
+    by_symbol = {instrument.symbol: instrument for instrument in frozen.instruments}
+    lead_value = frozen.legs.unit_lead_lots * float(by_symbol[chosen.lead].lot_size) * panel.closes[chosen.lead].iloc[-1]
+    hedge_value = frozen.legs.unit_hedge_lots * float(by_symbol[chosen.hedge].lot_size) * panel.closes[chosen.hedge].iloc[-1]
+    assert lead_value == pytest.approx(1000, rel=0.01)
+    assert hedge_value == pytest.approx(1000 * chosen.hedge_ratio, rel=0.01)
+
+
+def test_the_birth_certificate_is_complete(result, panel):
+    provenance = load(result.path).provenance
+    digests = {row["symbol"]: row["sha256"] for row in provenance["data"]}
+    assert digests == {file.symbol: file.sha256 for file in panel.files if file.symbol in digests}
+    assert provenance["search"]["pairs_tested"] == 42
+    assert float(provenance["search"]["q_value"]) < 0.05
+    assert float(provenance["out_of_sample"]["net"]) == result.chosen.test.net
+    assert set(provenance) >= {"code", "costs", "spans", "engle_granger", "calibration", "embargo_bars", "data_decisions"}
+
+
+def test_same_inputs_same_bytes(result, panel, instruments, tmp_path):
+    again = find_and_freeze(panel, instruments, tmp_path, grid=GRID)
+    assert again.path.name == result.path.name
+    assert again.path.read_bytes() == result.path.read_bytes()
+
+
+def test_one_pair_may_be_asked_for(panel, instruments, tmp_path):
+    chosen = find_and_freeze(panel, instruments, tmp_path, grid=GRID, pair=("B1USDT", "A1USDT")).chosen
+    assert (chosen.lead, chosen.hedge) == ("B1USDT", "A1USDT")
+    with pytest.raises(DataError, match="W0USDT/W1USDT is no tradable discovery among 42 tested"):
+        find_and_freeze(panel, instruments, tmp_path, grid=GRID, pair=("W0USDT", "W1USDT"))
+
+
+def test_random_walks_are_not_traded_unless_one_insists(prices, tmp_path):
+    for symbol in ("W0USDT", "W1USDT", "W2USDT"):
+        candles_of(prices[symbol]).to_parquet(tmp_path / f"{symbol}.parquet")
+    panel = load_panel(tmp_path)
+    instruments, from_venue = find_instruments(tmp_path, panel.closes)
+    assert not from_venue
+    with pytest.raises(DataError, match="no tradable pair among"):
+        find_and_freeze(panel, instruments, tmp_path / "frozen", grid=GRID)
+    insisted = find_and_freeze(panel, instruments, tmp_path / "frozen", grid=GRID, insist=True)
+    assert "chance" in insisted.warnings[0]
+    assert insisted.found.empty
+
+
+def test_costs_that_eat_the_profit_stop_the_pipeline(panel, instruments, tmp_path):
+    from research.costs import Costs
+
+    with pytest.raises(DataError, match="does not earn its costs on validation"):
+        find_and_freeze(panel, instruments, tmp_path, grid=GRID, costs=Costs(fee_ppm=20_000))
+
+
+def test_a_unit_too_small_for_the_venue_is_refused(panel, instruments, tmp_path):
+    with pytest.raises(ParamsError, match=r"is less than one lot .* or than its minimum notional \(5\)"):
+        find_and_freeze(panel, instruments, tmp_path, grid=GRID, execution=Execution(unit_notional=5.0))
+
+
+def test_instruments_come_from_the_folder_or_are_inferred(prices, tmp_path):
+    closes = prices[["A0USDT"]]
+    inferred = infer_instrument("A0USDT", closes["A0USDT"])
+    assert (inferred.tick_size, inferred.lot_size) == ("0.0001", "0.01")
+    (tmp_path / "instruments.json").write_text(json.dumps([{"symbol": "A0USDT", "tick_size": "0.01", "lot_size": "0.1"}]))
+    known, from_venue = find_instruments(tmp_path, closes)
+    assert from_venue
+    assert known["A0USDT"].tick_size == "0.01"
+    with pytest.raises(DataError, match="lacks B0USDT"):
+        find_instruments(tmp_path, prices[["A0USDT", "B0USDT"]])
+    (tmp_path / "instruments.json").write_text("[{]")
+    with pytest.raises(DataError, match=r"instruments\.json: Expecting"):
+        find_instruments(tmp_path, closes)
+
+
+@pytest.mark.parametrize(("price", "tick", "lot"), [(64_000.0, "1", "0.00001"), (0.00001234, "0.00000001", "1"), (17.5, "0.1", "0.01")])
+def test_inferred_scales_keep_money_exact(price, tick, lot):
+    instrument = infer_instrument("X", pd.Series([price, price]))
+    assert (instrument.tick_size, instrument.lot_size) == (tick, lot)
+    assert instrument.tick_lot_e8 >= 1
+
+
+def test_every_figure_draws(result, tmp_path):
+    chosen = result.chosen
+    drawn = [
+        figures.price_pair(chosen.bars.lead, chosen.bars.hedge),
+        figures.spread_with_trades(chosen.test),
+        figures.pair_heat_map(result.scan, [("A0USDT", "B0USDT")]),
+        figures.stability_map(chosen.sweep),
+        figures.equity(chosen),
+        figures.out_of_sample(chosen),
+    ]
+    for figure in drawn:
+        assert figure._repr_png_().startswith(b"\x89PNG")
+        labels = [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes]
+        assert any(labels)

@@ -1,0 +1,125 @@
+"""The research commands from the outside: what they print, what they write, how they fail."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from hftkit.commands_params import params
+from hftkit.errors import DataError, ParamsError
+from research import commands
+from tests.unit.research.synthetic_market import candles_of
+
+
+def invoke(command, *arguments):
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def frozen(data_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frozen")
+    answer = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--out", folder, "--json").output)
+    return answer, folder
+
+
+def test_scan_answers_a_program_and_a_person(data_folder, tmp_path):
+    answer = json.loads(invoke(commands.scan, data_folder, "--json").output)
+    assert len(answer["pairs"]) == 42
+    assert {frozenset((row["lead"], row["hedge"])) for row in answer["found"]} == {frozenset({"A0USDT", "B0USDT"}), frozenset({"A1USDT", "B1USDT"})}
+    text = invoke(commands.scan, data_folder, "--top", 3, "--out", tmp_path / "scan.csv").output
+    assert "2 pairs found at a false-discovery rate of 0.05" in text
+    assert len(pd.read_csv(tmp_path / "scan.csv")) == 42
+
+
+def test_calibrate_draws_and_reports(data_folder, tmp_path):
+    answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").output)
+    assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.05)
+    assert set(answer["spans"]) == {"train", "validation", "test"}
+    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert "null hypothesis" in invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50).output
+
+
+def test_freeze_writes_one_verified_file(frozen):
+    answer, folder = frozen
+    assert [str(path) for path in folder.iterdir()] == [answer["path"]]
+    assert answer["digest"][:12] in answer["path"]
+    assert "good, digest " + answer["digest"] in invoke(params, "verify", answer["path"]).output
+    assert f"digest {answer['digest']}" in invoke(params, "show", answer["path"]).output
+    assert json.loads(invoke(params, "show", answer["path"], "--json").output)["digest"] == answer["digest"]
+
+
+def test_params_diff_names_what_changed(frozen, data_folder, tmp_path):
+    answer, _ = frozen
+    other = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--unit-notional", 500, "--out", tmp_path, "--json").output)
+    changed = json.loads(invoke(params, "diff", answer["path"], other["path"], "--json").output)
+    assert {"digest", "legs.unit_lead_lots", "legs.unit_hedge_lots"} == set(changed)
+    assert invoke(params, "diff", answer["path"], other["path"]).exit_code == 1
+    assert invoke(params, "diff", answer["path"], answer["path"]).exit_code == 0
+
+
+def test_params_verify_refuses_what_is_off(frozen):
+    answer, folder = frozen
+    altered = folder.parent / "altered.json"
+    with open(answer["path"], "rb") as file:
+        altered.write_bytes(file.read().replace(b'"window":', b'"window":1', 1))
+    with pytest.raises(ParamsError, match="was altered"):
+        invoke(params, "verify", altered)
+    with pytest.raises(ParamsError, match="expired at"):
+        invoke(params, "verify", answer["path"], "--at", "2030-01-01T00:00:00Z")
+    with pytest.raises(ParamsError, match="not valid before"):
+        invoke(params, "verify", answer["path"], "--at", "2020-01-01T00:00:00Z")
+
+
+def test_data_check_lists_faults_and_fails(data_folder, prices, tmp_path):
+    assert "7 files, no faults" in invoke(commands.data, "check", data_folder).output
+    bad = candles_of(prices["W0USDT"])
+    bad.loc[5, "close"] = float("nan")
+    bad.to_parquet(tmp_path / "BAD.parquet")
+    (tmp_path / "EMPTY.parquet").write_bytes(b"")
+    result = invoke(commands.data, "check", tmp_path)
+    assert result.exit_code == 1
+    assert "row 5" in result.output
+    assert "EMPTY.parquet is empty" in result.output
+    answer = json.loads(invoke(commands.data, "check", tmp_path, "--json").output)
+    assert len(answer["faults"]) == 2
+
+
+def test_data_describe_gives_digests(data_folder):
+    answer = json.loads(invoke(commands.data, "describe", data_folder, "--json").output)
+    assert answer["bars"] == 4000
+    assert all(len(row["sha256"]) == 64 for row in answer["files"])
+
+
+def test_refusals_are_for_people(tmp_path):
+    with pytest.raises(DataError, match="there is no folder"):
+        invoke(commands.scan, tmp_path / "none")
+    with pytest.raises(DataError, match="there is no notebook"):
+        invoke(commands.notebook, "run", tmp_path / "none.ipynb")
+
+
+GROUPS = [commands.data, commands.notebook, params]
+
+
+@pytest.mark.parametrize("command", [commands.scan, commands.calibrate, commands.freeze, *GROUPS, *params.commands.values()])
+def test_every_command_helps_with_an_example(command):
+    assert "Example: hftkit" in invoke(command, "--help").output
+
+
+def test_a_notebook_runs_in_place_and_a_failing_one_names_its_error(tmp_path):
+    import nbformat
+
+    path = tmp_path / "00_small.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(6 * 7)")]), path)
+    assert "executed in" in invoke(commands.notebook, "run", path).output
+    book = nbformat.read(path, as_version=4)
+    assert book.cells[0].outputs[0].text == "42\n"
+    assert "execution" not in book.cells[0].metadata
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 == 2, 'no'")]), path)
+    with pytest.raises(DataError, match=r"00_small\.ipynb failed: AssertionError: no"):
+        invoke(commands.notebook, "run", path)

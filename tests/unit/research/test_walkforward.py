@@ -1,0 +1,51 @@
+"""Spans do not touch; the Sharpe statistics match their formula and a simulation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hftkit.errors import DataError
+from research.performance import deflated_sharpe, expected_best_sharpe, probabilistic_sharpe
+from research.walkforward import rolling, three_way
+
+
+def test_three_way_leaves_the_embargo_unused():
+    split = three_way(1000, (0.5, 0.25, 0.25), embargo=30)
+    assert (split.train, split.validation, split.test) == (slice(0, 500), slice(530, 750), slice(780, 1000))
+    with pytest.raises(DataError, match="leave no validation span"):
+        three_way(100, embargo=25)
+    with pytest.raises(DataError, match="make no split"):
+        three_way(100, (0.5, 0.5, 0.5))
+
+
+def test_rolling_spans_walk_forward_without_overlap():
+    spans = list(rolling(100, train=40, test=10, embargo=5))
+    assert spans[0] == (slice(0, 40), slice(45, 55))
+    assert spans[-1] == (slice(40, 80), slice(85, 95))
+    assert all(later[1].start == earlier[1].stop for earlier, later in itertools.pairwise(spans))
+
+
+def test_expected_best_sharpe_is_the_mean_maximum_of_luck():
+    rng = np.random.default_rng(0)
+    trials = rng.normal(size=200) * 0.02
+    simulated = np.max(rng.normal(size=(4000, 200)), axis=1).mean() * np.std(trials, ddof=1)
+    assert expected_best_sharpe(trials) == pytest.approx(simulated, rel=0.02)
+
+
+def test_deflation_counts_the_trials():
+    rng = np.random.default_rng(1)
+    returns = rng.normal(size=500) + 0.15
+    assert probabilistic_sharpe(returns) > 0.95
+    assert deflated_sharpe(returns, rng.normal(size=1000) * 0.05) < probabilistic_sharpe(returns)
+    assert np.isnan(probabilistic_sharpe(np.zeros(100)))
+
+
+def test_a_normal_sample_gives_the_plain_test():
+    returns = np.random.default_rng(2).normal(size=100_000) + 0.003
+    t = returns.mean() / returns.std(ddof=1) * np.sqrt(returns.size)
+    from scipy.stats import norm
+
+    assert probabilistic_sharpe(returns) == pytest.approx(norm.cdf(t), abs=1e-3)
