@@ -26,9 +26,7 @@ from hftkit.instruments import Instrument
 from hftkit.units import NS_PER_MINUTE, iso_from_ns
 
 _FILES = Path("sample")
-_SCHEMA = pa.schema(
-    [("open_time", pa.timestamp("ms", tz="UTC"))] + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume")]
-)
+_SCHEMA = pa.schema([("open_time", pa.timestamp("ms", tz="UTC"))] + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume")])
 
 
 def _decimals(steps: np.ndarray, size: str) -> np.ndarray:

@@ -153,7 +153,9 @@ def load_config(path: Path | str | None = None) -> SimConfig:
         try:
             text = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml") from None
+            raise ConfigError(
+                f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml"
+            ) from None
     try:
         return msgspec.convert(tomllib.loads(text), SimConfig)
     except tomllib.TOMLDecodeError as error:
