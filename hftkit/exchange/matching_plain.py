@@ -54,9 +54,7 @@ class PlainBook:
 
     def available(self, side: int, limit: int) -> int:
         """Lots an order of `side` could take at `limit` or better."""
-        return sum(
-            self.total(1 - side, price) for price in self.queues[1 - side] if (price <= limit if side == Side.BUY else price >= limit)
-        )
+        return sum(self.total(1 - side, price) for price in self.queues[1 - side] if (price <= limit if side == Side.BUY else price >= limit))
 
     def remove(self, order: PlainOrder) -> None:
         """Take an order out of its queue."""
@@ -170,9 +168,7 @@ class PlainExchange:
         if order.leaves and self._may_rest(command):
             self._rest(order)
         elif order.leaves:
-            self._say(
-                ReportKind.CANCELED, **names, order_id=order.order_id, qty=order.leaves, filled=order.filled, reason=Reject.BOOK_NO_LIQUIDITY
-            )
+            self._say(ReportKind.CANCELED, **names, order_id=order.order_id, qty=order.leaves, filled=order.filled, reason=Reject.BOOK_NO_LIQUIDITY)
 
     def _cancel(self, command: dict[str, int]) -> None:
         names = {name: command[name] for name in ("account", "client_order_id")}

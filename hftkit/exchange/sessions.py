@@ -39,6 +39,7 @@ _B = HEADER_WORDS
 CONSUMED, WAIT, ENDED = 0, 1, 2  # what became of the first frame of an inbox
 LOGON_DEADLINE_NS = 10_000_000_000  # an order entry connection that has not logged on by then is closed
 MISSED_HEARTBEATS = 3
+_LONGEST_HEARTBEAT_NS = 10**15  # three of them still fit in 63 bits
 
 
 # -- connections -----------------------------------------------------------------------------------------------------
@@ -150,19 +151,21 @@ def _welcome(venue: Venue, index: int) -> None:
 
 
 @inner_kernel
-def _logon(venue: Venue, index: int, body: Any) -> None:
+def _logon(venue: Venue, index: int, body: Any) -> int:
     client = venue.clients[index]
+    if client.state == _LOGGED_ON:
+        return _DUPLICATE_LOGON
     account = account_index(venue.accounts, body[0])
     if account < 0:
-        refuse_session(venue, index, _UNKNOWN_ACCOUNT)
-    elif venue.accounts[account].client >= 0:
-        refuse_session(venue, index, _DUPLICATE_LOGON)
-    else:
-        client.account, client.state = account, _LOGGED_ON
-        client.cancel_on_disconnect = body[2] & 1
-        client.heartbeat_ns = max(0, body[3])
-        venue.accounts[account].client = index
-        _welcome(venue, index)
+        return _UNKNOWN_ACCOUNT
+    if venue.accounts[account].client >= 0:
+        return _DUPLICATE_LOGON
+    client.account, client.state = account, _LOGGED_ON
+    client.cancel_on_disconnect = body[2] & 1
+    client.heartbeat_ns = min(max(0, body[3]), _LONGEST_HEARTBEAT_NS)
+    venue.accounts[account].client = index
+    _welcome(venue, index)
+    return 0
 
 
 @inner_kernel
@@ -199,10 +202,7 @@ def _order_entry(venue: Venue, index: int, kind: int, instrument: int, body: Any
     """One frame on the order entry port. Returns a Reject code; not 0 ends the session."""
     client = venue.clients[index]
     if kind == _LOGON:
-        if client.state == _LOGGED_ON:
-            return _DUPLICATE_LOGON
-        _logon(venue, index, body)
-        return 0
+        return _logon(venue, index, body)
     if client.state != _LOGGED_ON:
         return _NOT_LOGGED_ON
     if kind == _NEW_ORDER:
