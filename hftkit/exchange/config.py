@@ -119,10 +119,9 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 _ = config.instrument, config.start_ticks
                 if config.symbol in seen:
                     raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
-                if config.cointegrated is not None and config.cointegrated.hedge not in seen:
-                    raise ValueError(
-                        f"instruments: cointegrated.hedge of {config.symbol} is {config.cointegrated.hedge!r}, must be one listed before it: {sorted(seen)}"
-                    )
+                pair = config.cointegrated
+                if pair is not None and pair.hedge not in seen:
+                    raise ValueError(f"cointegrated.hedge of {config.symbol} is {pair.hedge!r}, must be listed before it: one of {sorted(seen)}")
                 seen.add(config.symbol)
         except UnitError as error:
             raise ValueError(str(error)) from None
