@@ -6,7 +6,7 @@ from typing import Any
 
 from hftkit.exchange.ladder import find_key, insert_key, remove_key
 from hftkit.exchange.venue import Venue
-from hftkit.kernels.jit import inlined_kernel, kernel
+from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _PPM = 1_000_000
 
@@ -17,7 +17,7 @@ def fee_of(notional_e8: int, ppm: int) -> int:
     return notional_e8 // _PPM * ppm + notional_e8 % _PPM * ppm // _PPM
 
 
-@kernel
+@inner_kernel
 def book_fill(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int, maker: bool) -> int:
     """Enter one fill into an account's holding. Returns the fee in 1e-8 quote units (negative: rebate)."""
     scales = venue.instruments[instrument]
@@ -34,7 +34,7 @@ def book_fill(venue: Venue, account: int, instrument: int, side: int, price: int
     return fee
 
 
-@kernel
+@inner_kernel
 def remember_closed(venue: Venue, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int) -> None:
     """Keep a closed order; the oldest one is forgotten when the ring is full."""
     place = venue.state[0].n_closed % venue.closed.size
@@ -47,13 +47,13 @@ def remember_closed(venue: Venue, account: int, instrument: int, client_order_id
     insert_key(venue.closed_keys, account, client_order_id, place + 1)
 
 
-@kernel
+@inner_kernel
 def closed_place(venue: Venue, account: int, client_order_id: int) -> int:
     """Index in `venue.closed`, -1 if the order was never closed here (or is forgotten)."""
     return find_key(venue.closed_keys, account, client_order_id) - 1
 
 
-@kernel
+@inner_kernel
 def account_index(accounts: Any, account_id: int) -> int:
     """Record of an account number, taking a free one on first sight. -1: the number is not positive, or all records are taken."""
     if account_id <= 0:

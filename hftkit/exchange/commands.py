@@ -36,10 +36,13 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary))
         return
-    click.echo(
-        f"stopped after {summary['exchange_seconds']:,.0f} exchange seconds: {summary['messages_in']:,} messages in, {summary['messages_out']:,} out, "
-        f"{summary['orders']:,} orders ({summary['client_orders']:,} from clients), {summary['trades']:,} trades, {summary['connections']} connections"
+    words = (
+        f"stopped after {summary['exchange_seconds']:,.0f} exchange seconds:",
+        f"{summary['messages_in']:,} messages in, {summary['messages_out']:,} out,",
+        f"{summary['orders']:,} orders ({summary['client_orders']:,} from clients), {summary['trades']:,} trades,",
+        f"{summary['connections']} connections",
     )
+    click.echo(" ".join(words))
     if summary["max_lag_ms"] > 50.0:
         click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
 

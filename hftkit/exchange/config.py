@@ -119,10 +119,9 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 _ = config.instrument, config.start_ticks
                 if config.symbol in seen:
                     raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
-                if config.cointegrated is not None and config.cointegrated.hedge not in seen:
-                    raise ValueError(
-                        f"instruments: cointegrated.hedge of {config.symbol} is {config.cointegrated.hedge!r}, must be one listed before it: {sorted(seen)}"
-                    )
+                pair = config.cointegrated
+                if pair is not None and pair.hedge not in seen:
+                    raise ValueError(f"cointegrated.hedge of {config.symbol} is {pair.hedge!r}, must be listed before it: one of {sorted(seen)}")
                 seen.add(config.symbol)
         except UnitError as error:
             raise ValueError(str(error)) from None
@@ -153,7 +152,9 @@ def load_config(path: Path | str | None = None) -> SimConfig:
         try:
             text = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml") from None
+            raise ConfigError(
+                f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml"
+            ) from None
     try:
         return msgspec.convert(tomllib.loads(text), SimConfig)
     except tomllib.TOMLDecodeError as error:

@@ -11,7 +11,7 @@ from hftkit.exchange.ladder import level_above, level_below
 from hftkit.exchange.layout import ClientState
 from hftkit.exchange.outbox import commit, make_room
 from hftkit.exchange.venue import SNAPSHOT_LEVELS, Venue
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import (
     DEPTH_WORDS,
     SNAPSHOT_FRAME_WORDS,
@@ -31,7 +31,7 @@ _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _CLOSING = int(ClientState.CLOSING)
 
 
-@kernel
+@inner_kernel
 def hold(venue: Venue, index: int, instrument: int) -> None:
     """From now on this client needs a snapshot of this instrument before its depth stream makes sense."""
     if venue.pending[index, instrument] == 0:
@@ -39,7 +39,7 @@ def hold(venue: Venue, index: int, instrument: int) -> None:
         venue.clients[index].n_pending += 1
 
 
-@kernel
+@inner_kernel
 def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None:
     """Copy `venue.frame` to every client that subscribed to this channel of this instrument and can take it."""
     state = venue.state[0]
@@ -64,7 +64,7 @@ def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None
         commit(venue, index, n_words)
 
 
-@kernel
+@inner_kernel
 def publish_trade(venue: Venue, instrument: int, trade_id: int, side: int, price: int, qty: int) -> None:
     """One trade."""
     venue.sequences[instrument, TRADE_ROW] += 1
@@ -72,7 +72,7 @@ def publish_trade(venue: Venue, instrument: int, trade_id: int, side: int, price
     broadcast(venue, instrument, _TRADE, encode_trade(venue.frame, 0, instrument, seq, venue.state[0].ts, trade_id, side, price, qty))
 
 
-@kernel
+@inner_kernel
 def publish_level(venue: Venue, instrument: int, side: int, price: int, qty: int, last: bool) -> None:
     """One level change; `last`: the book is whole again after it."""
     venue.sequences[instrument, DEPTH_ROW] += 1
@@ -81,7 +81,7 @@ def publish_level(venue: Venue, instrument: int, side: int, price: int, qty: int
     broadcast(venue, instrument, _DEPTH, encode_depth(venue.frame, 0, instrument, seq, venue.state[0].ts, side, flags, price, qty))
 
 
-@kernel
+@inner_kernel
 def _read_quote(venue: Venue, instrument: int) -> bool:
     """Bring `venue.quotes` up to date. Was anything different?"""
     top, quote = venue.books.tops[instrument], venue.quotes[instrument]
@@ -93,7 +93,7 @@ def _read_quote(venue: Venue, instrument: int) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def publish_quote(venue: Venue, instrument: int) -> None:
     """Best bid and offer, if they changed since they were last published."""
     if _read_quote(venue, instrument):
@@ -102,7 +102,7 @@ def publish_quote(venue: Venue, instrument: int) -> None:
         broadcast(venue, instrument, _BBO, encode_bbo(venue.frame, 0, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
 
 
-@kernel
+@inner_kernel
 def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels: int) -> None:
     """`n_levels` DEPTH frames of a snapshot, best price first."""
     books = venue.books
@@ -117,7 +117,7 @@ def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels
         level = level_below(bitmap, level) if side == _BUY else level_above(bitmap, level)
 
 
-@kernel
+@inner_kernel
 def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
     """Write a whole snapshot into a client's outbox, if it fits."""
     top, client, outbox = venue.books.tops[instrument], venue.clients[index], venue.outboxes[index]
@@ -132,7 +132,7 @@ def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def refill(venue: Venue, index: int) -> None:
     """Write the snapshots a client waits for, as far as its buffer (half of it: the stream needs the rest) has room."""
     client = venue.clients[index]
@@ -146,7 +146,7 @@ def refill(venue: Venue, index: int) -> None:
             client.n_pending -= 1
 
 
-@kernel
+@inner_kernel
 def subscribe(venue: Venue, index: int, instrument: int, channels: int) -> bool:
     """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
     client, outbox, ts = venue.clients[index], venue.outboxes[index], venue.state[0].ts

@@ -21,7 +21,7 @@ from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
 from hftkit.errors import ConfigError
 from hftkit.exchange.ladder import clear_level, find_key, highest_level, insert_key, level_above, level_below, lowest_level, mark_level, remove_key
 from hftkit.exchange.layout import BITMAP_WORDS, COMMAND, COUNTERS, KEY, LADDER_TICKS, LEVEL, REPORT, RESTING, TOP, Op, ReportKind
-from hftkit.kernels.jit import inlined_kernel, kernel
+from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 
 _BUY = int(Side.BUY)
 _MARKET = int(OrderType.MARKET)
@@ -113,7 +113,7 @@ def _refresh_best(books: Books, instrument: int, side: int) -> None:
         top.ask = top.base + level if level >= 0 else 0
 
 
-@kernel
+@inner_kernel
 def _remove_level(books: Books, instrument: int, side: int, index: int) -> None:
     top = books.tops[instrument]
     clear_level(books.bitmaps[instrument, side], index)
@@ -138,7 +138,7 @@ def _release_slot(books: Books, slot: int) -> None:
     books.tops[order.instrument].n_orders -= 1
 
 
-@kernel
+@inner_kernel
 def _unlink(books: Books, slot: int) -> int:
     """Take an order out of its queue (the slot and the key stay). Returns the level's new total."""
     order = books.orders[slot]
@@ -159,7 +159,7 @@ def _unlink(books: Books, slot: int) -> int:
     return level.qty
 
 
-@kernel
+@inner_kernel
 def _enqueue(books: Books, slot: int, ts: int) -> int:
     """Put an order at the end of its price's queue. Returns the level's new total."""
     order = books.orders[slot]
@@ -188,7 +188,7 @@ def _enqueue(books: Books, slot: int, ts: int) -> int:
     return level.qty
 
 
-@kernel
+@inner_kernel
 def _take_slot(books: Books) -> int:
     counters = books.counters[0]
     slot = counters.free
@@ -211,7 +211,7 @@ def _would_take(top: Any, side: int, limit: int) -> bool:
     return top.bid != 0 and top.bid >= limit
 
 
-@kernel
+@inner_kernel
 def _available(books: Books, instrument: int, side: int, limit: int, wanted: int) -> bool:
     """Can `wanted` lots be taken at `limit` or better?"""
     top = books.tops[instrument]
@@ -226,7 +226,7 @@ def _available(books: Books, instrument: int, side: int, limit: int, wanted: int
     return wanted <= 0
 
 
-@kernel
+@inner_kernel
 def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int) -> tuple[int, int]:
     """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots still wanted)."""
     instrument = command.instrument
@@ -264,7 +264,7 @@ def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int,
     return _level_report(reports, n, instrument, 1 - command.side, price, level.qty), leaves
 
 
-@kernel
+@inner_kernel
 def _match(books: Books, command: Any, reports: Any, n: int, order_id: int, limit: int, leaves: int) -> tuple[int, int]:
     top = books.tops[command.instrument]
     while leaves > 0 and _would_take(top, command.side, limit):
@@ -282,7 +282,7 @@ def _limit_of(books: Books, command: Any) -> int:
     return base + books.levels.shape[1] - 1 if command.side == _BUY else base
 
 
-@kernel
+@inner_kernel
 def _refusal(books: Books, command: Any) -> int:
     """Why a new order may not enter the book, 0 if it may. Changes nothing."""
     top = books.tops[command.instrument]
@@ -303,7 +303,7 @@ def _refusal(books: Books, command: Any) -> int:
     return _OK
 
 
-@kernel
+@inner_kernel
 def _new_order(books: Books, command: Any, reports: Any, ts: int) -> int:
     counters = books.counters[0]
     reason = _refusal(books, command)
@@ -330,7 +330,7 @@ def _new_order(books: Books, command: Any, reports: Any, ts: int) -> int:
     return _level_report(reports, n, command.instrument, command.side, command.price, total)
 
 
-@kernel
+@inner_kernel
 def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     slot = find_key(books.table, command.account, command.client_order_id)
     if slot == 0:
@@ -347,7 +347,7 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     return _level_report(reports, n, instrument, side, price, total)
 
 
-@kernel
+@inner_kernel
 def _replace_refusal(books: Books, command: Any, slot: int) -> int:
     order = books.orders[slot]
     top = books.tops[order.instrument]
@@ -360,7 +360,7 @@ def _replace_refusal(books: Books, command: Any, slot: int) -> int:
     return _OK
 
 
-@kernel
+@inner_kernel
 def _replace_order(books: Books, command: Any, reports: Any, ts: int) -> int:
     """New price and total quantity. Priority stays only if the price stands and the quantity does not grow."""
     slot = find_key(books.table, command.account, command.client_order_id)

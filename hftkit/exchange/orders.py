@@ -13,7 +13,7 @@ from hftkit.exchange.market_data import publish_level, publish_quote, publish_tr
 from hftkit.exchange.matching import apply
 from hftkit.exchange.outbox import commit, next_sequence, reserve
 from hftkit.exchange.venue import Venue
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.venue_codec import encode_cancel_reject, encode_order_ack, encode_order_canceled, encode_order_fill, encode_order_reject
 
 _ACK, _REJECT, _TRADE = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRADE)
@@ -33,7 +33,7 @@ _MAX_NOTIONAL_E8 = 2**60
 # -- answers to the owners -------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def reject_order(venue: Venue, index: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
     """ORDER_REJECT (or CANCEL_REJECT) to a client."""
     at = reserve(venue, index)
@@ -47,7 +47,7 @@ def reject_order(venue: Venue, index: int, instrument: int, client_order_id: int
         commit(venue, index, encode_order_reject(box, at, instrument, seq, ts, client_order_id, reason))
 
 
-@kernel
+@inner_kernel
 def _answer_owner(venue: Venue, row: Any) -> None:
     """ACK, REJECT, CANCELED or CANCEL_REJECT of one report, to the client behind the account, if one is there."""
     index = venue.accounts[row.account].client
@@ -67,10 +67,8 @@ def _answer_owner(venue: Venue, row: Any) -> None:
     commit(venue, index, n)
 
 
-@kernel
-def _fill_owner(
-    venue: Venue, row: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
-) -> None:
+@inner_kernel
+def _fill_owner(venue: Venue, row: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int) -> None:
     """One side of a trade: book it, tell its owner, remember the order if that was the last of it."""
     fee = book_fill(venue, account, row.instrument, side, row.price, row.qty, maker)
     if account < HOUSE_ACCOUNTS:
@@ -93,7 +91,7 @@ def _fill_owner(
 # -- one command -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _follow_account(venue: Venue, row: Any, op: int) -> None:
     """Keep the owner's count of resting orders and the memory of closed ones."""
     account = row.account
@@ -107,7 +105,7 @@ def _follow_account(venue: Venue, row: Any, op: int) -> None:
         remember_closed(venue, account, row.instrument, row.client_order_id, 0, _STATE_REJECTED, 0)
 
 
-@kernel
+@inner_kernel
 def _deliver(venue: Venue, n: int, op: int) -> None:
     """Tell everybody what one command did: `venue.reports[:n]`."""
     last_level = n - 1
@@ -130,7 +128,7 @@ def _deliver(venue: Venue, n: int, op: int) -> None:
         publish_quote(venue, venue.reports[last_level].instrument)
 
 
-@kernel
+@inner_kernel
 def carry_out(venue: Venue, command: Any) -> None:
     """One command, from anyone, already validated: match it, answer, publish."""
     n = apply(command, venue.books, venue.reports, venue.state[0].ts)
@@ -148,7 +146,7 @@ def carry_out(venue: Venue, command: Any) -> None:
 # -- what a client asks ----------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _refusal(venue: Venue, command: Any) -> int:
     """Why a client's new order is refused before it meets the book, 0 if it is not."""
     state = venue.state[0]
@@ -185,7 +183,7 @@ def _refusal(venue: Venue, command: Any) -> int:
     return _OK
 
 
-@kernel
+@inner_kernel
 def client_order(venue: Venue, index: int) -> None:
     """A client's new order in `venue.command[0]`: check, match, answer."""
     command = venue.command[0]
@@ -199,7 +197,7 @@ def client_order(venue: Venue, index: int) -> None:
     reject_order(venue, index, command.instrument, command.client_order_id, reason, False)
 
 
-@kernel
+@inner_kernel
 def cancel_all(venue: Venue, account: int, instrument: int) -> int:
     """Cancel every resting order of an account, in one instrument or (-1) in all. Returns how many."""
     books, command = venue.books, venue.command[0]
@@ -217,7 +215,7 @@ def cancel_all(venue: Venue, account: int, instrument: int) -> int:
 # -- the synthetic market --------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _carry_out_flow(venue: Venue, flow: Flow, n_commands: int) -> None:
     for c in range(n_commands):
         carry_out(venue, flow.commands[c])
@@ -231,7 +229,7 @@ def open_books(venue: Venue, flow: Flow, ts: int) -> None:
         _carry_out_flow(venue, flow, open_book(flow, venue.books, instrument))
 
 
-@kernel
+@inner_kernel
 def run_flow(venue: Venue, flow: Flow, until_ns: int, max_arrivals: int) -> int:
     """The synthetic market up to exchange time `until_ns` (inclusive), at most `max_arrivals`. Returns the arrivals handled.
 

@@ -7,7 +7,7 @@ from typing import Any
 from hftkit.codes import Reject
 from hftkit.exchange.layout import ClientState
 from hftkit.exchange.venue import Venue
-from hftkit.kernels.jit import inlined_kernel, kernel
+from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_session_reject
 from hftkit.layout import MAX_FRAME_WORDS, WORD
 
@@ -15,7 +15,7 @@ _CLOSING = int(ClientState.CLOSING)
 _THROTTLED = int(Reject.SESSION_THROTTLED)
 
 
-@kernel
+@inner_kernel
 def make_room(client: Any, outbox: Any, n_words: int) -> bool:
     """Is there room for `n_words` more? Moves what is unsent to the front if that helps."""
     end = client.out_end // WORD
@@ -31,7 +31,7 @@ def make_room(client: Any, outbox: Any, n_words: int) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def sent(venue: Venue, index: int, n_bytes: int) -> None:
     """The shell has sent `n_bytes` from the front of a client's outbox."""
     client = venue.clients[index]
@@ -40,7 +40,7 @@ def sent(venue: Venue, index: int, n_bytes: int) -> None:
         client.out_start = client.out_end = 0
 
 
-@kernel
+@inner_kernel
 def reserve(venue: Venue, index: int) -> int:
     """Word at which the next order entry frame of a client begins. -1: none, because its session is ending.
 
@@ -72,7 +72,7 @@ def commit(venue: Venue, index: int, n_words: int) -> None:
     venue.state[0].n_frames_out += 1
 
 
-@kernel
+@inner_kernel
 def refuse_session(venue: Venue, index: int, reason: int) -> None:
     """SESSION_REJECT, then the connection is closed by the shell."""
     at = reserve(venue, index)

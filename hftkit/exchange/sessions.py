@@ -17,7 +17,7 @@ from hftkit.exchange.market_data import hold, subscribe
 from hftkit.exchange.orders import cancel_all, carry_out, client_order, reject_order
 from hftkit.exchange.outbox import commit, next_sequence, refuse_session, reserve
 from hftkit.exchange.venue import Venue
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, FRAME_UNKNOWN, check_frame, frame_instrument, frame_type, frame_words
 from hftkit.kernels.wire.venue_codec import encode_heartbeat, encode_logon_ack, encode_logout_ack, encode_order_status, encode_position
 from hftkit.layout import HEADER_WORDS, PROTOCOL_VERSION, WORD
@@ -39,19 +39,20 @@ _B = HEADER_WORDS
 CONSUMED, WAIT, ENDED = 0, 1, 2  # what became of the first frame of an inbox
 LOGON_DEADLINE_NS = 10_000_000_000  # an order entry connection that has not logged on by then is closed
 MISSED_HEARTBEATS = 3
+_LONGEST_HEARTBEAT_NS = 10**15  # three of them still fit in 63 bits
 
 
 # -- connections -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def set_time(venue: Venue, ts: int, ts_mono: int) -> None:
     """Exchange time and monotonic time of everything that follows. Exchange time never goes back."""
     venue.state[0].ts = max(venue.state[0].ts, ts)
     venue.state[0].ts_mono = ts_mono
 
 
-@kernel
+@inner_kernel
 def _rebuild_audience(venue: Venue) -> None:
     n = 0
     for i in range(venue.clients.size):
@@ -61,7 +62,7 @@ def _rebuild_audience(venue: Venue) -> None:
     venue.state[0].n_audience = n
 
 
-@kernel
+@inner_kernel
 def connect(venue: Venue, port: int) -> int:
     """A new connection. Returns its client index, -1 if all records are taken."""
     for i in range(venue.clients.size):
@@ -81,7 +82,7 @@ def connect(venue: Venue, port: int) -> int:
     return -1
 
 
-@kernel
+@inner_kernel
 def disconnect(venue: Venue, index: int) -> None:
     """The connection is gone: its orders too, if its owner asked for that at logon."""
     client = venue.clients[index]
@@ -99,7 +100,7 @@ def disconnect(venue: Venue, index: int) -> None:
 # -- order entry -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _status(venue: Venue, index: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int, leaves: int) -> None:
     at = reserve(venue, index)
     if at >= 0:
@@ -107,14 +108,14 @@ def _status(venue: Venue, index: int, instrument: int, client_order_id: int, ord
         commit(venue, index, encode_order_status(box, at, instrument, seq, ts, client_order_id, order_id, state, filled, leaves))
 
 
-@kernel
+@inner_kernel
 def _open_status(venue: Venue, index: int, slot: int) -> None:
     order = venue.books.orders[slot]
     state = _PARTIAL if order.filled > 0 else _SUBMITTED
     _status(venue, index, order.instrument, order.client_order_id, order.order_id, state, order.filled, order.leaves)
 
 
-@kernel
+@inner_kernel
 def _query(venue: Venue, index: int, client_order_id: int) -> None:
     account = venue.clients[index].account
     slot = find_key(venue.books.table, account, client_order_id)
@@ -129,7 +130,7 @@ def _query(venue: Venue, index: int, client_order_id: int) -> None:
         _status(venue, index, row.instrument, client_order_id, row.order_id, row.state, row.filled, 0)
 
 
-@kernel
+@inner_kernel
 def _welcome(venue: Venue, index: int) -> None:
     """LOGON_ACK, a POSITION for each instrument, an ORDER_STATUS for each resting order."""
     client = venue.clients[index]
@@ -149,23 +150,25 @@ def _welcome(venue: Venue, index: int) -> None:
                 _open_status(venue, index, slot)
 
 
-@kernel
-def _logon(venue: Venue, index: int, body: Any) -> None:
+@inner_kernel
+def _logon(venue: Venue, index: int, body: Any) -> int:
     client = venue.clients[index]
+    if client.state == _LOGGED_ON:
+        return _DUPLICATE_LOGON
     account = account_index(venue.accounts, body[0])
     if account < 0:
-        refuse_session(venue, index, _UNKNOWN_ACCOUNT)
-    elif venue.accounts[account].client >= 0:
-        refuse_session(venue, index, _DUPLICATE_LOGON)
-    else:
-        client.account, client.state = account, _LOGGED_ON
-        client.cancel_on_disconnect = body[2] & 1
-        client.heartbeat_ns = max(0, body[3])
-        venue.accounts[account].client = index
-        _welcome(venue, index)
+        return _UNKNOWN_ACCOUNT
+    if venue.accounts[account].client >= 0:
+        return _DUPLICATE_LOGON
+    client.account, client.state = account, _LOGGED_ON
+    client.cancel_on_disconnect = body[2] & 1
+    client.heartbeat_ns = min(max(0, body[3]), _LONGEST_HEARTBEAT_NS)
+    venue.accounts[account].client = index
+    _welcome(venue, index)
+    return 0
 
 
-@kernel
+@inner_kernel
 def _new_order(venue: Venue, index: int, instrument: int, body: Any) -> None:
     command = venue.command[0]
     command.op, command.instrument, command.account = _OP_NEW, instrument, venue.clients[index].account
@@ -174,7 +177,7 @@ def _new_order(venue: Venue, index: int, instrument: int, body: Any) -> None:
     client_order(venue, index)
 
 
-@kernel
+@inner_kernel
 def _cancel(venue: Venue, index: int, instrument: int, client_order_id: int) -> None:
     command = venue.command[0]
     command.op, command.instrument, command.account = _OP_CANCEL, instrument, venue.clients[index].account
@@ -182,7 +185,7 @@ def _cancel(venue: Venue, index: int, instrument: int, client_order_id: int) -> 
     carry_out(venue, command)
 
 
-@kernel
+@inner_kernel
 def _replace(venue: Venue, index: int, instrument: int, body: Any) -> None:
     command = venue.command[0]
     if body[1] <= 0 or body[2] <= 0 or body[2] > venue.state[0].max_order_qty:
@@ -194,15 +197,12 @@ def _replace(venue: Venue, index: int, instrument: int, body: Any) -> None:
     carry_out(venue, command)
 
 
-@kernel
+@inner_kernel
 def _order_entry(venue: Venue, index: int, kind: int, instrument: int, body: Any) -> int:
     """One frame on the order entry port. Returns a Reject code; not 0 ends the session."""
     client = venue.clients[index]
     if kind == _LOGON:
-        if client.state == _LOGGED_ON:
-            return _DUPLICATE_LOGON
-        _logon(venue, index, body)
-        return 0
+        return _logon(venue, index, body)
     if client.state != _LOGGED_ON:
         return _NOT_LOGGED_ON
     if kind == _NEW_ORDER:
@@ -226,7 +226,7 @@ def _order_entry(venue: Venue, index: int, kind: int, instrument: int, body: Any
 # -- market data -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _market_data(venue: Venue, index: int, kind: int, instrument: int, body: Any) -> int:
     """One frame on the market data port. Returns a Reject code; not 0 ends the session."""
     n = venue.instruments.size
@@ -247,7 +247,7 @@ def _market_data(venue: Venue, index: int, kind: int, instrument: int, body: Any
 # -- frames ----------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def _farewell(venue: Venue, index: int) -> None:
     at = reserve(venue, index)
     if at >= 0:
@@ -256,7 +256,7 @@ def _farewell(venue: Venue, index: int) -> None:
     venue.clients[index].state = _CLOSING
 
 
-@kernel
+@inner_kernel
 def heartbeat(venue: Venue, index: int, ts_client: int) -> None:
     """VENUE_HEARTBEAT."""
     at = reserve(venue, index)
@@ -265,7 +265,7 @@ def heartbeat(venue: Venue, index: int, ts_client: int) -> None:
         commit(venue, index, encode_heartbeat(venue.outboxes[index], at, seq, venue.state[0].ts, ts_client))
 
 
-@kernel
+@inner_kernel
 def _handle(venue: Venue, index: int, word0: int, seq: int, body: Any) -> int:
     """One whole frame. Returns a Reject code; not 0 ends the session."""
     client = venue.clients[index]
@@ -286,7 +286,7 @@ def _handle(venue: Venue, index: int, word0: int, seq: int, body: Any) -> int:
     return 0
 
 
-@kernel
+@inner_kernel
 def _first_frame(venue: Venue, index: int, at: int, end: int) -> int:
     """Handle the frame at word `at` of a client's inbox[:end]. Returns CONSUMED, WAIT or ENDED."""
     inbox = venue.inboxes[index]
@@ -306,7 +306,7 @@ def _first_frame(venue: Venue, index: int, at: int, end: int) -> int:
     return ENDED
 
 
-@kernel
+@inner_kernel
 def receive(venue: Venue, index: int, n_bytes: int) -> None:
     """`n_bytes` more have been put into a client's inbox: handle every whole frame, keep the rest for later."""
     client, inbox = venue.clients[index], venue.inboxes[index]
@@ -327,7 +327,7 @@ def receive(venue: Venue, index: int, n_bytes: int) -> None:
     client.in_bytes -= at * WORD
 
 
-@kernel
+@inner_kernel
 def supervise(venue: Venue) -> None:
     """Heartbeats that are due, sessions that have gone silent. Call it a few times within the shortest heartbeat."""
     now = venue.state[0].ts_mono

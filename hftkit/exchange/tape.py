@@ -15,7 +15,7 @@ from hftkit.exchange.flow.agents import Flow, act, next_arrival, open_book
 from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.layout import ReportKind
 from hftkit.exchange.matching import Books, apply, new_reports
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.units import NS_PER_MINUTE
 
 CANDLE = np.dtype(
@@ -32,7 +32,7 @@ CANDLE = np.dtype(
 _TRADE = int(ReportKind.TRADE)
 
 
-@kernel
+@inner_kernel
 def _carry_out(flow: Flow, books: Books, reports: Any, candles: Any, n_commands: int, ts: int, minute: int) -> None:
     for c in range(n_commands):
         n = apply(flow.commands[c], books, reports, ts)

@@ -12,7 +12,7 @@ After the zero-intelligence tradition (Farmer, Patelli, Zovko, PNAS 2005), ancho
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from hftkit.exchange.flow.random import below, natural_log, uniform, waiting_tim
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import Op
 from hftkit.exchange.matching import Books
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inner_kernel
 
 MAKER, TAKER = 0, 1  # house accounts (indexes)
 HOUSE_ACCOUNTS = 2
@@ -48,7 +48,7 @@ class Flow(NamedTuple):
     commands: np.ndarray  # COMMAND (4 * places + 4,): what the last arrival asks for
 
 
-@kernel
+@inner_kernel
 def _command(flow: Flow, n: int, op: int, instrument: int, account: int, client_order_id: int) -> int:
     row = flow.commands[n]
     row.op, row.instrument, row.account, row.client_order_id = op, instrument, account, client_order_id
@@ -56,7 +56,7 @@ def _command(flow: Flow, n: int, op: int, instrument: int, account: int, client_
     return n + 1
 
 
-@kernel
+@inner_kernel
 def _new_order(flow: Flow, n: int, instrument: int, account: int, side: int, price: int) -> int:
     agent = flow.agents[instrument]
     agent.last_id += 1
@@ -67,7 +67,7 @@ def _new_order(flow: Flow, n: int, instrument: int, account: int, side: int, pri
     return n
 
 
-@kernel
+@inner_kernel
 def _withdraw(flow: Flow, books: Books, n: int, instrument: int, side: int) -> tuple[int, float]:
     """Cancel this side's quotes that are too near the value. Returns (commands, distance of the nearest quote kept)."""
     value, margin = flow.fundamentals[instrument].value, 0.5 * flow.agents[instrument].half_spread
@@ -90,7 +90,7 @@ def _withdraw(flow: Flow, books: Books, n: int, instrument: int, side: int) -> t
     return n, nearest
 
 
-@kernel
+@inner_kernel
 def _quote(flow: Flow, n: int, instrument: int, side: int, place: int, at_touch: bool) -> int:
     agent = flow.agents[instrument]
     distance = agent.half_spread
@@ -109,7 +109,7 @@ def _quote(flow: Flow, n: int, instrument: int, side: int, place: int, at_touch:
     return n
 
 
-@kernel
+@inner_kernel
 def _fill(flow: Flow, n: int, instrument: int, side: int, nearest: float) -> int:
     """Up to two quotes in free places of one side: the touch first, if nobody stands near it."""
     wanted = 2
@@ -122,7 +122,7 @@ def _fill(flow: Flow, n: int, instrument: int, side: int, nearest: float) -> int
     return n
 
 
-@kernel
+@inner_kernel
 def _maker(flow: Flow, books: Books, instrument: int) -> int:
     n, nearest_bid = _withdraw(flow, books, 0, instrument, _BUY)
     n, nearest_ask = _withdraw(flow, books, n, instrument, _SELL)
@@ -130,7 +130,7 @@ def _maker(flow: Flow, books: Books, instrument: int) -> int:
     return _fill(flow, n, instrument, _SELL, nearest_ask)
 
 
-@kernel
+@inner_kernel
 def _taker(flow: Flow, books: Books, instrument: int, informed: bool) -> int:
     value = flow.fundamentals[instrument].value
     top = books.tops[instrument]
@@ -151,7 +151,7 @@ def _taker(flow: Flow, books: Books, instrument: int, informed: bool) -> int:
     return n
 
 
-@kernel
+@inner_kernel
 def next_arrival(flow: Flow) -> int:
     """Instrument whose agents act next."""
     first = 0
@@ -161,7 +161,7 @@ def next_arrival(flow: Flow) -> int:
     return first
 
 
-@kernel
+@inner_kernel
 def act(flow: Flow, books: Books, instrument: int) -> int:
     """The arrival at `agents[instrument].next_ns`: brings the fundamentals up to it, decides, schedules the next one.
 
@@ -177,7 +177,7 @@ def act(flow: Flow, books: Books, instrument: int) -> int:
     return _taker(flow, books, instrument, draw < agent.maker_share + agent.informed_share)
 
 
-@kernel
+@inner_kernel
 def open_book(flow: Flow, books: Books, instrument: int) -> int:
     """Quotes for every place of an empty book. Returns the number of rows of `flow.commands` to carry out."""
     n = 0

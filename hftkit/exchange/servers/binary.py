@@ -27,7 +27,7 @@ from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.venue import Venue, new_venue
-from hftkit.kernels.jit import compiled_driver, kernel
+from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.syscalls import (
     EAGAIN,
     EINTR,
@@ -77,7 +77,7 @@ class Shell(NamedTuple):
     clock: np.ndarray  # int64 (2,): struct timespec
 
 
-@kernel
+@inner_kernel
 def _drop(venue: Venue, shell: Shell, index: int) -> None:
     if shell.fds[index] >= 0:
         close_descriptor(shell.fds[index])
@@ -85,7 +85,7 @@ def _drop(venue: Venue, shell: Shell, index: int) -> None:
     disconnect(venue, index)
 
 
-@kernel
+@inner_kernel
 def _accept(venue: Venue, shell: Shell, port: int) -> None:
     listener = shell.io[ORDER_FD] if port == _ORDER_ENTRY else shell.io[MARKET_FD]
     fd = accept_client(listener)
@@ -99,7 +99,7 @@ def _accept(venue: Venue, shell: Shell, port: int) -> None:
         fd = accept_client(listener)
 
 
-@kernel
+@inner_kernel
 def _read(venue: Venue, shell: Shell, index: int) -> None:
     """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
     n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
@@ -109,7 +109,7 @@ def _read(venue: Venue, shell: Shell, index: int) -> None:
         _drop(venue, shell, index)
 
 
-@kernel
+@inner_kernel
 def _write(venue: Venue, shell: Shell, index: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
     client = venue.clients[index]
@@ -135,7 +135,7 @@ def _write(venue: Venue, shell: Shell, index: int) -> None:
         watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
 
 
-@kernel
+@inner_kernel
 def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
@@ -146,12 +146,12 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     return max(1, np.int64(ahead / 1e6))
 
 
-@kernel
+@inner_kernel
 def _exchange_time(shell: Shell, now: int) -> int:
     return shell.io[START_TS] + np.int64(np.float64(now - shell.io[START_MONO]) * shell.speed[0])
 
 
-@kernel
+@inner_kernel
 def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
     """The synthetic market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
     run_flow(venue, flow, ts, ARRIVALS_PER_TURN)
@@ -160,7 +160,7 @@ def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
     venue.state[0].max_lag_ns = max(venue.state[0].max_lag_ns, shell.io[LAG_NS])
 
 
-@kernel
+@inner_kernel
 def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
     """Returns the monotonic time of the turn."""
     timeout = _timeout_ms(flow, shell, venue.state[0].ts)

@@ -1,0 +1,31 @@
+"""docs/protocol.md says what the code does: its tables are those of the layout, its codes are all there, the plain client agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hftkit.codes import OrderState, Reject
+from hftkit.exchange.testing import FRAMES as PLAIN_FRAMES
+from hftkit.layout import FRAME, FRAMES, protocol_tables
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def test_the_tables_are_up_to_date() -> None:
+    text = DOCUMENT.read_text()
+    tables = text.split("(`python -m hftkit.layout`).\n\n", 1)[1]
+    assert tables.strip() == protocol_tables().strip(), "Cure: replace everything below 'Generated from' by the output of python -m hftkit.layout"
+
+
+def test_every_reason_of_the_venue_and_every_state_is_listed() -> None:
+    text = DOCUMENT.read_text()
+    for reason in (reason for reason in Reject if reason >= 300):
+        assert f"| {int(reason)} | {reason.text} |" in text
+    for state in OrderState:
+        assert f"{int(state)} {state.text}" in text
+
+
+def test_the_plain_client_was_written_from_the_same_tables() -> None:
+    venue_frames = {int(frame.type): (frame.name, tuple(field.name for field in frame.fields)) for frame in FRAMES if frame.sender == "venue"}
+    assert venue_frames == PLAIN_FRAMES
+    assert all(frame.words == 2 + len(frame.fields) for frame in FRAME.values())
