@@ -58,7 +58,7 @@ ifneq ($(NOTEBOOKS),)
 endif
 
 notebooks: setup ## execute the notebooks in place, with small static pictures
-	$(PY) notebooks/execute.py $(NOTEBOOKS)
+	$(VENV)/bin/hftkit notebook run
 
 bench: setup ## measure everything beside its reference, into data/runs/bench.json
 	@mkdir -p data/runs

@@ -26,6 +26,8 @@ def execute(path: Path) -> float:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
+    from research.notebook_normalise import normalise
+
     if not path.is_file():
         raise DataError(f"there is no notebook {path}", "See notebooks/README.md")
     began = monotonic_ns()
@@ -36,8 +38,6 @@ def execute(path: Path) -> float:
     except CellExecutionError as error:
         last = re.sub(r"\x1b\[[0-9;]*m", "", str(error).strip().splitlines()[-1])  # IPython colours its messages
         raise DataError(f"{path} failed: {last}", "Open it and run its cells in order") from None
-    for cell in book.cells:
-        cell.metadata.pop("execution", None)  # wall-clock stamps: they would change with every run
-    book.metadata = nbformat.from_dict({"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
+    normalise(book, path.resolve().parent.parent)
     nbformat.write(book, path)
     return (monotonic_ns() - began) / 1e9
