@@ -155,7 +155,9 @@ def adf_gram(u: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag:
     nobs = lag_gram(u, d, gram, maxlag)
     lag = maxlag
     if autolag != LAG_FIXED:
-        final[: maxlag + 2, : maxlag + 2] = gram[: maxlag + 2, : maxlag + 2]
+        for i in range(maxlag + 2):
+            for j in range(maxlag + 2):
+                final[i, j] = gram[i, j]
         verdict = cholesky_nested(final, rows[0], rows[1], maxlag + 2)
         if verdict != OLS_OK:
             return verdict

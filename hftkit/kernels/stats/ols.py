@@ -39,7 +39,8 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
     scale = 1.0 / (n - 1)
     tau2 = (n + 1) / (3.0 * (n - 1))  # mean of tau^2 over n equally spaced points of [-1, 1]
     coefficients[:] = 0.0
-    out[:] = values
+    for i in range(values.size):
+        out[i] = values[i]
     left = 0.0
     for _ in range(2):
         if trend >= 1:
