@@ -22,6 +22,8 @@ from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.rooms import Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
 
+FILL_COLUMNS = ("ts_event", "instrument", "side", "price_ticks", "qty_lots", "fee_e8", "maker", "client_order_id")
+MAX_FILLS = 1_000_000
 SAMPLE_COLUMNS = ("ts_event", "spread", "mean", "std", "zscore", "equity_e8", "lead_position", "hedge_position")
 
 
@@ -40,6 +42,7 @@ class ReplayResult:
     vetoes: int = 0
     records: int = 0
     samples: np.ndarray = field(default_factory=lambda: np.zeros((0, len(SAMPLE_COLUMNS))))
+    fills: np.ndarray = field(default_factory=lambda: np.zeros((0, len(FILL_COLUMNS)), np.int64))
 
 
 def _name(record_type: int) -> str:
@@ -59,14 +62,16 @@ def _describe(path: Path, cursor: np.ndarray) -> str:
 
 
 def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_samples: int = 200_000) -> ReplayResult:
-    """Replay the journal in `folder`. `sample_every_ns` (exchange time) keeps the first strategy's signal for pictures.
+    """Replay the journal in `folder`. `sample_every_ns` (exchange time) keeps the first strategy's signal and all fills, for pictures.
 
     A difference is reported in the result. Raises JournalError where the journal itself cannot be trusted: altered, incomplete, foreign.
     """
     reader = JournalReader(folder)
     cursor = np.zeros(kernel.CURSOR_WORDS, np.int64)
     cursor[kernel.SEQUENCE] = 1
-    samples = np.zeros((max_samples if sample_every_ns else 0, len(SAMPLE_COLUMNS)), np.float64)
+    every_ns = sample_every_ns or 0
+    samples = np.zeros((max_samples if every_ns else 0, len(SAMPLE_COLUMNS)), np.float64)
+    fills = np.zeros((MAX_FILLS if every_ns else 0, len(FILL_COLUMNS)), np.int64)
     result: ReplayResult | None = None
     kernels: tuple[Any, ...] = ()
     recorded_digest: bytes | None = None
@@ -78,8 +83,8 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                 verdict = kernel.REPLAY_COLD_RECORD
                 _check_first(words, cursor, path)
             else:
-                run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, sample_every_ns or 0)
-                verdict = run(result.rooms, kernels, words, cursor, samples, sample_every_ns or 0)
+                run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, fills, every_ns)
+                verdict = run(result.rooms, kernels, words, cursor, samples, fills, every_ns)
             if verdict == kernel.REPLAY_COLD_RECORD:
                 record_type, payload = _take_cold(words, cursor)
                 if record_type == RecordType.CONFIG:
@@ -101,6 +106,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     result.inputs, result.outputs = int(cursor[kernel.INPUTS]), int(cursor[kernel.OUTPUTS])
     result.vetoes, result.records = int(cursor[kernel.DECISIONS]), int(cursor[kernel.SEQUENCE]) - 1
     result.samples = samples[: int(cursor[kernel.SAMPLES])]
+    result.fills = fills[: int(cursor[kernel.FILLS])]
     result.torn, result.ended = reader.torn, recorded_digest is not None
     if result.identical and recorded_digest is not None and state_digest(result.rooms) != recorded_digest:
         result.identical, result.difference = False, "every output agrees, but the state at the end of the session does not"

@@ -12,7 +12,7 @@ from hftkit.kernels.memory.journal import check_record
 from hftkit.kernels.replay import CURSOR_WORDS, replay_segment
 from hftkit.kernels.step import STRATEGIES_TYPE, STRATEGY_SIGNATURE
 from hftkit.params import FrozenParams, LegPlan
-from hftkit.replay import SAMPLE_COLUMNS
+from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms
 from hftkit.strategies import strategy
 from hftkit.warmup import Task
@@ -43,8 +43,9 @@ def example_session() -> SessionConfig:
 
 
 def _replay(rooms: Rooms) -> None:
-    words, cursor, samples = np.zeros(16, np.int64), np.zeros(CURSOR_WORDS, np.int64), np.zeros((0, len(SAMPLE_COLUMNS)))
-    compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, 0)
+    words, cursor = np.zeros(16, np.int64), np.zeros(CURSOR_WORDS, np.int64)
+    samples, fills = np.zeros((0, len(SAMPLE_COLUMNS))), np.zeros((0, len(FILL_COLUMNS)), np.int64)
+    compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, fills, 0)
 
 
 def warm() -> list[Task]:

@@ -41,7 +41,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     session_id: str = ""
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped
     stop_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0  # to get flat and log out
-    segment_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    segment_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
 
 
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

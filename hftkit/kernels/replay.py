@@ -17,7 +17,7 @@ from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame
 
 # Words of the cursor (int64): where the replay stands and what it has counted
-POSITION, SEQUENCE, CRC, INPUTS, OUTPUTS, DECISIONS, WANTED_TYPE, FOUND_TYPE, DIFFERENT_WORD, SAMPLES = range(10)
+POSITION, SEQUENCE, CRC, INPUTS, OUTPUTS, DECISIONS, WANTED_TYPE, FOUND_TYPE, DIFFERENT_WORD, SAMPLES, FILLS = range(11)
 CURSOR_WORDS = 16
 
 # Why replay_segment came back
@@ -29,6 +29,7 @@ REPLAY_DIFFERS = 3  # the step did something else than the journal says
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
 _ORDER_OUT, _DATA_OUT, _DECISION = int(RecordType.ORDER_ENTRY_OUT), int(RecordType.MARKET_DATA_OUT), int(RecordType.DECISION)
+_FILL = int(EventKind.ORDER_FILL)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 _ALLOWED_WORDS = layout.ALLOWED.dtype.itemsize // 8
 
@@ -114,10 +115,29 @@ def _sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
 
 
 @kernel
-def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, samples: Any, every_ns: int) -> int:
+def _keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
+    e = rooms.event[0]
+    n = cursor[FILLS]
+    if e.kind != _FILL or n >= fills.shape[0]:
+        return
+    fills[n, 0] = e.ts_event
+    fills[n, 1] = e.instrument
+    fills[n, 2] = e.side
+    fills[n, 3] = e.price
+    fills[n, 4] = e.qty
+    fills[n, 5] = e.fee_e8
+    fills[n, 6] = e.flags
+    fills[n, 7] = e.client_order_id
+    cursor[FILLS] = n + 1
+
+
+@kernel
+def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, samples: Any, fills: Any, every_ns: int) -> int:
     """Replay records of one segment (int64 words) from cursor[POSITION]. Returns a REPLAY_* code.
 
-    `samples`: float64 (m, 8) of exchange time ns, spread, mean, std, zscore, equity 1e-8 quote, lead lots, hedge lots; may have no rows.
+    `samples`: float64 (m, 8) of exchange time ns, spread, mean, std, zscore, equity 1e-8 quote, lead lots, hedge lots, one at most in
+    `every_ns` of exchange time; `fills`: int64 (m, 8) of exchange time ns, instrument, side, price ticks, lots, fee 1e-8 quote, maker,
+    client order id. Either may have no rows.
     """
     while True:
         position = cursor[POSITION]
@@ -145,3 +165,4 @@ def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, sampl
             if not _compare_outputs(rooms, segment, cursor, n_want):
                 return REPLAY_DIFFERS
             _sample(rooms, samples, cursor, every_ns)
+            _keep_fill(rooms, fills, cursor)

@@ -1,0 +1,248 @@
+"""The whole story once: find pairs, calibrate, freeze, trade against the simulator, replay, report. What `make demo` runs.
+
+Research happens in this process; the simulator and the live engine are processes of their own, reached over TCP, as in real use. The kernels
+that those will need compile in a fourth process meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hftkit.clock import monotonic_s, unix_ns
+from hftkit.errors import HftkitError, VenueError
+from hftkit.telemetry import TelemetryReader
+from hftkit.units import from_e8, iso_from_ns
+from research.data_loader import load_panel
+from research.freeze import Execution
+from research.instruments import find_instruments
+from research.pipeline import PipelineResult, find_and_freeze
+
+HFTKIT = [sys.executable, "-m", "hftkit.cli"]
+SAMPLE = Path("data/sample/1m")
+HALF_LIVES_WANTED = 25  # how much market half a minute should hold
+UNIT_NOTIONAL = 10_000.0
+
+
+@dataclass
+class DemoResult:
+    """Where everything is, and the report as written to report.json."""
+
+    folder: Path
+    report: dict[str, Any]
+    found: PipelineResult
+
+
+def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoResult:
+    """Run all seven acts and return the result. Raises HftkitError where one fails."""
+    started = monotonic_s()
+    is_sample = data.resolve() == SAMPLE.resolve()
+    folder = runs / iso_from_ns(unix_ns() // 10**9 * 10**9).replace(":", "").replace("-", "").removesuffix("Z")
+    folder.mkdir(parents=True, exist_ok=True)
+    warm = subprocess.Popen([*HFTKIT, "warmup", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        _act(console, 1, f"prices: {data}")
+        panel = load_panel(data, on_gap="refuse" if is_sample else "drop", span="common" if is_sample else "longest")
+        instruments, _ = find_instruments(data, panel.closes)
+        console.print(f"    {panel.closes.shape[1]} instruments, {len(panel.closes):,} bars to {panel.closes.index[-1]:%Y-%m-%d %H:%M} UTC")
+        truth = _truth(data)
+        _act(console, 2, "research: cointegrated pairs, both directions, false-discovery rate 5 %")
+        found = find_and_freeze(panel, instruments, folder / "frozen", execution=Execution(unit_notional=UNIT_NOTIONAL), insist=not is_sample)
+        _show_research(console, found, truth)
+        speed = 600.0 if is_sample else max(600.0, HALF_LIVES_WANTED * float(found.chosen.test_of_train.half_life) * panel.bar_ns / 1e9 / seconds)
+        _wait_for_kernels(warm, console)
+    finally:
+        if warm.poll() is None:
+            warm.kill()
+    config = None if is_sample else _market_like(found, instruments, speed, folder)
+    _act(console, 4, f"exchange simulator: its own process, exchange time at {speed:,.0f} times wall time")
+    with _simulator(folder, speed, config) as simulator:
+        _act(console, 5, f"hftkit live: its own process, {seconds:.0f} s through the compiled hot loop")
+        result = _live(folder, found.path, seconds, console)
+    venue = simulator["summary"]
+    _act(console, 6, "replay: the session again from its journal")
+    from research.session import load_session
+
+    session = load_session(result["journal"])
+    console.print(f"    {session.replayed.inputs:,} inputs, {session.replayed.outputs:,} outputs: [green]identical, every byte[/]")
+    _act(console, 7, "report")
+    report = _report(found, truth, result, venue, session.replayed.identical, speed, monotonic_s() - started)
+    (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
+    _pictures(folder, found, truth, session)
+    return DemoResult(folder, report, found)
+
+
+def _act(console: Console, number: int, text: str) -> None:
+    console.print(f"[bold cyan][{number}/7][/] {text}")
+
+
+def _truth(data: Path) -> list[tuple[str, str]] | None:
+    path = data.parent / "truth.json"
+    if not path.is_file():
+        return None
+    return [(pair["lead"], pair["hedge"]) for pair in json.loads(path.read_text())["pairs"]]
+
+
+def _show_research(console: Console, found: PipelineResult, truth: list[tuple[str, str]] | None) -> None:
+    pairs = [f"{row.lead}/{row.hedge}" for row in found.found.itertuples()]
+    console.print(f"    {found.search.pairs_tested} ordered pairs tested, {len(pairs)} found: {', '.join(pairs[:8]) or 'none'}{' …' if len(pairs) > 8 else ''}")
+    if truth is not None:
+        known = {frozenset(pair) for pair in truth}
+        hit = {frozenset(pair.split("/")) for pair in pairs}
+        console.print(f"    against the truth: {len(hit & known)} of {len(known)} found, {len(hit - known)} false")
+    for warning in found.warnings:
+        console.print(f"    [yellow]note: {warning}[/]")
+    chosen, best = found.chosen, found.chosen.sweep.chosen
+    _act(console, 3, f"calibrated {chosen.lead}/{chosen.hedge}: hedge ratio {chosen.hedge_ratio:.4f}, half-life {float(chosen.test_of_train.half_life):.1f} bars")
+    console.print(
+        f"    window {best.window}, entry {best.entry_z:g}, exit {best.exit_z:g}, stop {best.stop_z:g} of {chosen.sweep.trials} sets;"
+        f" out of sample after costs: net {chosen.test.net:+.2%}, Sharpe {chosen.test.sharpe:.1f}, {chosen.test.trades} trades"
+    )
+    console.print(f"    frozen: {found.path.name}")
+
+
+def _wait_for_kernels(warm: subprocess.Popen[str], console: Console) -> None:
+    if warm.poll() is None:
+        with console.status("compiling kernels (once on this machine)"):
+            _, errors = warm.communicate(timeout=600)
+    else:
+        _, errors = warm.communicate()
+    if warm.returncode:
+        raise HftkitError(f"the kernels did not compile: {errors.strip().splitlines()[-1] if errors.strip() else warm.returncode}", "Run `hftkit doctor`")
+
+
+def _market_like(found: PipelineResult, instruments: Any, speed: float, folder: Path) -> Path:
+    from research.market_like import market_like, write_config
+
+    return write_config(market_like(found, instruments, speed), folder / "market_like.toml")
+
+
+@contextmanager
+def _simulator(folder: Path, speed: float, config: Path | None) -> Iterator[dict[str, Any]]:
+    """The simulator process, ready; on leaving it is asked to stop and its summary is in the yielded dict."""
+    ready = folder / "simulator.json"
+    command = [*HFTKIT, "sim", "--speed", f"{speed:g}", "--order-port", "0", "--market-port", "0", "--ready-file", str(ready), "--json"]
+    command += ["--config", str(config)] if config else []
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    state: dict[str, Any] = {"summary": {}}
+    try:
+        deadline = monotonic_s() + 240
+        while not ready.exists():
+            if process.poll() is not None or monotonic_s() > deadline:
+                process.kill()
+                raise VenueError(f"the simulator did not start: {(process.communicate()[1] or '').strip()[-300:]}", "Run `hftkit sim` by itself")
+            time.sleep(0.02)
+        yield state
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            out, _ = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, _ = process.communicate()
+        if out.strip():
+            state["summary"] = json.loads(out.strip().splitlines()[-1])
+
+
+def _live(folder: Path, frozen: Path, seconds: float, console: Console) -> dict[str, Any]:
+    command = [*HFTKIT, "live", "--params", str(frozen), "--ready-file", str(folder / "simulator.json"), "--duration", f"{seconds:g}"]
+    command += ["--journal-dir", str(folder / "journal"), "--session-id", "session", "--json"]
+    log = folder / "live.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True)
+        _watch(process, folder / "journal" / "session" / "telemetry.path", seconds, console)
+        out, _ = process.communicate(timeout=60)
+    for line in log.read_text().splitlines():
+        if line.startswith("["):
+            console.print(f"    {line.split(';')[0]}", highlight=False, markup=False)
+    if process.returncode:
+        raise VenueError(f"hftkit live ended with status {process.returncode}: {log.read_text().strip().splitlines()[-1]}", f"See {log}")
+    return dict(json.loads(out))
+
+
+def _watch(process: subprocess.Popen[str], page: Path, seconds: float, console: Console) -> None:
+    """A progress bar fed from the engine's telemetry page, until the process has printed its result."""
+    columns = (TextColumn("    {task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    reader: TelemetryReader | None = None
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("starting", total=seconds)
+        while process.poll() is None:
+            time.sleep(0.1)
+            if reader is None and page.exists() and page.read_text():
+                reader = TelemetryReader(page.read_text())
+            if reader is None:
+                continue
+            now = reader.read()
+            z, pnl = float(now.signal[0]["zscore"]), from_e8(int(now.risk["equity_e8"]), 2)
+            text = f"z {z:+5.2f}  orders {int(now.session['n_orders']):3d}  fills {int(now.session['n_fills']):3d}  P&L {pnl:>9}"
+            elapsed = (now.ts_published - now.started_monotonic_ns) / 1e9
+            progress.update(bar, completed=min(elapsed, seconds), description=text)
+
+
+def _report(
+    found: PipelineResult, truth: list[tuple[str, str]] | None, result: dict[str, Any], venue: dict[str, Any], identical: bool, speed: float, wall_s: float
+) -> dict[str, Any]:
+    received = int(venue.get("client_orders", result["orders_sent"]))
+    chosen = found.chosen
+    return {
+        "pairs_found": [f"{row.lead}/{row.hedge}" for row in found.found.itertuples()],
+        "pairs_true": None if truth is None else ["/".join(pair) for pair in truth],
+        "pairs_tested": found.search.pairs_tested,
+        "pair_traded": f"{chosen.lead}/{chosen.hedge}",
+        "warnings": list(found.warnings),
+        "out_of_sample": chosen.test.summary(),
+        "params_file": found.path.name,
+        "params_digest": found.params.digest,
+        "exchange_speed": speed,
+        "orders_sent": result["orders_sent"],
+        "orders_received_by_venue": received,
+        "orders_lost": max(0, result["orders_sent"] - received) + result["orders_without_outcome"],
+        "orders_duplicated": max(0, received - result["orders_sent"]),
+        "fills": result["fills"],
+        "fills_at_venue": venue.get("client_fills"),
+        "rejects": result["rejects"],
+        "vetoes": result["vetoes"],
+        "entries": result["entries"],
+        "exits": result["exits"],
+        "unwinds": result["unwinds"],
+        "realized_pnl": result["realized_pnl"],
+        "fees": result["fees"],
+        "net_pnl": result["net_pnl"],
+        "end_positions": result["end_positions"],
+        "market_data_frames": result["market_data_frames"],
+        "book_gaps": result["book_gaps"],
+        "tick_to_order_us": result["latency_us"]["tick_to_order"],
+        "latency_us": result["latency_us"],
+        "startup_s": result["startup_s"],
+        "resident_mb": result["resident_mb"],
+        "replay_identical": identical,
+        "simulator_max_lag_ms": venue.get("max_lag_ms"),
+        "wall_s": round(wall_s, 1),
+    }
+
+
+def _pictures(folder: Path, found: PipelineResult, truth: list[tuple[str, str]] | None, session: Any) -> None:
+    from research import figures, session_figures
+
+    drawn = {
+        "pairs": figures.pair_heat_map(found.scan, truth),
+        "calibration": figures.stability_map(found.chosen.sweep),
+        "out_of_sample": figures.out_of_sample(found.chosen),
+        "spread": session_figures.session_spread(session),
+        "equity": session_figures.session_equity(session),
+        "latency": session_figures.latency_by_percentile(session.folder),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
