@@ -14,8 +14,7 @@ from numba.extending import intrinsic
 _ZERO_IS_DEFINED = ir.Constant(ir.IntType(1), 0)
 
 
-@intrinsic
-def trailing_zeros(typing_context: Any, word: Any) -> Any:
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
     """Number of zero bits below the lowest set bit of an int64 (LLVM `cttz`)."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -24,11 +23,16 @@ def trailing_zeros(typing_context: Any, word: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-@intrinsic
-def leading_zeros(typing_context: Any, word: Any) -> Any:
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+
+
+def _leading_zeros(typing_context: Any, word: Any) -> Any:
     """Number of zero bits above the highest set bit of an int64 (LLVM `ctlz`)."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], _ZERO_IS_DEFINED)
 
     return types.int64(types.int64), generate
+
+
+leading_zeros: Any = intrinsic(_leading_zeros)

@@ -90,6 +90,7 @@ _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": False, "er
 # Without numba's runtime there is no allocation and no reference counting: the compiler refuses a kernel that would allocate, and
 # the whole decision costs an eighth (measured: 170 ns instead of 1380 ns, for the counts of arrays passed from room to room).
 _WITHOUT_RUNTIME: dict[str, Any] = {**_OPTIONS, "_nrt": False}
+_INNER: dict[str, Any] = {**_WITHOUT_RUNTIME, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def _by_type_only(dispatcher: Any) -> Any:
@@ -127,7 +128,7 @@ def inner_kernel(function: Callable[..., Any]) -> Any:
 
     That entry costs more compile time than the function itself where an argument is a named tuple of many arrays.
     """
-    return _by_type_only(numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_WITHOUT_RUNTIME)(function))
+    return _by_type_only(numba.njit(**_INNER)(function))
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:

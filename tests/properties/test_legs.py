@@ -64,9 +64,7 @@ class Market:
             if order[3] == qty:
                 del self.working[order_id]
             price = 1001 if instrument == 0 else 400
-            self.take(
-                self.machine.answer(MessageType.ORDER_FILL, instrument, order_id, 9, 5, side, 0, price, traded, qty - order[3], 0)
-            )
+            self.take(self.machine.answer(MessageType.ORDER_FILL, instrument, order_id, 9, 5, side, 0, price, traded, qty - order[3], 0))
 
     @property
     def residual(self):

@@ -44,7 +44,7 @@ def uniform(states: Any, stream: int) -> float:
 @inlined_kernel
 def below(states: Any, stream: int, n: int) -> int:
     """Integer in [0, n), n small against 2**53."""
-    return np.int64(uniform(states, stream) * n)
+    return int(uniform(states, stream) * n)
 
 
 @kernel
@@ -61,7 +61,7 @@ def normal(states: Any, stream: int) -> float:
 
 @kernel
 def natural_log(x: float) -> float:
-    """Logarithm of x in (0, 1], relative error below 1e-12: x = m * 2**-k, then the series of 2 * atanh((m - 1) / (m + 1))."""
+    """Logarithm of x in (0, 1], absolute error below 1e-9: x = m * 2**-k, then the series of 2 * atanh((m - 1) / (m + 1))."""
     scaled = np.int64(x * 4611686018427387904.0)  # 2**62
     if scaled <= 0:
         return -43.0  # below 2**-62: the smallest value `uniform` steps over is 2**-53
@@ -90,4 +90,4 @@ def exponential_function(x: float) -> float:
 @kernel
 def waiting_time_ns(states: Any, stream: int, rate_per_s: float) -> int:
     """Time to the next arrival of a Poisson process, in ns, at least 1."""
-    return np.int64(-natural_log(1.0 - uniform(states, stream)) / rate_per_s * 1e9) + 1
+    return int(-natural_log(1.0 - uniform(states, stream)) / rate_per_s * 1e9) + 1

@@ -49,6 +49,7 @@ from hftkit.syscalls import (
     yield_processor,
 )
 from hftkit.syscalls import receive as receive_bytes
+from hftkit.units import NS_PER_MINUTE
 
 # Words of Shell.io (int64)
 EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS = range(9)
@@ -143,7 +144,7 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     ahead = np.float64(flow.agents[next_arrival(flow)].next_ns - ts) / shell.speed[0]
     if ahead >= 1e7:
         return 10
-    return max(1, np.int64(ahead / 1e6))
+    return max(1, int(ahead / 1e6))
 
 
 @inner_kernel
@@ -227,7 +228,7 @@ class BinaryServer:
     def __init__(self, config: SimConfig, *, seed: int | None = None, speed: float = 1.0, skip_minutes: int = 0) -> None:
         self.flow, books = new_market(config, seed, skip_minutes)
         self.venue = new_venue(config, books)
-        self.start_ts = int(self.flow.agents["next_ns"].min()) // 1_000_000_000 * 1_000_000_000
+        self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
         self.speed = speed
         n = config.venue.max_clients
         self.shell = Shell(

@@ -93,3 +93,18 @@ def test_the_policy_is_nogil_cached_and_exact() -> None:
     assert not options["fastmath"]
     assert options["error_model"] == "numpy"
     assert frame.header.py_func(1, 2, 0) == frame.header(1, 2, 0)
+
+
+@jit.inner_kernel
+def _shifted(value: int, by: int) -> int:
+    return value + by
+
+
+@jit.kernel
+def _shifted_twice(value: int) -> int:
+    return _shifted(value, 1) + _shifted(1, value) + _shifted(2, 3)
+
+
+def test_calls_with_constants_do_not_compile_apart() -> None:
+    assert _shifted_twice(10) == 27
+    assert len(_shifted.signatures) == 1

@@ -1,0 +1,53 @@
+"""Every fault of a configuration is one line that names the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hftkit.errors import ConfigError
+from hftkit.exchange.config import load_config
+from tests.unit.exchange.running import QUIET
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("quotes_per_side = 2", "quotes_per_side = 0", r">= 1.*flow\.quotes_per_side"),
+        ("maker_share = 1.0", "maker_share = 1.5", r"<= 1.*flow\.maker_share"),
+        ("informed_share = 0.0", "informed_share = 0.5", "maker_share \\+ informed_share must be at most 1, is 1.5"),
+        ("seed = 1", "seed = 1\nsped = 3", "unknown field `sped`"),
+        ("minutes = 10", "", "missing required field `minutes`"),
+        ('symbol = "TWO"', 'symbol = "ONE"', "'ONE' appears twice"),
+        ('start_price = "50.0"', 'start_price = "50.3"', "not a multiple of 0.5"),
+        ('start_price = "50.0"', "start_price = 50.0", r"Expected `str`, got `float`.*start_price"),
+        ('start = "2026-01-05T00:00:00Z"', 'start = "yesterday"', "'yesterday' is not ISO 8601"),
+        (
+            'start_price = "50.0"',
+            'start_price = "50.0"\ncointegrated = { hedge = "SIX", hedge_ratio = 1.0, half_life_minutes = 5.0, spread_sd_bps = 9.0 }',
+            r"'SIX', must be listed before it: one of \['ONE'\]",
+        ),
+        ("[venue]", "[venue", "is not TOML"),
+        ("out_words = 16384", "out_words = 100", r">= 16384.*venue\.out_words"),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "sim.toml"
+    text = QUIET.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read simulator configuration .*nowhere\.toml"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+def test_the_sample_universe_has_three_pairs_and_six_of_their_own() -> None:
+    config = load_config()
+    partners = [i for i in config.instruments if i.cointegrated is not None]
+    hedges = {i.cointegrated.hedge for i in partners if i.cointegrated}
+    assert (len(config.instruments), len(partners), len(hedges)) == (12, 3, 3)
