@@ -40,7 +40,7 @@ def figures_html(view: View) -> str:
         ("vetoes", f"{view.vetoes:,}", ""),
     ]
     boxes = "".join(
-        f'<div style="margin:0 22px 6px 0"><div style="font-size:11px;opacity:.7">{escape(name)}</div>'
+        f'<div style="margin:0 22px 6px 0;line-height:20px"><div style="font-size:11px;opacity:.7">{escape(name)}</div>'
         f'<div style="font-size:16px;font-weight:600;{f"color:{colour}" if colour else ""}">{escape(value)}</div></div>'
         for name, value, colour in cards
     )
@@ -102,7 +102,8 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
     body = "".join(f'<tr style="background:none">{cells("td", row, "")}</tr>' for row in rows)
     head = cells("th", headings, f"font-weight:normal;opacity:.7;{_RULE}")
-    return f'<table style="font-size:13px;border-collapse:collapse;margin:6px 0;font-variant-numeric:tabular-nums">{f"<tr>{head}</tr>"}{body}</table>'
+    style = "font-size:13px;line-height:20px;border-collapse:collapse;margin:6px 0;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}"><tr>{head}</tr>{body}</table>'
 
 
 def _sign_colour(money: str) -> str:
