@@ -67,4 +67,17 @@ def live(
 @click.command()
 @click.argument("session", type=click.Path(exists=True))
 def monitor(session: str) -> None:
-    """Print what a running engine publishes, once: SESSION is its journal folder or its telemetry page."""
+    """Print what a running engine publishes, once: SESSION is its journal folder or its telemetry page.
+
+    \b
+    Example:
+      hftkit monitor data/journals/1763700000
+    """
+    from hftkit.clock import monotonic_ns
+    from live.panels.render import text_lines
+    from live.panels.session import find_pages
+    from live.panels.view import view
+
+    reader, _ = find_pages(session)
+    for line in text_lines(view(reader.read(), reader.info, monotonic_ns())):
+        click.echo(line)

@@ -96,7 +96,9 @@ def _truth(data: Path) -> list[tuple[str, str]] | None:
 
 def _show_research(console: Console, found: PipelineResult, truth: list[tuple[str, str]] | None) -> None:
     pairs = [f"{row.lead}/{row.hedge}" for row in found.found.itertuples()]
-    console.print(f"    {found.search.pairs_tested} ordered pairs tested, {len(pairs)} found: {', '.join(pairs[:8]) or 'none'}{' …' if len(pairs) > 8 else ''}")
+    console.print(
+        f"    {found.search.pairs_tested} ordered pairs tested, {len(pairs)} found: {', '.join(pairs[:8]) or 'none'}{' …' if len(pairs) > 8 else ''}"
+    )
     if truth is not None:
         known = {frozenset(pair) for pair in truth}
         hit = {frozenset(pair.split("/")) for pair in pairs}
@@ -104,7 +106,11 @@ def _show_research(console: Console, found: PipelineResult, truth: list[tuple[st
     for warning in found.warnings:
         console.print(f"    [yellow]note: {warning}[/]")
     chosen, best = found.chosen, found.chosen.sweep.chosen
-    _act(console, 3, f"calibrated {chosen.lead}/{chosen.hedge}: hedge ratio {chosen.hedge_ratio:.4f}, half-life {float(chosen.test_of_train.half_life):.1f} bars")
+    _act(
+        console,
+        3,
+        f"calibrated {chosen.lead}/{chosen.hedge}: hedge ratio {chosen.hedge_ratio:.4f}, half-life {float(chosen.test_of_train.half_life):.1f} bars",
+    )
     console.print(
         f"    window {best.window}, entry {best.entry_z:g}, exit {best.exit_z:g}, stop {best.stop_z:g} of {chosen.sweep.trials} sets;"
         f" out of sample after costs: net {chosen.test.net:+.2%}, Sharpe {chosen.test.sharpe:.1f}, {chosen.test.trades} trades"
@@ -119,7 +125,9 @@ def _wait_for_kernels(warm: subprocess.Popen[str], console: Console) -> None:
     else:
         _, errors = warm.communicate()
     if warm.returncode:
-        raise HftkitError(f"the kernels did not compile: {errors.strip().splitlines()[-1] if errors.strip() else warm.returncode}", "Run `hftkit doctor`")
+        raise HftkitError(
+            f"the kernels did not compile: {errors.strip().splitlines()[-1] if errors.strip() else warm.returncode}", "Run `hftkit doctor`"
+        )
 
 
 def _market_like(found: PipelineResult, instruments: Any, speed: float, folder: Path) -> Path:
@@ -192,7 +200,13 @@ def _watch(process: subprocess.Popen[str], page: Path, seconds: float, console: 
 
 
 def _report(
-    found: PipelineResult, truth: list[tuple[str, str]] | None, result: dict[str, Any], venue: dict[str, Any], identical: bool, speed: float, wall_s: float
+    found: PipelineResult,
+    truth: list[tuple[str, str]] | None,
+    result: dict[str, Any],
+    venue: dict[str, Any],
+    identical: bool,
+    speed: float,
+    wall_s: float,
 ) -> dict[str, Any]:
     received = int(venue.get("client_orders", result["orders_sent"]))
     chosen = found.chosen

@@ -12,7 +12,9 @@ from rich.table import Table
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path("data/sample/1m"), show_default=True, help="Folder of candle files.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("data/sample/1m"), show_default=True, help="Folder of candle files."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/runs"), show_default=True, help="Where reports are kept.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Wall time of the live session.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -43,7 +45,10 @@ def _summary(report: dict[str, Any]) -> Table:
     rows = (
         ("pairs found", ", ".join(report["pairs_found"]) or "none"),
         ("traded", f"{report['pair_traded']}, parameters {report['params_digest'][:12]}"),
-        ("orders", f"{report['orders_sent']} sent, {report['orders_lost']} lost, {report['orders_duplicated']} duplicated, {report['rejects']} rejected"),
+        (
+            "orders",
+            f"{report['orders_sent']} sent, {report['orders_lost']} lost, {report['orders_duplicated']} duplicated, {report['rejects']} rejected",
+        ),
         ("fills", f"{report['fills']} (venue says {report['fills_at_venue']}), {report['entries']} entries, {report['exits']} exits"),
         ("P&L", f"realised {report['realized_pnl']}, fees {report['fees']}, net {report['net_pnl']} (quote currency)"),
         ("end positions", ", ".join(f"{symbol} {lots}" for symbol, lots in report["end_positions"].items()) + " lots"),

@@ -32,7 +32,12 @@ def _ready_engine() -> tuple[Rooms, tuple[Any, ...]]:
     config = bench_config()
     rooms, strategies = build_rooms(config), strategy_kernels(config)
     run = compiled_driver(step, rooms, STRATEGIES_TYPE)
-    for kind, instrument, seq, code in ((_CONTROL, -1, 0, Control.CONNECT), (_LOGON_ACK, -1, 1, 0), (_CONTROL, -1, 0, Control.ENABLE), (_BBO, 1, 1, 0)):
+    for kind, instrument, seq, code in (
+        (_CONTROL, -1, 0, Control.CONNECT),
+        (_LOGON_ACK, -1, 1, 0),
+        (_CONTROL, -1, 0, Control.ENABLE),
+        (_BBO, 1, 1, 0),
+    ):
         clear_event(rooms.event, kind, instrument, 1_000_000_000, 1, seq)
         rooms.event[0]["code"] = int(code)
         if kind == _BBO:
@@ -91,7 +96,9 @@ def decision() -> list[Result]:
 
 
 @kernel
-def _check_many(want: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, allowed: Any, risk: Any, samples: Any, scratch: Any) -> int:
+def _check_many(
+    want: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, allowed: Any, risk: Any, samples: Any, scratch: Any
+) -> int:
     """Time blocks of 100 risk checks; samples get ns a check. Returns checks refused."""
     refused = 0
     now = 3_000_000_000

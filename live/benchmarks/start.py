@@ -40,7 +40,15 @@ def _frozen(folder: Path, host: str, port: int) -> Path:
         strategy_version=1,
         instruments=offered,
         legs=legs,
-        parameters={"hedge_ratio": "1.0", "bar_ns": 60 * 10**9, "window": 60, "entry_z": "2.0", "exit_z": "0.5", "stop_z": "4.0", "max_holding_bars": 60},
+        parameters={
+            "hedge_ratio": "1.0",
+            "bar_ns": 60 * 10**9,
+            "window": 60,
+            "entry_z": "2.0",
+            "exit_z": "0.5",
+            "stop_z": "4.0",
+            "max_holding_bars": 60,
+        },
         arrays={},
         provenance={},
         valid_from_ns=0,
@@ -53,7 +61,9 @@ def _start(params: Path, ready: Path, folder: Path, cache: Path) -> tuple[float,
     """Seconds from the start of the process to "trading enabled", and the session's result."""
     command = [*_HFTKIT, "live", "--params", str(params), "--ready-file", str(ready), "--duration", "1", "--journal-dir", str(folder), "--json"]
     started = monotonic_s()
-    with subprocess.Popen(command, env={**os.environ, "HFTKIT_CACHE": str(cache)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env={**os.environ, "HFTKIT_CACHE": str(cache)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         seconds = 0.0

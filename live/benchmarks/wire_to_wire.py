@@ -313,7 +313,9 @@ def wire_to_wire(blocks: int = 7, block_size: int = 3000) -> list[Result]:
     results = []
     if "c" in found:
         goal = "p99 < 200 and ratio >= 0.77"  # 1 / 1.3
-        results.append(Result("wire_to_wire", "us", medians["engine"], ours, "loop in C, -O2", medians["c"], medians["c"] / medians["engine"], config, goal))
+        results.append(
+            Result("wire_to_wire", "us", medians["engine"], ours, "loop in C, -O2", medians["c"], medians["c"] / medians["engine"], config, goal)
+        )
         results.append(Result("wire_to_wire.c_loop", "us", medians["c"], {k: v / 1000 for k, v in pooled["c"].items()}, config=config))
     against_asyncio = medians["asyncio"] / medians["engine"]
     config = {**config, **({"c_loop": missing} if missing else {})}

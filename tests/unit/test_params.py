@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,3 +315,13 @@ def test_scales_that_changed_since_research_are_refused(offered: dict[str, Instr
 def test_an_instrument_the_venue_lacks_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"the venue has no BBB.*offers \['AAA'\]"):
         check_scales(params(), {"AAA": AAA}, "x.json")
+
+
+def test_the_check_printed_in_the_documents_works(frozen: Path) -> None:
+    document = (Path(__file__).resolve().parents[2] / "docs" / "frozen-parameters.md").read_text()
+    script = document.split("<<'END'\n")[1].split("    END\n")[0].replace("\n    ", "\n").strip()
+    for path, verdict in ((frozen, "True"), (resealed(frozen, lambda body: body["legs"].update(slippage_ticks=3)), "True")):
+        assert subprocess.run([sys.executable, "-", str(path)], input=script, capture_output=True, text=True, check=True).stdout.strip() == verdict
+    altered = frozen.parent / "altered.json"
+    altered.write_bytes(frozen.read_bytes().replace(b'"window":4', b'"window":5'))
+    assert subprocess.run([sys.executable, "-", str(altered)], input=script, capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -48,9 +48,7 @@ class Desk:
         w["order_type"] = int(OrderType.MARKET if market else OrderType.LIMIT)
         touch = self.book[instrument]["best_ask" if side == Side.BUY else "best_bid"]
         w["price"] = 0 if market else (touch if price is None else price)
-        reason = gate.check_want(
-            self.want, 0, self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk, self.now
-        )
+        reason = gate.check_want(self.want, 0, self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk, self.now)
         return Reject(int(reason)), int(self.allowed[0]["qty"])
 
     def send(self):

@@ -80,7 +80,16 @@ def test_encoded_frames_read_back_with_struct():
     out = np.zeros(256, np.int64)
     order = np.zeros(1, layout.ORDER.dtype)
     o = order[0]
-    o["client_order_id"], o["instrument"], o["side"], o["order_type"], o["time_in_force"], o["flags"], o["price"], o["qty"] = 9, 3, 1, 0, 1, 2, 500, 70
+    o["client_order_id"], o["instrument"], o["side"], o["order_type"], o["time_in_force"], o["flags"], o["price"], o["qty"] = (
+        9,
+        3,
+        1,
+        0,
+        1,
+        2,
+        500,
+        70,
+    )
     end = encode.encode_new_order(out, 0, 1, order[0])
     end = encode.encode_cancel(out, end, 2, 3, 9)
     end = encode.encode_order_query(out, end, 3, 3, 9)

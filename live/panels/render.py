@@ -1,0 +1,123 @@
+"""A view as HTML for notebooks and as text for terminals. Pure; whatever comes from outside is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from hftkit.codes import Trading
+from live.panels.view import View
+
+_GREEN, _AMBER, _RED, _GREY = "#1e8449", "#b9770e", "#b03a2e", "#717d7e"
+_TRADING_COLOUR = {Trading.ENABLED: _GREEN, Trading.PAUSED: _AMBER, Trading.FLATTENING: _AMBER, Trading.STOPPING: _AMBER, Trading.HALTED: _RED}
+_FONT = "font-family:sans-serif;font-size:13px;color:var(--jp-ui-font-color1,#222);"
+_CELL = "padding:2px 12px 2px 0;text-align:{};white-space:nowrap;"
+_RULE = "border-bottom:1px solid var(--jp-border-color2,#ddd);"
+
+
+def headline_html(view: View) -> str:
+    """One line: state as a coloured pill, session, uptime."""
+    colour = _TRADING_COLOUR[view.trading] if view.live else _GREY if view.status.name == "STOPPED" else _RED
+    pill = f"background:{colour};color:white;border-radius:10px;padding:2px 12px;font-weight:bold;"
+    return (
+        f'<div style="{_FONT}line-height:26px"><span class="hftkit-status" style="{pill}">{escape(view.headline)}</span>'
+        f'<span style="margin-left:12px">session {escape(view.session)}, up {_seconds(view.uptime_s)}</span></div>'
+    )
+
+
+def figures_html(view: View) -> str:
+    """The figures one looks at first, side by side."""
+    cards = [
+        ("net P&L", view.net_pnl, _sign_colour(view.net_pnl)),
+        ("unrealised", view.unrealized, _sign_colour(view.unrealized)),
+        ("fees", view.fees, ""),
+        ("drawdown", view.drawdown, ""),
+        ("exposure", f"{view.exposure}{_percent(view.exposure_share)}", ""),
+        ("orders", f"{view.orders:,} ({view.orders_per_s:.1f}/s)", ""),
+        ("fills", f"{view.fills:,}", ""),
+        ("rejects", f"{view.rejects:,}", _RED if view.rejects else ""),
+        ("vetoes", f"{view.vetoes:,}", ""),
+    ]
+    boxes = "".join(
+        f'<div style="margin:0 22px 6px 0;line-height:20px"><div style="font-size:11px;opacity:.7">{escape(name)}</div>'
+        f'<div style="font-size:16px;font-weight:600;{f"color:{colour}" if colour else ""}">{escape(value)}</div></div>'
+        for name, value, colour in cards
+    )
+    return f'<div style="{_FONT}display:flex;flex-wrap:wrap">{boxes}</div>'
+
+
+def tables_html(view: View) -> str:
+    """Positions, latency, strategies and the latest fills."""
+    positions = _table(
+        ("instrument", "position", "average", "market", "unrealised", "realised", "fees", "fills"),
+        [(p.symbol, p.quantity, p.average_price, p.market_price, p.unrealized, p.realized, p.fees, p.fills) for p in view.positions],
+    )
+    latency = _table(
+        ("latency, µs", "p50", "p95", "p99", "p99.9", "max", "n"),
+        [(h.name, *(_micro(v) if h.n else "" for v in (h.p50, h.p95, h.p99, h.p999, h.max)), f"{h.n:,}") for h in view.latency],
+    )
+    strategies = _table(
+        ("strategy", "pair", "state", "signal", "bars", "entries", "exits", "unwinds", "parameters"),
+        [(s.name, s.pair, s.state, s.reason, s.bars, s.entries, s.exits, s.unwinds, s.digest) for s in view.strategies],
+    )
+    fills = _table(
+        ("latest fills, UTC", "", "side", "quantity", "price", "fee", ""),
+        [(f.time, f.symbol, f.side, f.quantity, f.price, f.fee, "maker" if f.maker else "taker") for f in view.recent] or [("none yet",) + ("",) * 6],
+    )
+    row = "display:flex;flex-wrap:wrap;gap:4px 40px;align-items:flex-start;"
+    return f'<div style="{_FONT}{row}">{positions}{latency}{strategies}{fills}</div>'
+
+
+def page_html(view: View, charts: Iterable[str]) -> str:
+    """Everything in one piece: what is shown where widgets cannot be."""
+    return f'<div style="{_FONT}">{headline_html(view)}{figures_html(view)}{"".join(charts)}{tables_html(view)}</div>'
+
+
+def text_lines(view: View) -> list[str]:
+    """The same for a terminal or a log, one line each."""
+    lines = [
+        f"{view.headline}   session {view.session}   up {_seconds(view.uptime_s)}",
+        f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   drawdown {view.drawdown}",
+        f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}",
+    ]
+    for p in view.positions:
+        lines.append(
+            f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   unrealised {p.unrealized}"
+        )
+    for s in view.strategies:
+        bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""
+        z = f"{s.zscore:+.2f}" if math.isfinite(s.zscore) else "-"
+        lines.append(f"{s.pair:16} z {z}{bands}   {s.state}, {s.reason}")
+    for h in view.latency:
+        if h.n:
+            lines.append(f"{h.name:16} p50 {_micro(h.p50)} us   p99 {_micro(h.p99)} us   max {_micro(h.max)} us   n {h.n:,}")
+    return lines
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    def cells(tag: str, values: Sequence[object], extra: str) -> str:
+        aligned = (_CELL.format("left" if i == 0 else "right") + extra for i in range(len(values)))
+        return "".join(f'<{tag} style="{style}">{escape(str(value))}</{tag}>' for style, value in zip(aligned, values, strict=True))
+
+    body = "".join(f'<tr style="background:none">{cells("td", row, "")}</tr>' for row in rows)
+    head = cells("th", headings, f"font-weight:normal;opacity:.7;{_RULE}")
+    style = "font-size:13px;line-height:20px;border-collapse:collapse;margin:6px 0;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}"><tr>{head}</tr>{body}</table>'
+
+
+def _sign_colour(money: str) -> str:
+    return _RED if money.startswith("-") else _GREEN if money.strip("0.") else ""
+
+
+def _percent(share: float) -> str:
+    return f" ({share:.0%})" if math.isfinite(share) else ""
+
+
+def _micro(value: float) -> str:
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def _seconds(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,253 @@
+"""A telemetry snapshot as plain data for people: what every panel shows. Pure: snapshot in, values out, the time is an argument.
+
+Money is decimal text in the quote currency, quantities and prices decimal text in the instrument's own units, latencies float microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from hftkit.codes import Hop, LegState, Reject, SessionStatus, Side, SignalReason, Trading
+from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
+from hftkit.telemetry import Snapshot
+from hftkit.units import from_e8, from_steps, iso_from_ns
+
+STALE_NS = 2_000_000_000  # an engine that trades publishes many times a second
+RECENT_FILLS = 8
+ENDED = (SessionStatus.STOPPED, SessionStatus.FAILED)
+
+
+@dataclass(frozen=True)
+class Position:
+    """One instrument: what is held, what it is worth, what it has earned."""
+
+    symbol: str
+    lots: int
+    quantity: str  # base units
+    average_price: str  # quote per base unit, "" when flat
+    market_price: str  # mid of the last trusted book, "" before there was one
+    realized: str
+    unrealized: str
+    fees: str
+    fills: int
+
+
+@dataclass(frozen=True)
+class StrategyView:
+    """One strategy slot: where its signal stands against its thresholds, and where its pair stands."""
+
+    name: str
+    digest: str  # head of the frozen file's digest
+    pair: str
+    state: str
+    target: int
+    zscore: float  # standard deviations; NaN while warming up
+    entry_z: float | None
+    exit_z: float | None
+    stop_z: float | None
+    reason: str
+    ts_event: int  # exchange time of the signal, ns
+    bars: str  # "37/60" while the window fills, "60" after
+    entries: int
+    exits: int
+    unwinds: int
+
+
+@dataclass(frozen=True)
+class HopView:
+    """Latency of one hop in microseconds; `n` values recorded."""
+
+    name: str
+    n: int
+    p50: float
+    p95: float
+    p99: float
+    p999: float
+    max: float
+
+
+@dataclass(frozen=True)
+class FillView:
+    """One fill."""
+
+    time: str
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    fee: str
+    maker: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything a panel shows. `live`: the engine is running and publishing; otherwise `headline` says what is the matter."""
+
+    session: str
+    headline: str
+    live: bool
+    status: SessionStatus
+    trading: Trading
+    uptime_s: float
+    age_s: float
+    net_pnl: str
+    realized: str
+    unrealized: str
+    fees: str
+    drawdown: str
+    exposure: str
+    exposure_share: float  # of the limit, 0..1 and beyond; NaN without a limit
+    loss_share: float
+    orders: int
+    fills: int
+    cancels: int
+    rejects: int
+    vetoes: int
+    orders_per_s: float
+    fills_per_s: float
+    positions: tuple[Position, ...]
+    strategies: tuple[StrategyView, ...]
+    latency: tuple[HopView, ...]
+    recent: tuple[FillView, ...]
+
+
+def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapshot | None = None) -> View:
+    """The view of one snapshot. `info`: the page's directory; `now_ns`: CLOCK_MONOTONIC; rates are since `previous`, 0 without it."""
+    session, risk, ledger = snapshot.session, snapshot.risk, snapshot.ledger
+    trading = Trading(int(risk["trading"]))
+    age_ns = max(0, now_ns - snapshot.ts_published)
+    ended = snapshot.status in ENDED
+    stale = not ended and snapshot.ts_published > 0 and age_ns > STALE_NS
+    realized, unrealized, fees = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8"))
+    return View(
+        session=str(info.get("session", "")),
+        headline=_headline(snapshot, trading, age_ns / 1e9, stale),
+        live=not ended and not stale,
+        status=snapshot.status,
+        trading=trading,
+        uptime_s=max(0, snapshot.ts_published - snapshot.started_monotonic_ns) / 1e9,
+        age_s=age_ns / 1e9,
+        net_pnl=from_e8(realized + unrealized - fees, 2),
+        realized=from_e8(realized, 2),
+        unrealized=from_e8(unrealized, 2),
+        fees=from_e8(fees, 2),
+        drawdown=from_e8(int(risk["drawdown_e8"]), 2),
+        exposure=from_e8(int(risk["exposure_e8"]), 2),
+        exposure_share=_share(int(risk["exposure_e8"]), int(risk["max_exposure_e8"])),
+        loss_share=_share(max(0, -int(risk["equity_e8"])), int(risk["max_loss_e8"])),
+        orders=int(session["n_orders"]),
+        fills=int(session["n_fills"]),
+        cancels=int(session["n_canceled"]),
+        rejects=int(session["n_rejects"]),
+        vetoes=int(risk["n_vetoes"]),
+        orders_per_s=_rate(snapshot, previous, "n_orders"),
+        fills_per_s=_rate(snapshot, previous, "n_fills"),
+        positions=_positions(snapshot, info),
+        strategies=_strategies(snapshot, info),
+        latency=tuple(_hop(snapshot, hop) for hop in (Hop.TICK_TO_ORDER, Hop.SIGNAL, Hop.RISK, Hop.SEND, Hop.ACK, Hop.TICK)),
+        recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
+    )
+
+
+def _headline(snapshot: Snapshot, trading: Trading, age_s: float, stale: bool) -> str:
+    if stale:
+        return f"no sign of life for {age_s:.0f} s"
+    if snapshot.status != SessionStatus.TRADING:
+        return snapshot.status.text
+    if trading == Trading.HALTED:
+        return f"halted: {Reject(int(snapshot.risk['halt_reason'])).text}"
+    return "trading" if trading == Trading.ENABLED else trading.text
+
+
+def _share(used: int, limit: int) -> float:
+    return used / limit if limit > 0 else math.nan
+
+
+def _rate(snapshot: Snapshot, previous: Snapshot | None, counter: str) -> float:
+    if previous is None or snapshot.ts_published <= previous.ts_published:
+        return 0.0
+    seconds = (snapshot.ts_published - previous.ts_published) / 1e9
+    return (int(snapshot.session[counter]) - int(previous.session[counter])) / seconds
+
+
+def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]:
+    """Instruments that a strategy trades or that were ever traded."""
+    legs = {int(i) for name in ("lead", "hedge") for i in snapshot.legs[name] if i >= 0}
+    shown = []
+    for i, (row, instrument) in enumerate(zip(snapshot.ledger, info["instruments"], strict=True)):
+        if i not in legs and not int(row["n_fills"]):
+            continue
+        lots, mark = int(row["position"]), int(row["mark_price"])
+        quantity = from_steps(lots, instrument["lot_size"])
+        shown.append(
+            Position(
+                symbol=instrument["symbol"],
+                lots=lots,
+                quantity=quantity,
+                average_price=_price(Decimal(from_e8(int(row["cost_e8"]))) / Decimal(quantity), instrument) if lots else "",
+                market_price=_price(Decimal(instrument["tick_size"]) * mark / 2, instrument) if mark else "",
+                realized=from_e8(int(row["realized_e8"]), 2),
+                unrealized=from_e8(int(row["unrealized_e8"]), 2),
+                fees=from_e8(int(row["fees_e8"]), 2),
+                fills=int(row["n_fills"]),
+            )
+        )
+    return tuple(shown)
+
+
+def _price(price: Decimal, instrument: dict[str, Any]) -> str:
+    """One decimal more than the tick has: an average lies between ticks."""
+    exponent = Decimal(instrument["tick_size"]).normalize().as_tuple().exponent
+    return f"{price:.{max(0, -int(exponent)) + 1}f}"
+
+
+def _strategies(snapshot: Snapshot, info: dict[str, Any]) -> tuple[StrategyView, ...]:
+    shown = []
+    for signal, legs, facts in zip(snapshot.signal, snapshot.legs, info["strategies"], strict=True):
+        parameters = facts["parameters"]
+        window, bars = parameters.get("window"), int(signal["n_bars"])
+        shown.append(
+            StrategyView(
+                name=facts["name"],
+                digest=facts["digest"][:12],
+                pair="/".join(symbol for symbol in (facts["lead"], facts["hedge"]) if symbol),
+                state=LegState(int(legs["state"])).text,
+                target=int(legs["target"]),
+                zscore=float(signal["zscore"]),
+                entry_z=_threshold(parameters, "entry_z"),
+                exit_z=_threshold(parameters, "exit_z"),
+                stop_z=_threshold(parameters, "stop_z"),
+                reason=SignalReason(int(signal["reason"])).text,
+                ts_event=int(signal["ts_event"]),
+                bars=str(bars) if window is None or bars >= int(window) else f"{bars}/{window}",
+                entries=int(legs["n_entries"]),
+                exits=int(legs["n_exits"]),
+                unwinds=int(legs["n_unwinds"]),
+            )
+        )
+    return tuple(shown)
+
+
+def _threshold(parameters: dict[str, Any], name: str) -> float | None:
+    return float(parameters[name]) if name in parameters else None
+
+
+def _hop(snapshot: Snapshot, hop: Hop) -> HopView:
+    figures = snapshot.latency_us(hop)
+    return HopView(hop.text, int(figures["n"]), *(figures[name] for name in ("p50", "p95", "p99", "p999", "max")))
+
+
+def _fill(row: Any, instruments: list[dict[str, Any]]) -> FillView:
+    instrument = instruments[int(row[FILL_INSTRUMENT])]
+    return FillView(
+        time=iso_from_ns(int(row[FILL_TS_EVENT]))[11:23].rstrip("Z"),
+        symbol=instrument["symbol"],
+        side=Side(int(row[FILL_SIDE])).text,
+        quantity=from_steps(int(row[FILL_QTY]), instrument["lot_size"]),
+        price=from_steps(int(row[FILL_PRICE]), instrument["tick_size"]),
+        fee=from_e8(int(row[FILL_FEE_E8]), 4),
+        maker=bool(row[FILL_MAKER]),
+    )

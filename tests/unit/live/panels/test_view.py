@@ -1,0 +1,128 @@
+"""The view of a real telemetry page: figures a person can check by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hftkit.clock import monotonic_ns
+from hftkit.codes import LegState, Reject, SessionStatus, SignalReason, Trading
+from hftkit.telemetry import TelemetryReader
+from live.panels.view import STALE_NS, View, view
+from tests.panel_session import PageSession
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> PageSession:
+    made = PageSession(tmp_path)
+    made.trade()
+    return made
+
+
+def look(session: PageSession, late_ns: int = 0) -> View:
+    session.publish()
+    reader = TelemetryReader(session.page_path)
+    return view(reader.read(), reader.info, monotonic_ns() + late_ns)
+
+
+def test_positions_are_in_the_instruments_own_units(session: PageSession) -> None:
+    aaa, bbb = look(session).positions
+    assert (aaa.symbol, aaa.lots, aaa.quantity, aaa.average_price, aaa.market_price) == ("AAA", 250, "2.50", "101.500", "102.000")
+    assert (bbb.symbol, bbb.lots, bbb.quantity, bbb.average_price, bbb.market_price) == ("BBB", -300, "-3.00", "99.000", "98.750")
+    assert (aaa.unrealized, bbb.unrealized) == ("1.25", "0.75")  # 2.5 * 0.50 and 3 * 0.25
+    assert (aaa.realized, aaa.fees) == ("3.50", "0.12")
+
+
+def test_money_adds_up(session: PageSession) -> None:
+    seen = look(session)
+    assert (seen.realized, seen.unrealized, seen.fees) == ("7.00", "2.00", "0.25")
+    assert seen.net_pnl == "8.75"  # 7 + 2 - 0.24691356
+
+
+def test_a_flat_instrument_has_no_average_and_an_untraded_one_no_market(tmp_path: Path) -> None:
+    aaa, _ = look(PageSession(tmp_path)).positions
+    assert (aaa.lots, aaa.average_price, aaa.market_price) == (0, "", "")
+
+
+def test_rates_are_between_two_snapshots(session: PageSession) -> None:
+    reader = TelemetryReader(session.page_path)
+    session.publish(10**9)
+    first = reader.read()
+    session.rooms.session[0]["n_orders"] += 30
+    session.publish(3 * 10**9)
+    second = reader.read()
+    assert view(second, reader.info, 3 * 10**9, first).orders_per_s == 15.0
+    assert view(second, reader.info, 3 * 10**9).orders_per_s == 0.0
+    assert view(second, reader.info, 3 * 10**9, second).orders_per_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("status", "trading", "headline", "live"),
+    [
+        (SessionStatus.TRADING, Trading.ENABLED, "trading", True),
+        (SessionStatus.TRADING, Trading.PAUSED, "paused", True),
+        (SessionStatus.TRADING, Trading.FLATTENING, "flattening", True),
+        (SessionStatus.TRADING, Trading.HALTED, "halted: risk loss limit", True),
+        (SessionStatus.CONNECTIONS, Trading.PAUSED, "connections", True),
+        (SessionStatus.STOPPED, Trading.STOPPING, "stopped", False),
+        (SessionStatus.FAILED, Trading.ENABLED, "failed", False),
+    ],
+)
+def test_the_headline_says_what_matters_most(session: PageSession, status: SessionStatus, trading: Trading, headline: str, live: bool) -> None:
+    session.status(status)
+    session.rooms.risk[0]["trading"], session.rooms.risk[0]["halt_reason"] = int(trading), int(Reject.RISK_LOSS_LIMIT)
+    seen = look(session)
+    assert (seen.headline, seen.live) == (headline, live)
+
+
+def test_an_engine_that_went_silent_is_not_shown_as_trading(session: PageSession) -> None:
+    seen = look(session, late_ns=3 * STALE_NS)
+    assert not seen.live
+    assert seen.headline == "no sign of life for 6 s"
+
+
+def test_a_stopped_engine_is_stopped_however_old_its_page_is(session: PageSession) -> None:
+    session.status(SessionStatus.STOPPED)
+    assert look(session, late_ns=100 * STALE_NS).headline == "stopped"
+
+
+def test_the_strategy_shows_signal_thresholds_and_pair(session: PageSession) -> None:
+    legs, signal = session.rooms.legs[0], session.rooms.signal[0]
+    legs["state"], legs["target"], legs["n_entries"] = int(LegState.OPEN), -1, 3
+    signal["zscore"], signal["reason"] = 1.75, int(SignalReason.HOLD)
+    (seen,) = look(session).strategies
+    assert (seen.pair, seen.state, seen.target, seen.zscore, seen.reason, seen.entries) == ("AAA/BBB", "open", -1, 1.75, "hold", 3)
+    assert (seen.entry_z, seen.exit_z, seen.stop_z, seen.bars, seen.digest) == (2.0, 0.5, 4.0, "10", "0123456789ab")
+
+
+def test_a_filling_window_says_how_far_it_is(session: PageSession) -> None:
+    session.rooms.signal[0]["n_bars"], session.rooms.signal[0]["zscore"] = 4, math.nan
+    (seen,) = look(session).strategies
+    assert seen.bars == "4/10"
+    assert math.isnan(seen.zscore)
+
+
+def test_latency_percentiles_agree_with_numpy(session: PageSession) -> None:
+    values = np.arange(2_000, 9_000, 7) / 1000
+    hop = next(hop for hop in look(session).latency if hop.name == "tick to order")
+    assert hop.n == values.size
+    for name, q in (("p50", 50), ("p95", 95), ("p99", 99)):
+        assert getattr(hop, name) == pytest.approx(np.percentile(values, q), rel=0.01)  # two or three digits are kept
+
+
+def test_fills_are_newest_first_and_readable(session: PageSession) -> None:
+    (fill,) = look(session).recent
+    assert dataclasses.astuple(fill) == ("09:00:00", "AAA", "buy", "2.50", "101.50", "0.0406", True)
+
+
+def test_shares_of_limits(session: PageSession) -> None:
+    risk = session.rooms.risk[0]
+    risk["exposure_e8"], risk["max_exposure_e8"], risk["equity_e8"], risk["max_loss_e8"] = 50, 200, -30, 60
+    seen = look(session)
+    assert (seen.exposure_share, seen.loss_share) == (0.25, 0.5)
+    risk["max_exposure_e8"] = 0
+    assert math.isnan(look(session).exposure_share)
