@@ -131,10 +131,15 @@ class Engine:
         venue = self.config.venue
         if not venue.ready_file:
             return venue
+        path, deadline = Path(venue.ready_file), clock.monotonic_s() + venue.connect_timeout_s
+        while not path.exists() and clock.monotonic_s() < deadline and not self._stop_signal.wait(_TURN_S):
+            pass  # the venue may be starting at the same time
         try:
-            ready = json.loads(Path(venue.ready_file).read_text())
+            ready = json.loads(path.read_text())
         except (OSError, ValueError) as error:
-            raise VenueError(f"cannot read the ready file {venue.ready_file}: {error}", "Start `hftkit sim --ready-file` first") from None
+            raise VenueError(
+                f"no ready file {path} within {venue.connect_timeout_s:g} s ({error})", "Start `hftkit sim --ready-file` with the same path"
+            ) from None
         return msgspec.structs.replace(venue, host=ready["host"], order_port=ready["order_port"], market_port=ready["market_port"])
 
     def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:

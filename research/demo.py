@@ -32,7 +32,8 @@ from research.pipeline import PipelineResult, find_and_freeze
 HFTKIT = [sys.executable, "-m", "hftkit.cli"]
 SAMPLE = Path("data/sample/1m")
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
-UNIT_NOTIONAL = 10_000.0
+# Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
+EXECUTION = Execution(unit_notional=4_000.0, retry_ns=5_000_000, hedge_deadline_ns=1_000_000_000)
 
 
 @dataclass
@@ -58,7 +59,7 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
         console.print(f"    {panel.closes.shape[1]} instruments, {len(panel.closes):,} bars to {panel.closes.index[-1]:%Y-%m-%d %H:%M} UTC")
         truth = _truth(data)
         _act(console, 2, "research: cointegrated pairs, both directions, false-discovery rate 5 %")
-        found = find_and_freeze(panel, instruments, folder / "frozen", execution=Execution(unit_notional=UNIT_NOTIONAL), insist=not is_sample)
+        found = find_and_freeze(panel, instruments, folder / "frozen", execution=EXECUTION, insist=not is_sample)
         _show_research(console, found, truth)
         speed = 600.0 if is_sample else max(600.0, HALF_LIVES_WANTED * float(found.chosen.test_of_train.half_life) * panel.bar_ns / 1e9 / seconds)
         _wait_for_kernels(warm, console)
@@ -145,23 +146,19 @@ def _simulator(folder: Path, speed: float, config: Path | None) -> Iterator[dict
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state: dict[str, Any] = {"summary": {}}
     try:
-        deadline = monotonic_s() + 240
-        while not ready.exists():
-            if process.poll() is not None or monotonic_s() > deadline:
-                process.kill()
-                raise VenueError(f"the simulator did not start: {(process.communicate()[1] or '').strip()[-300:]}", "Run `hftkit sim` by itself")
-            time.sleep(0.02)
-        yield state
+        yield state  # the engine starts at the same time and waits for the ready file: the market does not run away meanwhile
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            out, _ = process.communicate(timeout=20)
+            out, errors = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             process.kill()
-            out, _ = process.communicate()
+            out, errors = process.communicate()
         if out.strip():
             state["summary"] = json.loads(out.strip().splitlines()[-1])
+        elif process.returncode:
+            raise VenueError(f"the simulator ended with status {process.returncode}: {errors.strip()[-300:]}", "Run `hftkit sim` by itself")
 
 
 def _live(folder: Path, frozen: Path, seconds: float, console: Console) -> dict[str, Any]:

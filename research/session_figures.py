@@ -32,7 +32,8 @@ def session_spread(session: Session) -> Figure:
         for sign in (1, -1):
             label = f"{name.removesuffix('_z')} ±{limits[name]:g}" if sign == 1 else None
             axes.axhline(sign * limits[name], color=color, ls=style, lw=0.9, label=label)
-    position = np.sign(signal["lead_position"])
+    unit = session.replayed.config.strategies[0].legs.unit_lead_lots
+    position = (signal["lead_position"] / unit).round()  # what is in between is an order filling in parts
     change = position.diff().fillna(0.0)
     for chosen, marker, color, name in (
         ((change != 0) & (position > 0), "^", GREEN, "long the spread"),
@@ -43,15 +44,15 @@ def session_spread(session: Session) -> Figure:
     reach = 1.1 * max(float(np.nanmax(np.abs(signal["zscore"]))) if signal["zscore"].notna().any() else 1.0, limits["entry_z"])
     axes.set_ylim(-reach, reach)
     axes.set_ylabel("z-score (std)")
-    axes.set_title(f"{session.legs[0]} / {session.legs[1]}: spread and trades of the live session")
-    axes.legend(ncols=6, fontsize=8, loc="upper center", frameon=False, bbox_to_anchor=(0.5, 1.0))
+    axes.set_title(f"{session.legs[0]} / {session.legs[1]}: spread and trades of the live session", pad=22)
+    axes.legend(ncols=6, fontsize=8, loc="lower center", frameon=False, bbox_to_anchor=(0.5, 1.0))
     for name, color, symbol in (("lead_position", BLUE, session.legs[0]), ("hedge_position", ORANGE, session.legs[1])):
         unit = max(1.0, float(signal[name].abs().max()))
         below.plot(signal.index, signal[name] / unit, color=color, lw=1.0, drawstyle="steps-post", label=f"{symbol} (1 = {unit:,.0f} lots)")
     below.set_ylabel("position\n(units)")
     below.set_yticks([-1, 0, 1])
     below.set_ylim(-1.3, 1.3)
-    below.legend(ncols=2, fontsize=8, loc="center right", frameon=False)
+    below.legend(ncols=2, fontsize=8, loc="lower center", frameon=False, bbox_to_anchor=(0.5, 0.98))
     return _finish(figure, below, session)
 
 
