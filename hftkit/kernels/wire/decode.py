@@ -6,7 +6,8 @@ from typing import Any
 
 from hftkit.codes import EventKind, MessageType
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.wire.frame import frame_instrument, frame_type
+from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
+from hftkit.layout import HEADER_WORDS
 
 _LOGON_ACK, _LOGOUT_ACK = int(MessageType.LOGON_ACK), int(MessageType.LOGOUT_ACK)
 _VENUE_HEARTBEAT, _ORDER_ACK = int(MessageType.VENUE_HEARTBEAT), int(MessageType.ORDER_ACK)
@@ -75,6 +76,8 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
     kind = frame_type(word0)
     if instrument < 0 or instrument >= n_instruments:
         return MALFORMED
+    if frame_words(word0) <= HEADER_WORDS:  # every frame of a venue has a time: this one is a client's
+        return MALFORMED
     clear_event(event, 0, instrument, ts_recv, words[start + 2], words[start + 1])
     e = event[0]
     if kind == _DEPTH:
@@ -127,6 +130,8 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
     if instrument >= n_instruments:
         return MALFORMED
     kind = frame_type(word0)
+    if frame_words(word0) <= HEADER_WORDS:  # every frame of a venue has a time: this one is a client's
+        return MALFORMED
     clear_event(event, 0, instrument, ts_recv, words[start + 2], words[start + 1])
     e = event[0]
     if kind == _LOGON_ACK:
