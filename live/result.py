@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from live.engine import Engine
 
 _FINAL = (OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)
+
+
+def peak_resident_mb() -> float:
+    """Peak resident set of this process in MB. From /proc: getrusage would count what the parent held before it became this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    return 0.0
 
 
 def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
@@ -56,6 +64,6 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "end_positions": {symbols[i]: int(rooms.ledger["position"][i]) for i in traded},
         "halt_reason": int(rooms.risk[0]["halt_reason"]),
         "startup_s": round(getattr(engine, "startup_s", 0.0), 3),
-        "resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "resident_mb": peak_resident_mb(),
         "latency_us": {hop.name.lower(): percentiles_us(engine.page.histograms[int(hop)]) for hop in Hop},
     }
