@@ -33,6 +33,7 @@ def _write(words: np.ndarray, code: int) -> int:
 def create_control(path: Path) -> np.ndarray:
     """Make the control page of one engine; returns its words, int64 (WORDS,)."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # never truncate a page that somebody has mapped
     with open(path, "w+b") as stream:
         stream.truncate(WORDS * 8)
         words = np.frombuffer(mmap.mmap(stream.fileno(), WORDS * 8), np.int64)

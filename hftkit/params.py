@@ -32,7 +32,10 @@ _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How one unit of the strategy's target becomes orders in two instruments. Lots and ns are integers."""
+    """How one unit of the strategy's target becomes orders in two instruments. Lots and ns are integers.
+
+    `unit_hedge_lots` is signed: negative where the hedge is sold when the lead is bought (the usual pair).
+    """
 
     lead: str
     hedge: str

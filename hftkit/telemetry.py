@@ -68,6 +68,7 @@ def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[st
     if len(directory) > SECTIONS_OFFSET - DIRECTORY_OFFSET:
         raise HftkitError("the telemetry directory is too large", "Trade fewer instruments in one engine")
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # never truncate a page that somebody has mapped: he would die of SIGBUS
     with open(path, "w+b") as stream:
         stream.truncate(size)
         buffer = mmap.mmap(stream.fileno(), size)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -47,6 +48,7 @@ from live.log import SessionLog
 from live.result import session_result
 
 NOTES_SLOTS = 4096
+FINAL_PAGE = "telemetry.page"  # where the page lies once the session is over
 _TURN_S = 0.02  # the cold side's own rhythm
 _SYNC_EVERY_S = 0.2
 
@@ -256,6 +258,16 @@ class Engine:
                 connection.close()
         self.journal.close()
         self.log.close()
+        if hasattr(self, "page"):
+            self._keep_page()
+
+    def _keep_page(self) -> None:
+        """Move the telemetry page from shared memory into the session's folder, where panels find its last state."""
+        running, final = page_path(self.folder), self.folder / FINAL_PAGE
+        if running != final:
+            shutil.copyfile(running, final)
+            (self.folder / "telemetry.path").write_text(str(final))
+            running.unlink()
 
     def _named_histograms(self) -> dict[str, np.ndarray]:
         return {hop.name.lower(): self.page.histograms[int(hop)] for hop in Hop}
@@ -330,8 +342,8 @@ def page_path(folder: Path) -> Path:
     """Where a session's telemetry page lies: in shared memory if there is such a file system, else in the session's folder."""
     shared = Path("/dev/shm")
     if shared.is_dir() and os.access(shared, os.W_OK):
-        return shared / f"hftkit-{os.getuid()}-{folder.name}.page"
-    return folder / "telemetry.page"
+        return shared / f"hftkit-{os.getuid()}-{folder.name}-{os.getpid()}.page"
+    return folder / FINAL_PAGE
 
 
 def example_page() -> Page:

@@ -7,12 +7,8 @@ that those will need compile in a fourth process meanwhile.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +17,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hftkit.clock import monotonic_s, unix_ns
-from hftkit.errors import HftkitError, VenueError
-from hftkit.telemetry import TelemetryReader
+from hftkit.errors import HftkitError
+from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.units import from_e8, iso_from_ns
 from research.data_loader import load_panel
+from research.data_sets import find_data_sets
 from research.freeze import Execution
 from research.instruments import find_instruments
 from research.pipeline import PipelineResult, find_and_freeze
 
-HFTKIT = [sys.executable, "-m", "hftkit.cli"]
 SAMPLE = Path("data/sample/1m")
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 # Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
@@ -53,6 +49,8 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
     folder.mkdir(parents=True, exist_ok=True)
     warm = subprocess.Popen([*HFTKIT, "warmup", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
+        if not is_sample:
+            data = _choose(data, console)
         _act(console, 1, f"prices: {data}")
         panel = load_panel(data, on_gap="refuse" if is_sample else "drop", span="common" if is_sample else "longest")
         instruments, _ = find_instruments(data, panel.closes)
@@ -68,10 +66,17 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
             warm.kill()
     config = None if is_sample else _market_like(found, instruments, speed, folder)
     _act(console, 4, f"exchange simulator: its own process, exchange time at {speed:,.0f} times wall time")
-    with _simulator(folder, speed, config) as simulator:
+    # both start at the same time, and the engine waits for the ready file: the market does not run away meanwhile
+    with Simulator(folder, speed, config) as simulator:
         _act(console, 5, f"hftkit live: its own process, {seconds:.0f} s through the compiled hot loop")
-        result = _live(folder, found.path, seconds, console)
-    venue = simulator["summary"]
+        with LiveSession(found.path, simulator.ready_file, folder / "journal", "session", seconds) as live:
+            try:
+                _watch(live, seconds, console)
+                result = live.wait()
+            finally:
+                for line in live.messages():
+                    console.print(f"    {line.split(';')[0]}", highlight=False, markup=False)
+        venue = simulator.stop()
     _act(console, 6, "replay: the session again from its journal")
     from research.session import load_session
 
@@ -86,6 +91,15 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
 
 def _act(console: Console, number: int, text: str) -> None:
     console.print(f"[bold cyan][{number}/7][/] {text}")
+
+
+def _choose(data: Path, console: Console) -> Path:
+    """The folder of candles to take where `data` holds several data sets: the finest bars."""
+    sets = find_data_sets(data)
+    if len(sets) > 1:
+        listed = ", ".join(f"{found.folder.name} ({found.symbols} symbols, {found.bar_ns / 60e9:g} min)" for found in sets)
+        console.print(f"    {data} holds {len(sets)} data sets: {listed}; taking the first, name another with --data")
+    return sets[0].folder
 
 
 def _truth(data: Path) -> list[tuple[str, str]] | None:
@@ -137,63 +151,18 @@ def _market_like(found: PipelineResult, instruments: Any, speed: float, folder: 
     return write_config(market_like(found, instruments, speed), folder / "market_like.toml")
 
 
-@contextmanager
-def _simulator(folder: Path, speed: float, config: Path | None) -> Iterator[dict[str, Any]]:
-    """The simulator process, ready; on leaving it is asked to stop and its summary is in the yielded dict."""
-    ready = folder / "simulator.json"
-    command = [*HFTKIT, "sim", "--speed", f"{speed:g}", "--order-port", "0", "--market-port", "0", "--ready-file", str(ready), "--json"]
-    command += ["--config", str(config)] if config else []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    state: dict[str, Any] = {"summary": {}}
-    try:
-        yield state  # the engine starts at the same time and waits for the ready file: the market does not run away meanwhile
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        try:
-            out, errors = process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, errors = process.communicate()
-        if out.strip():
-            state["summary"] = json.loads(out.strip().splitlines()[-1])
-        elif process.returncode:
-            raise VenueError(f"the simulator ended with status {process.returncode}: {errors.strip()[-300:]}", "Run `hftkit sim` by itself")
-
-
-def _live(folder: Path, frozen: Path, seconds: float, console: Console) -> dict[str, Any]:
-    command = [*HFTKIT, "live", "--params", str(frozen), "--ready-file", str(folder / "simulator.json"), "--duration", f"{seconds:g}"]
-    command += ["--journal-dir", str(folder / "journal"), "--session-id", "session", "--json"]
-    log = folder / "live.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True)
-        _watch(process, folder / "journal" / "session" / "telemetry.path", seconds, console)
-        out, _ = process.communicate(timeout=60)
-    for line in log.read_text().splitlines():
-        if line.startswith("["):
-            console.print(f"    {line.split(';')[0]}", highlight=False, markup=False)
-    if process.returncode:
-        raise VenueError(f"hftkit live ended with status {process.returncode}: {log.read_text().strip().splitlines()[-1]}", f"See {log}")
-    return dict(json.loads(out))
-
-
-def _watch(process: subprocess.Popen[str], page: Path, seconds: float, console: Console) -> None:
-    """A progress bar fed from the engine's telemetry page, until the process has printed its result."""
+def _watch(session: LiveSession, seconds: float, console: Console) -> None:
+    """A progress bar fed from the engine's telemetry page, until the process ends."""
     columns = (TextColumn("    {task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    reader: TelemetryReader | None = None
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("starting", total=seconds)
-        while process.poll() is None:
-            time.sleep(0.1)
-            if reader is None and page.exists() and page.read_text():
-                reader = TelemetryReader(page.read_text())
-            if reader is None:
-                continue
-            now = reader.read()
+        while session.running:
+            now = session.telemetry()
             z, pnl = float(now.signal[0]["zscore"]), from_e8(int(now.risk["equity_e8"]), 2)
             text = f"z {z:+5.2f}  orders {int(now.session['n_orders']):3d}  fills {int(now.session['n_fills']):3d}  P&L {pnl:>9}"
             elapsed = (now.ts_published - now.started_monotonic_ns) / 1e9
             progress.update(bar, completed=min(elapsed, seconds), description=text)
+            time.sleep(0.1)
 
 
 def _report(

@@ -117,7 +117,7 @@ def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Cal
         lead=calibration.lead,
         hedge=calibration.hedge,
         unit_lead_lots=lots[calibration.lead],
-        unit_hedge_lots=lots[calibration.hedge],
+        unit_hedge_lots=-lots[calibration.hedge],  # the legs stand against each other
         slippage_ticks=execution.slippage_ticks,
         hedge_deadline_ns=execution.hedge_deadline_ns,
         retry_ns=execution.retry_ns,

@@ -32,8 +32,8 @@ def session_spread(session: Session) -> Figure:
         for sign in (1, -1):
             label = f"{name.removesuffix('_z')} ±{limits[name]:g}" if sign == 1 else None
             axes.axhline(sign * limits[name], color=color, ls=style, lw=0.9, label=label)
-    unit = session.replayed.config.strategies[0].legs.unit_lead_lots
-    position = (signal["lead_position"] / unit).round()  # what is in between is an order filling in parts
+    unit_lots = session.replayed.config.strategies[0].legs.unit_lead_lots
+    position = (signal["lead_position"] / unit_lots).round()  # what is in between is an order filling in parts
     change = position.diff().fillna(0.0)
     for chosen, marker, color, name in (
         ((change != 0) & (position > 0), "^", GREEN, "long the spread"),

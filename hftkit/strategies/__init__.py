@@ -24,7 +24,8 @@ class Strategy:
 
     `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where the compiled kernel
     `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_params(frozen)` and `pack_state(frozen)` give the kernel's
-    float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one sentence.
+    float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one
+    sentence. `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Strategy:
     pack_params: Callable[[FrozenParams], np.ndarray]
     pack_state: Callable[[FrozenParams], np.ndarray]
     beliefs: str
+    objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
 
     def check(self, frozen: FrozenParams, where: str) -> Any:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""
@@ -47,6 +49,9 @@ class Strategy:
         for name, value in msgspec.structs.asdict(checked).items():  # "nan" and "inf" are floats to msgspec
             if isinstance(value, float) and not math.isfinite(value):
                 raise ParamsError(f"{where}: parameter {name} is {value}, it must be finite", again)
+        problem = self.objection(frozen, checked)
+        if problem:
+            raise ParamsError(f"{where}: {problem}", again)
         return checked
 
     def kernel(self) -> Any:

@@ -171,6 +171,15 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
     return state
 
 
+def legs_objection(frozen: FrozenParams, values: PairsParams) -> str:
+    """A pair whose legs do not stand against each other as the hedge ratio says is a bet on the market, not on the spread."""
+    lots = frozen.legs.unit_hedge_lots
+    if frozen.legs.hedge and lots * values.hedge_ratio >= 0:
+        side = "negative" if values.hedge_ratio > 0 else "positive"
+        return f"with hedge_ratio {values.hedge_ratio:g} unit_hedge_lots must be {side}, is {lots}"
+    return ""
+
+
 STRATEGY = Strategy(
     name="pairs",
     version=1,
@@ -179,4 +188,5 @@ STRATEGY = Strategy(
     pack_params=pack_params,
     pack_state=pack_state,
     beliefs="the log prices of two instruments are cointegrated, so their spread reverts to its rolling mean",
+    objection=legs_objection,
 )

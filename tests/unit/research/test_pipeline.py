@@ -55,7 +55,8 @@ def test_the_frozen_file_is_what_was_calibrated(result, panel):
     assert np.isin(frozen.array("spread_tail"), pack_state(frozen)).all()
     by_symbol = {instrument.symbol: instrument for instrument in frozen.instruments}
     lead_value = frozen.legs.unit_lead_lots * float(by_symbol[chosen.lead].lot_size) * panel.closes[chosen.lead].iloc[-1]
-    hedge_value = frozen.legs.unit_hedge_lots * float(by_symbol[chosen.hedge].lot_size) * panel.closes[chosen.hedge].iloc[-1]
+    assert frozen.legs.unit_hedge_lots < 0 < frozen.legs.unit_lead_lots  # sold when the lead is bought
+    hedge_value = -frozen.legs.unit_hedge_lots * float(by_symbol[chosen.hedge].lot_size) * panel.closes[chosen.hedge].iloc[-1]
     assert lead_value == pytest.approx(1000, rel=0.01)
     assert hedge_value == pytest.approx(1000 * chosen.hedge_ratio, rel=0.01)
 
