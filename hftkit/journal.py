@@ -8,6 +8,7 @@ CRC and cut, never guessed; anything wrong before the tail is an error that says
 from __future__ import annotations
 
 import mmap
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"segment-{number:06d}.hftj"
 
 
+def _untouched(path: Path) -> bool:
+    """Whether a segment was only made ready: no header, nothing in it."""
+    return not np.fromfile(path, np.int64, SEGMENT_HEADER_WORDS).any()
+
+
 def words_of(payload: bytes) -> np.ndarray:
     """Bytes as int64 words: the length in the first word, then the text padded with NUL."""
     padded = payload.ljust(-(-len(payload) // 8) * 8, b"\0")
@@ -44,7 +50,10 @@ def bytes_of(words: np.ndarray) -> bytes:
 
 
 class JournalWriter:
-    """Owns the segments of one session. `segment` and `state` go to the hot loop; `roll` when it says that the segment is full."""
+    """Owns the segments of one session. `segment` and `state` go to the hot loop; `roll` when it says that the segment is full.
+
+    The hot thread rolls while the cold side prepares and syncs: one lock keeps them from making the same segment twice.
+    """
 
     def __init__(self, folder: Path, epoch: int, created_unix_ns: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder = folder
@@ -54,12 +63,13 @@ class JournalWriter:
         if any(folder.glob("segment-*.hftj")):
             raise JournalError(f"{folder} already holds a journal", "Journals are never appended to: choose another session id")
         self._number = 0
+        self._lock = threading.Lock()
         self._spare: tuple[mmap.mmap, np.ndarray] | None = None
         self._map, self.segment = self._make(1)
         self._begin()
 
     def _make(self, number: int) -> tuple[mmap.mmap, np.ndarray]:
-        with open(segment_path(self.folder, number), "w+b") as stream:
+        with open(segment_path(self.folder, number), "x+b") as stream:  # never truncate what may be mapped
             stream.truncate(self._bytes)
             mapped = mmap.mmap(stream.fileno(), self._bytes)
         words = np.frombuffer(mapped, np.int64)
@@ -77,17 +87,19 @@ class JournalWriter:
 
     def prepare(self) -> None:
         """Make the next segment ready, on the cold side, so that `roll` costs the hot thread microseconds."""
-        if self._spare is None and self.state[journal_kernel.POSITION] * 16 > self.segment.size * 8:
-            self._spare = self._make(self._number + 1)
+        with self._lock:
+            if self._spare is None and self.state[journal_kernel.POSITION] * 2 > self.segment.size:
+                self._spare = self._make(self._number + 1)
 
     def roll(self) -> np.ndarray:
         """Switch to the next segment and return it."""
-        spare = self._spare or self._make(self._number + 1)
-        self._spare = None
-        self._cut()
-        self._map, self.segment = spare
-        self._begin()
-        return self.segment
+        with self._lock:
+            spare = self._spare or self._make(self._number + 1)
+            self._spare = None
+            self._cut()
+            self._map, self.segment = spare
+            self._begin()
+            return self.segment
 
     def append(self, record_type: RecordType, time_ns: int, words: np.ndarray) -> None:
         """Append a record from the cold side (session begin, configuration, end)."""
@@ -99,7 +111,8 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Write the mapped pages to disk: what is not yet synced survives the process, not the machine."""
-        self._map.flush()
+        with self._lock:
+            self._map.flush()
 
     def _cut(self) -> None:
         """Give the unused end of the segment back to the file system."""
@@ -110,10 +123,11 @@ class JournalWriter:
 
     def close(self) -> None:
         """Sync, and cut the unused end of the last segment."""
-        self._cut()
-        if self._spare is not None:
-            segment_path(self.folder, self._number + 1).unlink(missing_ok=True)
-            self._spare = None
+        with self._lock:
+            self._cut()
+            if self._spare is not None:
+                segment_path(self.folder, self._number + 1).unlink(missing_ok=True)
+                self._spare = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +152,8 @@ class JournalReader:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.segments = sorted(self.folder.glob("segment-*.hftj"))
+        if len(self.segments) > 1 and _untouched(self.segments[-1]):
+            self.segments.pop()  # made ready, but the session ended before it was needed
         if not self.segments:
             raise JournalError(f"no journal in {folder}", "Give the folder that `hftkit live` printed, with segment-000001.hftj in it")
         self.torn = ""

@@ -1,0 +1,121 @@
+"""The journal: what is written is read, a torn tail is cut, every flipped bit of an ended journal is found and placed."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hftkit.codes import RecordType
+from hftkit.errors import JournalError
+from hftkit.journal import JournalReader, JournalWriter, bytes_of, segment_path, words_of
+
+SEGMENT = 8192
+
+
+def write(folder, payloads, *, end=True):
+    writer = JournalWriter(folder, epoch=7, created_unix_ns=123, segment_bytes=SEGMENT)
+    for i, payload in enumerate(payloads):
+        writer.append(RecordType.TIMER_IN, 1000 + i, np.array(payload, np.int64))
+    if end:
+        writer.append(RecordType.SESSION_END, 5000, np.zeros(4, np.int64))
+    writer.close()
+    return writer
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60), max_size=60))
+def test_what_is_written_is_read_over_any_number_of_segments(tmp_path_factory, payloads):
+    folder = tmp_path_factory.mktemp("journal")
+    write(folder, payloads)
+    reader = JournalReader(folder)
+    records = list(reader)
+    assert [r.payload.tolist() for r in records[:-1]] == payloads
+    assert [r.sequence for r in records] == list(range(1, len(payloads) + 2))
+    assert [r.time_ns for r in records[:-1]] == [1000 + i for i in range(len(payloads))]
+    assert reader.ended
+    assert reader.torn == ""
+
+
+def test_every_flipped_bit_of_an_ended_journal_is_refused_or_cut(tmp_path):
+    write(tmp_path / "j", [[1, 2, 3], [4], [5, 6]])
+    path = segment_path(tmp_path / "j", 1)
+    good = path.read_bytes()
+    used = len(good.rstrip(b"\0")) + 8
+    rng = np.random.default_rng(1)
+    for byte in range(used):
+        bad = bytearray(good)
+        bad[byte] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(bad))
+        reader = JournalReader(tmp_path / "j")
+        try:
+            list(reader)
+        except (JournalError, ValueError) as error:
+            assert "byte" in str(error) or "segment" in str(error) or "format" in str(error)
+            continue
+        assert reader.torn, f"a flipped bit in byte {byte} went unseen"
+        assert not reader.ended
+
+
+def test_a_torn_tail_is_cut_and_said(tmp_path):
+    write(tmp_path / "j", [[1, 2, 3], [4, 5, 6]], end=False)
+    path = segment_path(tmp_path / "j", 1)
+    data = bytearray(path.read_bytes())
+    last = len(bytes(data).rstrip(b"\0"))
+    data[last - 8 : last] = bytes(8)  # the last word never reached the disk
+    path.write_bytes(bytes(data))
+    reader = JournalReader(tmp_path / "j")
+    assert [r.payload.tolist() for r in reader] == [[1, 2, 3]]
+    assert "torn tail" in reader.torn
+    assert "record 2" in reader.torn
+
+
+def test_a_segment_made_ready_but_never_used_is_no_damage(tmp_path):
+    write(tmp_path / "j", [[1]])
+    segment_path(tmp_path / "j", 2).write_bytes(bytes(SEGMENT))
+    assert len(list(JournalReader(tmp_path / "j"))) == 2
+    segment_path(tmp_path / "j", 2).write_bytes(b"")
+    assert len(list(JournalReader(tmp_path / "j"))) == 2
+
+
+def test_a_missing_segment_is_named(tmp_path):
+    write(tmp_path / "j", [[i] * 50 for i in range(60)])
+    segment_path(tmp_path / "j", 2).unlink()
+    with pytest.raises(JournalError, match="missing or was renamed"):
+        list(JournalReader(tmp_path / "j"))
+
+
+def test_no_journal_and_a_used_folder_are_refused(tmp_path):
+    with pytest.raises(JournalError, match="no journal in"):
+        JournalReader(tmp_path)
+    write(tmp_path / "j", [[1]])
+    with pytest.raises(JournalError, match="already holds a journal"):
+        JournalWriter(tmp_path / "j", 1, 1)
+
+
+def test_preparing_and_rolling_from_two_threads_makes_each_segment_once(tmp_path):
+    writer = JournalWriter(tmp_path / "j", 1, 1, segment_bytes=SEGMENT)
+    finished = threading.Event()
+
+    def cold_side():
+        while not finished.is_set():
+            writer.prepare()
+            writer.sync()
+
+    thread = threading.Thread(target=cold_side)
+    thread.start()
+    for i in range(3000):
+        writer.append(RecordType.TIMER_IN, i, np.array([i], np.int64))
+    finished.set()
+    thread.join()
+    writer.append(RecordType.SESSION_END, 0, np.zeros(4, np.int64))
+    writer.close()
+    assert [int(r.payload[0]) for r in JournalReader(tmp_path / "j")][:-1] == list(range(3000))
+
+
+@given(st.binary(max_size=100))
+def test_bytes_survive_as_words(payload):
+    assert bytes_of(words_of(payload)) == payload
