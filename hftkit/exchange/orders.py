@@ -174,7 +174,8 @@ def _refusal(venue: Venue, command: Any) -> int:
     if price > 0:
         if command.qty > _MAX_NOTIONAL_E8 // (price * scales.tick_lot_e8):
             return _BAD_QTY
-        if command.qty * price * scales.tick_lot_e8 < scales.min_notional_e8:
+        small = command.qty * price * scales.tick_lot_e8 < scales.min_notional_e8
+        if small and not command.flags & _REDUCE_ONLY:  # what only closes may be as small as what is left
             return _MIN_NOTIONAL
     if command.flags & _REDUCE_ONLY:
         position = venue.holdings[command.account, command.instrument].position

@@ -1,0 +1,225 @@
+"""Real processes, real sockets, real files: the engine against the simulator, well and badly.
+
+Each test starts `hftkit live` (and where it breaks the venue, its own `hftkit sim`) and looks at what a user would see: exit status, the one line of
+error, the journal, the replay.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hftkit.codes import Control, Trading
+from hftkit.errors import VenueError
+from hftkit.instruments import Instrument
+from hftkit.params import FrozenParams, LegPlan, freeze
+from hftkit.processes import HFTKIT, LiveSession, Simulator
+from hftkit.replay import replay
+
+ROOT = Path(__file__).resolve().parents[2]
+BAR = 60_000_000_000
+
+
+def frozen_for_sample(folder: Path, **changes: object) -> Path:
+    """A pair that trades often: a window of ten bars collected afresh, low thresholds."""
+    listed = {row["symbol"]: row for row in json.loads((ROOT / "data/sample/instruments.json").read_text())}
+    instruments = tuple(msgspec.convert(listed[symbol], Instrument) for symbol in ("CHARUSD", "DELTUSD"))
+    legs = LegPlan(
+        lead="CHARUSD", hedge="DELTUSD", unit_lead_lots=1500, unit_hedge_lots=-5000, slippage_ticks=10,
+        hedge_deadline_ns=10**9, retry_ns=10**6, residual_lots=0,
+    )  # fmt: skip
+    parameters = {"hedge_ratio": "1.0", "bar_ns": BAR, "window": 10, "entry_z": "0.5", "exit_z": "0.1", "stop_z": "50.0", "max_holding_bars": 20}
+    body = {
+        "schema_version": 1, "name": "drill", "strategy": "pairs", "strategy_version": 1, "instruments": instruments, "legs": legs,
+        "parameters": parameters, "arrays": {}, "provenance": {}, "valid_from_ns": 0, "valid_until_ns": 2**62,
+    }  # fmt: skip
+    return freeze(FrozenParams(**{**body, **changes}), folder)
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory):
+    with Simulator(tmp_path_factory.mktemp("venue"), speed=600.0) as simulator:
+        simulator.wait_ready()
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory):
+    return frozen_for_sample(tmp_path_factory.mktemp("frozen"))
+
+
+_account = iter(range(10, 100))
+
+
+def start(params: Path, venue: Simulator, folder: Path, seconds: float = 60.0, *options: str) -> LiveSession:
+    return LiveSession(params, venue.ready_file, folder, "session", seconds, ("--account", str(next(_account)), *options))
+
+
+def wait_for_fills(session: LiveSession, at_least: int) -> None:
+    while int(session.telemetry().session["n_fills"]) < at_least:
+        assert session.running, session.messages()
+
+
+@pytest.fixture(scope="module")
+def ended(venue, params, tmp_path_factory):
+    """A session that ran its course, shared by the tests that only look at it."""
+    with start(params, venue, tmp_path_factory.mktemp("ended"), 5.0) as session:
+        return session, session.wait()
+
+
+def test_a_session_goes_through_its_phases_trades_and_stops_flat(ended):
+    session, result = ended
+    phases = [line.split(":")[0] for line in session.messages() if line.startswith("[")]
+    assert phases == ["[1/5] configuration", "[2/5] infrastructure", "[3/5] components", "[4/5] connections", "[5/5] trading enabled"]
+    assert result["status"] == "stopped"
+    assert result["fills"] > 0
+    assert result["entries"] > 0
+    assert set(result["end_positions"].values()) == {0}
+    assert result["orders_without_outcome"] == result["unknown_answers"] == result["illegal_transitions"] == result["malformed_frames"] == 0
+    assert result["latency_us"]["tick_to_order"]["n"] > 0
+    log = [json.loads(line) for line in (session.folder / "session.log").read_text().splitlines()]
+    assert sum(entry["event"] == "order fill" for entry in log) == result["fills"]
+
+
+def test_its_replay_is_identical_to_the_last_byte(ended):
+    session, result = ended
+    replayed = replay(session.folder)
+    assert replayed.identical
+    assert replayed.ended
+    assert int(replayed.rooms.session[0]["n_orders"]) == result["orders_sent"]
+    assert subprocess.run([*HFTKIT, "replay", str(session.folder), "--verify"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("place", [0.0003, 0.4, 0.9])
+def test_one_flipped_bit_fails_the_replay_and_is_placed(ended, tmp_path, place):
+    session, _ = ended
+    copy = Path(shutil.copytree(session.folder, tmp_path / "copy"))
+    path = sorted(copy.glob("segment-*.hftj"))[0]
+    data = bytearray(path.read_bytes())
+    used = len(bytes(data).rstrip(b"\0"))
+    data[int(used * place)] ^= 4
+    path.write_bytes(bytes(data))
+    run = subprocess.run([*HFTKIT, "replay", str(copy), "--verify"], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert "byte" in run.stderr
+
+
+def test_a_changed_strategy_is_caught_by_the_replay(ended, tmp_path):
+    """Not only damage: if the step decided otherwise than the journal says, the replay must notice. Here an entry threshold is changed."""
+    from hftkit.codes import RecordType
+    from hftkit.journal import JournalReader, JournalWriter, bytes_of, words_of
+    from hftkit.rooms import SessionConfig
+
+    session, _ = ended
+    writer = JournalWriter(tmp_path / "other", 1, 1)
+    for record in JournalReader(session.folder):
+        payload = record.payload
+        if record.type == RecordType.CONFIG:
+            config = SessionConfig.from_bytes(bytes_of(payload))
+            frozen = msgspec.structs.replace(config.strategies[0], parameters={**config.strategies[0].parameters, "entry_z": "0.9"})
+            payload = words_of(msgspec.structs.replace(config, strategies=(frozen,)).to_bytes())
+        writer.append(record.type, record.time_ns, payload)
+    writer.close()
+    replayed = replay(tmp_path / "other")
+    assert not replayed.identical
+    assert "byte" in replayed.difference
+
+
+def test_a_terminated_engine_stops_flat(venue, params, tmp_path):
+    with start(params, venue, tmp_path) as session:
+        wait_for_fills(session, 1)
+        session.process.send_signal(signal.SIGTERM)
+        result = session.wait(60)
+    assert result["status"] == "stopped"
+    assert set(result["end_positions"].values()) == {0}
+
+
+def test_the_operator_pauses_resumes_flattens_and_stops(venue, params, tmp_path):
+    with start(params, venue, tmp_path) as session:
+        wait_for_fills(session, 1)
+        session.send(Control.FLATTEN)
+        while not (int((now := session.telemetry()).risk["trading"]) == Trading.PAUSED and not now.ledger["position"].any()):
+            assert session.running
+        before = int(session.telemetry().session["n_orders"])
+        frames = int(session.telemetry().session["n_market_data"])
+        while int(session.telemetry().session["n_market_data"]) < frames + 3000:
+            assert session.running
+        assert int(session.telemetry().session["n_orders"]) == before  # paused: the market goes on, no order leaves
+        session.send(Control.RESUME)
+        while int(session.telemetry().session["n_orders"]) == before:
+            assert session.running
+        session.send(Control.STOP)
+        result = session.wait(60)
+    assert set(result["end_positions"].values()) == {0}
+    assert replay(session.folder).identical
+
+
+def test_a_killed_engine_loses_nothing_that_was_journalled(venue, params, tmp_path):
+    with start(params, venue, tmp_path) as session:
+        wait_for_fills(session, 2)
+        session.kill()
+    replayed = replay(session.folder)
+    assert replayed.identical
+    assert not replayed.ended
+    assert int(replayed.rooms.session[0]["n_fills"]) >= 2
+
+
+def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(params, tmp_path):
+    with Simulator(tmp_path / "venue", speed=600.0) as simulator, start(params, simulator, tmp_path / "j") as session:
+        wait_for_fills(session, 1)
+        simulator.process.kill()
+        with pytest.raises(VenueError, match="the venue closed the"):
+            session.wait(60)
+        assert session.messages()[-1].count("the journal is complete") == 1
+    replayed = replay(session.folder)
+    assert replayed.identical
+    assert replayed.ended
+
+
+def test_no_venue_and_no_ready_file_are_told_in_one_line(params, tmp_path):
+    run = subprocess.run(
+        [*HFTKIT, "live", "--params", str(params), "--journal-dir", str(tmp_path)],
+        env={"PATH": "/usr/bin", "HOME": str(Path.home()), "HFTKIT_VENUE__CONNECT_TIMEOUT_S": "0.5", "HFTKIT_VENUE__MARKET_PORT": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "cannot reach the market data port 127.0.0.1:1" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("scales", "words"),
+    [
+        ({"tick_size": "0.005"}, "tick_size of CHARUSD was 0.005 in research, the venue says 0.0005"),
+        ({"symbol": "NOPEUSD"}, "the venue has no NOPEUSD"),
+    ],
+)
+def test_scales_that_are_not_the_venues_are_refused(venue, tmp_path, scales, words):
+    lead = {"symbol": "CHARUSD", "tick_size": "0.0005", "lot_size": "0.1", "min_notional": "5", "maker_fee_ppm": 20, "taker_fee_ppm": 100, **scales}
+    listed = {row["symbol"]: row for row in json.loads((ROOT / "data/sample/instruments.json").read_text())}
+    legs = LegPlan(
+        lead=lead["symbol"], hedge="DELTUSD", unit_lead_lots=1, unit_hedge_lots=-1, slippage_ticks=1, hedge_deadline_ns=1, retry_ns=1, residual_lots=0
+    )  # fmt: skip
+    path = frozen_for_sample(tmp_path, instruments=(msgspec.convert(lead, Instrument), msgspec.convert(listed["DELTUSD"], Instrument)), legs=legs)
+    with start(path, venue, tmp_path / "j") as session, pytest.raises(VenueError, match=words):
+        session.wait(60)
+
+
+def test_an_altered_frozen_file_is_refused(venue, params, tmp_path):
+    altered = tmp_path / params.name
+    altered.write_bytes(params.read_bytes().replace(b'"entry_z":"0.5"', b'"entry_z":"0.6"'))
+    with start(altered, venue, tmp_path / "j") as session, pytest.raises(VenueError, match="was altered"):
+        session.wait(60)
+
+
+def test_a_second_engine_on_the_same_session_folder_is_refused(ended, venue, params):
+    session, _ = ended
+    again = LiveSession(params, venue.ready_file, session.folder.parent, session.folder.name, 1.0)
+    with pytest.raises(VenueError, match="already holds a journal"):
+        again.wait(60)
