@@ -100,7 +100,7 @@ def latency_by_percentile(folder: Path | str) -> Figure:
 def _finish(figure: Figure, axes: object, session: Session) -> Figure:
     for each in figure.axes:
         _plain(each)
-    locator = dates.AutoDateLocator(maxticks=8)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)  # type: ignore[attr-defined]
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[attr-defined]
     axes.set_xlabel("exchange time (UTC)")  # type: ignore[attr-defined]
