@@ -22,6 +22,7 @@ HEAD, TAIL_COPY, DROPPED = 0, 1, 2
 TAIL, HEAD_COPY = 8, 9
 SLOTS, SLOT_WORDS = 16, 17
 DATA = 24
+LINE_WORDS = 8  # a slot of one cache line
 
 
 def ring_words(slots: int, slot_words: int) -> int:
@@ -50,7 +51,10 @@ def ring_push(ring: Any, message: Any, start: int) -> int:
             return 0
     width = ring[SLOT_WORDS]
     base = DATA + (head & (ring[SLOTS] - 1)) * width
-    copy_words(ring, base, message, start, width)
+    if width == LINE_WORDS:
+        copy_words(ring, base, message, start, LINE_WORDS)  # a constant length becomes two vector moves instead of a call
+    else:
+        copy_words(ring, base, message, start, width)
     store_release(ring, HEAD, head + 1)
     return 1
 
@@ -65,6 +69,9 @@ def ring_pop(ring: Any, message: Any, start: int) -> int:
             return 0
     width = ring[SLOT_WORDS]
     base = DATA + (tail & (ring[SLOTS] - 1)) * width
-    copy_words(message, start, ring, base, width)
+    if width == LINE_WORDS:
+        copy_words(message, start, ring, base, LINE_WORDS)
+    else:
+        copy_words(message, start, ring, base, width)
     store_release(ring, TAIL, tail + 1)
     return 1
