@@ -97,6 +97,11 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     max_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1_000_000_000
     wait: Literal["spin", "yield", "block"] = "block"
 
+    @property
+    def n_accounts(self) -> int:
+        """Account records: those of clients and of the house, and two of the venue (fees, insurance fund)."""
+        return self.max_accounts + 2
+
 
 class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole simulator."""
