@@ -186,7 +186,12 @@ def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot:
         leaves -= qty
         level.qty -= qty
         n = _trade(books, command, reports, n, order_id, maker, qty, leaves)
-    if maker.flags & _REDUCE_ONLY and end_maker == _OK and reason == _OK and _reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
+    if (
+        maker.flags & _REDUCE_ONLY
+        and end_maker == _OK
+        and reason == _OK
+        and _reducible(books, maker.account, command.instrument, 1 - command.side) == 0
+    ):
         end_maker = _NOT_REDUCING
     if maker.leaves == 0:
         unlink(books, slot)
@@ -199,9 +204,7 @@ def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot:
 
 
 @inner_kernel
-def _take_level(
-    books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int, floor: int
-) -> tuple[int, int, int]:
+def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int, floor: int) -> tuple[int, int, int]:
     """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots open, Reject code)."""
     level = books.levels[command.instrument, price - books.tops[command.instrument].base]
     before, reason = level.qty, _OK

@@ -310,6 +310,9 @@ class BinaryServer:
             "client_orders": int(state["n_client_orders"]),
             "client_fills": int(state["n_client_fills"]),
             "client_rejects": int(state["n_client_rejects"]),
+            "liquidations": int(state["n_liquidations"]),
+            "throttled": int(state["n_throttled"]),
+            "resent": int(state["n_resent"]),
             "slow_consumer_drops": int(state["n_dropped"]),
             "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
         }
