@@ -1,8 +1,8 @@
 """Filters: what a client's order must be before it may meet the book, each with its code. The plain twin is filters_plain.py.
 
-In this order: known type, side, time in force and flags (407); market open (414); quantity within its limits (403); a price where one
-is needed (402); number of open orders (410); notional not beyond reason (403) and not below the minimum (404, reduce-only orders exempt); price band round
-the mark (405). Prices are whole ticks and quantities whole lots by construction of the protocol.
+In this order: known type, side, time in force and flags (407); market open (414); quantity within its limits (403); a price where
+one is needed (402); number of open orders (410); notional not beyond reason (403) and not below the minimum (404, reduce-only orders
+exempt); price band round the mark (405). Prices are whole ticks and quantities whole lots by construction of the protocol.
 """
 
 from __future__ import annotations

@@ -186,13 +186,9 @@ def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot:
         leaves -= qty
         level.qty -= qty
         n = _trade(books, command, reports, n, order_id, maker, qty, leaves)
-    if (
-        maker.flags & _REDUCE_ONLY
-        and end_maker == _OK
-        and reason == _OK
-        and _reducible(books, maker.account, command.instrument, 1 - command.side) == 0
-    ):
-        end_maker = _NOT_REDUCING
+    if maker.flags & _REDUCE_ONLY and end_maker == _OK and reason == _OK:
+        if _reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
+            end_maker = _NOT_REDUCING
     if maker.leaves == 0:
         unlink(books, slot)
         release_slot(books, slot)

@@ -334,7 +334,7 @@ class PlainExchange:
     def _cancel(self, command: dict[str, int]) -> None:
         order = self.orders.get((command["account"], command["client_order_id"]))
         if order is None:
-            names = {name: command[name] for name in ("account", "client_order_id")}
+            names: dict[str, Any] = {name: command[name] for name in ("account", "client_order_id")}
             self._say(ReportKind.CANCEL_REJECT, **names, reason=Reject.BOOK_UNKNOWN_ORDER)
         else:
             self._end(order, Reject.NONE)
@@ -372,7 +372,7 @@ class PlainExchange:
         order = self.orders.get((command["account"], command["client_order_id"]))
         reason = self._replace_refusal(order, command)
         if order is None or reason:
-            names = {name: command[name] for name in ("account", "client_order_id")}
+            names: dict[str, Any] = {name: command[name] for name in ("account", "client_order_id")}
             self._say(ReportKind.REJECT, **names, reason=reason)
             return
         book, leaves, old_price = self.books[order.instrument], command["qty"] - order.filled, order.price

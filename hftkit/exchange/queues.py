@@ -36,7 +36,7 @@ def full(books: Books) -> bool:
 def take_slot(books: Books, command: Any, order_id: int, leaves: int) -> int:
     """A slot for an accepted order of which `leaves` lots are open, known by its key and in its account's chain. Not yet in a queue."""
     counters, owner = books.counters[0], books.owners[command.account]
-    slot = np.int64(counters.free)
+    slot = int(counters.free)
     if slot != 0:
         counters.free = books.orders[slot].next
     else:
@@ -242,7 +242,7 @@ def due_trigger(books: Books, instrument: int) -> int:
     if top.last == 0:
         return 0
     if top.up != 0 and top.up <= top.last:
-        return np.int64(books.triggers[instrument, 0, top.up - top.base].head)
+        return int(books.triggers[instrument, 0, top.up - top.base].head)
     if top.down != 0 and top.down >= top.last:
-        return np.int64(books.triggers[instrument, 1, top.down - top.base].head)
+        return int(books.triggers[instrument, 1, top.down - top.base].head)
     return 0

@@ -80,7 +80,10 @@ def _swap(word: int) -> int:
 
 @kernel
 def signature_matches(words: Any, at: int, signature_at: int, key: Any, scratch: Any) -> bool:
-    """Is `words[signature_at:][:4]` the HMAC of `words[at:][:7]`? `key`: one row of `key_midstates`; `scratch`: int64 (SCRATCH_WORDS,), overwritten."""
+    """Is `words[signature_at:][:4]` the HMAC of `words[at:][:7]`? `key`: one row of `key_midstates`.
+
+    `scratch`: int64 (SCRATCH_WORDS,), overwritten.
+    """
     state = scratch[64 : 64 + STATE]
     for i in range(MESSAGE_WORDS):
         scratch[2 * i] = _swap(words[at + i] & _MASK)
