@@ -31,6 +31,10 @@ class OrderType(Code):
 
     LIMIT = 0
     MARKET = 1
+    STOP_MARKET = 2  # waits until the last price reaches its trigger, against the position it protects; then a market order
+    STOP_LIMIT = 3  # the same, then a limit order
+    TAKE_PROFIT_MARKET = 4  # waits for the last price to reach its trigger from the other side; then a market order
+    TAKE_PROFIT_LIMIT = 5
 
 
 class TimeInForce(Code):
@@ -39,6 +43,7 @@ class TimeInForce(Code):
     GTC = 0  # good till cancelled
     IOC = 1  # immediate or cancel: what does not trade at once is cancelled
     FOK = 2  # fill or kill: all at once or nothing
+    GTD = 3  # good till date: rests until an exchange time
 
 
 class OrderFlag(Code):
@@ -46,6 +51,8 @@ class OrderFlag(Code):
 
     POST_ONLY = 1  # rejected if it would take liquidity
     REDUCE_ONLY = 2  # may only bring the position towards zero
+    EXPIRE_TAKER = 4  # self-trade prevention: meeting an order of its own account, the rest of this order is cancelled
+    EXPIRE_MAKER = 8  # self-trade prevention: the resting order is cancelled instead; with EXPIRE_TAKER: both
 
 
 class OrderState(Code):
@@ -76,6 +83,9 @@ class MessageType(Code):
     SUBSCRIBE = 8
     SNAPSHOT_REQUEST = 9
     REPLACE_ORDER = 10
+    CONDITIONAL_ORDER = 11
+    MASS_QUOTE = 12
+    ACCOUNT_QUERY = 13
     LOGON_ACK = 32
     LOGOUT_ACK = 33
     VENUE_HEARTBEAT = 34
@@ -87,6 +97,8 @@ class MessageType(Code):
     ORDER_STATUS = 40
     POSITION = 41
     SESSION_REJECT = 42
+    ORDER_TRIGGERED = 43
+    ACCOUNT_STATUS = 44
     INSTRUMENT = 64
     BBO = 65
     TRADE = 66
@@ -237,6 +249,7 @@ class Reject(Code):
     SESSION_UNKNOWN_ACCOUNT = 306
     SESSION_BAD_SIGNATURE = 307
     SESSION_DUPLICATE_LOGON = 308
+    SESSION_RESEND_TOO_OLD = 309
     # 4xx: venue order checks
     VENUE_UNKNOWN_INSTRUMENT = 401
     VENUE_BAD_PRICE = 402
@@ -248,6 +261,10 @@ class Reject(Code):
     VENUE_INSUFFICIENT_MARGIN = 408
     VENUE_REDUCE_ONLY = 409
     VENUE_TOO_MANY_ORDERS = 410
+    VENUE_WOULD_TRIGGER = 411
+    VENUE_EXPIRED = 412
+    VENUE_LIQUIDATION = 413
+    VENUE_MARKET_CLOSED = 414
     # 5xx: venue book
     BOOK_FULL = 501
     BOOK_POST_ONLY_WOULD_TAKE = 502

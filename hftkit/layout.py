@@ -411,7 +411,7 @@ FRAMES = (
             _SIDE,
             _i("order_type", "codes.OrderType", "0 limit, 1 market"),
             _i("time_in_force", "codes.TimeInForce", "0 GTC, 1 IOC, 2 FOK"),
-            _i("flags", "bits", "1 post only, 2 reduce only"),
+            _i("flags", "codes.OrderFlag bits", "1 post only, 2 reduce only, 4 expire taker, 8 expire maker"),
             _i("price", "ticks", "0 for a market order"),
             _i("qty", "lots", "greater than 0"),
         ),
@@ -433,6 +433,38 @@ FRAMES = (
         (_i("channels", "codes.Channel bits", "1 BBO, 2 TRADE, 4 DEPTH"),),
     ),
     Frame(MessageType.SNAPSHOT_REQUEST, "client", "On the market data port: a fresh snapshot of one instrument's book.", ()),
+    Frame(
+        MessageType.CONDITIONAL_ORDER,
+        "client",
+        "A NEW_ORDER that waits for a trigger price, or ends at a date, or both. Answered like NEW_ORDER; ORDER_TRIGGERED when the last price "
+        "reaches the trigger, ORDER_CANCELED with reason 412 when the date comes.",
+        (
+            _COID,
+            _SIDE,
+            _i("order_type", "codes.OrderType", "0 limit, 1 market, 2 stop market, 3 stop limit, 4 take profit market, 5 take profit limit"),
+            _i("time_in_force", "codes.TimeInForce", "0 GTC, 1 IOC, 2 FOK, 3 GTD"),
+            _i("flags", "codes.OrderFlag bits", "1 post only, 2 reduce only, 4 expire taker, 8 expire maker"),
+            _i("price", "ticks", "limit price, 0 for the market types"),
+            _i("qty", "lots", "greater than 0"),
+            _i("trigger_price", "ticks", "for types 2 to 5, else ignored"),
+            _i("expire_ts", "ns, exchange clock", "for GTD, else ignored"),
+        ),
+    ),
+    Frame(
+        MessageType.MASS_QUOTE,
+        "client",
+        "A two-sided quote in one instrument, post only, in place of the account's previous quote there. Each side is an order with its own id, "
+        "answered like NEW_ORDER, after ORDER_CANCELED for what was left of the previous quote.",
+        (
+            _i("bid_client_order_id", "id", "of the new bid"),
+            _i("ask_client_order_id", "id", "of the new ask"),
+            _i("bid_price", "ticks", ""),
+            _i("bid_qty", "lots", "0: no bid"),
+            _i("ask_price", "ticks", ""),
+            _i("ask_qty", "lots", "0: no ask"),
+        ),
+    ),
+    Frame(MessageType.ACCOUNT_QUERY, "client", "Answered by ACCOUNT_STATUS.", ()),
     # venue to client, order entry ----------------------------------------------------------------------------------
     Frame(
         MessageType.LOGON_ACK,
@@ -493,6 +525,19 @@ FRAMES = (
         "The frame or the session is refused; the venue closes after it.",
         (_TS, _i("reason", "codes.Reject", "why")),
     ),
+    Frame(MessageType.ORDER_TRIGGERED, "venue", "The last price has reached the trigger: the order is active now.", (_TS, _COID, _OID)),
+    Frame(
+        MessageType.ACCOUNT_STATUS,
+        "venue",
+        "Money of the account, in all instruments together.",
+        (
+            _TS,
+            _i("wallet_e8", "1e-8 quote", "deposits, realised profit, fees and funding"),
+            _i("unrealised_e8", "1e-8 quote", "profit of the open positions at the mark"),
+            _i("initial_margin_e8", "1e-8 quote", "required by positions and resting orders"),
+            _i("maintenance_margin_e8", "1e-8 quote", "wallet plus unrealised below this: the venue liquidates"),
+        ),
+    ),
     # venue to client, market data ----------------------------------------------------------------------------------
     Frame(
         MessageType.INSTRUMENT,
@@ -506,6 +551,7 @@ FRAMES = (
             _i("min_notional_e8", "1e-8 quote", "smallest order value"),
             _i("maker_fee_ppm", "1e-6", "maker fee"),
             _i("taker_fee_ppm", "1e-6", "taker fee"),
+            _i("count", "count", "instruments the venue has: ids 0 .. count - 1"),
         ),
     ),
     Frame(

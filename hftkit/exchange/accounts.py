@@ -1,32 +1,87 @@
-"""Who holds what, and which orders were: positions, cash, fees, and the memory of closed orders. Exact integers throughout."""
+"""Who holds what, and which orders were: wallets, positions, cost, fees, and the memory of closed orders. Exact integers throughout.
+
+Money is conserved to the last unit. A fill moves wallet - cost by exactly the signed notional, whatever the rounding of the average
+entry; fees go from wallet to wallet. So over all accounts (house, fees and insurance fund included) positions sum to zero, and wallets
+minus costs sum to the deposits, always.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from hftkit.codes import Side
+from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.ladder import find_key, insert_key, remove_key
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
+_BUY = int(Side.BUY)
 _PPM = 1_000_000
 
 
 @inlined_kernel
-def fee_of(notional_e8: int, ppm: int) -> int:
-    """floor(notional * ppm / 1e6), without overflow: split the notional at a million. A negative rate is a rebate."""
-    return notional_e8 // _PPM * ppm + notional_e8 % _PPM * ppm // _PPM
+def fees_account(venue: Venue) -> int:
+    """Index of the account that receives the fees."""
+    return venue.accounts.size - 2
+
+
+@inlined_kernel
+def insurance_account(venue: Venue) -> int:
+    """Index of the insurance fund's account."""
+    return venue.accounts.size - 1
+
+
+@inlined_kernel
+def is_client(venue: Venue, account: int) -> bool:
+    """Is it an account of somebody, and not of the house or the venue?"""
+    return HOUSE_ACCOUNTS <= account < venue.accounts.size - 2
+
+
+@inlined_kernel
+def part_of(amount_e8: int, ppm: int) -> int:
+    """floor(amount * ppm / 1e6), without overflow: split the amount at a million."""
+    return amount_e8 // _PPM * ppm + amount_e8 % _PPM * ppm // _PPM
+
+
+@inner_kernel
+def _cost_of(cost_e8: int, closing: int, position: int) -> int:
+    """The part of a position's cost that belongs to `closing` of its lots; exact when all of it closes."""
+    if closing == position:
+        return cost_e8
+    while position >= 2**31:  # both products below must fit; what is lost here is profit moved between realised and unrealised
+        position >>= 1
+        closing >>= 1
+    return cost_e8 // position * closing + cost_e8 % position * closing // position
+
+
+@inner_kernel
+def enter_trade(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int) -> int:
+    """Position, cost, realised profit and wallet after a trade, without fees. Returns its notional in 1e-8 quote units."""
+    holding, owner = venue.holdings[account, instrument], venue.accounts[account]
+    value = price * venue.instruments[instrument].tick_lot_e8  # of one lot
+    sign = 1 if side == _BUY else -1
+    closing = 0
+    if holding.position * sign < 0:
+        closing = min(qty, abs(holding.position))
+        removed = _cost_of(holding.cost_e8, closing, abs(holding.position))
+        profit = -sign * value * closing - removed
+        holding.cost_e8 -= removed
+        holding.realised_e8 += profit
+        owner.wallet_e8 += profit
+    holding.cost_e8 += sign * value * (qty - closing)
+    holding.position += sign * qty
+    holding.cash_e8 -= sign * value * qty
+    return value * qty
 
 
 @inner_kernel
 def book_fill(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int, maker: bool) -> int:
-    """Enter one fill into an account's holding. Returns the fee in 1e-8 quote units (negative: rebate)."""
-    scales = venue.instruments[instrument]
-    holding = venue.holdings[account, instrument]
-    notional = price * qty * scales.tick_lot_e8
-    fee = fee_of(notional, scales.maker_fee_ppm if maker else scales.taker_fee_ppm)
-    sign = 1 - 2 * side
-    holding.position += sign * qty
-    holding.cash_e8 -= sign * notional
+    """Enter one fill into an account. Returns the fee in 1e-8 quote units (negative: rebate)."""
+    scales, holding = venue.instruments[instrument], venue.holdings[account, instrument]
+    notional = enter_trade(venue, account, instrument, side, price, qty)
+    fee = part_of(notional, scales.maker_fee_ppm if maker else scales.taker_fee_ppm)
+    venue.accounts[account].wallet_e8 -= fee
+    venue.accounts[fees_account(venue)].wallet_e8 += fee
     holding.fees_e8 += fee
     holding.n_fills += 1
     if maker:

@@ -96,6 +96,31 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     out_words: Annotated[int, msgspec.Meta(ge=16_384, le=2**24)] = 32_768  # send buffer of one client
     max_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1_000_000_000
     wait: Literal["spin", "yield", "block"] = "block"
+    min_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1
+    price_band_ppm: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0  # 0: no band
+    orders_per_s: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 0  # per session, 0: no limit
+    orders_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
+    initial_balance: str = "10000000"  # quote currency, of every account at its first logon
+    leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] = 20
+    maintenance_margin_ppm: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 25_000
+    margin_check_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 1000  # exchange time
+    insurance_fund: str = "1000000"
+    funding_interval_minutes: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 480
+    funding_rate_ppm: Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)] = 0
+    signed_logon: bool = False  # secrets come from the environment or from key_file, never from this file
+    key_file: str = ""
+
+    def __post_init__(self) -> None:
+        if self.maintenance_margin_ppm * self.leverage > 1_000_000:
+            raise ValueError(f"maintenance_margin_ppm {self.maintenance_margin_ppm} is above the initial margin of leverage {self.leverage}")
+        for name in ("initial_balance", "insurance_fund"):
+            if not 0 <= decimal(getattr(self, name), f"venue.{name}") * self.max_accounts <= 10**10:
+                raise ValueError(f"{name} {getattr(self, name)} times max_accounts must be 0 to 10000000000")
+
+    @property
+    def n_accounts(self) -> int:
+        """Account records: those of clients and of the house, and two of the venue (fees, insurance fund)."""
+        return self.max_accounts + 2
 
 
 class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -22,6 +22,8 @@ class Op(IntEnum):
     NEW = 1
     CANCEL = 2
     REPLACE = 3
+    CANCEL_ALL = 4  # every open order of the account, in one instrument or (-1) in all
+    QUOTE = 5  # a new order in place of the account's last quote on that side; quantity 0 only withdraws
 
 
 class ReportKind(IntEnum):
@@ -33,6 +35,7 @@ class ReportKind(IntEnum):
     CANCELED = 4
     CANCEL_REJECT = 5
     LEVEL = 6  # new total of one price level
+    TRIGGERED = 7  # a waiting order becomes active
 
 
 def _i(name: str, unit: str, doc: str, kind: str = "<i8") -> Field:
@@ -46,20 +49,60 @@ def _f(name: str, unit: str, doc: str) -> Field:
 RESTING = Record(
     "RESTING",
     "exchange/matching.py",
-    "One order slot, exactly one cache line. Free slots are chained through `next`.",
+    "One order slot, exactly one cache line. Free slots are chained through `next`. A waiting order stands in the queue of its trigger price.",
     (
         _i("order_id", "id", "given by the venue, increasing"),
         _i("client_order_id", "id", "chosen by the owner"),
-        _i("price", "ticks", "limit price"),
+        _i("price", "ticks", "limit price; of a waiting order the trigger price"),
         _i("leaves", "lots", "still open; 0 in a free slot"),
         _i("filled", "lots", "traded so far"),
-        _i("ts", "ns, exchange clock", "when it took its place in the queue"),
+        _i("own_next", "slot", "next open order of the same account, 0 at the end", "<i4"),
+        _i("own_prev", "slot", "previous open order of the same account", "<i4"),
         _i("next", "slot", "next order of the level, 0 at its end", "<i4"),
         _i("prev", "slot", "previous order of the level, 0 at its head", "<i4"),
         _i("account", "index", "owner", "<i4"),
         _i("instrument", "index", "instrument", "<i2"),
         _i("side", "codes.Side", "0 buy, 1 sell", "<i1"),
-        _i("flags", "codes.OrderFlag bits", "as sent", "<i1"),
+        _i("flags", "bits", "codes.OrderFlag as sent, WAITING and TIMED", "<i1"),
+    ),
+)
+WAITING = 16  # bits of RESTING.flags beside codes.OrderFlag: the order waits for its trigger,
+TIMED = 32  # the order has a date
+
+CONDITION = Record(
+    "CONDITION",
+    "exchange/matching.py",
+    "What only waiting and dated orders have, by slot; the other slots' pages stay untouched.",
+    (
+        _i("limit_price", "ticks", "price once triggered, 0 for a market order"),
+        _i("order_type", "codes.OrderType", "as sent"),
+        _i("time_in_force", "codes.TimeInForce", "as sent"),
+        _i("expire_ts", "ns, exchange clock", "last moment of its life"),
+        _i("place", "index", "where the slot stands in Books.dates"),
+    ),
+)
+
+OWNER = Record(
+    "OWNER",
+    "exchange/matching.py",
+    "One account as the matching engine knows it: the chain of its open orders, oldest first.",
+    (
+        _i("n_open", "count", "open orders, waiting ones included"),
+        _i("first", "slot", "oldest open order, 0 if none", "<i4"),
+        _i("last", "slot", "newest open order", "<i4"),
+    ),
+)
+
+EXPOSURE = Record(
+    "EXPOSURE",
+    "exchange/matching.py",
+    "One account in one instrument as the matching engine knows it.",
+    (
+        _i("position", "lots", "signed"),
+        _i("open_bid", "ticks * lots", "sum over resting buy orders"),
+        _i("open_ask", "ticks * lots", "sum over resting sell orders"),
+        _i("bid_quote", "id", "client_order_id of the last quote on that side, 0 if none"),
+        _i("ask_quote", "id", ""),
     ),
 )
 
@@ -96,6 +139,10 @@ TOP = Record(
         _i("n_orders", "count", "orders resting"),
         _i("n_bid", "levels", "bid levels"),
         _i("n_ask", "levels", "ask levels"),
+        _i("last", "ticks", "price of the last trade, 0 if none"),
+        _i("up", "ticks", "lowest trigger that waits for a rise, 0 if none"),
+        _i("down", "ticks", "highest trigger that waits for a fall, 0 if none"),
+        _i("n_reducing", "count", "reduce-only orders resting"),
     ),
 )
 
@@ -106,7 +153,8 @@ COUNTERS = Record(
     (
         _i("free", "slot", "head of the chain of freed slots, 0 if none"),
         _i("high_water", "slot", "slots ever used"),
-        _i("n_open", "count", "orders resting in all books"),
+        _i("n_open", "count", "open orders: resting in the books, or waiting"),
+        _i("n_dates", "count", "open orders that have a date"),
         _i("last_order_id", "id", ""),
         _i("last_trade_id", "id", ""),
         _i("n_orders", "count", "orders accepted"),
@@ -120,7 +168,7 @@ COMMAND = Record(
     "exchange/venue.py, exchange/flow/agents.py",
     "One request to the matching engine, from a client or from the synthetic market.",
     (
-        _i("op", "Op", "new, cancel, replace"),
+        _i("op", "Op", ""),
         _i("instrument", "index", ""),
         _i("account", "index", ""),
         _i("client_order_id", "id", ""),
@@ -130,6 +178,8 @@ COMMAND = Record(
         _i("flags", "codes.OrderFlag bits", ""),
         _i("price", "ticks", "ignored by market orders and cancels"),
         _i("qty", "lots", "total quantity of the order, filled part included"),
+        _i("trigger_price", "ticks", "stop and take-profit orders only"),
+        _i("expire_ts", "ns, exchange clock", "good-till-date orders only"),
     ),
 )
 
@@ -230,6 +280,8 @@ CLIENT = Record(
         _i("out_end", "bytes", "end of the outbox, a whole number of words"),
         _i("n_pending", "count", "instruments that wait for a snapshot"),
         _i("close_reason", "codes.Reject", "why the venue closes it"),
+        _i("credit_ns", "ns", "unused time of the order rate limit"),
+        _i("ts_credit", "ns, monotonic", "when the credit was counted"),
         _i("n_frames", "count", "frames received"),
         _i("n_dropped", "count", "times a slow consumer lost its stream"),
     ),
@@ -240,9 +292,33 @@ ACCOUNT = Record(
     "exchange/sessions.py",
     "One account; the first ones are the house's (synthetic traders).",
     (
-        _i("id", "id", "account number on the wire, 0 for a free record; house accounts are negative"),
+        _i("id", "id", "account number on the wire, 0 for a free record; those of the house and of the venue are negative"),
         _i("client", "index", "connection logged on, -1 if none"),
-        _i("n_open", "count", "orders resting"),
+        _i("wallet_e8", "1e-8 quote", "deposits, realised profit, fees and funding; written by exchange/accounts.py"),
+        _i("n_liquidations", "count", "times the venue took over; written by exchange/margin.py"),
+        _i("session", "flag", "1 from logon to logout: frames are numbered and kept, also while the connection is lost"),
+        _i("seq_in", "count", "last sequence received when the connection was lost"),
+        _i("seq_out", "count", "last sequence sent"),
+        _i("log_seq", "count", "sequence of the oldest frame kept"),
+        _i("log_start", "words", "where it begins in Venue.log, counted without end"),
+        _i("log_end", "words", "end of the newest frame"),
+    ),
+)
+
+LIMITS = Record(
+    "LIMITS",
+    "exchange/venue.py, exchange/market_data.py",
+    "What the filters and the margin rules of one instrument allow.",
+    (
+        _i("tick_lot_e8", "1e-8 quote", "value of one lot moving one tick"),
+        _i("min_qty", "lots", "smaller orders are refused"),
+        _i("max_qty", "lots", "larger orders are refused"),
+        _i("min_notional_e8", "1e-8 quote", "smaller orders are refused, unless they only reduce"),
+        _i("band_ppm", "1e-6", "limit prices further than this from the mark are refused, 0 for no band"),
+        _i("max_open", "count", "open orders an account may have, in all instruments together"),
+        _i("initial_ppm", "1e-6", "initial margin, part of the notional"),
+        _i("maintenance_ppm", "1e-6", "maintenance margin"),
+        _i("open", "flag", "1 while the market is open"),
     ),
 )
 
@@ -252,7 +328,10 @@ HOLDING = Record(
     "One account in one instrument. Over all accounts position and cash sum to zero.",
     (
         _i("position", "lots", "signed"),
+        _i("cost_e8", "1e-8 quote", "what the position cost, signed as it: average entry = cost / position"),
         _i("cash_e8", "1e-8 quote", "received minus paid, fees not included"),
+        _i("realised_e8", "1e-8 quote", "profit of what was closed, fees not included"),
+        _i("funding_e8", "1e-8 quote", "funding paid, received negative"),
         _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
         _i("n_fills", "count", ""),
         _i("n_maker", "count", "fills as maker"),
@@ -280,8 +359,17 @@ VENUE = Record(
     (
         _i("ts", "ns, exchange clock", "now"),
         _i("ts_mono", "ns, monotonic", "now"),
-        _i("max_order_qty", "lots", "larger orders are refused"),
-        _i("max_open_orders", "count", "per account"),
+        _i("order_interval_ns", "ns", "a session earns one order in this time, 0 for no limit"),
+        _i("order_burst_ns", "ns", "most credit a session can save"),
+        _i("signed", "flag", "1: a logon must be signed"),
+        _i("funding_interval_ns", "ns, exchange clock", "0 for none"),
+        _i("funding_ppm", "1e-6", "paid by longs to shorts, part of the notional at the mark"),
+        _i("next_funding", "ns, exchange clock", ""),
+        _i("margin_interval_ns", "ns, exchange clock", "between two looks at maintenance margins"),
+        _i("next_margin", "ns, exchange clock", ""),
+        _i("n_liquidations", "count", "accounts taken over"),
+        _i("n_throttled", "count", "orders refused for coming too fast"),
+        _i("n_resent", "count", "frames sent again after a reconnection"),
         _i("n_audience", "count", "market data connections"),
         _i("n_closed", "count", "orders ever put into the ring of closed ones"),
         _i("n_frames_in", "count", "frames received"),

@@ -18,6 +18,7 @@ from hftkit.kernels.wire.venue_codec import (
     encode_bbo,
     encode_depth,
     encode_instrument,
+    encode_market_status,
     encode_snapshot_begin,
     encode_snapshot_end,
     encode_trade,
@@ -103,6 +104,14 @@ def publish_quote(venue: Venue, instrument: int) -> None:
 
 
 @inner_kernel
+def set_market(venue: Venue, instrument: int, is_open: int) -> None:
+    """Open (1) or halt (0) a market: while it is halted new orders are refused and cancels are not. Everybody who follows it is told."""
+    venue.limits[instrument].open = is_open
+    any_channel = _BBO | _TRADE | _DEPTH
+    broadcast(venue, instrument, any_channel, encode_market_status(venue.frame, 0, instrument, 0, venue.state[0].ts, is_open))
+
+
+@inner_kernel
 def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels: int) -> None:
     """`n_levels` DEPTH frames of a snapshot, best price first."""
     books = venue.books
@@ -150,11 +159,13 @@ def refill(venue: Venue, index: int) -> None:
 def subscribe(venue: Venue, index: int, instrument: int, channels: int) -> bool:
     """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
     client, outbox, ts = venue.clients[index], venue.outboxes[index], venue.state[0].ts
-    if not make_room(client, outbox, 2 * MAX_FRAME_WORDS):
+    if not make_room(client, outbox, 3 * MAX_FRAME_WORDS):
         return False
     venue.channels[index, instrument] = channels
     symbol, scales = venue.symbols[instrument], venue.instruments[instrument]
-    commit(venue, index, encode_instrument(outbox, client.out_end // WORD, instrument, 0, symbol, scales))
+    commit(venue, index, encode_instrument(outbox, client.out_end // WORD, instrument, 0, symbol, scales, venue.instruments.size))
+    is_open = venue.limits[instrument].open
+    commit(venue, index, encode_market_status(outbox, client.out_end // WORD, instrument, 0, ts, is_open))
     if channels & _BBO:
         q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
         commit(venue, index, encode_bbo(outbox, client.out_end // WORD, instrument, seq, ts, q[0], q[1], q[2], q[3]))

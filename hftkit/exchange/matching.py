@@ -1,83 +1,53 @@
-"""Price-time priority matching, every resting order kept: the compiled engine. Its readable twin is matching_plain.py.
+"""Price-time priority matching, every open order kept: the compiled engine. Its readable twin is matching_plain.py.
 
-What it owns: `Books`, the arrays of all instruments. `apply` carries out one command and writes what happened as REPORT
-rows: first ACK (or REJECT, and nothing has changed), then trades, each emptied or changed price level after its trades,
-then what became of the rest. Fixed capacity: when no slot is free, an order that might rest is refused with BOOK_FULL.
+`apply` carries out one command and writes what happened as REPORT rows: first ACK (or REJECT, and nothing has changed), then trades, each
+changed price level after its trades, then what became of the rest. A trade may wake waiting orders and time may end dated ones: after each
+command the caller calls `fire_trigger` until it returns 0, and `expire` whenever time has passed. Each call is one event with its own reports.
 
-Shape: prices index a ladder of levels (a window of ticks), each level is a doubly linked first-in-first-out queue through
-the order slots, a three-level bitmap gives the next best level, a hash table gives the slot of (account, client_order_id).
-Every operation is O(1) but for the orders it trades with. Prices outside the window are refused.
-
+Fixed capacity: when no slot is free, an order that might rest is refused with BOOK_FULL. Prices outside the window are refused.
+Arrays: books.py; queues: queues.py. Every operation is O(1) but for the orders it trades with, and dates (O(log n)).
 Cost of an order: about one cache line for the slot, one for the key, one for the level.
+
+Rules that are not obvious:
+
+* Reduce-only: refused on entry beyond the position; a resting one trades at most the position, and what would then overshoot is cancelled.
+* Self-trade prevention is the taker's wish: its flags say who is cancelled when it meets its own account.
+* FOK counts what it is sure to get: with prevention flags its own orders do not count, and reduce-only makers never do.
+* A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
-from hftkit.errors import ConfigError
-from hftkit.exchange.ladder import clear_level, find_key, highest_level, insert_key, level_above, level_below, lowest_level, mark_level, remove_key
-from hftkit.exchange.layout import BITMAP_WORDS, COMMAND, COUNTERS, KEY, LADDER_TICKS, LEVEL, REPORT, RESTING, TOP, Op, ReportKind
+from hftkit.exchange.books import Books, new_books, new_commands, new_reports
+from hftkit.exchange.dates import overdue
+from hftkit.exchange.ladder import find_key, level_above, level_below
+from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
+from hftkit.exchange.queues import add_open, due_trigger, enqueue, full, release_slot, set_date, stop_waiting, take_slot, unlink, wait, waits_for_rise
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 
+__all__ = ["Books", "apply", "apply_all", "expire", "fire_trigger", "new_books", "new_commands", "new_reports"]
+
 _BUY = int(Side.BUY)
-_MARKET = int(OrderType.MARKET)
-_GTC, _FOK = int(TimeInForce.GTC), int(TimeInForce.FOK)
-_POST_ONLY = int(OrderFlag.POST_ONLY)
-_NEW, _CANCEL = int(Op.NEW), int(Op.CANCEL)
-_ACK, _REJECT, _TRADE = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRADE)
+_LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
+_STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
+_GTC, _FOK, _GTD = int(TimeInForce.GTC), int(TimeInForce.FOK), int(TimeInForce.GTD)
+_POST_ONLY, _REDUCE_ONLY = int(OrderFlag.POST_ONLY), int(OrderFlag.REDUCE_ONLY)
+_EXPIRE_TAKER, _EXPIRE_MAKER = int(OrderFlag.EXPIRE_TAKER), int(OrderFlag.EXPIRE_MAKER)
+_PREVENTION = _EXPIRE_TAKER | _EXPIRE_MAKER
+_NEW, _CANCEL, _REPLACE, _CANCEL_ALL = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL)
+_ACK, _REJECT, _TRADE, _TRIGGERED = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRADE), int(ReportKind.TRIGGERED)
 _CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT), int(ReportKind.LEVEL)
 _OK = int(Reject.NONE)
-_BAD_QTY, _DUPLICATE = int(Reject.VENUE_BAD_QTY), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
+_BAD_QTY, _DUPLICATE, _BAD_TYPE = int(Reject.VENUE_BAD_QTY), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID), int(Reject.VENUE_BAD_TYPE)
 _FULL, _WOULD_TAKE, _UNKNOWN = int(Reject.BOOK_FULL), int(Reject.BOOK_POST_ONLY_WOULD_TAKE), int(Reject.BOOK_UNKNOWN_ORDER)
 _NO_LIQUIDITY, _NOT_FILLABLE = int(Reject.BOOK_NO_LIQUIDITY), int(Reject.BOOK_FOK_NOT_FILLABLE)
-_OUT_OF_RANGE = int(Reject.BOOK_PRICE_OUT_OF_RANGE)
-
-
-class Books(NamedTuple):
-    """All books of the exchange: plain arrays, allocated once by `new_books`."""
-
-    orders: np.ndarray  # RESTING (1 + capacity,), slot 0 unused
-    levels: np.ndarray  # LEVEL (n_instruments, ladder ticks)
-    bitmaps: np.ndarray  # int64 (n_instruments, 2 sides, BITMAP_WORDS)
-    table: np.ndarray  # KEY (power of two >= 2 * capacity,)
-    tops: np.ndarray  # TOP (n_instruments,)
-    counters: np.ndarray  # COUNTERS (1,)
-
-
-def new_books(reference_prices: Any, capacity: int, ladder_ticks: int = LADDER_TICKS) -> Books:
-    """Empty books. `reference_prices`: ticks, one for each instrument; its window is centred there, and starts at 1 tick at the lowest.
-
-    Raises ConfigError if a size is out of range.
-    """
-    if not 1 <= capacity <= 2**26:
-        raise ConfigError(f"order capacity {capacity} is out of range", "Allowed: 1 to 67108864")
-    if not 64 <= ladder_ticks <= LADDER_TICKS:
-        raise ConfigError(f"ladder_ticks {ladder_ticks} is out of range", f"Allowed: 64 to {LADDER_TICKS}")
-    n = len(reference_prices)
-    tops = np.zeros(n, TOP.dtype)
-    tops["base"] = [max(1, int(price) - ladder_ticks // 2) for price in reference_prices]
-    return Books(
-        orders=np.zeros(1 + capacity, RESTING.dtype),
-        levels=np.zeros((n, ladder_ticks), LEVEL.dtype),
-        bitmaps=np.zeros((n, 2, BITMAP_WORDS), np.int64),
-        table=np.zeros(max(16, 1 << (2 * capacity - 1).bit_length()), KEY.dtype),
-        tops=tops,
-        counters=np.zeros(1, COUNTERS.dtype),
-    )
-
-
-def new_reports(books: Books) -> np.ndarray:
-    """A REPORT array that no single command can overflow: a trade and a level for each resting order, and a few more."""
-    return np.zeros(2 * books.orders.size + 8, REPORT.dtype)
-
-
-def new_commands(n: int) -> np.ndarray:
-    """A zeroed COMMAND array (n,)."""
-    return np.zeros(n, COMMAND.dtype)
+_OUT_OF_RANGE, _SELF_TRADE, _NOT_REDUCING = int(Reject.BOOK_PRICE_OUT_OF_RANGE), int(Reject.BOOK_SELF_TRADE), int(Reject.VENUE_REDUCE_ONLY)
+_WOULD_TRIGGER, _EXPIRED = int(Reject.VENUE_WOULD_TRIGGER), int(Reject.VENUE_EXPIRED)
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------
@@ -99,106 +69,29 @@ def _level_report(reports: Any, n: int, instrument: int, side: int, price: int, 
     return n + 1
 
 
-# -- queue operations ------------------------------------------------------------------------------------------------
-
-
 @inlined_kernel
-def _refresh_best(books: Books, instrument: int, side: int) -> None:
-    top = books.tops[instrument]
-    if side == _BUY:
-        level = highest_level(books.bitmaps[instrument, 0])
-        top.bid = top.base + level if level >= 0 else 0
-    else:
-        level = lowest_level(books.bitmaps[instrument, 1])
-        top.ask = top.base + level if level >= 0 else 0
+def _canceled_report(reports: Any, n: int, order: Any, reason: int) -> int:
+    """CANCELED for all that is open of an order that still has its slot."""
+    row = reports[n]
+    row.kind, row.instrument, row.account = _CANCELED, order.instrument, order.account
+    row.client_order_id, row.order_id, row.side = order.client_order_id, order.order_id, order.side
+    row.price, row.qty, row.leaves, row.filled, row.reason = order.price, order.leaves, 0, order.filled, reason
+    return n + 1
 
 
 @inner_kernel
-def _remove_level(books: Books, instrument: int, side: int, index: int) -> None:
-    top = books.tops[instrument]
-    clear_level(books.bitmaps[instrument, side], index)
-    if side == _BUY:
-        top.n_bid -= 1
-        if top.bid == top.base + index:
-            _refresh_best(books, instrument, side)
-    else:
-        top.n_ask -= 1
-        if top.ask == top.base + index:
-            _refresh_best(books, instrument, side)
-
-
-@inlined_kernel
-def _release_slot(books: Books, slot: int) -> None:
+def _end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int:
+    """Cancel an open order: CANCELED, and the level it leaves if it was in the book."""
     order = books.orders[slot]
-    order.leaves = 0
-    order.next = books.counters[0].free
-    order.prev = 0
-    books.counters[0].free = slot
-    books.counters[0].n_open -= 1
-    books.tops[order.instrument].n_orders -= 1
-
-
-@inner_kernel
-def _unlink(books: Books, slot: int) -> int:
-    """Take an order out of its queue (the slot and the key stay). Returns the level's new total."""
-    order = books.orders[slot]
-    instrument, side = np.int64(order.instrument), np.int64(order.side)
-    index = order.price - books.tops[instrument].base
-    level = books.levels[instrument, index]
-    if order.prev != 0:
-        books.orders[order.prev].next = order.next
-    else:
-        level.head = order.next
-    if order.next != 0:
-        books.orders[order.next].prev = order.prev
-    else:
-        level.tail = order.prev
-    level.qty -= order.leaves
-    if level.head == 0:
-        _remove_level(books, instrument, side, index)
-    return level.qty
-
-
-@inner_kernel
-def _enqueue(books: Books, slot: int, ts: int) -> int:
-    """Put an order at the end of its price's queue. Returns the level's new total."""
-    order = books.orders[slot]
-    instrument, side = np.int64(order.instrument), np.int64(order.side)
-    top = books.tops[instrument]
-    index = order.price - top.base
-    level = books.levels[instrument, index]
-    order.ts = ts
-    order.next = 0
-    order.prev = level.tail
-    if level.head == 0:
-        level.head = slot
-        mark_level(books.bitmaps[instrument, side], index)
-        if side == _BUY:
-            top.n_bid += 1
-            if order.price > top.bid:
-                top.bid = order.price
-        else:
-            top.n_ask += 1
-            if top.ask == 0 or order.price < top.ask:
-                top.ask = order.price
-    else:
-        books.orders[level.tail].next = slot
-    level.tail = slot
-    level.qty += order.leaves
-    return level.qty
-
-
-@inner_kernel
-def _take_slot(books: Books) -> int:
-    counters = books.counters[0]
-    slot = counters.free
-    if slot != 0:
-        counters.free = books.orders[slot].next
-    else:
-        counters.high_water += 1
-        slot = counters.high_water
-    counters.n_open += 1
-    return slot
+    n = _canceled_report(reports, n, order, reason)
+    if order.flags & WAITING:
+        stop_waiting(books, slot)
+        release_slot(books, slot)
+        return n
+    instrument, side, price = np.int64(order.instrument), np.int64(order.side), order.price
+    total = unlink(books, slot)
+    release_slot(books, slot)
+    return _level_report(reports, n, instrument, side, price, total)
 
 
 # -- matching --------------------------------------------------------------------------------------------------------
@@ -211,123 +104,253 @@ def _would_take(top: Any, side: int, limit: int) -> bool:
     return top.bid != 0 and top.bid >= limit
 
 
+@inlined_kernel
+def _reducible(books: Books, account: int, instrument: int, side: int) -> int:
+    """Lots that an order of this side may trade without the position passing zero or growing."""
+    position = books.exposures[account, instrument].position
+    return max(0, -position if side == _BUY else position)
+
+
 @inner_kernel
-def _available(books: Books, instrument: int, side: int, limit: int, wanted: int) -> bool:
-    """Can `wanted` lots be taken at `limit` or better?"""
+def _sure_lots(books: Books, level: Any, command: Any, wanted: int) -> tuple[int, bool]:
+    """What a FOK order is sure to get of one level, at most about `wanted`. Returns (lots, may it look further?)."""
+    found, slot = 0, np.int64(level.head)
+    while slot != 0 and found < wanted:
+        order = books.orders[slot]
+        if order.account == command.account and command.flags & _PREVENTION:
+            if command.flags & _EXPIRE_TAKER:
+                return found, False
+        elif order.flags & _REDUCE_ONLY == 0:
+            found += order.leaves
+        slot = np.int64(order.next)
+    return found, True
+
+
+@inner_kernel
+def _available(books: Books, command: Any, limit: int, wanted: int) -> bool:
+    """Can `wanted` lots surely be taken at `limit` or better?"""
+    side, instrument = command.side, command.instrument
     top = books.tops[instrument]
     bitmap = books.bitmaps[instrument, 1 - side]
     index = (top.ask if side == _BUY else top.bid) - top.base
-    while _would_take(top, side, limit) and wanted > 0 and index >= 0:
+    look_closely = command.flags & _PREVENTION != 0 or top.n_reducing > 0
+    further = _would_take(top, side, limit)
+    while further and wanted > 0 and index >= 0:
         price = top.base + index
         if (side == _BUY and price > limit) or (side != _BUY and price < limit):
             break
-        wanted -= books.levels[instrument, index].qty
+        if look_closely:
+            found, further = _sure_lots(books, books.levels[instrument, index], command, wanted)
+            wanted -= found
+        else:
+            wanted -= books.levels[instrument, index].qty
         index = level_above(bitmap, index) if side == _BUY else level_below(bitmap, index)
     return wanted <= 0
 
 
-@inner_kernel
-def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int) -> tuple[int, int]:
-    """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots still wanted)."""
-    instrument = command.instrument
-    index = price - books.tops[instrument].base
-    level = books.levels[instrument, index]
+@inlined_kernel
+def _trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker: Any, qty: int, leaves: int) -> int:
+    """`qty` lots change hands at the maker's price; `leaves` are then open of the taker. The maker stays in its queue."""
     counters = books.counters[0]
-    while leaves > 0 and level.head != 0:
-        slot = np.int64(level.head)
-        maker = books.orders[slot]
-        qty = min(leaves, maker.leaves)
-        leaves -= qty
-        maker.leaves -= qty
-        maker.filled += qty
-        level.qty -= qty
-        counters.last_trade_id += 1
-        counters.n_trades += 1
-        row = reports[n]
-        row.kind, row.instrument, row.account = _TRADE, instrument, command.account
-        row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
-        row.price, row.qty, row.leaves, row.filled, row.reason = price, qty, leaves, command.qty - leaves, _OK
-        row.trade_id, row.maker_account = counters.last_trade_id, maker.account
-        row.maker_client_order_id, row.maker_order_id = maker.client_order_id, maker.order_id
-        row.maker_leaves, row.maker_filled = maker.leaves, maker.filled
-        n += 1
-        if maker.leaves == 0:
-            level.head = maker.next
-            if maker.next != 0:
-                books.orders[maker.next].prev = 0
-            else:
-                level.tail = 0
-            remove_key(books.table, maker.account, maker.client_order_id)
-            _release_slot(books, slot)
-    if level.head == 0:
-        _remove_level(books, instrument, 1 - command.side, index)
-    return _level_report(reports, n, instrument, 1 - command.side, price, level.qty), leaves
+    maker.leaves -= qty
+    maker.filled += qty
+    add_open(books, maker, -qty)
+    signed = qty if command.side == _BUY else -qty
+    books.exposures[command.account, command.instrument].position += signed
+    books.exposures[maker.account, command.instrument].position -= signed
+    counters.last_trade_id += 1
+    counters.n_trades += 1
+    row = reports[n]
+    row.kind, row.instrument, row.account = _TRADE, command.instrument, command.account
+    row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
+    row.price, row.qty, row.leaves, row.filled, row.reason = maker.price, qty, leaves, command.qty - leaves, _OK
+    row.trade_id, row.maker_account = counters.last_trade_id, maker.account
+    row.maker_client_order_id, row.maker_order_id = maker.client_order_id, maker.order_id
+    row.maker_leaves, row.maker_filled = maker.leaves, maker.filled
+    return n + 1
 
 
 @inner_kernel
-def _match(books: Books, command: Any, reports: Any, n: int, order_id: int, limit: int, leaves: int) -> tuple[int, int]:
+def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot: int, leaves: int, floor: int) -> tuple[int, int, int]:
+    """The taker meets the first order of a queue: they trade, or one of them may not. Returns (reports, taker's lots open, Reject code)."""
+    maker, level = books.orders[slot], books.levels[command.instrument, books.orders[slot].price - books.tops[command.instrument].base]
+    reason, end_maker, qty = _OK, _OK, min(leaves - floor, maker.leaves)
+    if command.flags & _PREVENTION and maker.account == command.account:
+        qty = 0
+        reason = _SELF_TRADE if command.flags & _EXPIRE_TAKER else _OK
+        end_maker = _SELF_TRADE if command.flags & _EXPIRE_MAKER else _OK
+    elif maker.flags & _REDUCE_ONLY:
+        allowed = _reducible(books, maker.account, command.instrument, 1 - command.side)
+        qty = min(qty, allowed)
+    if qty > 0:
+        leaves -= qty
+        level.qty -= qty
+        n = _trade(books, command, reports, n, order_id, maker, qty, leaves)
+    if maker.flags & _REDUCE_ONLY and end_maker == _OK and reason == _OK:
+        if _reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
+            end_maker = _NOT_REDUCING
+    if maker.leaves == 0:
+        unlink(books, slot)
+        release_slot(books, slot)
+    elif end_maker != _OK:
+        n = _canceled_report(reports, n, maker, end_maker)
+        unlink(books, slot)
+        release_slot(books, slot)
+    return n, leaves, reason
+
+
+@inner_kernel
+def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int, floor: int) -> tuple[int, int, int]:
+    """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots open, Reject code)."""
+    level = books.levels[command.instrument, price - books.tops[command.instrument].base]
+    before, reason = level.qty, _OK
+    while leaves > floor and level.head != 0 and reason == _OK:
+        n, leaves, reason = _meet(books, command, reports, n, order_id, np.int64(level.head), leaves, floor)
+    if level.qty != before:
+        n = _level_report(reports, n, command.instrument, 1 - command.side, price, level.qty)
+    return n, leaves, reason
+
+
+@inner_kernel
+def _match(books: Books, command: Any, reports: Any, n: int, order_id: int, limit: int, leaves: int, floor: int) -> tuple[int, int, int]:
+    """Trade until `floor` lots are left. Returns (reports written, lots open, why it had to stop: a Reject code or 0)."""
     top = books.tops[command.instrument]
-    while leaves > 0 and _would_take(top, command.side, limit):
-        best = top.ask if command.side == _BUY else top.bid
-        n, leaves = _take_level(books, command, reports, n, order_id, best, leaves)
-    return n, leaves
+    first_trade, reason = books.counters[0].last_trade_id, _OK
+    last = top.last
+    while leaves > floor and reason == _OK and _would_take(top, command.side, limit):
+        last = top.ask if command.side == _BUY else top.bid
+        n, leaves, reason = _take_level(books, command, reports, n, order_id, last, leaves, floor)
+        if books.counters[0].last_trade_id != first_trade:
+            top.last = last
+            first_trade = books.counters[0].last_trade_id
+    return n, leaves, reason
+
+
+# -- new orders ------------------------------------------------------------------------------------------------------
 
 
 @inlined_kernel
 def _limit_of(books: Books, command: Any) -> int:
     """The worst price acceptable: a market order's is the far end of the window."""
-    if command.order_type != _MARKET:
+    if command.order_type == _LIMIT:
         return command.price
     base = books.tops[command.instrument].base
     return base + books.levels.shape[1] - 1 if command.side == _BUY else base
 
 
+@inlined_kernel
+def _may_rest(command: Any) -> bool:
+    return command.order_type == _LIMIT and (command.time_in_force == _GTC or command.time_in_force == _GTD)
+
+
+@inlined_kernel
+def _outside(books: Books, instrument: int, price: int) -> bool:
+    base = books.tops[instrument].base
+    return price < base or price >= base + books.levels.shape[1]
+
+
 @inner_kernel
-def _refusal(books: Books, command: Any) -> int:
-    """Why a new order may not enter the book, 0 if it may. Changes nothing."""
-    top = books.tops[command.instrument]
-    limit = _limit_of(books, command)
-    if command.qty <= 0:
-        return _BAD_QTY
-    if limit < top.base or limit >= top.base + books.levels.shape[1]:
-        return _OUT_OF_RANGE
-    if find_key(books.table, command.account, command.client_order_id) != 0:
-        return _DUPLICATE
-    if command.flags & _POST_ONLY and _would_take(top, command.side, limit):
+def _refused_now(books: Books, command: Any, limit: int) -> int:
+    """Why an order may not meet the book at this moment, 0 if it may."""
+    if command.flags & _POST_ONLY and _would_take(books.tops[command.instrument], command.side, limit):
         return _WOULD_TAKE
-    if command.time_in_force == _FOK and not _available(books, command.instrument, command.side, limit, command.qty):
+    if command.time_in_force == _FOK and not _available(books, command, limit, command.qty):
         return _NOT_FILLABLE
-    rests = command.order_type != _MARKET and command.time_in_force == _GTC
-    if rests and books.counters[0].free == 0 and books.counters[0].high_water >= books.orders.size - 1:
-        return _FULL
     return _OK
 
 
 @inner_kernel
-def _new_order(books: Books, command: Any, reports: Any, ts: int) -> int:
-    counters = books.counters[0]
-    reason = _refusal(books, command)
-    if reason != _OK:
-        counters.n_rejects += 1
-        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, 0, reason)
-    counters.last_order_id += 1
-    counters.n_orders += 1
-    order_id = counters.last_order_id
-    n = _answer(reports, 0, _ACK, command, order_id, command.qty, command.qty, 0, _OK)
-    n, leaves = _match(books, command, reports, n, order_id, _limit_of(books, command), command.qty)
+def _refusal(books: Books, command: Any, ts: int) -> int:
+    """Why a new order may not enter the book, 0 if it may. Changes nothing."""
+    limit = _limit_of(books, command)
+    if command.qty <= 0:
+        return _BAD_QTY
+    if _outside(books, command.instrument, limit):
+        return _OUT_OF_RANGE
+    if find_key(books.table, command.account, command.client_order_id) != 0:
+        return _DUPLICATE
+    if command.time_in_force == _GTD and command.expire_ts <= ts:
+        return _EXPIRED
+    if command.flags & _REDUCE_ONLY and command.qty > _reducible(books, command.account, command.instrument, command.side):
+        return _NOT_REDUCING
+    reason = _refused_now(books, command, limit)
+    if reason == _OK and _may_rest(command) and full(books):
+        return _FULL
+    return reason
+
+
+@inner_kernel
+def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, wanted: int) -> int:
+    """Match an accepted order for `wanted` of its lots; what is left then rests if it may, else it is cancelled."""
+    n, leaves, reason = _match(books, command, reports, n, order_id, _limit_of(books, command), command.qty, command.qty - wanted)
     if leaves == 0:
         return n
-    if command.order_type == _MARKET or command.time_in_force != _GTC:
-        return _answer(reports, n, _CANCELED, command, order_id, leaves, 0, command.qty - leaves, _NO_LIQUIDITY)
-    slot = _take_slot(books)
-    order = books.orders[slot]
-    order.order_id, order.client_order_id, order.price = order_id, command.client_order_id, command.price
-    order.leaves, order.filled = leaves, command.qty - leaves
-    order.account, order.instrument, order.side, order.flags = command.account, command.instrument, command.side, command.flags
-    insert_key(books.table, command.account, command.client_order_id, slot)
-    books.tops[command.instrument].n_orders += 1
-    total = _enqueue(books, slot, ts)
+    if reason == _OK and wanted < command.qty:
+        reason = _NOT_REDUCING
+    elif reason == _OK and not _may_rest(command):
+        reason = _NO_LIQUIDITY
+    if reason != _OK:
+        return _answer(reports, n, _CANCELED, command, order_id, leaves, 0, command.qty - leaves, reason)
+    slot = take_slot(books, command, order_id, leaves)
+    if command.time_in_force == _GTD:
+        set_date(books, slot, command.expire_ts)
+    total = enqueue(books, slot)
     return _level_report(reports, n, command.instrument, command.side, command.price, total)
+
+
+@inlined_kernel
+def _accept(books: Books, command: Any, reports: Any, n: int) -> int:
+    counters = books.counters[0]
+    counters.last_order_id += 1
+    counters.n_orders += 1
+    return _answer(reports, n, _ACK, command, counters.last_order_id, command.qty, command.qty, 0, _OK)
+
+
+@inlined_kernel
+def _refuse(books: Books, command: Any, reports: Any, n: int, reason: int) -> int:
+    books.counters[0].n_rejects += 1
+    return _answer(reports, n, _REJECT, command, 0, command.qty, 0, 0, reason)
+
+
+@inner_kernel
+def _waiting_refusal(books: Books, command: Any, ts: int) -> int:
+    top = books.tops[command.instrument]
+    is_limit = command.order_type != _STOP_MARKET and command.order_type != _TAKE_PROFIT_MARKET
+    if command.qty <= 0:
+        return _BAD_QTY
+    if _outside(books, command.instrument, command.trigger_price) or (is_limit and _outside(books, command.instrument, command.price)):
+        return _OUT_OF_RANGE
+    if find_key(books.table, command.account, command.client_order_id) != 0:
+        return _DUPLICATE
+    if command.time_in_force == _GTD and command.expire_ts <= ts:
+        return _EXPIRED
+    if top.last != 0:
+        rise = waits_for_rise(command.order_type, command.side)
+        if (rise and top.last >= command.trigger_price) or (not rise and top.last <= command.trigger_price):
+            return _WOULD_TRIGGER
+    return _FULL if full(books) else _OK
+
+
+@inner_kernel
+def _new_order(books: Books, command: Any, reports: Any, n: int, ts: int) -> int:
+    if command.order_type == _LIMIT or command.order_type == _MARKET:
+        reason = _refusal(books, command, ts)
+        if reason != _OK:
+            return _refuse(books, command, reports, n, reason)
+        n = _accept(books, command, reports, n)
+        return _enter(books, command, reports, n, books.counters[0].last_order_id, command.qty)
+    reason = _waiting_refusal(books, command, ts)
+    if reason != _OK:
+        return _refuse(books, command, reports, n, reason)
+    n = _accept(books, command, reports, n)
+    slot = take_slot(books, command, books.counters[0].last_order_id, command.qty)
+    if command.time_in_force == _GTD:
+        set_date(books, slot, command.expire_ts)
+    wait(books, slot, command)
+    return n
+
+
+# -- cancel, replace, quote ------------------------------------------------------------------------------------------
 
 
 @inner_kernel
@@ -336,59 +359,96 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     if slot == 0:
         books.counters[0].n_rejects += 1
         return _answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, 0, _UNKNOWN)
-    order = books.orders[slot]
-    instrument, side, price, leaves = np.int64(order.instrument), np.int64(order.side), order.price, order.leaves
-    total = _unlink(books, slot)
-    remove_key(books.table, command.account, command.client_order_id)
-    n = _answer(reports, 0, _CANCELED, command, order.order_id, leaves, 0, order.filled, _OK)
-    row = reports[0]
-    row.instrument, row.side, row.price = instrument, side, price  # a cancel names only the order
-    _release_slot(books, slot)
-    return _level_report(reports, n, instrument, side, price, total)
+    return _end_order(books, reports, 0, slot, _OK)
+
+
+@inner_kernel
+def _cancel_all(books: Books, command: Any, reports: Any) -> int:
+    n, slot = 0, np.int64(books.owners[command.account].first)
+    while slot != 0:
+        following = np.int64(books.orders[slot].own_next)
+        if command.instrument < 0 or books.orders[slot].instrument == command.instrument:
+            n = _end_order(books, reports, n, slot, _OK)
+        slot = following
+    return n
 
 
 @inner_kernel
 def _replace_refusal(books: Books, command: Any, slot: int) -> int:
     order = books.orders[slot]
-    top = books.tops[order.instrument]
+    if slot == 0:
+        return _UNKNOWN
+    if order.flags & WAITING:
+        return _BAD_TYPE
     if command.qty <= order.filled:
         return _BAD_QTY
-    if command.price < top.base or command.price >= top.base + books.levels.shape[1]:
+    if _outside(books, np.int64(order.instrument), command.price):
         return _OUT_OF_RANGE
-    if order.flags & _POST_ONLY and _would_take(top, np.int64(order.side), command.price):
+    if order.flags & _POST_ONLY and _would_take(books.tops[order.instrument], np.int64(order.side), command.price):
         return _WOULD_TAKE
+    if order.flags & _REDUCE_ONLY:
+        if command.qty - order.filled > _reducible(books, np.int64(order.account), np.int64(order.instrument), np.int64(order.side)):
+            return _NOT_REDUCING
     return _OK
 
 
 @inner_kernel
-def _replace_order(books: Books, command: Any, reports: Any, ts: int) -> int:
-    """New price and total quantity. Priority stays only if the price stands and the quantity does not grow."""
-    slot = find_key(books.table, command.account, command.client_order_id)
-    reason = _UNKNOWN if slot == 0 else _replace_refusal(books, command, slot)
-    if reason != _OK:
-        books.counters[0].n_rejects += 1
-        return _answer(reports, 0, _REJECT, command, 0, command.qty, 0, 0, reason)
+def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves: int) -> int:
+    """A replaced order that has lost its place: out of its queue, through the book, and into the queue of its new price."""
     order = books.orders[slot]
-    command.instrument, command.side, command.order_type = order.instrument, order.side, 0
-    leaves = command.qty - order.filled
-    n = _answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
-    old_price = order.price
-    if command.price == old_price and leaves <= order.leaves:
-        level = books.levels[command.instrument, old_price - books.tops[command.instrument].base]
-        level.qty -= order.leaves - leaves
-        order.leaves = leaves
-        return _level_report(reports, n, command.instrument, command.side, old_price, level.qty)
-    total = _unlink(books, slot)
+    old_price, order_id = order.price, order.order_id
+    total = unlink(books, slot)
     if command.price != old_price:  # at the same price the level is reported once, with the order back in it
         n = _level_report(reports, n, command.instrument, command.side, old_price, total)
-    n, left = _match(books, command, reports, n, order.order_id, command.price, leaves)
-    if left == 0:
-        remove_key(books.table, command.account, command.client_order_id)
-        _release_slot(books, slot)
-        return n
+    n, left, reason = _match(books, command, reports, n, order_id, command.price, leaves, 0)
+    if left == 0 or reason != _OK:
+        release_slot(books, slot)
+        if left == 0:
+            return n
+        return _answer(reports, n, _CANCELED, command, order_id, left, 0, command.qty - left, reason)
     order.price, order.leaves, order.filled = command.price, left, command.qty - left
-    total = _enqueue(books, slot, ts)
+    total = enqueue(books, slot)
     return _level_report(reports, n, command.instrument, command.side, command.price, total)
+
+
+@inner_kernel
+def _replace_order(books: Books, command: Any, reports: Any) -> int:
+    slot = find_key(books.table, command.account, command.client_order_id)
+    reason = _replace_refusal(books, command, slot)
+    if reason != _OK:
+        return _refuse(books, command, reports, 0, reason)
+    order = books.orders[slot]
+    command.instrument, command.side, command.order_type = order.instrument, order.side, _LIMIT
+    command.time_in_force, command.flags = _GTC, np.int64(order.flags)
+    leaves = command.qty - order.filled
+    n = _answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
+    if command.price == order.price and leaves <= order.leaves:
+        level = books.levels[command.instrument, order.price - books.tops[command.instrument].base]
+        level.qty -= order.leaves - leaves
+        add_open(books, order, leaves - order.leaves)
+        order.leaves = leaves
+        return _level_report(reports, n, command.instrument, command.side, order.price, level.qty)
+    return _requeue(books, command, reports, n, slot, leaves)
+
+
+@inner_kernel
+def _quote(books: Books, command: Any, reports: Any, ts: int) -> int:
+    """Withdraw the account's last quote on this side of this instrument, then place the new one, if it has a quantity."""
+    exposure = books.exposures[command.account, command.instrument]
+    former = exposure.bid_quote if command.side == _BUY else exposure.ask_quote
+    slot = find_key(books.table, command.account, former) if former != 0 else 0
+    n = _end_order(books, reports, 0, slot, _OK) if slot != 0 else 0
+    former = 0
+    if command.qty != 0:
+        first = n
+        n = _new_order(books, command, reports, n, ts)
+        if reports[first].kind == _ACK:
+            former = command.client_order_id
+    if command.side == _BUY:
+        exposure.bid_quote = former
+    else:
+        exposure.ask_quote = former
+    return n
 
 
 @kernel
@@ -396,13 +456,17 @@ def apply(command: Any, books: Books, reports: Any, ts: int) -> int:
     """Carry out one command at exchange time `ts` (ns). Returns the number of REPORT rows written from row 0.
 
     The caller has checked instrument, account, side, order type and time in force; price, quantity and identity are checked here.
-    `command`: one COMMAND record (a replace fills in the order's instrument and side). `reports`: see `new_reports`.
+    `command`: one COMMAND record (a replace fills in what the order is). `reports`: see `books.new_reports`.
     """
     if command.op == _NEW:
-        return _new_order(books, command, reports, ts)
+        return _new_order(books, command, reports, 0, ts)
     if command.op == _CANCEL:
         return _cancel_order(books, command, reports)
-    return _replace_order(books, command, reports, ts)
+    if command.op == _REPLACE:
+        return _replace_order(books, command, reports)
+    if command.op == _CANCEL_ALL:
+        return _cancel_all(books, command, reports)
+    return _quote(books, command, reports, ts)
 
 
 @kernel
@@ -412,3 +476,46 @@ def apply_all(commands: Any, books: Books, reports: Any, ts: int) -> int:
     for i in range(commands.size):
         total += apply(commands[i], books, reports, ts + i)
     return total
+
+
+# -- what nobody asked for just now ----------------------------------------------------------------------------------
+
+
+@inner_kernel
+def _wake(books: Books, slot: int) -> int:
+    """Turn a waiting order into the command it stands for (`books.command[0]`) and free its slot. Returns its order id."""
+    order, condition, command = books.orders[slot], books.conditions[slot], books.command[0]
+    order_id = order.order_id
+    is_market = condition.order_type == _STOP_MARKET or condition.order_type == _TAKE_PROFIT_MARKET
+    command.op, command.instrument, command.account, command.client_order_id = _NEW, order.instrument, order.account, order.client_order_id
+    command.side, command.order_type = order.side, _MARKET if is_market else _LIMIT
+    command.time_in_force, command.flags = condition.time_in_force, np.int64(order.flags) & ~(WAITING | TIMED)
+    command.price, command.qty, command.trigger_price = condition.limit_price, order.leaves, order.price
+    command.expire_ts = condition.expire_ts
+    stop_waiting(books, slot)
+    release_slot(books, slot)
+    return order_id
+
+
+@kernel
+def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
+    """Activate the next waiting order of an instrument whose trigger the last price has reached. Returns the reports written, 0 if none is due."""
+    slot = due_trigger(books, instrument)
+    if slot == 0:
+        return 0
+    order_id, command = _wake(books, slot), books.command[0]
+    n = _answer(reports, 0, _TRIGGERED, command, order_id, command.qty, command.qty, 0, _OK)
+    wanted = command.qty
+    if command.flags & _REDUCE_ONLY:
+        wanted = min(wanted, _reducible(books, command.account, instrument, command.side))
+    reason = _refused_now(books, command, _limit_of(books, command)) if wanted > 0 else _NOT_REDUCING
+    if reason != _OK:
+        return _answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
+    return _enter(books, command, reports, n, order_id, wanted)
+
+
+@kernel
+def expire(books: Books, reports: Any, ts: int) -> int:
+    """End one order whose date is exchange time `ts` (ns) or before. Returns the reports written, 0 if none is due."""
+    slot = overdue(books, ts)
+    return _end_order(books, reports, 0, slot, _EXPIRED) if slot != 0 else 0

@@ -1,4 +1,9 @@
-"""Send buffers: fixed size, never grown. A frame goes in whole or not at all; the shell takes bytes from the front."""
+"""What goes out: fixed send buffers, and each account's memory of the frames it was sent.
+
+A frame goes into a send buffer whole or not at all; the shell takes bytes from the front. Answers of order entry are written into
+`venue.letter` and then `post`ed: numbered by account, kept in the account's log (a ring: the oldest frames go first) so that a client that comes back
+can have them again, and put into the send buffer of its connection if there is one.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,12 @@ from hftkit.codes import Reject
 from hftkit.exchange.layout import ClientState
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
+from hftkit.kernels.wire.frame import frame_words
 from hftkit.kernels.wire.venue_codec import encode_session_reject
-from hftkit.layout import MAX_FRAME_WORDS, WORD
+from hftkit.layout import WORD
 
 _CLOSING = int(ClientState.CLOSING)
-_THROTTLED = int(Reject.SESSION_THROTTLED)
+_THROTTLED, _TOO_OLD, _BAD_SEQUENCE = int(Reject.SESSION_THROTTLED), int(Reject.SESSION_RESEND_TOO_OLD), int(Reject.SESSION_BAD_SEQUENCE)
 
 
 @inner_kernel
@@ -40,29 +46,6 @@ def sent(venue: Venue, index: int, n_bytes: int) -> None:
         client.out_start = client.out_end = 0
 
 
-@inner_kernel
-def reserve(venue: Venue, index: int) -> int:
-    """Word at which the next order entry frame of a client begins. -1: none, because its session is ending.
-
-    A client that lets its answers pile up is closed: order entry answers cannot be dropped, and must not be waited for.
-    """
-    client = venue.clients[index]
-    if client.state == _CLOSING:
-        return -1
-    if not make_room(client, venue.outboxes[index], MAX_FRAME_WORDS):
-        client.state = _CLOSING
-        client.close_reason = _THROTTLED
-        return -1
-    return client.out_end // WORD
-
-
-@inlined_kernel
-def next_sequence(venue: Venue, index: int) -> int:
-    """Sequence number of the frame being written to a client's session."""
-    venue.clients[index].seq_out += 1
-    return venue.clients[index].seq_out
-
-
 @inlined_kernel
 def commit(venue: Venue, index: int, n_words: int) -> None:
     """A frame of `n_words` was written at the end of a client's outbox."""
@@ -73,11 +56,117 @@ def commit(venue: Venue, index: int, n_words: int) -> None:
 
 
 @inner_kernel
+def deliver(venue: Venue, index: int, n_words: int) -> None:
+    """Put the letter into a client's send buffer.
+
+    A client that lets its answers pile up is closed: order entry answers cannot be dropped, and must not be waited for.
+    """
+    client, outbox = venue.clients[index], venue.outboxes[index]
+    if client.state == _CLOSING:
+        return
+    if not make_room(client, outbox, n_words):
+        client.state = _CLOSING
+        client.close_reason = _THROTTLED
+        return
+    at = client.out_end // WORD
+    for i in range(n_words):
+        outbox[at + i] = venue.letter[i]
+    commit(venue, index, n_words)
+
+
+# -- letters to accounts ---------------------------------------------------------------------------------------------
+
+
+@inlined_kernel
+def listens(venue: Venue, account: int) -> bool:
+    """Does anybody want to hear from this account: now, or when the connection is back?"""
+    return venue.accounts[account].session != 0
+
+
+@inlined_kernel
+def next_letter(venue: Venue, account: int) -> int:
+    """Sequence number of the letter being written to an account."""
+    venue.accounts[account].seq_out += 1
+    return venue.accounts[account].seq_out
+
+
+@inner_kernel
+def _keep(venue: Venue, account: int, n_words: int) -> None:
+    owner, log = venue.accounts[account], venue.log[account]
+    mask = log.size - 1
+    while owner.log_end + n_words - owner.log_start > log.size:
+        owner.log_start += frame_words(log[owner.log_start & mask])
+        owner.log_seq += 1
+    for i in range(n_words):
+        log[(owner.log_end + i) & mask] = venue.letter[i]
+    owner.log_end += n_words
+
+
+@inner_kernel
+def post(venue: Venue, account: int, n_words: int) -> None:
+    """The letter, numbered with `next_letter`, goes to its account."""
+    _keep(venue, account, n_words)
+    if venue.accounts[account].client >= 0:
+        deliver(venue, venue.accounts[account].client, n_words)
+
+
+@inner_kernel
+def fresh_log(venue: Venue, account: int) -> None:
+    """A new session begins: nothing sent, nothing kept."""
+    owner = venue.accounts[account]
+    owner.session, owner.seq_out, owner.log_seq = 1, 0, 1
+    owner.log_start = owner.log_end = 0
+
+
+@inner_kernel
+def can_resume(venue: Venue, account: int, next_seq: int) -> int:
+    """Reject code, 0 if everything from sequence `next_seq` on is still kept."""
+    owner = venue.accounts[account]
+    if owner.session == 0 or next_seq < owner.log_seq:
+        return _TOO_OLD
+    return _BAD_SEQUENCE if next_seq > owner.seq_out + 1 else 0
+
+
+@inner_kernel
+def resend(venue: Venue, account: int, next_seq: int) -> None:
+    """Everything from sequence `next_seq` on again, byte for byte; `can_resume` said that it is there."""
+    owner, log = venue.accounts[account], venue.log[account]
+    mask, at = log.size - 1, owner.log_start
+    for seq in range(owner.log_seq, owner.seq_out + 1):
+        n_words = frame_words(log[at & mask])
+        if seq >= next_seq:
+            for i in range(n_words):
+                venue.letter[i] = log[(at + i) & mask]
+            deliver(venue, owner.client, n_words)
+            venue.state[0].n_resent += 1
+        at += n_words
+
+
+# -- words about the connection itself -------------------------------------------------------------------------------
+
+
+@inlined_kernel
+def next_sequence(venue: Venue, index: int) -> int:
+    """Sequence number of a frame about a client's session: of its account if it has logged on, else of the connection."""
+    client = venue.clients[index]
+    if client.account >= 0:
+        return next_letter(venue, client.account)
+    client.seq_out += 1
+    return client.seq_out
+
+
+@inner_kernel
+def tell(venue: Venue, index: int, n_words: int) -> None:
+    """The letter, numbered with `next_sequence`, goes to its client."""
+    if venue.clients[index].account >= 0:
+        post(venue, venue.clients[index].account, n_words)
+    else:
+        deliver(venue, index, n_words)
+
+
+@inner_kernel
 def refuse_session(venue: Venue, index: int, reason: int) -> None:
     """SESSION_REJECT, then the connection is closed by the shell."""
-    at = reserve(venue, index)
-    if at >= 0:
-        seq = next_sequence(venue, index)
-        commit(venue, index, encode_session_reject(venue.outboxes[index], at, seq, venue.state[0].ts, reason))
+    tell(venue, index, encode_session_reject(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts, reason))
     venue.clients[index].state = _CLOSING
     venue.clients[index].close_reason = reason

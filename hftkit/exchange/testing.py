@@ -6,6 +6,7 @@ in one cannot hide in the other.
 
 from __future__ import annotations
 
+import hmac
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 VERSION = 1
 NONE = 0xFFFFFFFF
 LOGON, LOGOUT, HEARTBEAT, NEW_ORDER, CANCEL_ORDER, CANCEL_ALL, ORDER_QUERY, SUBSCRIBE, SNAPSHOT_REQUEST, REPLACE_ORDER = range(1, 11)
+CONDITIONAL_ORDER, MASS_QUOTE, ACCOUNT_QUERY = 11, 12, 13
 
 # name and body fields by type, from the tables of docs/protocol.md
 FRAMES: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -31,7 +33,9 @@ FRAMES: dict[int, tuple[str, tuple[str, ...]]] = {
     40: ("ORDER_STATUS", ("ts_event", "client_order_id", "order_id", "state", "filled_qty", "leaves_qty")),
     41: ("POSITION", ("ts_event", "position")),
     42: ("SESSION_REJECT", ("ts_event", "reason")),
-    64: ("INSTRUMENT", ("symbol0", "symbol1", "tick_size_e8", "lot_size_e8", "min_notional_e8", "maker_fee_ppm", "taker_fee_ppm")),
+    43: ("ORDER_TRIGGERED", ("ts_event", "client_order_id", "order_id")),
+    44: ("ACCOUNT_STATUS", ("ts_event", "wallet_e8", "unrealised_e8", "initial_margin_e8", "maintenance_margin_e8")),
+    64: ("INSTRUMENT", ("symbol0", "symbol1", "tick_size_e8", "lot_size_e8", "min_notional_e8", "maker_fee_ppm", "taker_fee_ppm", "count")),
     65: ("BBO", ("ts_event", "bid_price", "bid_qty", "ask_price", "ask_qty")),
     66: ("TRADE", ("ts_event", "trade_id", "side", "price", "qty")),
     67: ("DEPTH", ("ts_event", "side", "flags", "price", "qty")),
@@ -110,10 +114,16 @@ class PlainClient:
             messages.append(self.receive())
         return messages
 
-    def logon(self, account: int, *, cancel_on_disconnect: bool = False, heartbeat_ns: int = 0) -> Message:
-        """Log on; returns LOGON_ACK (positions and open orders follow)."""
-        self.send(LOGON, account, 0, int(cancel_on_disconnect), heartbeat_ns, 1, 0, 0, 0, 0)
-        return self.receive()
+    def logon(self, account: int, *, cancel_on_disconnect: bool = False, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"") -> Message:
+        """Log on; returns LOGON_ACK. Positions and open orders follow, or with `next_seq_in` > 1 the frames from there on again."""
+        self.seq += 1
+        words = (account, 0, int(cancel_on_disconnect), heartbeat_ns, next_seq_in)
+        head = frame(LOGON, self.seq, *words, 0, 0, 0, 0)[:56]
+        self.socket.sendall(head + (hmac.new(secret, head, "sha256").digest() if secret else bytes(32)))
+        answer = self.receive()
+        if answer.name == "LOGON_ACK":
+            self.seq = answer.next_seq_out - 1
+        return answer
 
     def order(self, client_order_id: int, instrument: int, side: int, price: int, qty: int, tif: int = 0, flags: int = 0, kind: int = 0) -> None:
         """Send a new order: side 0 buy 1 sell, price in ticks, qty in lots, tif 0 GTC 1 IOC 2 FOK, kind 0 limit 1 market."""

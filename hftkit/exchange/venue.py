@@ -22,10 +22,13 @@ import numpy as np
 
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
-from hftkit.exchange.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, VENUE
+from hftkit.exchange.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, LIMITS, VENUE
 from hftkit.exchange.matching import Books, new_reports
+from hftkit.exchange.secrets import load_keys
 from hftkit.instruments import instrument_array
+from hftkit.kernels.wire.sha256 import SCRATCH_WORDS
 from hftkit.layout import MAX_FRAME_WORDS
+from hftkit.units import E8, NS_PER_MINUTE, NS_PER_S, decimal
 
 INBOX_WORDS = 2048
 SNAPSHOT_LEVELS = 512  # levels a side that a snapshot carries at most: what a replica keeps (layout.BOOK_DEPTH)
@@ -53,20 +56,54 @@ class Venue(NamedTuple):
     closed: np.ndarray  # CLOSED (order_history,)
     closed_keys: np.ndarray  # KEY: slot = index in `closed` + 1
     frame: np.ndarray  # int64 (MAX_FRAME_WORDS,): the market data frame being published
+    letter: np.ndarray  # int64 (MAX_FRAME_WORDS,): the order entry frame being written
+    log: np.ndarray  # int64 (max_accounts, a power of two): frames sent to each account, see outbox.py
+    limits: np.ndarray  # LIMITS (n,)
+    keys: np.ndarray  # int64 (n_keys, sha256.KEY_WORDS)
+    scratch: np.ndarray  # int64 (sha256.SCRATCH_WORDS,)
+
+
+def _limits(config: SimConfig) -> np.ndarray:
+    """What the filters and the margin rules allow."""
+    rows, venue = np.zeros(len(config.instruments), LIMITS.dtype), config.venue
+    scales = instrument_array(config.scales)
+    rows["tick_lot_e8"], rows["min_notional_e8"] = scales["tick_lot_e8"], scales["min_notional_e8"]
+    rows["min_qty"], rows["max_qty"], rows["max_open"] = venue.min_order_qty, venue.max_order_qty, venue.max_open_orders
+    rows["band_ppm"], rows["maintenance_ppm"], rows["open"] = venue.price_band_ppm, venue.maintenance_margin_ppm, 1
+    rows["initial_ppm"] = 1_000_000 // venue.leverage
+    return rows
+
+
+def _state(config: SimConfig) -> np.ndarray:
+    limits, state = config.venue, np.zeros(1, VENUE.dtype)
+    if limits.orders_per_s:
+        state["order_interval_ns"] = max(1, NS_PER_S // limits.orders_per_s)
+        state["order_burst_ns"] = limits.orders_burst * state["order_interval_ns"]
+    state["signed"] = limits.signed_logon
+    state["funding_interval_ns"] = limits.funding_interval_minutes * NS_PER_MINUTE if limits.funding_rate_ppm else 0
+    state["funding_ppm"] = limits.funding_rate_ppm
+    state["margin_interval_ns"] = limits.margin_check_ms * 1_000_000
+    return state
+
+
+def _accounts(config: SimConfig) -> np.ndarray:
+    """The house's accounts first, the venue's last (fees, insurance fund)."""
+    accounts = np.zeros(config.venue.n_accounts, ACCOUNT.dtype)
+    accounts["client"] = -1
+    accounts["id"][:HOUSE_ACCOUNTS] = -1 - np.arange(HOUSE_ACCOUNTS)
+    accounts["id"][-2:] = -1001, -1002
+    accounts["wallet_e8"][HOUSE_ACCOUNTS:-2] = int(decimal(config.venue.initial_balance) * E8)
+    accounts["wallet_e8"][-1] = int(decimal(config.venue.insurance_fund) * E8)
+    return accounts
 
 
 def new_venue(config: SimConfig, books: Books) -> Venue:
     """A venue with no clients round `books`."""
     limits = config.venue
     n = len(config.instruments)
-    state = np.zeros(1, VENUE.dtype)
-    state["max_order_qty"], state["max_open_orders"] = limits.max_order_qty, limits.max_open_orders
-    accounts = np.zeros(limits.max_accounts, ACCOUNT.dtype)
-    accounts["client"] = -1
-    accounts["id"][:HOUSE_ACCOUNTS] = -1 - np.arange(HOUSE_ACCOUNTS)
     clients = np.zeros(limits.max_clients, CLIENT.dtype)
     return Venue(
-        state=state,
+        state=_state(config),
         books=books,
         reports=new_reports(books),
         command=np.zeros(1, COMMAND.dtype),
@@ -80,9 +117,14 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         audience=np.zeros(limits.max_clients, np.int64),
         sequences=np.zeros((n, 3), np.int64),
         quotes=np.zeros((n, 4), np.int64),
-        accounts=accounts,
-        holdings=np.zeros((limits.max_accounts, n), HOLDING.dtype),
+        accounts=_accounts(config),
+        holdings=np.zeros((limits.n_accounts, n), HOLDING.dtype),
         closed=np.zeros(limits.order_history, CLOSED.dtype),
         closed_keys=np.zeros(1 << (2 * limits.order_history - 1).bit_length(), KEY.dtype),
         frame=np.zeros(MAX_FRAME_WORDS, np.int64),
+        letter=np.zeros(MAX_FRAME_WORDS, np.int64),
+        log=np.zeros((limits.n_accounts, 1 << ((limits.out_words // 2).bit_length() - 1)), np.int64),
+        limits=_limits(config),
+        keys=load_keys(limits),
+        scratch=np.zeros(SCRATCH_WORDS, np.int64),
     )

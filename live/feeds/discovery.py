@@ -43,30 +43,31 @@ def discover(host: str, port: int, timeout_s: float) -> tuple[Instrument, ...]:
         n = encode_subscribe(request, 0, 1, ALL_INSTRUMENTS, 0)
         connection.sendall(request[:n].tobytes())
         deadline = clock.monotonic_s() + timeout_s
-        connection.settimeout(0.25)
-        while clock.monotonic_s() < deadline:
+        count = 0  # every INSTRUMENT frame says how many there are
+        while (not count or len(found) < count) and clock.monotonic_s() < deadline:
+            connection.settimeout(max(0.001, deadline - clock.monotonic_s()))
             try:
                 data = connection.recv(words.nbytes - fill)
             except TimeoutError:
-                if found:
-                    break  # a quarter of a second of silence after the list: it is complete
-                continue
+                break
             if not data:
                 break
             words.view(np.uint8)[fill : fill + len(data)] = np.frombuffer(data, np.uint8)
-            fill = _take_instruments(words, fill + len(data), found)
-    if not found or sorted(found) != list(range(len(found))):
+            fill, count = _take_instruments(words, fill + len(data), found, count)
+    if not count or sorted(found) != list(range(count)):
         raise VenueError(f"{host}:{port} did not list its instruments within {timeout_s:g} s", "Is this the market data port of a binary venue?")
     return tuple(found[i] for i in range(len(found)))
 
 
-def _take_instruments(words: np.ndarray, fill: int, found: dict[int, Instrument]) -> int:
+def _take_instruments(words: np.ndarray, fill: int, found: dict[int, Instrument], count: int) -> tuple[int, int]:
+    """Take whole frames off the front. Returns (bytes left, instruments the venue says it has)."""
     position, end = 0, fill // 8
     while (verdict := check_frame(words, position, end)) != FRAME_INCOMPLETE:
         if verdict != FRAME_OK:
             raise VenueError("the venue's market data port sent something that is not a frame of this protocol", "Check host and port in [venue]")
         if frame_type(words[position]) == MessageType.INSTRUMENT:
-            w = words[position + 2 : position + 9]
+            w = words[position + 2 : position + 10]
+            count = int(w[7])
             found[int(frame_instrument(words[position]))] = Instrument(
                 symbol=symbol_from_words(w[0], w[1]),
                 tick_size=from_e8(int(w[2])).rstrip("0").rstrip("."),
@@ -78,4 +79,4 @@ def _take_instruments(words: np.ndarray, fill: int, found: dict[int, Instrument]
         position += int(frame_words(words[position]))
     rest = fill - position * 8
     words.view(np.uint8)[:rest] = words.view(np.uint8)[position * 8 : fill].copy()
-    return rest
+    return rest, count

@@ -93,4 +93,4 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
         quotes=np.zeros((n, 2, places, 2), np.int64),
         commands=np.zeros(4 * places + 4, COMMAND.dtype),
     )
-    return flow, new_books([c.start_ticks for c in config.instruments], config.venue.max_orders, config.venue.ladder_ticks)
+    return flow, new_books([c.start_ticks for c in config.instruments], config.venue.max_orders, config.venue.ladder_ticks, config.venue.n_accounts)

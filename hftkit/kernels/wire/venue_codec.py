@@ -20,6 +20,7 @@ _ORDER_ACK, _ORDER_REJECT, _ORDER_FILL = int(MessageType.ORDER_ACK), int(Message
 _ORDER_CANCELED, _CANCEL_REJECT = int(MessageType.ORDER_CANCELED), int(MessageType.CANCEL_REJECT)
 _ORDER_STATUS, _POSITION, _SESSION_REJECT = int(MessageType.ORDER_STATUS), int(MessageType.POSITION), int(MessageType.SESSION_REJECT)
 _INSTRUMENT, _BBO, _TRADE, _DEPTH = int(MessageType.INSTRUMENT), int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
+_TRIGGERED, _ACCOUNT_STATUS, _MARKET_STATUS = int(MessageType.ORDER_TRIGGERED), int(MessageType.ACCOUNT_STATUS), int(MessageType.MARKET_STATUS)
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 
 DEPTH_WORDS = FRAME[MessageType.DEPTH].words
@@ -135,12 +136,12 @@ def encode_session_reject(words: Any, at: int, seq: int, ts: int, reason: int) -
 
 
 @kernel
-def encode_instrument(words: Any, at: int, instrument: int, seq: int, symbol: Any, scales: Any) -> int:
-    """INSTRUMENT. `symbol`: int64 (2,); `scales`: one layout.INSTRUMENT record."""
+def encode_instrument(words: Any, at: int, instrument: int, seq: int, symbol: Any, scales: Any, count: int) -> int:
+    """INSTRUMENT. `symbol`: int64 (2,); `scales`: one layout.INSTRUMENT record; `count`: instruments there are."""
     words[at + _B], words[at + _B + 1] = symbol[0], symbol[1]
     words[at + _B + 2], words[at + _B + 3], words[at + _B + 4] = scales.tick_size_e8, scales.lot_size_e8, scales.min_notional_e8
-    words[at + _B + 5], words[at + _B + 6] = scales.maker_fee_ppm, scales.taker_fee_ppm
-    return _open(words, at, _INSTRUMENT, 7, instrument, seq)
+    words[at + _B + 5], words[at + _B + 6], words[at + _B + 7] = scales.maker_fee_ppm, scales.taker_fee_ppm, count
+    return _open(words, at, _INSTRUMENT, 8, instrument, seq)
 
 
 @kernel
@@ -179,3 +180,25 @@ def encode_snapshot_end(words: Any, at: int, instrument: int, seq: int, ts: int)
     """SNAPSHOT_END."""
     words[at + _B] = ts
     return _open(words, at, _SNAPSHOT_END, 1, instrument, seq)
+
+
+@kernel
+def encode_market_status(words: Any, at: int, instrument: int, seq: int, ts: int, is_open: int) -> int:
+    """MARKET_STATUS."""
+    words[at + _B], words[at + _B + 1] = ts, is_open
+    return _open(words, at, _MARKET_STATUS, 2, instrument, seq)
+
+
+@kernel
+def encode_order_triggered(words: Any, at: int, instrument: int, seq: int, ts: int, client_order_id: int, order_id: int) -> int:
+    """ORDER_TRIGGERED."""
+    words[at + _B], words[at + _B + 1], words[at + _B + 2] = ts, client_order_id, order_id
+    return _open(words, at, _TRIGGERED, 3, instrument, seq)
+
+
+@kernel
+def encode_account_status(words: Any, at: int, seq: int, ts: int, wallet_e8: int, unrealised_e8: int, initial_e8: int, maintenance_e8: int) -> int:
+    """ACCOUNT_STATUS."""
+    words[at + _B], words[at + _B + 1], words[at + _B + 2] = ts, wallet_e8, unrealised_e8
+    words[at + _B + 3], words[at + _B + 4] = initial_e8, maintenance_e8
+    return _open(words, at, _ACCOUNT_STATUS, 5, -1, seq)

@@ -1,0 +1,126 @@
+"""Cross margin: what an account needs for its positions and orders, liquidation when it has less, and funding.
+
+* Equity = wallet + sum of position * mark * lot value - cost.
+* Initial margin of an instrument = notional / leverage, of the larger exposure that its resting bids or its resting asks could leave.
+  A new order needs equity for the initial margin of everything, itself included, unless it makes nothing larger.
+* Maintenance margin = notional of the positions * a smaller rate. Below it the venue takes over: it cancels the account's orders, closes
+  its positions by market orders, hands what found no buyer to the insurance fund at the mark, and the fund pays what is then missing.
+* Funding: at each whole interval of the exchange clock longs pay shorts a part of the notional (the reverse if the rate is negative); the
+  fund keeps what rounding leaves.
+
+Marks: filters.mark_price. A waiting order needs margin only once it is triggered, and is not checked then: liquidation is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hftkit.codes import OrderType, Side, TimeInForce
+from hftkit.exchange.accounts import enter_trade, insurance_account, is_client, part_of
+from hftkit.exchange.filters import mark_price, reference_price
+from hftkit.exchange.layout import Op
+from hftkit.exchange.venue import Venue
+from hftkit.kernels.jit import inlined_kernel, inner_kernel
+
+_BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
+_IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+
+
+@inlined_kernel
+def _initial(venue: Venue, instrument: int, value: int, bid: int, ask: int) -> int:
+    """Initial margin of one instrument, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots."""
+    limits = venue.limits[instrument]
+    return part_of(max(abs(value + bid), abs(value - ask)) * limits.tick_lot_e8, limits.initial_ppm)
+
+
+@inner_kernel
+def measure(venue: Venue, account: int) -> tuple[int, int, int]:
+    """(unrealised profit, initial margin, maintenance margin) of an account, 1e-8 quote."""
+    unrealised, initial, maintenance = 0, 0, 0
+    for i in range(venue.instruments.size):
+        holding, exposure = venue.holdings[account, i], venue.books.exposures[account, i]
+        if holding.position == 0 and exposure.open_bid == 0 and exposure.open_ask == 0:
+            continue
+        value, limits = holding.position * mark_price(venue.books.tops[i]), venue.limits[i]
+        unrealised += value * limits.tick_lot_e8 - holding.cost_e8
+        initial += _initial(venue, i, value, exposure.open_bid, exposure.open_ask)
+        maintenance += part_of(abs(value) * limits.tick_lot_e8, limits.maintenance_ppm)
+    return unrealised, initial, maintenance
+
+
+@inner_kernel
+def lacks_margin(venue: Venue, command: Any) -> bool:
+    """Would a new order, checked by the filters, need more margin than its account has?"""
+    if command.order_type != _LIMIT and command.order_type != _MARKET:
+        return False
+    i = command.instrument
+    top, exposure = venue.books.tops[i], venue.books.exposures[command.account, i]
+    price = reference_price(command, top, top.base + venue.books.levels.shape[1])
+    added = price * command.qty
+    value = exposure.position * mark_price(top)
+    before = _initial(venue, i, value, exposure.open_bid, exposure.open_ask)
+    if command.side == _BUY:
+        after = _initial(venue, i, value, exposure.open_bid + added, exposure.open_ask)
+    else:
+        after = _initial(venue, i, value, exposure.open_bid, exposure.open_ask + added)
+    if after <= before:
+        return False
+    unrealised, initial, _ = measure(venue, command.account)
+    return initial - before + after > venue.accounts[command.account].wallet_e8 + unrealised
+
+
+@inner_kernel
+def is_short_of_margin(venue: Venue, account: int) -> bool:
+    """Must this account be liquidated?"""
+    if not is_client(venue, account) or venue.accounts[account].id == 0:
+        return False
+    unrealised, _, maintenance = measure(venue, account)
+    return maintenance > 0 and venue.accounts[account].wallet_e8 + unrealised < maintenance
+
+
+@inner_kernel
+def closing_order(venue: Venue, account: int, instrument: int) -> bool:
+    """Put the market order that closes a position into `venue.command[0]`. False: there is no position. Its id is negative: the venue's own."""
+    position = venue.holdings[account, instrument].position
+    command = venue.command[0]
+    command.op, command.instrument, command.account = _NEW, instrument, account
+    command.client_order_id = -1 - venue.books.counters[0].last_order_id
+    command.side, command.order_type, command.time_in_force = _SELL if position > 0 else _BUY, _MARKET, _IOC
+    command.flags = command.price = command.trigger_price = command.expire_ts = 0
+    command.qty = abs(position)
+    return position != 0
+
+
+@inner_kernel
+def insure(venue: Venue, account: int) -> None:
+    """The insurance fund takes the positions that are left, at the mark, and pays what the wallet then lacks."""
+    fund = insurance_account(venue)
+    for i in range(venue.instruments.size):
+        position, mark = venue.holdings[account, i].position, mark_price(venue.books.tops[i])
+        if position != 0:
+            side = _SELL if position > 0 else _BUY
+            enter_trade(venue, account, i, side, mark, abs(position))
+            enter_trade(venue, fund, i, 1 - side, mark, abs(position))
+            venue.books.exposures[account, i].position -= position
+            venue.books.exposures[fund, i].position += position
+    if venue.accounts[account].wallet_e8 < 0:
+        venue.accounts[fund].wallet_e8 += venue.accounts[account].wallet_e8
+        venue.accounts[account].wallet_e8 = 0
+    venue.accounts[account].n_liquidations += 1
+    venue.state[0].n_liquidations += 1
+
+
+@inner_kernel
+def settle_funding(venue: Venue) -> None:
+    """One funding payment of every position."""
+    left = 0
+    for account in range(venue.accounts.size):
+        for i in range(venue.instruments.size):
+            holding = venue.holdings[account, i]
+            if holding.position != 0:
+                value = holding.position * mark_price(venue.books.tops[i]) * venue.limits[i].tick_lot_e8
+                payment = part_of(value, venue.state[0].funding_ppm)
+                venue.accounts[account].wallet_e8 -= payment
+                holding.funding_e8 += payment
+                left += payment
+    venue.accounts[insurance_account(venue)].wallet_e8 += left
