@@ -21,6 +21,7 @@ _SUMMARY = {
     "scan": "find cointegrated pairs",
     "calibrate": "calibrate one pair and check it out of sample",
     "freeze": "write one frozen parameter file",
+    "backtest": "trade a frozen file over history, on the live step",
     "params": "show, verify and compare frozen parameter files",
     "sim": "run the exchange simulator",
     "live": "trade frozen parameters",

@@ -1,9 +1,10 @@
-"""What the core compiles for `hftkit warmup`: the strategies, and the replay of a journal, which holds the whole step."""
+"""What the core compiles for `hftkit warmup`: the strategies, the replay of a journal and the backtest, which hold the whole step."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hftkit.backtest import backtest, quotes_to_tape
 from hftkit.codes import Control
 from hftkit.control import WORDS, _write
 from hftkit.instruments import Instrument
@@ -48,6 +49,12 @@ def _replay(rooms: Rooms) -> None:
     compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, fills, 0)
 
 
+def _backtest() -> None:
+    quotes = np.full(2, 100)
+    tape = quotes_to_tape(np.array([1, 2]), np.array([0, 1]), quotes, quotes, quotes + 1, quotes)
+    backtest(example_session(), tape)
+
+
 def warm() -> list[Task]:
     """The core's part of `hftkit warmup`."""
     rooms = build_rooms(example_session())
@@ -56,4 +63,5 @@ def warm() -> list[Task]:
         ("control page", lambda: _write(np.zeros(WORDS, np.int64), int(Control.NONE))),
         ("journal check", lambda: check_record(np.zeros(16, np.int64), 8, 1, 0)),
         ("replay", lambda: _replay(rooms)),
+        ("backtest", _backtest),
     ]

@@ -32,7 +32,7 @@ class Calibration:
 
     def decisions(self, prices: pd.DataFrame) -> np.ndarray:
         """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what walkforward.find_lookahead recomputes)."""
-        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns)
+        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks)
         return run_rule(bars, self.sweep.chosen, self.costs).frame["target"].to_numpy()
 
     def table(self) -> pd.DataFrame:
@@ -41,16 +41,25 @@ class Calibration:
         return pd.DataFrame({name: run.summary() for name, run in runs.items()}).T.astype({"trades": int})
 
 
-def calibrate_pair(panel: Panel, lead: str, hedge: str, split: Split, costs: Costs, grid: Grid | None = None, min_trades: int = 10) -> Calibration:
+def calibrate_pair(
+    panel: Panel,
+    lead: str,
+    hedge: str,
+    split: Split,
+    costs: Costs,
+    grid: Grid | None = None,
+    min_trades: int = 10,
+    ticks: tuple[float, float] = (1.0, 1.0),
+) -> Calibration:
     """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
 
-    The grid defaults to windows in proportion to the half-life found on the train span.
+    The grid defaults to windows in proportion to the half-life found on the train span. `ticks`: tick sizes of lead and hedge (see PairBars).
     """
     closes = panel.closes[[lead, hedge]]
     logs = np.log(closes.iloc[split.train].to_numpy())
     found = engle_granger(logs[:, 0], logs[:, 1])
     hedge_ratio = float(found.hedge_ratio)
-    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns)
+    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
     swept = sweep(bars, grid or Grid.for_half_life(found.half_life), costs, split.train, min_trades)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
     return Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, *runs)

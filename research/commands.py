@@ -217,7 +217,9 @@ def calibrate(
     panel = _load(folder, symbols or f"{lead},{hedge}", on_gap, span)
     instruments, _ = find_instruments(folder, panel.closes)
     fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
-    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), Costs(fee, half_spread_bps, slippage_bps))
+    ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
+    costs = Costs(fee, half_spread_bps, slippage_bps)
+    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), costs, ticks=ticks)
     written = _write_figures(result, panel, figures) if figures else []
     if as_json:
         body = {

@@ -35,21 +35,21 @@ class Figure(_Figure):
 
 def price_pair(lead: pd.Series, hedge: pd.Series) -> Figure:
     """Both prices, rebased to 100 at the first bar, on one axis."""
-    figure, (axes,) = _figure(1, 3.0)
+    figure, (axes,) = stacked(1, 3.0)
     for series, color in ((lead, BLUE), (hedge, ORANGE)):
-        thin = _thin(series)
-        axes.plot(thin.index, 100 * thin / series.iloc[0], color=color, lw=1.0, label=series.name)
+        shown = thin(series)
+        axes.plot(shown.index, 100 * shown / series.iloc[0], color=color, lw=1.0, label=series.name)
     axes.set_ylabel("price, first bar = 100")
     axes.set_title(f"{lead.name} and {hedge.name}")
-    _legend(axes, 2)
-    _time_axis(axes)
+    legend(axes, 2)
+    time_axis(axes)
     return figure
 
 
 def spread_with_trades(run: Run, title: str = "") -> Figure:
     """z-score of the spread with the entry, exit and stop levels, entries and exits marked; the position below."""
     frame, limits = run.frame, run.thresholds
-    figure, (axes, below) = _figure(2, 4.4, ratios=(4, 1))
+    figure, (axes, below) = stacked(2, 4.4, ratios=(4, 1))
     axes.plot(frame.index, frame["z"], color=INK, lw=0.7)
     for level, color, style, name in (
         (limits.entry_z, BLUE, "--", "entry"),
@@ -69,12 +69,12 @@ def spread_with_trades(run: Run, title: str = "") -> Figure:
     axes.set_ylim(-limits.stop_z - 0.6, limits.stop_z + 0.6)
     axes.set_title(title or f"Spread, {run.trades} trades")
     axes.tick_params(labelbottom=False)
-    _legend(axes, 6)
+    legend(axes, 6)
     below.fill_between(frame.index, frame["target"], step="post", color=BLUE, alpha=0.55, lw=0)
     below.set_ylabel("position\n(units)")
     below.set_yticks([-1, 0, 1])
     below.set_ylim(-1.25, 1.25)
-    _time_axis(below)
+    time_axis(below)
     return figure
 
 
@@ -98,7 +98,7 @@ def pair_heat_map(scan: pd.DataFrame, truth: list[tuple[str, str]] | None = None
     axes.set_title("Found (shade)" + (" against the truth (frames)" if truth else "") + "; grey: not tested", fontsize=11)
     bar = figure.colorbar(image, ax=axes, shrink=0.75, label="q-value (Benjamini-Hochberg)")
     bar.set_ticks([0, 1.3, 2, 4, 6], labels=["1", "0.05", "0.01", "0.0001", "≤ 1e-6"])
-    _bare(axes)
+    bare(axes)
     return figure
 
 
@@ -118,7 +118,7 @@ def stability_map(sweep: Sweep) -> Figure:
         axes.set_title(title)
         place = grid.columns.get_loc(chosen.entry_z), grid.index.get_loc(chosen.window)
         axes.plot(*_square(*place), color=INK, lw=2.0)
-        _bare(axes)
+        bare(axes)
     panels[0].set_ylabel("window (bars)")
     figure.colorbar(image, ax=panels, label="Sharpe ratio (annualised)")
     figure.suptitle(f"Stability at exit {chosen.exit_z:g}, stop {chosen.stop_z:g}; framed: chosen of {sweep.trials}", fontsize=11, color=INK)
@@ -127,7 +127,7 @@ def stability_map(sweep: Sweep) -> Figure:
 
 def equity(calibration: Calibration) -> Figure:
     """Running net return over the three spans (each started from the end of the one before), gross of costs beside it, drawdown below."""
-    figure, (axes, below) = _figure(2, 4.2, ratios=(3, 1))
+    figure, (axes, below) = stacked(2, 4.2, ratios=(3, 1))
     base = gross_base = 0.0
     runs = {"train": calibration.train, "validation": calibration.validation, "test": calibration.test}
     for name, run in runs.items():
@@ -147,8 +147,8 @@ def equity(calibration: Calibration) -> Figure:
         panel.set_ylabel(label)
     axes.tick_params(labelbottom=False)
     axes.set_title(f"{calibration.lead} / {calibration.hedge}: what was found on train, on data it had not seen")
-    _legend(axes, 2)
-    _time_axis(below)
+    legend(axes, 2)
+    time_axis(below)
     return figure
 
 
@@ -173,7 +173,8 @@ def out_of_sample(calibration: Calibration) -> Figure:
     return figure
 
 
-def _figure(rows: int, height: float, ratios: tuple[int, ...] | None = None) -> tuple[Figure, Any]:
+def stacked(rows: int, height: float, ratios: tuple[float, ...] | None = None) -> tuple[Figure, Any]:
+    """A figure of `rows` panels over one time axis, heights in `ratios`. Returns figure and axes (rows,)."""
     figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
     panels = np.atleast_1d(figure.subplots(rows, 1, sharex=True, height_ratios=ratios))
     for axes in panels:
@@ -184,13 +185,15 @@ def _figure(rows: int, height: float, ratios: tuple[int, ...] | None = None) -> 
     return figure, panels
 
 
-def _legend(axes: Axes, columns: int) -> None:
+def legend(axes: Axes, columns: int) -> None:
+    """A frameless legend of one row, with room made for it above the lines."""
     axes.legend(ncols=columns, fontsize=8, frameon=False, loc="upper left", handlelength=1.6, columnspacing=1.2)
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.14 * (high - low))  # room for the legend above the lines
 
 
-def _time_axis(axes: Axes) -> None:
+def time_axis(axes: Axes) -> None:
+    """UTC dates that do not crowd."""
     locator = dates.AutoDateLocator(maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
@@ -198,7 +201,7 @@ def _time_axis(axes: Axes) -> None:
     axes.margins(x=0.01)
 
 
-def _thin(series: pd.Series, points: int = 4000) -> pd.Series:
+def thin(series: pd.Series, points: int = 4000) -> pd.Series:
     """At most `points` of a long series: more cannot be seen and makes the file large."""
     return series.iloc[:: max(1, len(series) // points)]
 
@@ -207,6 +210,7 @@ def _square(x: float, y: float) -> tuple[list[float], list[float]]:
     return [x - 0.5, x + 0.5, x + 0.5, x - 0.5, x - 0.5], [y - 0.5, y - 0.5, y + 0.5, y + 0.5, y - 0.5]
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """No spines, no ticks: for maps."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=INK)

@@ -1,14 +1,95 @@
-"""Is a Sharpe ratio more than luck? The probabilistic and the deflated Sharpe ratio.
+"""How good is a series of returns, and is it more than luck?
 
-D. H. Bailey and M. Lopez de Prado (2014), "The Deflated Sharpe Ratio", Journal of Portfolio Management 40.5, 94-107. Sharpe ratios here are per bar.
+Figures of a strategy (PT-1), with the definitions of the reference library empyrical, which the tests compare them with; the probabilistic and
+the deflated Sharpe ratio of D. H. Bailey and M. Lopez de Prado (2014), "The Deflated Sharpe Ratio", Journal of Portfolio Management 40.5,
+94-107; bootstrap bands by the stationary bootstrap of D. N. Politis and J. P. Romano (1994), J. Amer. Statist. Assoc. 89, 1303-1313.
+Sharpe ratios are per bar unless a function says annualised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 _EULER = 0.5772156649015329
+YEAR_NS = 365.25 * 86_400e9  # these markets never close
+
+
+def periods_per_year(bar_ns: int) -> float:
+    """Bars of this length in a year."""
+    return YEAR_NS / bar_ns
+
+
+def sharpe(returns: np.ndarray, periods: float) -> float:
+    """Annualised Sharpe ratio: mean / sample standard deviation * sqrt(periods). NaN without variance."""
+    spread = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
+    return float(np.mean(returns) / spread * np.sqrt(periods)) if spread > 0 else float("nan")
+
+
+def sortino(returns: np.ndarray, periods: float) -> float:
+    """Annualised Sortino ratio: mean over the root mean square of the losses (all bars counted). NaN without a loss."""
+    downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2)) if len(returns) else 0.0
+    return float(np.mean(returns) / downside * np.sqrt(periods)) if downside > 0 else float("nan")
+
+
+def drawdowns(returns: np.ndarray) -> np.ndarray:
+    """Fall from the running peak of compounded wealth, <= 0, float64 (n,); wealth starts at 1."""
+    wealth = np.cumprod(1.0 + np.asarray(returns, np.float64))
+    return wealth / np.maximum.accumulate(np.maximum(wealth, 1.0)) - 1.0
+
+
+def annual_return(returns: np.ndarray, periods: float) -> float:
+    """Compound annual growth rate."""
+    return float(np.prod(1.0 + np.asarray(returns, np.float64)) ** (periods / len(returns)) - 1.0)
+
+
+def calmar(returns: np.ndarray, periods: float) -> float:
+    """Annual return over the largest drawdown. NaN without a drawdown."""
+    worst = drawdowns(returns).min(initial=0.0)
+    return annual_return(returns, periods) / -worst if worst < 0 else float("nan")
+
+
+def value_at_risk(returns: np.ndarray, level: float = 0.05) -> float:
+    """The `level` quantile of the returns (linear between order statistics): the loss exceeded in that share of bars."""
+    return float(np.percentile(returns, 100 * level))
+
+
+def expected_shortfall(returns: np.ndarray, level: float = 0.05) -> float:
+    """Mean of the worst `level` of the returns, as many as the quantile's index and one."""
+    count = int((len(returns) - 1) * level) + 1
+    return float(np.mean(np.partition(np.asarray(returns, np.float64), count - 1)[:count]))
+
+
+def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int) -> pd.Series:
+    """All figures of one run. `returns`: per bar on capital; `trades`: columns net (quote) and bars, as of event_backtest.PairBacktest.
+
+    A run of less than a quarter has no annual return and no Calmar ratio (NaN): compounding a week to a year says nothing.
+    """
+    values, periods = returns.to_numpy(np.float64), periods_per_year(bar_ns)
+    long_enough = len(values) >= periods / 4
+    net = trades["net"].dropna().to_numpy(np.float64)
+    wins, losses = net[net > 0].sum(), -net[net < 0].sum()
+    return pd.Series(
+        {
+            "net_return": float(values.sum()),
+            "annual_return": annual_return(values, periods) if long_enough else float("nan"),
+            "sharpe": sharpe(values, periods),
+            "sortino": sortino(values, periods),
+            "calmar": calmar(values, periods) if long_enough else float("nan"),
+            "max_drawdown": float(drawdowns(values).min(initial=0.0)),
+            "var_95": value_at_risk(values),
+            "expected_shortfall_95": expected_shortfall(values),
+            "trades": float(len(net)),
+            "win_rate": float((net > 0).mean()) if len(net) else float("nan"),
+            "profit_factor": float(wins / losses) if losses > 0 else float("nan"),
+            "average_bars": float(trades.loc[trades["net"].notna(), "bars"].mean()),
+            "probabilistic_sharpe": probabilistic_sharpe(values),
+        },
+        name="figures",
+    )
 
 
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
@@ -17,10 +98,10 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
     spread = returns.std(ddof=1) if returns.size > 2 else 0.0
     if not spread > 0.0:
         return float("nan")
-    sharpe = returns.mean() / spread
+    ratio = returns.mean() / spread
     skew, kurtosis = stats.skew(returns), stats.kurtosis(returns, fisher=False)
-    variance = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
-    return float(stats.norm.cdf((sharpe - benchmark) * np.sqrt(returns.size - 1) / np.sqrt(variance)))
+    variance = 1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
+    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt(returns.size - 1) / np.sqrt(variance)))
 
 
 def expected_best_sharpe(trials: np.ndarray) -> float:
@@ -35,3 +116,28 @@ def expected_best_sharpe(trials: np.ndarray) -> float:
 def deflated_sharpe(returns: np.ndarray, trials: np.ndarray) -> float:
     """Probability that the chosen strategy's Sharpe ratio is above what the best of all trials would show by luck."""
     return probabilistic_sharpe(returns, expected_best_sharpe(trials))
+
+
+def bootstrap_band(
+    returns: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = np.sum,
+    block: float = 50.0,
+    draws: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Confidence band of a statistic of dependent returns: stationary bootstrap with blocks of mean length `block` bars."""
+    values = np.asarray(returns, np.float64)
+    rng = np.random.default_rng(seed)
+    results = np.empty(draws)
+    for i in range(draws):
+        fresh = rng.random(values.size) < 1.0 / block
+        fresh[:1] = True
+        starts = np.flatnonzero(fresh)
+        lengths = np.diff(np.append(starts, values.size))
+        offsets = np.arange(values.size) - np.repeat(starts, lengths)
+        places = np.repeat(rng.integers(0, values.size, starts.size), lengths) + offsets
+        results[i] = statistic(values[places % values.size])
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(results, [tail, 100.0 - tail])
+    return float(low), float(high)

@@ -80,7 +80,8 @@ def find_and_freeze(
     for row in progress(list(pool.head(max_candidates).itertuples()), "calibrating candidates"):
         pair_costs = costs or costs_of(instruments, row.lead, row.hedge)
         try:
-            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid))
+            ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
+            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, ticks=ticks))
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             warnings.append(f"{row.lead}/{row.hedge}: {reason.problem}")
     if not candidates:

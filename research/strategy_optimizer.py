@@ -96,12 +96,15 @@ class Sweep:
 
 
 class PairBars:
-    """A pair's prices, prepared once: spread, unit returns, and z-scores by window (kept, because a sweep asks for them again and again)."""
+    """A pair's prices, prepared once: spread, unit returns, and z-scores by window (kept, because a sweep asks for them again and again).
 
-    def __init__(self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int) -> None:
-        self.lead, self.hedge, self.hedge_ratio, self.bar_ns = lead, hedge, hedge_ratio, bar_ns
+    `ticks`: tick sizes of lead and hedge; with them spread and z-scores are the live strategy's to the bit.
+    """
+
+    def __init__(self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int, ticks: tuple[float, float] = (1.0, 1.0)) -> None:
+        self.lead, self.hedge, self.hedge_ratio, self.bar_ns, self.ticks = lead, hedge, hedge_ratio, bar_ns, ticks
         self.index = lead.index
-        self.spread = log_spread(lead, hedge, hedge_ratio)
+        self.spread = log_spread(lead, hedge, hedge_ratio, ticks)
         self.step = unit_return(lead, hedge, hedge_ratio)
         self._z: dict[int, np.ndarray] = {}
 

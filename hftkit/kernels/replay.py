@@ -97,7 +97,7 @@ def _compare_outputs(rooms: Any, segment: Any, cursor: Any, n_want: int) -> bool
 
 
 @kernel
-def _sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
+def keep_sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
     """Keep the first strategy's signal once per `every_ns` of exchange time, for pictures and research."""
     s = rooms.signal[0]
     n = cursor[SAMPLES]
@@ -115,7 +115,8 @@ def _sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
 
 
 @kernel
-def _keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
+def keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
+    """Keep the event if it is a fill, as one row of `fills` int64 (m, 8)."""
     e = rooms.event[0]
     n = cursor[FILLS]
     if e.kind != _FILL or n >= fills.shape[0]:
@@ -164,5 +165,5 @@ def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, sampl
             commit(rooms, sensed, n_want)
             if not _compare_outputs(rooms, segment, cursor, n_want):
                 return REPLAY_DIFFERS
-            _sample(rooms, samples, cursor, every_ns)
-            _keep_fill(rooms, fills, cursor)
+            keep_sample(rooms, samples, cursor, every_ns)
+            keep_fill(rooms, fills, cursor)

@@ -18,7 +18,7 @@ from numba import types
 
 from hftkit import layout
 from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
-from hftkit.kernels.jit import array_type, kernel
+from hftkit.kernels.jit import array_type, inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book
 from hftkit.kernels.trading.ledger import apply_fill, mark_to_book
 from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
@@ -76,7 +76,7 @@ MAX_QUERIES = 32  # order queries one timer event may send
 STOP_WANTED, LOGOUT_SENT, LOGGED_OUT = 1, 2, 3
 
 
-@kernel
+@inlined_kernel
 def _sense_market_data(rooms: Any, strategies: Any) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_market_data += 1
@@ -178,7 +178,7 @@ def _sense_control(rooms: Any) -> int:
     return SENSED_CHANGE
 
 
-@kernel
+@inlined_kernel
 def sense(rooms: Any, strategies: Any) -> int:
     """Take in rooms.event: update the room it concerns, evaluate the strategies it concerns. Returns a SENSED_* code.
 
@@ -200,7 +200,7 @@ def sense(rooms: Any, strategies: Any) -> int:
     return SENSED_NOTHING
 
 
-@kernel
+@inlined_kernel
 def decide(rooms: Any, sensed: int) -> int:
     """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included)."""
     s = rooms.session[0]
@@ -281,7 +281,7 @@ def _commit_timer(rooms: Any) -> int:
     return sent
 
 
-@kernel
+@inlined_kernel
 def commit(rooms: Any, sensed: int, n_want: int) -> int:
     """Encode what was decided into order_out and data_out. Returns 1 if anything is to be sent."""
     s = rooms.session[0]
@@ -305,7 +305,7 @@ def commit(rooms: Any, sensed: int, n_want: int) -> int:
     return produced
 
 
-@kernel
+@inlined_kernel
 def take_frame(rooms: Any, words: Any, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:
     """Decode the frame at words[position] into rooms.event. False if it is malformed: counted, and nothing else happens.
 

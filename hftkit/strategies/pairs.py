@@ -24,6 +24,7 @@ from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.moments import mean_std, push
 from hftkit.kernels.market.reversion import next_target
 from hftkit.kernels.market.signals import imbalance, mid_ticks
+from hftkit.kernels.market.spread import log_spread
 from hftkit.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
     if state[STARTED] == 0.0:
         _start(bar, params, state)
     _close_bars(bar, window, state)
-    spread = math.log(mid_lead) - params[HEDGE_RATIO] * math.log(mid_hedge) + params[TICK_OFFSET]
+    spread = log_spread(mid_lead, mid_hedge, params[HEDGE_RATIO], params[TICK_OFFSET])
     state[LAST_SPREAD] = spread
     s.spread = spread
     s.mean = state[MEAN]

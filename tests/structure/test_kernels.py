@@ -17,6 +17,7 @@ EXCEPTIONS = {
     "hftkit/kernels/jit.py": "the compile policy itself: talks to numba, reads the sources and the environment",
     "hftkit/kernels/step.py": "states the compiled type of a strategy (numba.types)",
     "hftkit/kernels/bits.py": "writes machine code: needs llvmlite and numba.extending",
+    "hftkit/kernels/stats/vector.py": "writes machine code: needs llvmlite and numba.extending",
     "hftkit/kernels/memory/intrinsics.py": "writes machine code: needs llvmlite and numba.extending",
 }
 IMPURE = ("time", "random", "os", "datetime", "secrets", "socket", "numpy.random", "np.random", "uuid")

@@ -1,4 +1,4 @@
-"""Pipelined sums against exact fractions, at every length up to three blocks."""
+"""Pipelined sums against exact fractions, at every length up to four blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hftkit.kernels.stats.sums import dot, total
 
 
-@pytest.mark.parametrize("n", range(25))
+@pytest.mark.parametrize("n", range(130))
 def test_equals_the_exact_sum(n):
     rng = np.random.default_rng(n)
     a, b = rng.normal(size=n), rng.normal(size=n)

@@ -1,0 +1,28 @@
+"""The spread of a pair in log prices: one arithmetic for the live strategy and for research, so that both hold the same bits.
+
+    s = log(mid of lead) - hedge_ratio * log(mid of hedge) + offset
+
+Mids are in ticks; `offset` = log(tick of lead) - hedge_ratio * log(tick of hedge) brings the sum back to log prices. numpy's log and the machine's
+own may differ in the last bit, so research calls this kernel and not numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hftkit.kernels.jit import kernel
+
+
+@kernel
+def log_spread(mid_lead: float, mid_hedge: float, hedge_ratio: float, offset: float) -> float:
+    """Spread in log prices of two mids in ticks, both positive."""
+    return math.log(mid_lead) - hedge_ratio * math.log(mid_hedge) + offset
+
+
+@kernel
+def log_spreads(mid_lead: Any, mid_hedge: Any, spread: Any, hedge_ratio: float, offset: float) -> int:
+    """`log_spread` bar by bar. `mid_lead`, `mid_hedge`: float64 (n,) ticks; `spread`: float64 (n,) out. Returns n."""
+    for t in range(spread.size):
+        spread[t] = log_spread(mid_lead[t], mid_hedge[t], hedge_ratio, offset)
+    return spread.size

@@ -1,0 +1,190 @@
+"""A frozen pair over candles, event by event, on the step that trades live: pandas in, pandas out. The engine half is hftkit/backtest.py.
+
+Each bar is one quote of both legs at its close. What the sweep assumes (the change of target is filled at the close, at a stated cost) is
+here done by orders, risk checks, fills and fees; with no latency and enough quantity both must hold the same position after every bar,
+and `compare_with_rule` says where they do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hftkit.backtest import BAR_LOTS, BacktestResult, Latency, backtest, bars_to_tape, session_of
+from hftkit.codes import SignalReason
+from hftkit.errors import DataError
+from hftkit.instruments import Instrument
+from hftkit.params import FrozenParams
+from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS
+from hftkit.rooms import Limits
+from research.strategy_optimizer import PairBars, Thresholds
+
+_E8 = 1e8
+
+
+@dataclass(frozen=True)
+class PairBacktest:
+    """`bars`: by bar close (UTC), state after the bar's own fills: spread, mean, std, zscore, lead_position and hedge_position in lots,
+    target (-1, 0, 1), equity (quote).
+
+    `fills`: one row a fill: symbol, side, price, qty (base units), fee, cost (paid against the mid of its bar), both in quote.
+    `trades`: one row a round trip from flat to flat: entry, exit, side (of the spread), bars, gross, fees, net in quote; exit NaT where still open.
+    `capital`: value of the lead leg of one unit at the first bar, what returns refer to.
+    """
+
+    frozen: FrozenParams
+    bars: pd.DataFrame
+    fills: pd.DataFrame
+    trades: pd.DataFrame
+    capital: float
+    engine: BacktestResult
+
+    @property
+    def returns(self) -> pd.Series:
+        """Return of each bar on `capital`, not compounded."""
+        return self.bars["equity"].diff().fillna(self.bars["equity"].iloc[0]) / self.capital
+
+
+def closes_in_ticks(closes: pd.Series, instrument: Instrument) -> np.ndarray:
+    """Closes as whole ticks, int64 (n,). Raises DataError naming the first that is not on the instrument's grid."""
+    raw = closes.to_numpy(np.float64) / float(instrument.tick_size)
+    ticks = np.round(raw)
+    off = np.flatnonzero(~(np.abs(raw - ticks) <= 1e-3))
+    if off.size:
+        row = int(off[0])
+        raise DataError(
+            f"{instrument.symbol}: {closes.iloc[row]} at {closes.index[row]} is no multiple of the tick {instrument.tick_size}",
+            "Use the scales these prices were recorded with",
+        )
+    return ticks.astype(np.int64)
+
+
+def backtest_bars(
+    frozen: FrozenParams,
+    closes: pd.DataFrame,
+    *,
+    half_spread_ticks: tuple[int, int] = (1, 1),
+    lots: int = BAR_LOTS,
+    latency: Latency | None = None,
+    limits: Limits | None = None,
+    journal: Path | None = None,
+) -> PairBacktest:
+    """Trade one frozen pair over the closes of its legs (one column a symbol, index the open time of each bar, UTC).
+
+    `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `journal`: folder for a journal
+    that `hftkit replay --verify` accepts.
+    """
+    config = session_of(frozen) if limits is None else session_of(frozen, limits)
+    known = {instrument.symbol: instrument for instrument in frozen.instruments}
+    lead, hedge = known[frozen.legs.lead], known[frozen.legs.hedge]
+    for symbol in (lead.symbol, hedge.symbol):
+        if symbol not in closes:
+            raise DataError(f"there are no prices of {symbol}", f"The frozen file trades {lead.symbol} and {hedge.symbol}")
+    if [instrument.symbol for instrument in config.instruments] != [lead.symbol, hedge.symbol]:
+        raise DataError(f"{frozen.name} names its instruments in another order than its legs", "Freeze lead and hedge in this order")
+    bar_ns = int(frozen.parameters["bar_ns"])
+    close_ns = pd.DatetimeIndex(closes.index).as_unit("ns").asi8 + bar_ns
+    lead_ticks, hedge_ticks = closes_in_ticks(closes[lead.symbol], lead), closes_in_ticks(closes[hedge.symbol], hedge)
+    tape = bars_to_tape(close_ns, lead_ticks, hedge_ticks, bar_ns // 2, half_spread_ticks, lots)
+    result = backtest(config, tape, latency=latency, sample_every_ns=bar_ns * 3 // 4, max_fills=4 * len(closes) + 16, journal=journal)
+    bars = _bars(result, close_ns)
+    fills = _fills(result, closes, bar_ns)
+    capital = float(closes[lead.symbol].iloc[0]) * float(lead.lot_size) * frozen.legs.unit_lead_lots
+    return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result)
+
+
+def compare_with_rule(run: PairBacktest, bars: PairBars, thresholds: Thresholds) -> pd.DataFrame:
+    """Bars at which the engine's position after the bar is not the rule's target: empty where sweep and engine trade the same.
+
+    Columns target (rule) and engine, index the close of the bar.
+    """
+    from hftkit.kernels.market.bar_backtest import walk_rule
+
+    z = bars.z(thresholds.window)
+    targets, reasons = np.empty(z.size, np.int64), np.empty(z.size, np.int64)
+    walk_rule(z, targets, reasons, thresholds.entry_z, thresholds.exit_z, thresholds.stop_z, thresholds.max_holding_bars)
+    both = pd.DataFrame(
+        {"target": targets, "engine": run.bars["target"].to_numpy(), "reason": [SignalReason(int(code)).text for code in reasons]},
+        index=run.bars.index,
+    )
+    return both[both["target"] != both["engine"]]
+
+
+def _bars(result: BacktestResult, close_ns: np.ndarray) -> pd.DataFrame:
+    """State after each bar: the engine is sampled at the first quote of a bar, so a sample shows how the bar before it ended."""
+    samples = pd.DataFrame(result.samples, columns=list(SAMPLE_COLUMNS))
+    if len(samples) != len(close_ns):
+        raise DataError(f"{len(close_ns)} bars gave {len(samples)} samples", "Give bars in time order, one bar_ns or more apart")
+    frame = samples.drop(columns="ts_event").shift(-1)
+    signal, legs, risk = result.rooms.signal[0], result.rooms.legs[0], result.rooms.risk[0]
+    last = [signal["spread"], signal["mean"], signal["std"], signal["zscore"], risk["equity_e8"], legs["lead_position"], legs["hedge_position"]]
+    frame.iloc[-1] = [float(value) for value in last]
+    frame.index = pd.to_datetime(close_ns, utc=True)
+    frame["equity"] = frame.pop("equity_e8") / _E8
+    for name in ("lead_position", "hedge_position"):
+        frame[name] = frame[name].astype(np.int64)
+    frame["target"] = np.sign(frame["lead_position"])
+    return frame
+
+
+def _fills(result: BacktestResult, closes: pd.DataFrame, bar_ns: int) -> pd.DataFrame:
+    table = pd.DataFrame(result.fills, columns=list(FILL_COLUMNS))
+    instruments = result.config.instruments
+    symbols = np.array([instrument.symbol for instrument in instruments], object)
+    tick = np.array([float(instrument.tick_size) for instrument in instruments])
+    lot = np.array([float(instrument.lot_size) for instrument in instruments])
+    names = table["instrument"].to_numpy()
+    price, qty = table["price_ticks"].to_numpy() * tick[names], table["qty_lots"].to_numpy() * lot[names]
+    open_ns = pd.DatetimeIndex(closes.index).as_unit("ns").asi8
+    row = np.searchsorted(open_ns + bar_ns, table["ts_event"].to_numpy(), side="right") - 1
+    mid = closes[[instrument.symbol for instrument in instruments]].to_numpy()[row, names]
+    sign = 1.0 - 2.0 * table["side"].to_numpy()
+    frame = pd.DataFrame(
+        {
+            "symbol": symbols[names],
+            "side": np.where(sign > 0, "buy", "sell"),
+            "price": price,
+            "qty": qty,
+            "fee": table["fee_e8"].to_numpy() / _E8,
+            "cost": sign * (price - mid) * qty,
+        },
+        index=pd.to_datetime(table["ts_event"].to_numpy(), utc=True),
+    )
+    frame.index.name = "time"
+    return frame
+
+
+def _trades(result: BacktestResult, fills: pd.DataFrame, index: pd.DatetimeIndex, bar_ns: int) -> pd.DataFrame:
+    """Round trips: from the first fill out of flat to the fill that makes both legs flat again."""
+    rows: list[dict[str, object]] = []
+    lots = {0: 0, 1: 0}
+    start = 0
+    raw = result.fills
+    for i in range(len(raw)):
+        if not any(lots.values()):
+            start = i
+        lots[int(raw[i, 1])] += int(raw[i, 4]) * (1 if raw[i, 2] == 0 else -1)
+        flat = not any(lots.values())
+        if not flat and i < len(raw) - 1:
+            continue
+        part = fills.iloc[start : i + 1]
+        sign = np.where(part["side"] == "buy", -1.0, 1.0)
+        gross = float((sign * part["price"] * part["qty"]).sum()) if flat else float("nan")
+        fees = float(part["fee"].sum())
+        lead_first = part[part["symbol"] == result.config.instruments[0].symbol].iloc[0]
+        bars = round((part.index[-1] - part.index[0]).value / bar_ns)
+        rows.append(
+            {
+                "entry": part.index[0],
+                "exit": part.index[-1] if flat else pd.NaT,
+                "side": 1 if lead_first["side"] == "buy" else -1,
+                "bars": bars,
+                "gross": gross,
+                "fees": fees,
+                "net": gross - fees,
+            }
+        )
+    return pd.DataFrame(rows, columns=["entry", "exit", "side", "bars", "gross", "fees", "net"])
