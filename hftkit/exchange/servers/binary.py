@@ -101,11 +101,24 @@ def _accept(venue: Venue, shell: Shell, port: int) -> None:
 
 
 @inner_kernel
+def _inbound(venue: Venue, shell: Shell, index: int, n_bytes: int) -> None:
+    """The seam for what comes in: every byte of every client passes here, just put into its inbox. Faults and delays belong here."""
+    receive(venue, index, n_bytes)
+
+
+@inner_kernel
+def _outbound(venue: Venue, shell: Shell, index: int) -> int:
+    """The seam for what goes out: every byte for every client passes here, from the front of its outbox. Returns what send() returns."""
+    client = venue.clients[index]
+    return transmit(shell.fds[index], venue.outboxes[index], client.out_start, client.out_end - client.out_start, MSG_DONTWAIT | MSG_NOSIGNAL)
+
+
+@inner_kernel
 def _read(venue: Venue, shell: Shell, index: int) -> None:
     """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
     n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
     if n > 0:
-        receive(venue, index, n)
+        _inbound(venue, shell, index, n)
     elif n == 0 or (errno() != EAGAIN and errno() != EINTR):
         _drop(venue, shell, index)
 
@@ -117,7 +130,7 @@ def _write(venue: Venue, shell: Shell, index: int) -> None:
     refill(venue, index)
     while client.out_end > client.out_start:
         waiting = client.out_end - client.out_start
-        n = transmit(shell.fds[index], venue.outboxes[index], client.out_start, waiting, MSG_DONTWAIT | MSG_NOSIGNAL)
+        n = _outbound(venue, shell, index)
         if n < 0:
             if errno() != EAGAIN and errno() != EINTR:
                 _drop(venue, shell, index)
