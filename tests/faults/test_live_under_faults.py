@@ -19,8 +19,8 @@ from tests.unit.exchange.running import HOST, simulator
 SPEED = 60.0
 
 
-def frozen_file(folder: Path, **parameters: Any) -> Path:
-    """A pair that holds one unit as long as it may: it enters at once and leaves at the end."""
+def frozen_file(folder: Path) -> Path:
+    """A pair with a short memory that trades all the time; what it earns does not matter here."""
     config = load_config()
     scales = {instrument.symbol: instrument for instrument in config.scales}
     plan = {"slippage_ticks": 40, "hedge_deadline_ns": 60_000_000_000, "retry_ns": 100_000_000, "residual_lots": 0}
@@ -28,11 +28,19 @@ def frozen_file(folder: Path, **parameters: Any) -> Path:
         FrozenParams(
             schema_version=1,
             name="fault-drill",
-            strategy="fixed_target",
+            strategy="pairs",
             strategy_version=1,
             instruments=(scales["ALFAUSD"], scales["BRAVUSD"]),
             legs=LegPlan(lead="ALFAUSD", hedge="BRAVUSD", unit_lead_lots=2000, unit_hedge_lots=-1000, **plan),
-            parameters={"target": 1, **parameters},
+            parameters={
+                "hedge_ratio": "0.8",
+                "bar_ns": 1_000_000_000,
+                "window": 10,
+                "entry_z": "0.8",
+                "exit_z": "0.1",
+                "stop_z": "50",
+                "max_holding_bars": 20,
+            },
             arrays={},
             provenance={},
             valid_from_ns=0,
@@ -48,7 +56,16 @@ def live(tmp_path: Path, plan: FaultPlan, seconds: float = 3.0) -> tuple[subproc
         ready = {"host": HOST, "order_port": sim.order_port, "market_port": sim.market_port}
         (tmp_path / "sim.json").write_text(json.dumps(ready))
         command = [sys.executable, "-m", "hftkit.cli", "live", "--params", str(frozen_file(tmp_path / "frozen")), "--wait", "block"]
-        command += ["--ready-file", str(tmp_path / "sim.json"), "--duration", f"{seconds:g}", "--journal-dir", str(tmp_path), "--session-id", "session"]
+        command += [
+            "--ready-file",
+            str(tmp_path / "sim.json"),
+            "--duration",
+            f"{seconds:g}",
+            "--journal-dir",
+            str(tmp_path),
+            "--session-id",
+            "session",
+        ]
         done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=120)
         sim.stop()
         result = json.loads((tmp_path / "session" / "result.json").read_text())
