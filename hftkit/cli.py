@@ -24,6 +24,7 @@ _SUMMARY = {
     "backtest": "trade a frozen file over history, on the live step",
     "params": "show, verify and compare frozen parameter files",
     "sim": "run the exchange simulator",
+    "faults": "switch faults of a running simulator",
     "live": "trade frozen parameters",
     "replay": "re-run a session's journal and prove that every decision is the same",
     "monitor": "watch a running engine",

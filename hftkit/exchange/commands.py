@@ -61,6 +61,7 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     help="Exchange time continues where data/sample ends. [default: yes for the sample universe]",
 )
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=None, help="Stop after so many seconds.")
+@click.option("--faults", "fault_plan", default=None, help="Fault plan: a TOML file, or one that ships with hftkit (rough_sea, lossy_feed, ...).")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sim(
     config_path: str | None,
@@ -72,6 +73,7 @@ def sim(
     ready_file: Path | None,
     start_from_sample: bool | None,
     duration: float | None,
+    fault_plan: str | None,
     as_json: bool,
 ) -> None:
     """Run the exchange simulator until Ctrl-C.
@@ -81,13 +83,18 @@ def sim(
     config = load_config(config_path)
     if order_port == market_port and order_port != 0:
         raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
+    from hftkit.exchange.faults import FaultPlan, load_plan
+
+    plan = load_plan(fault_plan) if fault_plan is not None else FaultPlan()
     from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     continues = config_path is None if start_from_sample is None else start_from_sample
-    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=config.minutes if continues else 0)
+    fault_page = ready_file.with_name(ready_file.name + ".faults") if ready_file is not None else None
+    skip = config.minutes if continues else 0
+    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, plan=plan, fault_page=fault_page)
     ports = server.start(host, order_port, market_port)
     ready = {
         "host": host,
@@ -97,6 +104,7 @@ def sim(
         "speed": speed,
         "exchange_start_ns": server.start_ts,
         "symbols": list(config.symbols),
+        "faults": str(fault_page.resolve()) if fault_page is not None else None,
     }
     if ready_file is not None:
         _write_atomically(ready_file, ready)
@@ -111,4 +119,6 @@ def sim(
         server.close()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+        if fault_page is not None:
+            fault_page.unlink(missing_ok=True)
     _report(server.summary(), as_json)

@@ -13,18 +13,22 @@ from __future__ import annotations
 import errno as errors
 import select
 import socket
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hftkit.errors import VenueError
 from hftkit.exchange.config import SimConfig
+from hftkit.exchange.fault_line import ACTIVE, CLEAN, FEED, INBOUND, ORDER_ENTRY, OUTBOUND, RESPONSE, Faults, engage, reset_line, run_script
+from hftkit.exchange.faults import FaultPlan, counts_of, new_faults
 from hftkit.exchange.flow.agents import Flow, next_arrival
 from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
+from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, wakes_at, write_engaged
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
@@ -52,7 +56,7 @@ from hftkit.syscalls import receive as receive_bytes
 from hftkit.units import NS_PER_MINUTE
 
 # Words of Shell.io (int64)
-EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS = range(9)
+EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE = range(11)
 IO_WORDS = 16
 SPIN, YIELD, BLOCK = 0, 1, 2
 WAITS = {"spin": SPIN, "yield": YIELD, "block": BLOCK}
@@ -61,6 +65,7 @@ CHECK_NS = 20_000_000  # between two looks at heartbeats
 LISTENER = 1 << 20  # epoll data of a listener: LISTENER + port; of a client: its index
 MAX_READY = 64
 SLICE_NS = 50_000_000
+_LONG_NS = 10_000_000_000
 
 _CLOSING = int(ClientState.CLOSING)
 _ORDER_ENTRY, _MARKET_DATA = int(Port.ORDER_ENTRY), int(Port.MARKET_DATA)
@@ -76,6 +81,7 @@ class Shell(NamedTuple):
     ready: np.ndarray  # int32 (MAX_READY * EPOLL_EVENT_WORDS,)
     event: np.ndarray  # int32 (4,)
     clock: np.ndarray  # int64 (2,): struct timespec
+    faults: Faults
 
 
 @inner_kernel
@@ -96,6 +102,7 @@ def _accept(venue: Venue, shell: Shell, port: int) -> None:
             close_descriptor(fd)
         else:
             shell.fds[index], shell.watched[index] = fd, EPOLLIN
+            reset_line(shell.faults, index)
             watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_ADD, fd, EPOLLIN, index, shell.event)
         fd = accept_client(listener)
 
@@ -114,8 +121,15 @@ def _outbound(venue: Venue, shell: Shell, index: int) -> int:
 
 
 @inner_kernel
-def _read(venue: Venue, shell: Shell, index: int) -> None:
+def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
+    if venue.clients[index].port == _ORDER_ENTRY:
+        line = shell.faults.lines[index, INBOUND]
+        line[CLEAN] = venue.clients[index].in_bytes == 0
+        if engage(shell.faults, line):
+            if not read_engaged(venue, shell.faults, shell.fds[index], index, now):
+                _drop(venue, shell, index)
+            return
     n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
     if n > 0:
         _inbound(venue, shell, index, n)
@@ -124,9 +138,13 @@ def _read(venue: Venue, shell: Shell, index: int) -> None:
 
 
 @inner_kernel
-def _write(venue: Venue, shell: Shell, index: int) -> None:
+def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
-    client = venue.clients[index]
+    client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
+    if engage(shell.faults, line):
+        if not write_engaged(venue, shell.faults, shell.fds[index], index, now):
+            _drop(venue, shell, index)
+        return
     refill(venue, index)
     while client.out_end > client.out_start:
         waiting = client.out_end - client.out_start
@@ -140,6 +158,7 @@ def _write(venue: Venue, shell: Shell, index: int) -> None:
         if n < waiting:
             break
         refill(venue, index)
+    line[CLEAN] = client.out_end == client.out_start
     if client.state == _CLOSING:
         _drop(venue, shell, index)  # what the peer has not taken by now it will not get
         return
@@ -150,13 +169,37 @@ def _write(venue: Venue, shell: Shell, index: int) -> None:
 
 
 @inner_kernel
+def _weather(venue: Venue, shell: Shell, now: int) -> None:
+    """What the faults do beside reading and writing: deliver delayed orders, end connections, wake delayed answers."""
+    faults, engaged, wake = shell.faults, 0, now + _LONG_NS
+    for index in range(shell.fds.size):
+        if shell.fds[index] >= 0 and is_cut(venue, faults, index):
+            _drop(venue, shell, index)
+        if shell.fds[index] < 0:
+            continue
+        is_orders = venue.clients[index].port == _ORDER_ENTRY
+        if is_orders and engage(faults, faults.lines[index, INBOUND]):
+            engaged += 1
+            deliver(venue, faults, index, now)
+            wake = min(wake, wakes_at(faults, index, INBOUND, ORDER_ENTRY, now))
+        if engage(faults, faults.lines[index, OUTBOUND]):
+            engaged += 1
+            _write(venue, shell, index, now)
+            wake = min(wake, wakes_at(faults, index, OUTBOUND, RESPONSE if is_orders else FEED, now))
+    cut_done(faults)
+    shell.io[ENGAGED_LINES], shell.io[WAKE] = engaged, wake
+
+
+@inner_kernel
 def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
         return 0
+    if shell.io[ENGAGED_LINES] > 0 and shell.io[WAKE] < monotonic_ns(shell.clock) + 1_000_000:
+        return 0
     ahead = np.float64(flow.agents[next_arrival(flow)].next_ns - ts) / shell.speed[0]
     if ahead >= 1e7:
-        return 10
+        return 1 if shell.io[ENGAGED_LINES] > 0 else 10
     return max(1, int(ahead / 1e6))
 
 
@@ -183,19 +226,22 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
     ts = _exchange_time(shell, now)
     _advance(venue, flow, shell, ts)
     set_time(venue, ts, now)
+    run_script(shell.faults, now - shell.io[START_MONO], now)
     for r in range(max(0, n_ready)):
         data = np.int64(shell.ready[r * EPOLL_EVENT_WORDS + EPOLL_DATA_WORD])
         if data >= LISTENER:
             _accept(venue, shell, data - LISTENER)
         elif shell.fds[data] >= 0:
-            _read(venue, shell, data)
+            _read(venue, shell, data, now)
+    if shell.faults.page[ACTIVE] != 0 or shell.io[ENGAGED_LINES] > 0:
+        _weather(venue, shell, now)
     if now >= shell.io[NEXT_CHECK]:
         shell.io[NEXT_CHECK] = now + CHECK_NS
         supervise(venue)
     for index in range(shell.fds.size):
         client = venue.clients[index]
         if shell.fds[index] >= 0 and (client.out_end > 0 or client.n_pending > 0 or client.state == _CLOSING):
-            _write(venue, shell, index)
+            _write(venue, shell, index, now)
     if n_ready == 0 and shell.io[WAIT] == YIELD:
         yield_processor()
     return now
@@ -238,7 +284,17 @@ def _listen(host: str, port: int, what: str) -> socket.socket:
 class BinaryServer:
     """The simulator on two TCP ports. `start` opens the books and the ports, `run_slice` does the work, `close` ends it."""
 
-    def __init__(self, config: SimConfig, *, seed: int | None = None, speed: float = 1.0, skip_minutes: int = 0) -> None:
+    def __init__(
+        self,
+        config: SimConfig,
+        *,
+        seed: int | None = None,
+        speed: float = 1.0,
+        skip_minutes: int = 0,
+        plan: FaultPlan | None = None,
+        fault_page: Path | None = None,
+    ) -> None:
+        """`plan`: faults from the start (none); `fault_page`: a file on which they may be switched while it runs."""
         self.flow, books = new_market(config, seed, skip_minutes)
         self.venue = new_venue(config, books)
         self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
@@ -252,6 +308,7 @@ class BinaryServer:
             ready=np.zeros(MAX_READY * EPOLL_EVENT_WORDS, np.int32),
             event=np.zeros(4, np.int32),
             clock=np.zeros(2, np.int64),
+            faults=new_faults(plan or FaultPlan(), n, config.venue.out_words, fault_page),
         )
         self.shell.io[WAIT] = WAITS[config.venue.wait]
         self._listeners: list[socket.socket] = []
@@ -315,4 +372,5 @@ class BinaryServer:
             "resent": int(state["n_resent"]),
             "slow_consumer_drops": int(state["n_dropped"]),
             "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
+            "faults": counts_of(self.shell.faults.page),
         }

@@ -1,0 +1,264 @@
+"""A FaultPlan: what goes wrong between the venue and its clients, seeded and scripted; and the page on which it is switched while it runs.
+
+A plan is TOML (configs/faults/*.toml): a table of settings for each direction, and a script:
+
+    seed = 7
+    [feed]                       # market data, venue to client
+    latency_us = 500
+    drop_ppm = 1000
+    [order_entry]                # client to venue
+    [response]                   # venue to client, answers to orders
+    late_next = 1
+    late_us = 300000
+    [[script]]
+    after_s = 5.0                # wall time since the start
+    set = { "feed.drop_next" = 3, "response.freeze_ms" = 200 }
+
+SETTINGS is the table of all names; fault_line.py says what each kind of fault does. The page is one mapped file of int64 words that the
+server reads in every turn, so that a terminal (`hftkit faults`) or a notebook (`FaultControl`) changes the weather at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from hdrh.log import HistogramLogReader
+
+from hftkit.codes import Reject
+from hftkit.config import load_config as load_toml
+from hftkit.errors import ConfigError, HftkitError
+from hftkit.exchange import fault_line as line
+from hftkit.exchange.fault_line import Faults
+from hftkit.histogram import to_hdr
+from hftkit.kernels.memory.histogram import COUNTS_LEN
+from hftkit.layout import MAX_FRAME_WORDS
+from hftkit.units import NS_PER_S
+
+PAGE_MAGIC = 0x3146_4B54_4648  # "HFTKF1"
+DIRECTIONS = ("feed", "order_entry", "response")
+KINDS = ("drop", "lose", "duplicate", "reorder", "truncate", "gap", "late", "reject", "disconnect")
+_NEVER = {"feed": ("lose", "late", "reject"), "order_entry": ("late",), "response": ("reject",)}
+_QUEUE_IN_WORDS, _STAGE_WORDS, _TX_WORDS = 16_384, 2_048, 8_192
+
+
+class Setting(NamedTuple):
+    """One name: its word in a direction's block, its scale to the page's unit, and the largest value."""
+
+    word: int
+    scale: int
+    highest: float
+    doc: str
+
+
+SETTINGS: dict[str, Setting] = {
+    "latency_us": Setting(line.LATENCY, 1_000, 60e6, "constant delay"),
+    "jitter_us": Setting(line.JITTER, 1_000, 60e6, "further delay, uniform from 0 to this"),
+    "max_per_s": Setting(line.RATE, 1, 1e9, "throttling: at most so many frames a second, the others queue; 0 for no limit"),
+    "skew_us": Setting(line.SKEW, 1_000, 1e13, "the venue's clock in its frames is wrong by this (may be negative)"),
+    "late_us": Setting(line.LATE_BY, 1_000, 60e6, "how late a late acknowledgement is"),
+    "reject_reason": Setting(line.REJECT_REASON, 1, 999, "code of a reject storm; 0 is 305, session throttled"),
+    "freeze_ms": Setting(line.FREEZE, 1_000_000, 600e3, "nothing moves in this direction for so long, once"),
+    "cut": Setting(line.CUT, 1, 1, "1: end every connection of this direction now"),
+    **{f"{kind}_ppm": Setting(line.PPM + k, 1, 1e6, f"probability of {kind}, in millionths") for k, kind in enumerate(KINDS)},
+    **{f"{kind}_next": Setting(line.NEXT + k, 1, 1e9, f"how many of the next frames meet {kind} for certain") for k, kind in enumerate(KINDS)},
+}
+
+
+class ScriptLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """At `after_s` seconds of wall time after the start, `set` these settings ("direction.name" to value)."""
+
+    after_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    set: dict[str, float]
+
+
+class FaultPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of each direction from the start, recorded latencies, and a script. The default is fair weather.
+
+    `latency_from`: direction to "FILE.hlog" or "FILE.hlog#TAG", as `hftkit live` writes them: delays are drawn from that distribution.
+    """
+
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 1
+    feed: dict[str, float] = {}
+    order_entry: dict[str, float] = {}
+    response: dict[str, float] = {}
+    latency_from: dict[str, str] = {}
+    script: tuple[ScriptLine, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (f"{direction}.{key}" for direction in DIRECTIONS for key in getattr(self, direction)):
+            _word_and_value(name, getattr(self, name.split(".")[0])[name.split(".")[1]])
+        for entry in self.script:
+            for name, value in entry.set.items():
+                _word_and_value(name, value)
+        for direction in self.latency_from:
+            if direction not in DIRECTIONS:
+                raise ValueError(f"latency_from names {direction!r}: directions are {', '.join(DIRECTIONS)}")
+
+    @property
+    def is_fair(self) -> bool:
+        """No fault at all."""
+        return not (self.feed or self.order_entry or self.response or self.latency_from or self.script)
+
+
+def _word_and_value(name: str, value: float) -> tuple[int, int]:
+    """Word of the page and the integer it gets. Raises ValueError naming what is wrong and what is allowed."""
+    direction, _, key = name.partition(".")
+    if direction not in DIRECTIONS or key not in SETTINGS:
+        raise ValueError(f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)} and {', '.join(SETTINGS)}")
+    if key.split("_")[0] in _NEVER[direction]:
+        raise ValueError(f"{name}: {key.split('_')[0]} cannot happen to the {direction.replace('_', ' ')}")
+    setting = SETTINGS[key]
+    lowest = -setting.highest if key == "skew_us" else 0
+    if isinstance(value, bool) or not lowest <= value <= setting.highest:
+        raise ValueError(f"{name} is {value!r}: allowed are {lowest:g} to {setting.highest:g}")
+    if key == "reject_reason" and value != 0 and value not in set(Reject):
+        raise ValueError(f"{name} is {value!r}: give a reason code of docs/protocol.md")
+    return line.SETTINGS + DIRECTIONS.index(direction) * line.BLOCK + setting.word, round(value * setting.scale)
+
+
+def load_plan(path: Path | str) -> FaultPlan:
+    """Read a plan: a TOML file, or the name of one that ships with hftkit (`rough_sea`). Raises ConfigError naming key and value."""
+    shipped = resources.files("hftkit.exchange").joinpath("configs", "faults", f"{path}.toml")
+    return load_toml(FaultPlan, Path(str(shipped)) if shipped.is_file() else Path(path), env={})
+
+
+def shipped_plans() -> list[str]:
+    """Names of the plans that ship with hftkit."""
+    return sorted(Path(item.name).stem for item in resources.files("hftkit.exchange").joinpath("configs", "faults").iterdir())
+
+
+def quantiles_ns(path: Path | str) -> np.ndarray:
+    """A latency histogram (`FILE.hlog`, or `FILE.hlog#TAG` for one tag of it) as int64 (QUANTILES,) equally likely values, ns."""
+    file, _, tag = str(path).partition("#")
+    try:
+        reader = HistogramLogReader(file, to_hdr(np.zeros(COUNTS_LEN, np.int64)))
+        found = None
+        while (interval := reader.get_next_interval_histogram()) is not None:
+            if interval.get_total_count() and (not tag or interval.get_tag() == tag):
+                found = interval
+                break
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the latency histogram {file}: {error}", "Give a .hlog file, as `hftkit live` writes latency.hlog") from None
+    if found is None:
+        raise ConfigError(f"{file} holds no latencies{f' with the tag {tag}' if tag else ''}", "Name another tag: FILE.hlog#TAG")
+    places = (np.arange(line.QUANTILES) + 0.5) * 100.0 / line.QUANTILES
+    return np.array([found.get_value_at_percentile(place) for place in places], np.int64)
+
+
+def write_settings(page: np.ndarray, settings: Mapping[str, float]) -> None:
+    """Put settings ("direction.name" to value) on a page; the server follows at once. Raises ConfigError before anything is written."""
+    try:
+        words = [_word_and_value(name, value) for name, value in settings.items()]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    for word, value in words:
+        page[word] = value
+    blocks = page[line.SETTINGS : line.TABLES].reshape(3, line.BLOCK)
+    page[line.ACTIVE] = int(blocks.any())
+
+
+def _plan_to_page(plan: FaultPlan, page: np.ndarray) -> None:
+    for d, direction in enumerate(DIRECTIONS):
+        if direction in plan.latency_from:
+            at = line.TABLES + d * line.QUANTILES
+            page[at : at + line.QUANTILES] = quantiles_ns(plan.latency_from[direction])
+            page[line.SETTINGS + d * line.BLOCK + line.RECORDED] = 1
+    write_settings(page, {f"{d}.{key}": value for d in DIRECTIONS for key, value in getattr(plan, d).items()})
+
+
+def new_page(path: Path | None = None) -> np.ndarray:
+    """An empty fault page, int64 (PAGE_WORDS,): in a mapped file where a path is given, else in memory only."""
+    if path is None:
+        page = np.zeros(line.PAGE_WORDS, np.int64)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w+b") as stream:
+            stream.truncate(line.PAGE_WORDS * 8)
+            page = np.frombuffer(mmap.mmap(stream.fileno(), line.PAGE_WORDS * 8), np.int64)
+    page[line.MAGIC] = PAGE_MAGIC
+    return page
+
+
+def new_faults(plan: FaultPlan, n_clients: int, out_words: int, page_path: Path | None = None) -> Faults:
+    """The memory of a server's faults. Pages that no connection uses stay untouched."""
+    page = new_page(page_path)
+    _plan_to_page(plan, page)
+    script = [(round(entry.after_s * NS_PER_S), *_word_and_value(name, value)) for entry in plan.script for name, value in entry.set.items()]
+    seeds = (hashlib.sha256(f"faults {plan.seed} {i}".encode()).digest()[:8] for i in range(2 * n_clients))
+    return Faults(
+        page=page,
+        script=np.array(sorted(script, key=lambda row: row[0]), np.int64).reshape(-1, 3),
+        cursor=np.zeros(4, np.int64),
+        lines=np.zeros((n_clients, 2, line.LINE_WORDS), np.int64),
+        queue_in=np.zeros((n_clients, _QUEUE_IN_WORDS), np.int64),
+        queue_out=np.zeros((n_clients, 8 * out_words), np.int64),
+        stage=np.zeros((n_clients, _STAGE_WORDS), np.int64),
+        tx=np.zeros((n_clients, _TX_WORDS), np.int64),
+        held=np.zeros((n_clients, 2, MAX_FRAME_WORDS), np.int64),
+        scratch=np.zeros(MAX_FRAME_WORDS, np.int64),
+        random=np.array([int.from_bytes(seed, "little") for seed in seeds], np.uint64),
+    )
+
+
+def counts_of(page: np.ndarray) -> dict[str, dict[str, int]]:
+    """What has happened so far, by direction: frames offered and delivered, and each kind of fault that happened at all."""
+    result = {}
+    for d, direction in enumerate(DIRECTIONS):
+        block = page[line.COUNTS + d * line.COUNT_BLOCK :][: line.COUNT_BLOCK]
+        happened = {kind: int(block[k]) for k, kind in enumerate(KINDS) if block[k]}
+        result[direction] = {"offered": int(block[line.OFFERED]), "delivered": int(block[line.DELIVERED]), **happened}
+    return result
+
+
+def settings_of(page: np.ndarray) -> dict[str, float]:
+    """Every setting that is not zero, "direction.name" to value."""
+    return {
+        f"{direction}.{name}": int(word) / setting.scale
+        for d, direction in enumerate(DIRECTIONS)
+        for name, setting in SETTINGS.items()
+        if (word := page[line.SETTINGS + d * line.BLOCK + setting.word])
+    }
+
+
+class FaultControl:
+    """Switch the faults of a running simulator: `FaultControl("sim.json").set(feed__latency_us=500)`; names as in SETTINGS, `__` for the dot."""
+
+    def __init__(self, ready_file: Path | str) -> None:
+        """`ready_file`: what `hftkit sim --ready-file` wrote. Raises HftkitError if there is no simulator behind it."""
+        try:
+            self.path = Path(json.loads(Path(ready_file).read_text())["faults"])
+            with open(self.path, "r+b") as stream:
+                self.page: Any = np.frombuffer(mmap.mmap(stream.fileno(), line.PAGE_WORDS * 8), np.int64)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = f"no fault page behind {ready_file}: {' '.join(str(error).split())}"
+            raise HftkitError(problem, "Give the file that `hftkit sim --ready-file` wrote; it is there while the simulator runs") from None
+        if self.page[line.MAGIC] != PAGE_MAGIC:
+            raise HftkitError(f"{self.path} is not a fault page", "Give the file that `hftkit sim --ready-file` wrote")
+
+    def set(self, settings: Mapping[str, float] | None = None, **named: float) -> None:
+        """Change settings; what is not named stays. Raises ConfigError for a name or value that is not allowed."""
+        write_settings(self.page, {**(settings or {}), **{name.replace("__", "."): value for name, value in named.items()}})
+
+    def clear(self) -> None:
+        """Fair weather: every setting 0. Frames under way still arrive when they are due."""
+        for word in range(line.SETTINGS, line.TABLES):
+            self.page[word] = 0
+        self.page[line.ACTIVE] = 0
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What is switched on."""
+        return settings_of(self.page)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What has happened so far (see `counts_of`)."""
+        return counts_of(self.page)

@@ -1,0 +1,124 @@
+"""`hftkit live` against a venue that misbehaves: what it must survive it survives flat and replayable; what it cannot ends in one clear line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hftkit.exchange.config import load_config
+from hftkit.exchange.faults import FaultPlan, ScriptLine, load_plan
+from hftkit.params import FrozenParams, LegPlan, freeze
+from hftkit.replay import replay
+from tests.unit.exchange.running import HOST, simulator
+
+SPEED = 60.0
+
+
+def frozen_file(folder: Path) -> Path:
+    """A pair with a short memory that trades all the time; what it earns does not matter here."""
+    config = load_config()
+    scales = {instrument.symbol: instrument for instrument in config.scales}
+    plan = {"slippage_ticks": 40, "hedge_deadline_ns": 60_000_000_000, "retry_ns": 100_000_000, "residual_lots": 0}
+    return freeze(
+        FrozenParams(
+            schema_version=1,
+            name="fault-drill",
+            strategy="pairs",
+            strategy_version=1,
+            instruments=(scales["ALFAUSD"], scales["BRAVUSD"]),
+            legs=LegPlan(lead="ALFAUSD", hedge="BRAVUSD", unit_lead_lots=2000, unit_hedge_lots=-1000, **plan),
+            parameters={
+                "hedge_ratio": "0.8",
+                "bar_ns": 1_000_000_000,
+                "window": 10,
+                "entry_z": "0.8",
+                "exit_z": "0.1",
+                "stop_z": "50",
+                "max_holding_bars": 20,
+            },
+            arrays={},
+            provenance={},
+            valid_from_ns=0,
+            valid_until_ns=2**62,
+        ),
+        folder,
+    )
+
+
+def live(tmp_path: Path, plan: FaultPlan, seconds: float = 3.0) -> tuple[subprocess.CompletedProcess[str], dict[str, Any], dict[str, Any]]:
+    """(the process, its result, the venue's summary) of a session against a venue with this plan."""
+    with simulator(load_config(), speed=SPEED, skip_minutes=10_080, plan=plan) as sim:
+        ready = {"host": HOST, "order_port": sim.order_port, "market_port": sim.market_port}
+        (tmp_path / "sim.json").write_text(json.dumps(ready))
+        command = [sys.executable, "-m", "hftkit.cli", "live", "--params", str(frozen_file(tmp_path / "frozen")), "--wait", "block"]
+        command += [
+            "--ready-file",
+            str(tmp_path / "sim.json"),
+            "--duration",
+            f"{seconds:g}",
+            "--journal-dir",
+            str(tmp_path),
+            "--session-id",
+            "session",
+        ]
+        done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=120)
+        sim.stop()
+        result = json.loads((tmp_path / "session" / "result.json").read_text())
+        return done, result, sim.server.summary()
+
+
+def assert_flat_and_replayable(tmp_path: Path, result: dict[str, Any]) -> None:
+    assert not any(result["end_positions"].values())
+    assert result["orders_without_outcome"] == 0
+    assert result["entries"] >= 1
+    assert replay(tmp_path / "session").identical
+
+
+def test_gaps_duplicates_and_disorder_on_the_feed_are_survived(tmp_path: Path) -> None:
+    plan = FaultPlan(seed=5, feed={"drop_ppm": 2000, "duplicate_ppm": 3000, "reorder_ppm": 1000, "gap_ppm": 500})
+    done, result, venue = live(tmp_path, plan)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert venue["faults"]["feed"]["drop"] > 0
+    assert venue["faults"]["feed"]["duplicate"] > 0
+    assert result["book_gaps"] > 0
+    assert_flat_and_replayable(tmp_path, result)
+
+
+def test_latency_everywhere_and_late_acknowledgements_are_survived(tmp_path: Path) -> None:
+    done, result, venue = live(tmp_path, load_plan("rough_sea"))
+    assert done.returncode == 0, done.stderr[-500:]
+    assert venue["faults"]["response"]["delivered"] == venue["faults"]["response"]["offered"]
+    assert result["latency_us"]["ack"]["p50"] > 4_000
+    assert_flat_and_replayable(tmp_path, result)
+
+
+def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None:
+    done, result, venue = live(tmp_path, FaultPlan(order_entry={"reject_next": 2, "lose_next": 1}), seconds=5.0)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert (venue["faults"]["order_entry"]["reject"], venue["faults"]["order_entry"]["lose"]) == (2, 1)
+    assert_flat_and_replayable(tmp_path, result)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"order_entry.cut": 1}, "the venue closed the order entry connection"),
+        ({"feed.cut": 1}, "the venue closed the market data connection"),
+        ({"response.drop_next": 1}, "the venue refused the session"),
+        ({"feed.truncate_ppm": 1000}, "the venue sent a market data frame of impossible length"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_survived_ends_in_one_line_and_a_whole_journal(tmp_path: Path, settings: dict[str, float], line: str) -> None:
+    at = 0.0 if "response.drop_next" in settings else 2.0
+    done, result, _ = live(tmp_path, FaultPlan(script=(ScriptLine(after_s=at, set=settings),)), seconds=20.0)
+    assert done.returncode != 0
+    assert line in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert result["status"] == "failed"
+    assert replay(tmp_path / "session").identical
