@@ -78,7 +78,8 @@ def hurst_exponent(spread: Any, max_lag: int = 100) -> float:
 def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
     """Ratio of the variance of `lags`-step changes to `lags` times that of one-step changes: below 1 reverts.
 
-    Overlapping, unbiased, with the statistic that allows for changing variance: A. W. Lo and A. C. MacKinlay (1988), Rev. Financial Studies 1.1, 41-66.
+    Overlapping, unbiased, with the statistic that allows for changing variance: A. W. Lo and A. C. MacKinlay (1988), Rev. Financial Studies 1.1,
+    41-66.
     """
     values = _finite(spread, "the spread")
     steps = np.diff(values)
@@ -108,8 +109,9 @@ def zero_crossings(spread: Any) -> int:
 
 
 def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15) -> SpreadTest:
-    """ADF* of Gregory and Hansen (1996): the smallest Dickey-Fuller t over all break dates. A smaller value than the critical one: cointegrated, with a break.
+    """ADF* of Gregory and Hansen (1996): the smallest Dickey-Fuller t over all break dates.
 
+    Below the critical value the pair is cointegrated, with a break or without.
     `model`: "C" shift of level, "C/T" with a trend, "C/S" shift of level and slope. `lag` of the Dickey-Fuller regressions (default: what
     Engle-Granger's AIC chooses without a break). `trim`: share left out at either end. Details: row of the break, critical values 1, 5, 10 %.
     """
@@ -141,7 +143,10 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
 
 
 def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int) -> pd.DataFrame:
-    """Engle-Granger of log prices on windows of `window` rows, every `step` rows: hedge_ratio, statistic, pvalue, half_life, index the window's last row."""
+    """Engle-Granger of log prices on windows of `window` rows, every `step` rows.
+
+    Columns hedge_ratio, statistic, pvalue, half_life (bars); index the last row of each window.
+    """
     logs = np.log(prices[[lead, hedge]].to_numpy(np.float64))
     rows = []
     ends = range(window, len(logs) + 1, step)

@@ -116,7 +116,7 @@ def test_crude_oil_as_published():
 
 
 def test_gold_and_its_miners():
-    """E. Chan, Quantitative Trading (2008): over the first 252 days the hedge ratio is 1.6310 and the Dickey-Fuller t about -3.18; half-life 7.84 days."""
+    """E. Chan, Quantitative Trading (2008): over the first 252 days hedge ratio 1.6310 and Dickey-Fuller t about -3.18; half-life 7.84 days."""
     data = classic("gld_gdx_daily_2006_2007.csv")
     year = data.iloc[:252]
     assert engle_granger(year["GLD"], year["GDX"], maxlag=1, autolag=None).statistic == pytest.approx(-3.18, abs=0.005)
