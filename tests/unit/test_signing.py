@@ -62,3 +62,13 @@ def test_commands(frozen, tmp_path):
     good = run(command, ["verify", str(frozen), "--require-signature", str(tmp_path / "key.pub")])
     assert good.exit_code == 0
     assert "signed by key.pub" in good.output
+
+
+def test_the_engine_refuses_what_is_not_signed(frozen, tmp_path):
+    from live.commands import live
+
+    public = make_key(tmp_path / "key")
+    result = CliRunner().invoke(live, ["--params", str(frozen), "--require-signature", str(public), "--journal-dir", str(tmp_path / "journals")])
+    assert isinstance(result.exception, ParamsError)
+    assert "is not signed" in result.exception.problem
+    assert not (tmp_path / "journals").exists()
