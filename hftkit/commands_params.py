@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from hftkit import signing
 from hftkit.clock import unix_ns
 from hftkit.params import FrozenParams, load
 from hftkit.units import iso_from_ns, ns_from_iso
@@ -45,7 +46,8 @@ def show(path: Path, as_json: bool) -> None:
 @params.command()
 @click.argument("paths", type=_FILE, nargs=-1, required=True)
 @click.option("--at", help="Also check the validity period at this time (ISO 8601 with zone, or `now`).")
-def verify(paths: tuple[Path, ...], at: str | None) -> None:
+@click.option("--require-signature", type=_FILE, metavar="KEYS", help="Also demand a signature by this public key, or by one of a folder of *.pub.")
+def verify(paths: tuple[Path, ...], at: str | None, require_signature: Path | None) -> None:
     """Check that frozen files are whole, unaltered and understood. Exit status 1 with the reason at the first that is not.
 
     Example: hftkit params verify data/frozen/*.json --at now
@@ -53,7 +55,30 @@ def verify(paths: tuple[Path, ...], at: str | None) -> None:
     moment = None if at is None else unix_ns() if at == "now" else ns_from_iso(at)
     for path in paths:
         frozen = load(path, now_ns=moment)
-        click.echo(f"{path}: good, digest {frozen.digest}")
+        signer = f", signed by {signing.verify(path, require_signature)}" if require_signature else ""
+        click.echo(f"{path}: good, digest {frozen.digest}{signer}")
+
+
+@params.command()
+@click.argument("path", type=_FILE)
+def keygen(path: Path) -> None:
+    """Make an Ed25519 key pair: the private key in PATH (keep it), the public key in PATH.pub (give it to trading hosts).
+
+    Example: hftkit params keygen ~/keys/release
+    """
+    click.echo(f"private key {path}, public key {signing.make_key(path)}")
+
+
+@params.command()
+@click.argument("paths", type=_FILE, nargs=-1, required=True)
+@click.option("--key", type=_FILE, required=True, help="Private key file (hftkit params keygen).")
+def sign(paths: tuple[Path, ...], key: Path) -> None:
+    """Sign frozen files: a signature is written beside each, as FILE.sig.
+
+    Example: hftkit params sign data/frozen/FILE.json --key ~/keys/release
+    """
+    for path in paths:
+        click.echo(f"{path}: signature {signing.sign(path, key)}")
 
 
 @params.command()

@@ -12,6 +12,7 @@ import click
 @click.command()
 @click.option("--config", type=click.Path(dir_okay=False), help="TOML file; see live/configs/. Environment: HFTKIT_VENUE__ORDER_PORT=... and so on.")
 @click.option("--params", multiple=True, type=click.Path(dir_okay=False), help="Frozen parameter file; may be given several times.")
+@click.option("--require-signature", metavar="KEYS", help="Refuse parameters not signed by this public key, or by one of a folder of *.pub.")
 @click.option("--ready-file", type=click.Path(dir_okay=False), help="Take host and ports from the file that `hftkit sim --ready-file` wrote.")
 @click.option("--duration", type=float, help="Seconds of wall time to trade before a clean stop. Default: until Ctrl-C.")
 @click.option("--journal-dir", type=click.Path(file_okay=False), help="Where the session's folder is made.")
@@ -22,6 +23,7 @@ import click
 def live(
     config: str | None,
     params: tuple[str, ...],
+    require_signature: str | None,
     ready_file: str | None,
     duration: float | None,
     journal_dir: str | None,
@@ -43,6 +45,7 @@ def live(
 
     overrides: dict[str, Any] = {
         "session.params": list(params) or None,
+        "session.require_signature": require_signature,
         "venue.ready_file": ready_file,
         "session.duration_s": duration,
         "session.journal_dir": journal_dir,

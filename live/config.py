@@ -37,6 +37,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """What to trade, for how long, and where to keep the journal."""
 
     params: tuple[str, ...] = ()
+    require_signature: str = ""  # public key file, or folder of them: refuse parameters that none of these signed
     journal_dir: str = "data/journals"
     session_id: str = ""
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped

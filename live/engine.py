@@ -68,6 +68,11 @@ class Engine:
         session = self.config.session
         if not session.params:
             raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
+        if session.require_signature:
+            from hftkit.signing import verify  # late: only a host that asks for signatures needs the cryptography package
+
+            for path in session.params:
+                verify(path, session.require_signature)
         frozen = tuple(load(path) for path in session.params)
         self._phase(SessionStatus.CONFIGURATION, ", ".join(f"{f.name} {f.digest[:12]}" for f in frozen))
         return frozen

@@ -22,7 +22,7 @@ from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_col
 from hftkit.kernels.stats.half_life import half_life
 from hftkit.kernels.stats.mackinnon import MAX_SERIES, TRENDS, critical_values, p_value
 from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, remove_trend
-from research.multiple_testing import benjamini_hochberg, bonferroni
+from research.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
 from research.progress import progress
 
 NULL_HYPOTHESIS = "no cointegration: the residual has a unit root"
@@ -160,7 +160,7 @@ def scan_pairs(
 
         lead, hedge       regression log(lead) = intercept + hedge_ratio * log(hedge) + spread
         hedge_ratio, statistic, pvalue, lag, nobs, half_life (bars), correlation (of the changes)
-        q_bh, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
+        q_bh, q_by, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
     """
     rule, degree, _ = _options(trend, autolag)
     values = _panel(prices, log)
@@ -298,6 +298,7 @@ def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlati
             "statistic": results[:, kernel.STATISTIC],
             "pvalue": results[:, kernel.P_VALUE],
             "q_bh": benjamini_hochberg(results[:, kernel.P_VALUE]),
+            "q_by": benjamini_yekutieli(results[:, kernel.P_VALUE]),
             "q_bonferroni": bonferroni(results[:, kernel.P_VALUE]),
             "lag": pd.array(results[:, kernel.LAG], dtype="Int64"),
             "nobs": pd.array(results[:, kernel.NOBS], dtype="Int64"),

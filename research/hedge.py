@@ -1,4 +1,7 @@
-"""Hedge ratio and spread of a pair in log prices: log(lead) = intercept + hedge_ratio * log(hedge) + spread."""
+"""Hedge ratio and spread of a pair in log prices: log(lead) = intercept + hedge_ratio * log(hedge) + spread.
+
+The ratio by ordinary, total and dynamic least squares, and bar by bar by a Kalman filter.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,62 @@ from research.cointegration import engle_granger
 def ols_hedge_ratio(lead: Any, hedge: Any) -> float:
     """Least-squares slope of log(lead) on log(hedge), with a constant: step 1 of Engle and Granger. Prices (n,), positive."""
     return float(engle_granger(np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64)), maxlag=0, autolag=None).hedge_ratio)
+
+
+def tls_hedge_ratio(lead: Any, hedge: Any) -> float:
+    """Total least squares (orthogonal regression) of log(lead) on log(hedge): both prices carry noise, and swapping them inverts the ratio.
+
+    The direction of the smallest singular value of the centred logs (Golub and Van Loan, Matrix Computations, 4th ed., 6.3).
+    """
+    logs = np.column_stack([np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))])
+    _, _, directions = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
+    across = directions[-1]
+    if not abs(across[0]) > 1e-12:
+        raise DataError("the hedge does not move with the lead at all", "Choose another pair")
+    return float(-across[1] / across[0])
+
+
+def dols_hedge_ratio(lead: Any, hedge: Any, leads_lags: int = 2) -> float:
+    """Dynamic least squares: log(lead) on log(hedge) and `leads_lags` leads and lags of its changes, which takes out the bias of a short sample.
+
+    J. H. Stock and M. W. Watson (1993), Econometrica 61.4, 783-820.
+    """
+    y, x = np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))
+    k, steps = leads_lags, np.diff(x)
+    n = x.size
+    if k < 0 or n < 6 * (k + 1):
+        raise DataError(f"{n} rows are too few for {k} leads and lags", "Use a longer sample")
+    rows = np.arange(k + 1, n - k)
+    columns = [np.ones(rows.size), x[rows], *(steps[rows - 1 + j] for j in range(-k, k + 1))]
+    return float(np.linalg.lstsq(np.column_stack(columns), y[rows], rcond=None)[0][1])
+
+
+def kalman_hedge_ratios(lead: Any, hedge: Any, drift: float = 1e-5, noise: float | None = None) -> np.ndarray:
+    """Hedge ratio bar by bar, float64 (n, 2): slope and intercept after each bar, both random walks with variance `drift` / (1 - drift) a bar.
+
+    It starts from least squares over the first tenth (at least 30 rows); from there on it uses nothing later than its bar. `noise`: variance of
+    the spread, default that of the residual of that first tenth.
+    E. Chan, Algorithmic Trading (2013), chapter 3.
+    """
+    y, x = np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))
+    start = max(30, y.size // 10)
+    if y.size < start or not 0.0 <= drift < 1.0:
+        raise DataError(f"{y.size} rows with a drift of {drift} make no filter", "Use at least 30 rows and 0 <= drift < 1")
+    first = np.polyfit(x[:start], y[:start], 1)
+    if noise is None:
+        noise = float(np.var(y[:start] - np.polyval(first, x[:start]), ddof=2))
+    weights, covariance = first.copy(), np.eye(2)
+    path = np.empty((y.size, 2))
+    walk = np.eye(2) * drift / (1.0 - drift)
+    for t in range(y.size):
+        row = np.array([x[t], 1.0])
+        covariance = covariance + walk
+        gain = covariance @ row
+        scale = row @ gain + noise
+        weights = weights + gain * ((y[t] - row @ weights) / scale)
+        covariance = covariance - np.outer(gain, gain) / scale
+        path[t] = weights
+    return path
 
 
 def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:

@@ -11,13 +11,25 @@ import numpy as np
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     """q-values of Benjamini and Hochberg (1995), J. R. Statist. Soc. B 57.1, 289-300. NaN (no test) stays NaN and is not counted."""
+    return np.minimum(_stepped_up(p_values), 1.0)
+
+
+def _stepped_up(p_values: np.ndarray) -> np.ndarray:
+    """p times tests over rank, made monotone from the largest p down; not yet cut at 1."""
     p_values = np.asarray(p_values, np.float64)
     tested = np.flatnonzero(~np.isnan(p_values))
     order = tested[np.argsort(p_values[tested], kind="stable")]
     stepped = p_values[order] * len(order) / np.arange(1, len(order) + 1)
     q_values = np.full(p_values.shape, np.nan)
-    q_values[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
+    q_values[order] = np.minimum.accumulate(stepped[::-1])[::-1]
     return q_values
+
+
+def benjamini_yekutieli(p_values: np.ndarray) -> np.ndarray:
+    """q-values of Benjamini and Yekutieli (2001), Ann. Statist. 29.4, 1165-1188: valid whatever the dependence between the tests, and dearer."""
+    p_values = np.asarray(p_values, np.float64)
+    tests = np.count_nonzero(~np.isnan(p_values))
+    return np.minimum(_stepped_up(p_values) * np.sum(1.0 / np.arange(1, tests + 1)), 1.0)
 
 
 def bonferroni(p_values: np.ndarray) -> np.ndarray:

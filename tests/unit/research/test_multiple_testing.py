@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from research.multiple_testing import benjamini_hochberg, bonferroni
+from research.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
 
 
 @pytest.mark.parametrize("n", [1, 2, 50])
 def test_equals_statsmodels(n):
     p_values = np.random.default_rng(n).uniform(size=n) ** 3
     np.testing.assert_allclose(benjamini_hochberg(p_values), multipletests(p_values, method="fdr_bh")[1], rtol=1e-12)
+    np.testing.assert_allclose(benjamini_yekutieli(p_values), multipletests(p_values, method="fdr_by")[1], rtol=1e-12)
     np.testing.assert_allclose(bonferroni(p_values), multipletests(p_values, method="bonferroni")[1], rtol=1e-12)
 
 

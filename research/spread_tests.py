@@ -1,0 +1,167 @@
+"""More ways to ask whether a spread reverts: each states its null hypothesis, its source, and what it does with data it cannot judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from hftkit.errors import DataError
+from hftkit.kernels.stats.adf import LAG_FIXED, adf_gram
+from hftkit.kernels.stats.mackinnon import p_value
+from research.cointegration import engle_granger
+
+# A. W. Gregory and B. E. Hansen (1996), J. Econometrics 70, 99-126, table 1, one regressor: 1 %, 5 %, 10 %
+_BREAK_CRITICAL = {"C": (-5.13, -4.61, -4.34), "C/T": (-5.45, -4.99, -4.72), "C/S": (-5.47, -4.95, -4.68)}
+
+
+@dataclass(frozen=True)
+class SpreadTest:
+    """Statistic, p-value (NaN where only critical values exist), null hypothesis, and details by name."""
+
+    name: str
+    null_hypothesis: str
+    statistic: float
+    pvalue: float
+    details: dict[str, Any]
+
+    def report(self) -> str:
+        """One line: what was tested, what came out."""
+        p = f", p-value {self.pvalue:.4f}" if np.isfinite(self.pvalue) else ""
+        details = (f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in self.details.items())
+        return f"{self.name}: {self.statistic:.4f}{p}; null hypothesis: {self.null_hypothesis}; " + ", ".join(details)
+
+
+def phillips_ouliaris(y: Any, x: Any, trend: str = "c", bandwidth: int | None = None) -> SpreadTest:
+    """Z_t of Phillips and Ouliaris (1990), Econometrica 58.1, 165-193: a unit root of the residual, its serial correlation taken out without lags.
+
+    `bandwidth` of the Bartlett window, default int(4 (n / 100)^(2/9)). The p-value is MacKinnon's, whose distribution Z_t shares with Engle-Granger.
+    Series as in `engle_granger`, which also raises DataError for those that cannot be tested.
+    """
+    first = engle_granger(y, x, trend=trend, maxlag=0, autolag=None)
+    u = first.residual
+    if first.verdict != "ok":
+        raise DataError(f"the pair cannot be tested: {first.verdict}", "Leave one of the two out")
+    before, now = u[:-1], u[1:]
+    n = u.size  # the paper divides by all rows, not by those of the regression
+    slope = before @ now / (before @ before)
+    error = now - slope * before
+    width = int(4.0 * (n / 100.0) ** (2.0 / 9.0)) if bandwidth is None else bandwidth
+    one_sided = sum((1.0 - k / (width + 1.0)) * (error[k:] @ error[:-k]) / n for k in range(1, width + 1))
+    long_run = error @ error / n + 2.0 * one_sided
+    level = before @ before
+    statistic = float((slope - 1.0 - n * one_sided / level) * np.sqrt(level / long_run))
+    p = float(p_value(statistic, ("n", "c", "ct", "ctt").index(trend), 2))
+    return SpreadTest(
+        "Phillips-Ouliaris Z_t", "no cointegration", statistic, p, {"bandwidth": width, "hedge_ratio": float(first.hedge_ratio), "nobs": n}
+    )
+
+
+def hurst_exponent(spread: Any, max_lag: int = 100) -> float:
+    """H of std(s[t+k] - s[t]) ~ k^H, least squares in logs over lags 2 .. max_lag. 0.5 a random walk, below it reverts. NaN without variance.
+
+    E. Chan, Algorithmic Trading (2013), chapter 2; after H. E. Hurst (1951), Trans. Amer. Soc. Civil Eng. 116, 770-799.
+    """
+    values = _finite(spread, "the spread")
+    lags = np.unique(np.geomspace(2, min(max_lag, values.size // 4), 20).astype(int))
+    if lags.size < 3:
+        raise DataError(f"{values.size} observations are too few for a Hurst exponent", "Use at least 40")
+    deviations = np.array([np.std(values[k:] - values[:-k]) for k in lags])
+    if not (deviations > 0).all():
+        return float("nan")
+    return float(np.polyfit(np.log(lags), np.log(deviations), 1)[0])
+
+
+def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
+    """Ratio of the variance of `lags`-step changes to `lags` times that of one-step changes: below 1 reverts.
+
+    Overlapping, unbiased, with the statistic that allows for changing variance: A. W. Lo and A. C. MacKinlay (1988), Rev. Financial Studies 1.1,
+    41-66.
+    """
+    values = _finite(spread, "the spread")
+    steps = np.diff(values)
+    n = steps.size
+    if lags < 2 or n < 2 * lags:
+        raise DataError(f"{n} changes are too few for a variance ratio over {lags}", "Use lags >= 2 and a longer sample")
+    drift = steps.mean()
+    centred = steps - drift
+    one = centred @ centred / (n - 1)
+    if not one > 0.0:
+        raise DataError("the spread changes by the same amount in every row", "It has no variance to compare")
+    many = values[lags:] - values[:-lags] - lags * drift
+    ratio = (many @ many / (lags * (n - lags + 1) * (1.0 - lags / n))) / one
+    squares = centred**2
+    total = squares.sum() ** 2
+    theta = sum((2.0 * (lags - k) / lags) ** 2 * n * (squares[k:] @ squares[:-k]) / total for k in range(1, lags))
+    statistic = float(np.sqrt(n) * (ratio - 1.0) / np.sqrt(theta))
+    p = float(2.0 * stats.norm.sf(abs(statistic)))
+    return SpreadTest("Lo-MacKinlay variance ratio", "uncorrelated changes (a random walk)", statistic, p, {"ratio": float(ratio), "lags": lags})
+
+
+def zero_crossings(spread: Any) -> int:
+    """How often the spread crosses its mean."""
+    values = _finite(spread, "the spread")
+    above = values > values.mean()
+    return int(np.count_nonzero(above[1:] != above[:-1]))
+
+
+def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15) -> SpreadTest:
+    """ADF* of Gregory and Hansen (1996): the smallest Dickey-Fuller t over all break dates.
+
+    Below the critical value the pair is cointegrated, with a break or without.
+    `model`: "C" shift of level, "C/T" with a trend, "C/S" shift of level and slope. `lag` of the Dickey-Fuller regressions (default: what
+    Engle-Granger's AIC chooses without a break). `trim`: share left out at either end. Details: row of the break, critical values 1, 5, 10 %.
+    """
+    if model not in _BREAK_CRITICAL:
+        raise DataError(f"model {model!r} is not offered", f"Choose of {list(_BREAK_CRITICAL)}")
+    left, right = _finite(y, "y"), _finite(x, "x")
+    whole = engle_granger(left, right)
+    lags = whole.lag if lag is None else lag
+    n, m = left.size, lags + 2
+    time = np.linspace(0.0, 1.0, n)
+    scratch = np.empty(n), np.empty((2, max(m, 3))), np.empty((m, m)), np.empty((m, m)), np.empty(3)
+    least, at = np.inf, -1
+    scale = np.std(right)
+    for cut in range(int(n * trim), int(n * (1.0 - trim))):
+        after = (np.arange(n) >= cut).astype(np.float64)
+        columns = [np.ones(n), after, right / scale]
+        if model == "C/T":
+            columns.append(time)
+        if model == "C/S":
+            columns.append(after * right / scale)
+        design = np.column_stack(columns)
+        residual = left - design @ np.linalg.solve(design.T @ design, design.T @ left)
+        verdict = adf_gram(residual, *scratch, lags, LAG_FIXED)
+        if verdict == 0 and scratch[-1][0] < least:
+            least, at = float(scratch[-1][0]), cut
+    levels = dict(zip(("1 %", "5 %", "10 %"), _BREAK_CRITICAL[model], strict=True))
+    details = {"model": model, "break_row": at, "lag": lags, "critical": levels}
+    return SpreadTest("Gregory-Hansen ADF*", "no cointegration, whatever break there is", least, float("nan"), details)
+
+
+def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int) -> pd.DataFrame:
+    """Engle-Granger of log prices on windows of `window` rows, every `step` rows.
+
+    Columns hedge_ratio, statistic, pvalue, half_life (bars); index the last row of each window.
+    """
+    logs = np.log(prices[[lead, hedge]].to_numpy(np.float64))
+    rows = []
+    ends = range(window, len(logs) + 1, step)
+    for end in ends:
+        found = engle_granger(logs[end - window : end, 0], logs[end - window : end, 1])
+        rows.append((float(found.hedge_ratio), found.statistic, found.pvalue, found.half_life))
+    if not rows:
+        raise DataError(f"{len(logs)} rows hold no window of {window}", "Use a shorter window")
+    index = prices.index[[end - 1 for end in ends]]
+    return pd.DataFrame(rows, columns=["hedge_ratio", "statistic", "pvalue", "half_life"], index=index)
+
+
+def _finite(values: Any, name: str) -> np.ndarray:
+    series = np.ascontiguousarray(values, np.float64)
+    bad = np.flatnonzero(~np.isfinite(series))
+    if bad.size:
+        raise DataError(f"{name} has {bad.size} values that are not finite, the first at row {bad[0]}", "Drop or repair these rows first")
+    return series
