@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from hftkit.codes import Reject
 from hftkit.exchange.testing import CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
 from hftkit.exchange.venue import Venue
 from tests.unit.exchange.hand import SECOND, Hand
@@ -121,9 +122,10 @@ def test_an_account_without_margin_is_closed_at_the_market_and_the_fund_takes_th
     hand.send(taker, NEW_ORDER, 1, 0, 0, 0, 0, 9_500, 10_000, instrument=0)
     hand.send(taker, NEW_ORDER, 2, 0, 0, 0, 0, 9_400, 10_000, instrument=0)
     hand.send(short, NEW_ORDER, 2, 1, 0, 1, 0, 9_500, 1_000, instrument=0)  # the last price falls to 95.00: a loss of 300
-    hand.take(long)
+    hand.send(long, NEW_ORDER, 2, 0, 0, 0, 0, 9_000, 100, instrument=0)
     hand.at(SECOND)
-    told = hand.take(long)
+    canceled, *told = hand.take(long)
+    assert (canceled.name, canceled.client_order_id, canceled.reason) == ("ORDER_CANCELED", 2, Reject.VENUE_LIQUIDATION)
     assert [m.name for m in told] == ["ORDER_ACK", "ORDER_FILL", "ORDER_FILL", "ORDER_CANCELED", "POSITION", "POSITION"]
     assert all(m.client_order_id < 0 for m in told[:4])
     assert [m.position for m in told[4:]] == [0, 0]
