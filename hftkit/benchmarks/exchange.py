@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.benchmarks import order_entry
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
+from hftkit.benchmarks.timing import percentiles
 from hftkit.clock import monotonic_ns
-from hftkit.exchange.layout import COMMAND, Op
+from hftkit.exchange.layout import COMMAND, REPORT, Op
 from hftkit.exchange.matching import apply, apply_all, new_books, new_commands, new_reports
 from hftkit.exchange.matching_plain import PlainExchange
+from hftkit.kernels.jit import kernel
+from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
 
 MIDDLE = 50_000  # ticks
 RESTING = 10_000  # orders in the book before the clock starts
@@ -21,17 +25,18 @@ REPEATS = 5
 SEED = 42
 
 
-def mixed_stream(seed: int, n_resting: int, n: int) -> np.ndarray:
+def mixed_stream(seed: int, n_resting: int, n: int, n_instruments: int = 1) -> np.ndarray:
     """COMMAND (n_resting + n,): resting orders first, then 70 % new orders behind the touch, 25 % cancels of a random open one, 5 % that cross."""
     rng = np.random.default_rng(seed)
     commands = new_commands(n_resting + n)
     draws, sides = rng.random(len(commands)), rng.integers(0, 2, len(commands))
     distances, lots = 1 + rng.geometric(0.01, len(commands)), rng.integers(1, 100, len(commands))
+    instruments = rng.integers(0, n_instruments, len(commands)) if n_instruments > 1 else np.zeros(len(commands), np.int64)
     draws[:n_resting] = 0.0
     open_ids: list[int] = []
     for i, row in enumerate(commands):
         row["op"], row["client_order_id"] = int(Op.NEW), i + 1
-        row["side"], row["qty"] = sides[i], lots[i]
+        row["side"], row["qty"], row["instrument"] = sides[i], lots[i], instruments[i]
         outward = 2 * sides[i] - 1
         if draws[i] < 0.70:
             row["price"] = MIDDLE + outward * distances[i]
@@ -72,16 +77,42 @@ def _seconds(run: Any) -> float:
     return (monotonic_ns() - start) / 1e9
 
 
-def _rate_compiled(commands: np.ndarray) -> tuple[float, int]:
+def _filled_books(commands: np.ndarray, n_instruments: int) -> tuple[Any, np.ndarray]:
+    """Books after the resting orders, and a place for reports."""
+    books = new_books([MIDDLE] * n_instruments, 2 * (RESTING + TIMED))
+    reports = np.zeros(100_000, REPORT.dtype)
+    apply_all(commands[:RESTING], books, reports, 0)
+    return books, reports
+
+
+def _rate_compiled(commands: np.ndarray, n_instruments: int = 1) -> tuple[float, int]:
     rates, resting = [], 0
     for _ in range(REPEATS):
-        books = new_books([MIDDLE], 2 * (RESTING + TIMED))
-        reports = np.zeros(100_000, new_reports(new_books([MIDDLE], 1)).dtype)
-        apply_all(commands[:RESTING], books, reports, 0)
+        books, reports = _filled_books(commands, n_instruments)
         seconds = _seconds(lambda b=books, r=reports: apply_all(commands[RESTING:], b, r, RESTING))
         rates.append(TIMED / seconds)
         resting = int(books.counters[0]["n_open"])
     return max(rates), resting
+
+
+@kernel
+def _apply_timed(commands: Any, books: Any, reports: Any, ns: Any, clock: Any) -> None:
+    """Each command with its wall time in ns, two readings of the clock included."""
+    for i in range(commands.size):
+        before = compiled_monotonic_ns(clock)
+        apply(commands[i], books, reports, i)
+        ns[i] = compiled_monotonic_ns(clock) - before
+
+
+def _latencies(commands: np.ndarray, n_instruments: int) -> dict[str, dict[str, float]]:
+    """Percentiles in ns by operation."""
+    timed, ns, clock = commands[RESTING:], np.zeros(TIMED, np.int64), np.zeros(2, np.int64)
+    for _ in range(2):  # the first round compiles
+        books, reports = _filled_books(commands, n_instruments)
+        _apply_timed(timed, books, reports, ns, clock)
+    crossing = timed["time_in_force"] == 1
+    groups = {"add": (timed["op"] == int(Op.NEW)) & ~crossing, "cancel": timed["op"] == int(Op.CANCEL), "cross": crossing}
+    return {name: percentiles(ns[rows]) for name, rows in groups.items()}
 
 
 def _rate_plain(commands: np.ndarray) -> float:
@@ -93,32 +124,38 @@ def _rate_plain(commands: np.ndarray) -> float:
 
 
 def matching() -> list[Result]:
-    """Orders per second on one core: best of REPEATS runs over the same stream."""
+    """Orders per second on one core, best of REPEATS runs over the same stream, in one book and in fifty; percentiles by operation in `config`."""
+    results = []
     commands = mixed_stream(SEED, RESTING, TIMED)
     _check(commands)
-    rate, resting = _rate_compiled(commands)
     reference = _rate_plain(commands)
-    config = {
-        "mix": "70 % new, 25 % cancel, 5 % crossing IOC",
-        "orders": TIMED,
-        "resting_before": RESTING,
-        "resting_after": resting,
-        "instruments": 1,
-        "plain_orders": PLAIN,
-        "best_of": REPEATS,
-    }
-    return [
-        Result(
-            name="matching",
-            unit="orders/s",
-            value=rate,
-            reference="the same rules in plain Python (hftkit/exchange/matching_plain.py)",
-            reference_value=reference,
-            ratio=rate / reference,
-            config=config,
-            goal="> 2000000",
+    for n_instruments in (1, 50):
+        commands = mixed_stream(SEED, RESTING, TIMED, n_instruments)
+        rate, resting = _rate_compiled(commands, n_instruments)
+        config = {
+            "mix": "70 % new, 25 % cancel, 5 % crossing IOC",
+            "orders": TIMED,
+            "resting_before": RESTING,
+            "resting_after": resting,
+            "instruments": n_instruments,
+            "plain_orders": PLAIN,
+            "best_of": REPEATS,
+            "latency_ns": _latencies(commands, n_instruments),
+            "latency_includes": "two readings of the clock, 40 to 60 ns",
+        }
+        results.append(
+            Result(
+                name="matching" if n_instruments == 1 else f"matching_{n_instruments}_instruments",
+                unit="orders/s",
+                value=rate,
+                reference="the same rules in plain Python (hftkit/exchange/matching_plain.py), one instrument",
+                reference_value=reference,
+                ratio=rate / reference,
+                config=config,
+                goal="> 10000000",
+            )
         )
-    ]
+    return results
 
 
-BENCHMARKS = [Benchmark("matching", matching)]
+BENCHMARKS = [Benchmark("matching", matching), *order_entry.BENCHMARKS]

@@ -30,7 +30,7 @@ _ACK, _REJECT, _TRADE, _TRIGGERED = int(ReportKind.ACK), int(ReportKind.REJECT),
 _CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT), int(ReportKind.LEVEL)
 _NEW, _CANCEL, _REPLACE, _CANCEL_ALL, _QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL), int(Op.QUOTE)
 _STATE_FILLED, _STATE_CANCELED, _STATE_REJECTED = int(OrderState.FILLED), int(OrderState.CANCELED), int(OrderState.REJECTED)
-_STATE_EXPIRED, _EXPIRED = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED)
+_STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_LIQUIDATION)
 _OK, _DUPLICATE = int(Reject.NONE), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
 _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reject.VENUE_INSUFFICIENT_MARGIN)
 
@@ -173,15 +173,19 @@ def client_order(venue: Venue) -> None:
 
 
 @inner_kernel
-def cancel_all(venue: Venue, account: int, instrument: int) -> None:
-    """Cancel every open order of an account, in one instrument or (-1) in all."""
+def cancel_all(venue: Venue, account: int, instrument: int, reason: int) -> None:
+    """Cancel every open order of an account, in one instrument or (-1) in all. `reason`: Reject code that the owner is told."""
     command = venue.command[0]
     first, last = (0, venue.instruments.size) if instrument < 0 else (instrument, instrument + 1)
     for i in range(first, last):
         if venue.books.owners[account].n_open == 0:
             return
         command.op, command.instrument, command.account, command.client_order_id = _CANCEL_ALL, i, account, 0
-        carry_out(venue, command)
+        n = apply(command, venue.books, venue.reports, venue.state[0].ts)
+        for r in range(n):
+            if venue.reports[r].kind == _CANCELED:
+                venue.reports[r].reason = reason
+        _deliver(venue, n, _CANCEL_ALL)
 
 
 @inner_kernel
@@ -199,7 +203,7 @@ def withdraw_quote(venue: Venue, account: int, instrument: int) -> None:
 @inner_kernel
 def _liquidate(venue: Venue, account: int) -> None:
     """The venue takes over an account: its orders go, its positions are closed at the market, the insurance fund takes the rest."""
-    cancel_all(venue, account, -1)
+    cancel_all(venue, account, -1, _LIQUIDATION)
     for instrument in range(venue.instruments.size):
         if closing_order(venue, account, instrument):
             carry_out(venue, venue.command[0])

@@ -117,7 +117,7 @@ def disconnect(venue: Venue, index: int) -> None:
         venue.accounts[account].client = -1
         venue.accounts[account].seq_in = seq_in
         if cancels != 0:
-            cancel_all(venue, account, -1)
+            cancel_all(venue, account, -1, 0)
     _rebuild_audience(venue)
 
 
@@ -333,7 +333,7 @@ def _order_entry(venue: Venue, index: int, kind: int, instrument: int, inbox: An
         if instrument >= venue.instruments.size:
             reject_order(venue, client.account, instrument, 0, _UNKNOWN_INSTRUMENT, True)
         else:
-            cancel_all(venue, client.account, instrument)
+            cancel_all(venue, client.account, instrument, 0)
     elif kind == _ORDER_QUERY:
         _query(venue, client.account, body[0])
     elif kind == _ACCOUNT_QUERY:

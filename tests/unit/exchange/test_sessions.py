@@ -2,85 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.codes import Reject
-from hftkit.exchange.config import load_config
-from hftkit.exchange.flow.build import new_market
+from hftkit.codes import OrderState, Reject
+from hftkit.errors import ConfigError
 from hftkit.exchange.layout import ClientState, Port
-from hftkit.exchange.outbox import sent
-from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
-from hftkit.exchange.testing import LOGON, Message, frame, parse
-from hftkit.exchange.venue import INBOX_WORDS, Venue, new_venue
-from hftkit.kernels.jit import kernel
-from tests.unit.exchange.running import QUIET
-
-SECOND = 1_000_000_000
-
-
-@kernel
-def drive(venue: Venue, what: int, index: int, a: int, b: int) -> int:
-    """The calls of a shell, as one entry from Python: 0 time, 1 connect, 2 receive, 3 sent, 4 supervise, 5 disconnect."""
-    if what == 0:
-        set_time(venue, a, b)
-    elif what == 1:
-        return connect(venue, a)
-    elif what == 2:
-        receive(venue, index, a)
-    elif what == 3:
-        sent(venue, index, a)
-    elif what == 4:
-        supervise(venue)
-    else:
-        disconnect(venue, index)
-    return 0
-
-
-class Hand:
-    """A shell made of method calls."""
-
-    def __init__(self) -> None:
-        config = load_config(QUIET)
-        self.venue = new_venue(config, new_market(config)[1])
-
-    def at(self, ns: int) -> None:
-        drive(self.venue, 0, 0, ns, ns)
-
-    def connect(self, port: Port) -> int:
-        return drive(self.venue, 1, 0, int(port), 0)
-
-    def give(self, index: int, data: bytes) -> None:
-        """As many bytes as fit at a time, as recv would."""
-        while data and self.venue.clients[index]["state"] != ClientState.CLOSING:
-            inbox = self.venue.inboxes[index].view(np.uint8)
-            start = int(self.venue.clients[index]["in_bytes"])
-            part, data = data[: inbox.size - start], data[inbox.size - start :]
-            inbox[start : start + len(part)] = np.frombuffer(part, np.uint8)
-            drive(self.venue, 2, index, len(part), 0)
-
-    def take(self, index: int) -> list[Message]:
-        client = self.venue.clients[index]
-        start, end = int(client["out_start"]), int(client["out_end"])
-        data = self.venue.outboxes[index].view(np.uint8)[start:end].tobytes()
-        drive(self.venue, 3, index, end - start, 0)
-        messages, rest = parse(data)
-        assert rest == b""
-        return messages
-
-    def supervise(self) -> None:
-        drive(self.venue, 4, 0, 0, 0)
-
-    def disconnect(self, index: int) -> None:
-        drive(self.venue, 5, index, 0, 0)
-
-
-def logon(account: int, heartbeat_ns: int = 0) -> bytes:
-    return frame(LOGON, 1, account, 0, 0, heartbeat_ns, 1, 0, 0, 0, 0)
+from hftkit.exchange.testing import (
+    ACCOUNT_QUERY,
+    CANCEL_ORDER,
+    CONDITIONAL_ORDER,
+    HEARTBEAT,
+    MASS_QUOTE,
+    NEW_ORDER,
+    ORDER_QUERY,
+    REPLACE_ORDER,
+    SUBSCRIBE,
+    frame,
+)
+from hftkit.exchange.venue import INBOX_WORDS
+from tests.unit.exchange.hand import SECOND, Hand, logon
 
 
 def test_a_silent_venue_sends_heartbeats_and_a_silent_client_is_closed() -> None:
@@ -126,6 +71,165 @@ def test_answers_that_nobody_reads_end_the_session_not_the_venue() -> None:
     assert hand.connect(Port.ORDER_ENTRY) == index
 
 
+def test_a_lost_connection_is_resumed_where_it_broke() -> None:
+    hand = Hand()
+    hand.at(0)
+    index, other = hand.enter(1), hand.enter(2)
+    seen = hand.send(index, NEW_ORDER, 1, 0, 0, 0, 0, 9900, 200, instrument=0)
+    assert [m.name for m in seen] == ["ORDER_ACK"]
+    hand.give(index, frame(NEW_ORDER, 3, 2, 0, 0, 0, 0, 9890, 200, instrument=0))  # its answer is lost
+    hand.disconnect(index)
+    assert hand.send(other, NEW_ORDER, 1, 1, 0, 1, 0, 9890, 300, instrument=0)[-1].leaves_qty == 0  # fills him while he is away
+    again = hand.connect(Port.ORDER_ENTRY)
+    hand.give(again, logon(1, next_seq_in=seen[-1].seq + 1))
+    ack, *missed = hand.take(again)
+    assert (ack.name, ack.seq, ack.next_seq_out) == ("LOGON_ACK", 0, 4)
+    assert [(m.name, m.seq) for m in missed] == [("ORDER_ACK", 5), ("ORDER_FILL", 6), ("ORDER_FILL", 7)]
+    hand.give(again, frame(HEARTBEAT, 4, 77))
+    assert [(m.name, m.seq) for m in hand.take(again)] == [("VENUE_HEARTBEAT", 8)]
+
+
+def test_what_is_no_longer_kept_cannot_be_resumed() -> None:
+    hand = Hand()
+    hand.at(0)
+    index = hand.enter(1)
+    for _ in range(3000):
+        hand.send(index, HEARTBEAT, 1)
+    last = int(hand.venue.accounts[2]["seq_out"])
+    hand.disconnect(index)
+    for expected, reason in ((2, Reject.SESSION_RESEND_TOO_OLD), (last + 2, Reject.SESSION_BAD_SEQUENCE)):
+        again = hand.connect(Port.ORDER_ENTRY)
+        hand.give(again, logon(1, next_seq_in=expected))
+        assert hand.take(again)[0].reason == reason
+        hand.disconnect(again)
+    again = hand.connect(Port.ORDER_ENTRY)
+    hand.give(again, logon(1, next_seq_in=last - 99))
+    assert [m.seq for m in hand.take(again)] == [0, *range(last - 99, last + 1)]
+    never = hand.connect(Port.ORDER_ENTRY)
+    hand.give(never, logon(2, next_seq_in=5))
+    assert hand.take(never)[0].reason == Reject.SESSION_RESEND_TOO_OLD
+
+
+def test_a_signed_venue_takes_only_the_right_signature(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HFTKIT_SIM_SECRET_7", "open sesame")
+    (tmp_path / "keys.toml").write_text('8 = "' + "x" * 64 + '"')
+    hand = Hand(signed_logon=True, key_file=str(tmp_path / "keys.toml"))
+    hand.at(0)
+    for account, secret, name in (
+        (7, b"open sesame", "LOGON_ACK"),
+        (8, b"x" * 64, "LOGON_ACK"),
+        (7, b"", "SESSION_REJECT"),
+        (8, b"open sesame", "SESSION_REJECT"),
+        (9, b"open sesame", "SESSION_REJECT"),
+    ):
+        index = hand.connect(Port.ORDER_ENTRY)
+        hand.give(index, logon(account, secret=secret))
+        answer = hand.take(index)[0]
+        assert answer.name == name
+        assert name == "LOGON_ACK" or answer.reason == Reject.SESSION_BAD_SIGNATURE
+        hand.disconnect(index)
+    altered = bytearray(logon(7, secret=b"open sesame"))
+    altered[40] ^= 1
+    index = hand.connect(Port.ORDER_ENTRY)
+    hand.give(index, bytes(altered))
+    assert hand.take(index)[0].reason == Reject.SESSION_BAD_SIGNATURE
+
+
+def test_secrets_that_are_missing_or_too_long_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no account has a secret"):
+        Hand(signed_logon=True)
+    monkeypatch.setenv("HFTKIT_SIM_SECRET_7", "x" * 65)
+    with pytest.raises(ConfigError, match="account 7 has 65 bytes"):
+        Hand(signed_logon=True)
+
+
+def test_orders_that_come_too_fast_are_refused_and_time_gives_credit_back() -> None:
+    hand = Hand(orders_per_s=10, orders_burst=3)
+    hand.at(0)
+    index = hand.enter(1)
+    names = [hand.send(index, NEW_ORDER, i, 0, 0, 0, 0, 9000, 200, instrument=0)[0] for i in range(1, 6)]
+    assert [m.name for m in names] == ["ORDER_ACK"] * 3 + ["ORDER_REJECT"] * 2
+    assert names[-1].reason == Reject.SESSION_THROTTLED
+    assert hand.send(index, CANCEL_ORDER, 1, instrument=0)[0].name == "ORDER_CANCELED"
+    hand.at(SECOND // 10)
+    assert hand.send(index, NEW_ORDER, 5, 0, 0, 0, 0, 9000, 200, instrument=0)[0].name == "ORDER_ACK"
+    assert hand.send(index, NEW_ORDER, 6, 0, 0, 0, 0, 9000, 200, instrument=0)[0].reason == Reject.SESSION_THROTTLED
+
+
+def test_a_stop_is_triggered_by_a_trade_and_a_dated_order_ends_on_time() -> None:
+    hand = Hand()
+    hand.at(0)
+    a, b = hand.enter(1), hand.enter(2)
+    stop = (1, 1, 2, 0, 0, 0, 200, 9900, 0)  # sell 200 at the market once the price falls to 99.00
+    assert hand.send(a, CONDITIONAL_ORDER, *stop, instrument=0)[0].name == "ORDER_ACK"
+    assert hand.send(a, REPLACE_ORDER, 1, 9000, 100, instrument=0)[0].reason == Reject.VENUE_BAD_TYPE
+    hand.send(a, NEW_ORDER, 2, 0, 0, 0, 0, 9900, 200, instrument=0)
+    hand.send(a, NEW_ORDER, 3, 0, 0, 0, 0, 9800, 200, instrument=0)
+    hand.send(b, NEW_ORDER, 1, 1, 0, 1, 0, 9900, 200, instrument=0)
+    names = [m.name for m in hand.take(a)]
+    assert names == ["ORDER_FILL", "ORDER_TRIGGERED", "ORDER_FILL", "ORDER_FILL"]
+    dated = (4, 0, 0, 3, 0, 9000, 200, 0, 5 * SECOND)
+    assert hand.send(a, CONDITIONAL_ORDER, *dated, instrument=0)[0].name == "ORDER_ACK"
+    hand.at(5 * SECOND - 1)
+    assert hand.take(a) == []
+    hand.at(5 * SECOND)
+    (ended,) = hand.take(a)
+    assert (ended.name, ended.reason) == ("ORDER_CANCELED", Reject.VENUE_EXPIRED)
+    assert hand.send(a, ORDER_QUERY, 4)[0].state == OrderState.EXPIRED
+    late = hand.send(a, CONDITIONAL_ORDER, 5, 0, 0, 3, 0, 9000, 200, 0, 5 * SECOND, instrument=0)
+    assert late[0].reason == Reject.VENUE_EXPIRED
+    assert hand.send(a, NEW_ORDER, 6, 0, 2, 0, 0, 9000, 200, instrument=0)[0].reason == Reject.VENUE_BAD_TYPE
+
+
+def test_a_quote_replaces_the_former_one_on_both_sides() -> None:
+    hand = Hand()
+    hand.at(0)
+    index = hand.enter(1)
+    first = hand.send(index, MASS_QUOTE, 1, 2, 9900, 200, 9910, 300, instrument=0)
+    assert [m.name for m in first] == ["ORDER_ACK", "ORDER_ACK"]
+    second = hand.send(index, MASS_QUOTE, 3, 4, 9910, 200, 9920, 300, instrument=0)  # the bid passes the former offer
+    assert [(m.name, m.client_order_id) for m in second] == [
+        *(("ORDER_CANCELED", 1), ("ORDER_CANCELED", 2)),
+        *(("ORDER_ACK", 3), ("ORDER_ACK", 4)),
+    ]
+    assert [m.name for m in hand.send(index, MASS_QUOTE, 0, 0, 0, 0, 0, 0, instrument=0)] == ["ORDER_CANCELED"] * 2
+    assert hand.venue.books.owners[2]["n_open"] == 0
+
+
+def test_a_halted_market_takes_cancels_only() -> None:
+    hand = Hand()
+    hand.at(0)
+    index, data = hand.enter(1), hand.connect(Port.MARKET_DATA)
+    names = [m.name for m in hand.send(data, SUBSCRIBE, 1)]
+    assert names == ["INSTRUMENT", "MARKET_STATUS", "BBO"] * 2
+    hand.send(index, NEW_ORDER, 1, 0, 0, 0, 0, 9000, 200, instrument=0)
+    assert [m.name for m in hand.take(data)] == ["BBO"]
+    hand.halt(0, 0)
+    (status,) = hand.take(data)
+    assert (status.name, status.instrument, status.open) == ("MARKET_STATUS", 0, 0)
+    assert hand.send(index, NEW_ORDER, 2, 0, 0, 0, 0, 9000, 200, instrument=0)[0].reason == Reject.VENUE_MARKET_CLOSED
+    assert hand.send(index, NEW_ORDER, 3, 0, 0, 0, 0, 90, 2, instrument=1)[0].name == "ORDER_ACK"
+    assert hand.send(index, CANCEL_ORDER, 1, instrument=0)[0].name == "ORDER_CANCELED"
+    hand.halt(0, 1)
+    assert hand.send(index, NEW_ORDER, 4, 0, 0, 0, 0, 9000, 200, instrument=0)[0].name == "ORDER_ACK"
+
+
+def test_an_account_sees_its_money_and_cannot_spend_more() -> None:
+    hand = Hand(initial_balance="1000", leverage=10, maintenance_margin_ppm=50_000)
+    hand.at(0)
+    a, b = hand.enter(1), hand.enter(2)
+    hand.send(a, NEW_ORDER, 1, 1, 0, 0, 0, 10_000, 50_000, instrument=0)  # 50 at 100.00: 5000, margin 500
+    hand.send(b, NEW_ORDER, 1, 0, 0, 0, 0, 10_000, 50_000, instrument=0)
+    (status,) = hand.send(b, ACCOUNT_QUERY)
+    fee = 5000 * 300 * 100  # ppm of 5000.00000000
+    assert (status.wallet_e8, status.unrealised_e8) == (1000 * 10**8 - fee, 0)
+    assert (status.initial_margin_e8, status.maintenance_margin_e8) == (500 * 10**8, 250 * 10**8)
+    assert hand.send(b, NEW_ORDER, 2, 0, 0, 0, 0, 10_000, 50_000, instrument=0)[0].reason == Reject.VENUE_INSUFFICIENT_MARGIN
+    assert hand.send(b, NEW_ORDER, 3, 0, 0, 0, 0, 10_000, 40_000, instrument=0)[0].name == "ORDER_ACK"
+    assert hand.send(b, REPLACE_ORDER, 3, 10_000, 60_000, instrument=0)[0].reason == Reject.VENUE_INSUFFICIENT_MARGIN
+    assert hand.send(b, NEW_ORDER, 4, 1, 0, 0, 0, 10_001, 50_000, instrument=0)[0].name == "ORDER_ACK"  # makes nothing larger
+
+
 @pytest.mark.parametrize("size", [1, 7, 8, 13, 100, 4096])
 def test_chunks_of_any_size_are_the_same_session(size: int) -> None:
     stream = logon(1) + b"".join(frame(4, 2 + i, 1 + i, i % 2, 0, 0, 0, 90 + i, 2, instrument=1) for i in range(20))
@@ -144,7 +248,7 @@ def test_chunks_of_any_size_are_the_same_session(size: int) -> None:
 def mutated() -> st.SearchStrategy[bytes]:
     """Frames with fields at the edges, and bytes that are no frames."""
     edge = st.sampled_from([0, 1, -1, 2, 7, 100, 2**31, 2**62, -(2**63), 2**63 - 1])
-    lengths = {1: 9, 2: 0, 3: 1, 4: 7, 5: 1, 6: 0, 7: 1, 8: 1, 9: 0, 10: 3}
+    lengths = {1: 9, 2: 0, 3: 1, 4: 7, 5: 1, 6: 0, 7: 1, 8: 1, 9: 0, 10: 3, 11: 9, 12: 6, 13: 0}
     bodies = st.sampled_from(sorted(lengths)).flatmap(
         lambda kind: st.tuples(st.just(kind), st.lists(edge, min_size=lengths[kind], max_size=lengths[kind]), st.sampled_from([0, 1, 2, 2**32 - 1]))
     )

@@ -1,0 +1,197 @@
+"""Order entry over loopback TCP: orders acknowledged per second, sustained, by one client and by 64.
+
+The simulator's server runs in one thread, a compiled loop that is all the clients in another. Each client keeps one batch of pairs
+(new order, cancel of it) under way: the book stays small, memory stays flat, and every answer is checked: its sequence number, its kind, its id.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
+from hftkit.clock import monotonic_ns
+from hftkit.codes import MessageType
+from hftkit.exchange.config import SimConfig, load_config
+from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.testing import LOGON, frame
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.wire.frame import header
+from hftkit.layout import FRAME, HEADER_WORDS, WORD
+from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, receive, transmit, yield_processor
+from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
+
+SECONDS = 60.0
+PAIRS = 48  # new orders and cancels in one batch
+PRICE_BELOW = 100  # ticks below the best bid: the orders rest
+_NEW, _CANCEL = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER)
+_NEW_WORDS, _CANCEL_WORDS = FRAME[MessageType.NEW_ORDER].words, FRAME[MessageType.CANCEL_ORDER].words
+_ACK, _CANCELED = int(MessageType.ORDER_ACK), int(MessageType.ORDER_CANCELED)
+_BATCH_WORDS = PAIRS * (_NEW_WORDS + _CANCEL_WORDS)
+_B = HEADER_WORDS
+# columns of the clients' state
+FD, SEQ_OUT, SEQ_IN, NEXT_ID, EXPECTED_ID, OPEN, SENT, FILL, ACKED, WRONG, COLUMNS = range(11)
+
+
+@kernel
+def _write_batch(words: Any, client: Any, price: int, qty: int) -> None:
+    at = 0
+    for _ in range(PAIRS):
+        words[at], words[at + 1], words[at + _B] = header(_NEW, _NEW_WORDS, 0), client[SEQ_OUT] + 1, client[NEXT_ID]
+        for i in range(1, 5):
+            words[at + _B + i] = 0  # buy, limit, good till cancelled, no flags
+        words[at + _B + 5], words[at + _B + 6] = price, qty
+        at += _NEW_WORDS
+        words[at], words[at + 1], words[at + _B] = header(_CANCEL, _CANCEL_WORDS, 0), client[SEQ_OUT] + 2, client[NEXT_ID]
+        at += _CANCEL_WORDS
+        client[SEQ_OUT] += 2
+        client[NEXT_ID] += 1
+    client[OPEN], client[SENT] = 2 * PAIRS, 0
+
+
+@kernel
+def _read_answers(words: Any, client: Any) -> None:
+    """Check and count every whole frame received: an ACK and a CANCELED of each id, in turn, without a gap in the sequence."""
+    at, end = 0, client[FILL] // WORD
+    while end - at >= 2 and end - at >= (words[at] & 0xFFFF) >> 3:
+        kind = (words[at] >> 16) & 0xFF
+        expected = _ACK if client[OPEN] % 2 == 0 else _CANCELED
+        if kind != expected or words[at + 1] != client[SEQ_IN] + 1 or words[at + _B + 1] != client[EXPECTED_ID]:
+            client[WRONG] += 1
+        client[SEQ_IN] += 1
+        client[OPEN] -= 1
+        if kind == _ACK:
+            client[ACKED] += 1
+        else:
+            client[EXPECTED_ID] += 1
+        at += (words[at] & 0xFFFF) >> 3
+    n_words = (client[FILL] + WORD - 1) // WORD
+    for i in range(at, n_words):
+        words[i - at] = words[i]
+    client[FILL] -= at * WORD
+
+
+@kernel
+def _pump(clients: Any, out: Any, inbox: Any, clock: Any, until: int, price: int, qty: int, is_last: bool) -> int:
+    """All clients until `until` (ns, monotonic) and, if `is_last`, until every answer is there. Returns the clients whose connection failed."""
+    n, failed, busy = clients.shape[0], 0, 1
+    while failed == 0 and busy > 0:
+        now = compiled_monotonic_ns(clock)
+        busy, moved = 0, 0
+        for c in range(n):
+            client = clients[c]
+            if client[OPEN] == 0 and now < until:
+                _write_batch(out[c], client, price, qty)
+            if client[OPEN] > 0 and client[SENT] < _BATCH_WORDS * WORD:
+                sent = transmit(client[FD], out[c], client[SENT], _BATCH_WORDS * WORD - client[SENT], MSG_DONTWAIT | MSG_NOSIGNAL)
+                client[SENT] += max(0, sent)
+            if client[OPEN] > 0:
+                got = receive(client[FD], inbox[c], client[FILL], MSG_DONTWAIT)
+                if got > 0:
+                    client[FILL] += got
+                    _read_answers(inbox[c], client)
+                    moved += 1
+                failed += got == 0
+            busy += client[OPEN] > 0 and (is_last or now < until)
+            busy += now < until
+        if moved == 0:
+            yield_processor()
+    return failed
+
+
+def _quiet() -> SimConfig:
+    """The sample universe with traders that are silent after their first quotes."""
+    config = load_config()
+    flow = msgspec.structs.replace(config.flow, arrivals_per_s=1e-9)
+    return msgspec.structs.replace(config, flow=flow, venue=msgspec.structs.replace(config.venue, wait="yield"))
+
+
+def _connect(port: int, account: int) -> tuple[socket.socket, int]:
+    """A client logged on. Returns its socket and the last sequence it has received."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(frame(LOGON, 1, account, 0, 0, 0, 1, 0, 0, 0, 0))
+    welcome = b""
+    expected = FRAME[MessageType.LOGON_ACK].bytes + 12 * FRAME[MessageType.POSITION].bytes
+    while len(welcome) < expected:
+        welcome += connection.recv(expected - len(welcome))
+    return connection, 13
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+
+def sustained(n_clients: int, seconds: float) -> tuple[float, dict[str, Any]]:
+    """(orders acknowledged per second, what else was seen). Raises WrongAnswer if an answer is missing, wrong or out of turn."""
+    server = BinaryServer(_quiet())
+    port, _ = server.start("127.0.0.1", 0, 0)
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            server.run_slice()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    sockets: list[socket.socket] = []
+    try:
+        clients = np.zeros((n_clients, COLUMNS), np.int64)
+        for c in range(n_clients):
+            connection, clients[c, SEQ_IN] = _connect(port, 1 + c)
+            connection.setblocking(False)
+            sockets.append(connection)
+            clients[c, FD], clients[c, SEQ_OUT], clients[c, NEXT_ID], clients[c, EXPECTED_ID] = connection.fileno(), 1, 1, 1
+        rate, seen = _measure(server, clients, seconds)
+    finally:
+        stop.set()
+        thread.join()
+        for connection in sockets:
+            connection.close()
+        server.close()
+    return rate, {**seen, "clients": n_clients, "pairs_in_a_batch": PAIRS, "open_orders_after": int(server.venue.books.counters[0]["n_open"])}
+
+
+def _measure(server: BinaryServer, clients: np.ndarray, seconds: float) -> tuple[float, dict[str, Any]]:
+    out, inbox = np.zeros((len(clients), _BATCH_WORDS), np.int64), np.zeros((len(clients), 4096), np.int64)
+    clock = np.zeros(2, np.int64)
+    top = server.venue.books.tops[0]
+    price, qty = int(top["bid"]) - PRICE_BELOW, 100
+    _pump(clients, out, inbox, clock, monotonic_ns() + int(0.2e9), price, qty, True)  # compiles, and touches all memory once
+    before, memory, start = int(clients[:, ACKED].sum()), _resident_mb(), monotonic_ns()
+    failed = _pump(clients, out, inbox, clock, start + int(seconds * 1e9), price, qty, True)
+    elapsed = (monotonic_ns() - start) / 1e9
+    acked = int(clients[:, ACKED].sum()) - before
+    unanswered, wrong = int(clients[:, OPEN].sum()), int(clients[:, WRONG].sum())
+    if failed or unanswered or wrong or not acked:
+        raise WrongAnswer(f"order entry: {failed} connections failed, {unanswered} requests unanswered, {wrong} answers wrong, {acked} acknowledged")
+    growth = _resident_mb() - memory
+    return acked / elapsed, {"seconds": round(elapsed, 2), "orders": acked, "lost": 0, "memory_growth_mb": round(growth, 2)}
+
+
+def order_entry(seconds: float = SECONDS) -> list[Result]:
+    """Orders acknowledged per second over loopback TCP; each order is also cancelled, so twice as many requests are answered."""
+    one, seen_one = sustained(1, seconds)
+    many, seen_many = sustained(64, seconds)
+    goal = "> 500000"
+    return [
+        Result(name="order_entry_1_client", unit="orders/s", value=one, config=seen_one, goal=goal),
+        Result(
+            name="order_entry_64_clients",
+            unit="orders/s",
+            value=many,
+            reference="one client, same run",
+            reference_value=one,
+            ratio=many / one,
+            config=seen_many,
+            goal=goal,
+        ),
+    ]
+
+
+BENCHMARKS = [Benchmark("order_entry", order_entry)]
