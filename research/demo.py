@@ -26,7 +26,6 @@ from research.freeze import Execution
 from research.instruments import find_instruments
 from research.pipeline import PipelineResult, find_and_freeze
 
-SAMPLE = Path("data/sample/1m")
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 # Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
 EXECUTION = Execution(unit_notional=4_000.0, retry_ns=5_000_000, hedge_deadline_ns=1_000_000_000)
@@ -44,7 +43,8 @@ class DemoResult:
 def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoResult:
     """Run all seven acts and return the result. Raises HftkitError where one fails."""
     started = monotonic_s()
-    is_sample = data.resolve() == SAMPLE.resolve()
+    truth = _truth(data)
+    is_sample = truth is not None  # the simulator's own universe: it trades on where this data ends
     folder = runs / iso_from_ns(unix_ns() // 10**9 * 10**9).replace(":", "").replace("-", "").removesuffix("Z")
     folder.mkdir(parents=True, exist_ok=True)
     warm = subprocess.Popen([*HFTKIT, "warmup", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -55,7 +55,6 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
         panel = load_panel(data, on_gap="refuse" if is_sample else "drop", span="common" if is_sample else "longest")
         instruments, _ = find_instruments(data, panel.closes)
         console.print(f"    {panel.closes.shape[1]} instruments, {len(panel.closes):,} bars to {panel.closes.index[-1]:%Y-%m-%d %H:%M} UTC")
-        truth = _truth(data)
         _act(console, 2, "research: cointegrated pairs, both directions, false-discovery rate 5 %")
         found = find_and_freeze(panel, instruments, folder / "frozen", execution=EXECUTION, insist=not is_sample)
         _show_research(console, found, truth)

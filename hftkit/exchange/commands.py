@@ -61,6 +61,7 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     help="Exchange time continues where data/sample ends. [default: yes for the sample universe]",
 )
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=None, help="Stop after so many seconds.")
+@click.option("--scenario", "scenario_name", default=None, help="What happens to the market: a TOML file, or crash, gap, depeg, drought, ...")
 @click.option("--faults", "fault_plan", default=None, help="Fault plan: a TOML file, or one that ships with hftkit (rough_sea, lossy_feed, ...).")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sim(
@@ -73,6 +74,7 @@ def sim(
     ready_file: Path | None,
     start_from_sample: bool | None,
     duration: float | None,
+    scenario_name: str | None,
     fault_plan: str | None,
     as_json: bool,
 ) -> None:
@@ -83,9 +85,11 @@ def sim(
     config = load_config(config_path)
     if order_port == market_port and order_port != 0:
         raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
-    from hftkit.exchange.faults import FaultPlan, load_plan
+    from hftkit.exchange.faults import load_plan
+    from hftkit.exchange.flow.scenarios import load_scenario
 
-    plan = load_plan(fault_plan) if fault_plan is not None else FaultPlan()
+    plan = load_plan(fault_plan) if fault_plan is not None else None
+    scenario = load_scenario(scenario_name) if scenario_name is not None else None
     from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
 
     stop = threading.Event()
@@ -94,7 +98,7 @@ def sim(
     continues = config_path is None if start_from_sample is None else start_from_sample
     fault_page = ready_file.with_name(ready_file.name + ".faults") if ready_file is not None else None
     skip = config.minutes if continues else 0
-    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, plan=plan, fault_page=fault_page)
+    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page)
     ports = server.start(host, order_port, market_port)
     ready = {
         "host": host,

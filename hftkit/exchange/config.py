@@ -78,10 +78,14 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     depth_bps: _Positive
     quotes_per_side: Annotated[int, msgspec.Meta(ge=1, le=256)]
     max_quote_notional: str
+    momentum_share: _Share = 0.0
+    branching_ratio: Annotated[float, msgspec.Meta(ge=0, le=0.95)] = 0.0  # Hawkes: arrivals that one arrival brings about; 0 is Poisson
+    excitation_half_life_s: _Positive = 1.0
 
     def __post_init__(self) -> None:
-        if self.maker_share + self.informed_share > 1:
-            raise ValueError(f"maker_share + informed_share must be at most 1, is {self.maker_share + self.informed_share}")
+        shares = self.maker_share + self.informed_share + self.momentum_share
+        if shares > 1.0 + 1e-12:
+            raise ValueError(f"maker_share + informed_share + momentum_share must be at most 1, is {shares:g}")
 
 
 class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,6 +13,7 @@ import numpy as np
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import Flow, act, next_arrival, open_book
 from hftkit.exchange.flow.build import new_market
+from hftkit.exchange.flow.scenarios import Scenario
 from hftkit.exchange.layout import ReportKind
 from hftkit.exchange.matching import Books, apply, new_reports
 from hftkit.kernels.jit import inner_kernel, kernel
@@ -69,13 +70,19 @@ def _open_books(flow: Flow, books: Books, reports: Any, candles: Any, ts: int) -
         _carry_out(flow, books, reports, candles, n, ts, -1)
 
 
-def make_tape(config: SimConfig, minutes: int | None = None, seed: int | None = None, progress: Callable[[int], None] | None = None) -> np.ndarray:
+def make_tape(
+    config: SimConfig,
+    minutes: int | None = None,
+    seed: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    scenario: Scenario | None = None,
+) -> np.ndarray:
     """Candles of the synthetic market: CANDLE (n_instruments, minutes), prices in ticks.
 
     A minute without a trade repeats the last close with volume 0. `progress` is called with the minutes done, now and then.
     """
     minutes = config.minutes if minutes is None else minutes
-    flow, books = new_market(config, seed)
+    flow, books = new_market(config, seed, scenario=scenario)
     reports = new_reports(books)
     candles = np.zeros((len(config.instruments), minutes), CANDLE)
     candles["open_time"] = config.start_ns + np.arange(minutes) * NS_PER_MINUTE

@@ -1,11 +1,15 @@
-"""The synthetic traders: makers, informed takers and noise takers, arriving as one Poisson process per instrument.
+"""The synthetic traders: makers, fundamental, momentum and noise takers, arriving as one Poisson or Hawkes process per instrument.
 
 Each arrival looks at the fundamental value F and at the real book, and returns orders like anyone else's:
 
 * **Maker** (house account MAKER): withdraws quotes that the fundamental has run over, now and then one at random (age), then
   fills one free place on each side: at the touch if nobody stands near it, else an exponential distance behind. Post-only.
 * **Informed taker** (house account TAKER): lifts the offer if it is below F, hits the bid if it is above.
+* **Momentum taker**: buys if the mid stands above its own slow average by more than a quarter half spread, sells if below.
 * **Noise taker**: buys or sells at the market, either side, whatever the price.
+
+With a branching ratio n > 0 arrivals excite each other (Hawkes, Biometrika 1971; exponential kernel n b exp(-b t)): the intensity is
+rate (1 - n) + the decaying sum over past arrivals, so that the mean rate stays the configured one. Sampled by Ogata's thinning (1981).
 
 After the zero-intelligence tradition (Farmer, Patelli, Zovko, PNAS 2005), anchored to F as in Glosten and Milgrom (1985).
 """
@@ -18,7 +22,7 @@ import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals
-from hftkit.exchange.flow.random import below, natural_log, uniform, waiting_time_ns
+from hftkit.exchange.flow.random import below, exponential_function, natural_log, uniform, waiting_time_ns
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import Op
 from hftkit.exchange.matching import Books
@@ -28,6 +32,10 @@ MAKER, TAKER = 0, 1  # house accounts (indexes)
 HOUSE_ACCOUNTS = 2
 REFRESH = 0.15  # probability that a maker also withdraws one quote at random
 NEAR = 1.6  # a side without a quote within this many half spreads of F is quoted at the touch
+
+SLOW = 0.02  # weight of the present mid in the slow average that momentum takers look at
+# What a scenario's script may do to one instrument (second column of Flow.script)
+SHIFT_VALUE, SCALE_VOLATILITY, SCALE_RATE, SCALE_SPREAD, SCALE_QUANTITY, SET_MAKER_SHARE = range(6)
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _LIMIT, _GTC, _IOC = int(OrderType.LIMIT), int(TimeInForce.GTC), int(TimeInForce.IOC)
@@ -46,6 +54,10 @@ class Flow(NamedTuple):
     clock: np.ndarray  # int64 (2,): fundamental steps done, exchange time of step 0
     quotes: np.ndarray  # int64 (n, 2 sides, places, 2): client_order_id (0 none), price
     commands: np.ndarray  # COMMAND (4 * places + 4,): what the last arrival asks for
+    excitation: np.ndarray  # float64 (n, 3): branching ratio, decay 1/s, state: intensity above the base 1/s
+    momentum: np.ndarray  # float64 (n, 2): share of the arrivals, state: slow average of the mid in ticks, 0 before the first
+    script: np.ndarray  # float64 (m, 4): step, what (SHIFT_VALUE ..), instrument, value; sorted by step
+    script_at: np.ndarray  # int64 (1,): rows done
 
 
 @inner_kernel
@@ -152,6 +164,72 @@ def _taker(flow: Flow, books: Books, instrument: int, informed: bool) -> int:
 
 
 @inner_kernel
+def _momentum_taker(flow: Flow, books: Books, instrument: int) -> int:
+    top, momentum = books.tops[instrument], flow.momentum[instrument]
+    if top.bid == 0 or top.ask == 0 or momentum[1] == 0.0:
+        return 0
+    lead = 0.5 * np.float64(top.bid + top.ask) - momentum[1]
+    if abs(lead) < 0.25 * flow.agents[instrument].half_spread:
+        return 0
+    side = _BUY if lead > 0.0 else _SELL
+    n = _new_order(flow, 0, instrument, TAKER, side, top.ask if side == _BUY else top.bid)
+    flow.commands[0].time_in_force = _IOC
+    return n
+
+
+@inner_kernel
+def _follow_mid(flow: Flow, books: Books, instrument: int) -> None:
+    top, momentum = books.tops[instrument], flow.momentum[instrument]
+    if top.bid != 0 and top.ask != 0:
+        mid = 0.5 * np.float64(top.bid + top.ask)
+        momentum[1] = mid if momentum[1] == 0.0 else momentum[1] + SLOW * (mid - momentum[1])
+
+
+@inner_kernel
+def _next_wait(flow: Flow, instrument: int) -> int:
+    """Time to the next arrival, ns: exponential, or of a Hawkes process (then its state is brought up to that arrival)."""
+    rate, row, states = flow.agents[instrument].rate, flow.excitation[instrument], flow.agent_states
+    if row[0] == 0.0:
+        return waiting_time_ns(states, instrument, rate)
+    base, total = rate * (1.0 - row[0]), 0
+    row[2] += row[0] * row[1]  # this arrival excites the following ones
+    while True:
+        bound = base + row[2]
+        wait = waiting_time_ns(states, instrument, bound)
+        total += wait
+        row[2] *= exponential_function(-min(30.0, row[1] * np.float64(wait) * 1e-9))
+        if uniform(states, instrument) * bound <= base + row[2]:
+            return total
+
+
+@inner_kernel
+def _follow_script(flow: Flow, until_step: int) -> None:
+    """Carry out what the scenario has for the steps up to `until_step`, each at its own step of the fundamentals."""
+    while flow.script_at[0] < flow.script.shape[0] and flow.script[flow.script_at[0], 0] <= until_step:
+        row = flow.script[flow.script_at[0]]
+        advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, int(row[0]))
+        value, agent = flow.fundamentals[int(row[2])], flow.agents[int(row[2])]
+        if row[1] == SHIFT_VALUE:
+            if value.hedge < 0:
+                value.x += row[3]
+            else:
+                value.u += row[3]
+        elif row[1] == SCALE_VOLATILITY:
+            value.sigma *= row[3]
+            value.noise *= row[3]
+        elif row[1] == SCALE_RATE:
+            agent.rate *= row[3]
+        elif row[1] == SCALE_SPREAD:
+            agent.half_spread *= row[3]
+            agent.depth *= row[3]
+        elif row[1] == SCALE_QUANTITY:
+            agent.max_qty = max(1, int(agent.max_qty * row[3]))
+        elif row[1] == SET_MAKER_SHARE:
+            agent.maker_share = row[3]
+        flow.script_at[0] += 1
+
+
+@inner_kernel
 def next_arrival(flow: Flow) -> int:
     """Instrument whose agents act next."""
     first = 0
@@ -169,11 +247,17 @@ def act(flow: Flow, books: Books, instrument: int) -> int:
     """
     agent = flow.agents[instrument]
     now = agent.next_ns
-    advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, (now - flow.clock[1]) // STEP_NS)
-    agent.next_ns = now + waiting_time_ns(flow.agent_states, instrument, agent.rate)
+    step = (now - flow.clock[1]) // STEP_NS
+    _follow_script(flow, step)
+    advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, step)
+    agent.next_ns = now + _next_wait(flow, instrument)
+    if flow.momentum[instrument, 0] > 0.0:
+        _follow_mid(flow, books, instrument)
     draw = uniform(flow.agent_states, instrument)
     if draw < agent.maker_share:
         return _maker(flow, books, instrument)
+    if draw >= 1.0 - flow.momentum[instrument, 0]:
+        return _momentum_taker(flow, books, instrument)
     return _taker(flow, books, instrument, draw < agent.maker_share + agent.informed_share)
 
 

@@ -24,6 +24,7 @@ from hftkit.exchange.fault_line import ACTIVE, CLEAN, FEED, INBOUND, ORDER_ENTRY
 from hftkit.exchange.faults import FaultPlan, counts_of, new_faults
 from hftkit.exchange.flow.agents import Flow, next_arrival
 from hftkit.exchange.flow.build import new_market
+from hftkit.exchange.flow.scenarios import CALM, Scenario
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
@@ -291,11 +292,12 @@ class BinaryServer:
         seed: int | None = None,
         speed: float = 1.0,
         skip_minutes: int = 0,
+        scenario: Scenario | None = None,
         plan: FaultPlan | None = None,
         fault_page: Path | None = None,
     ) -> None:
-        """`plan`: faults from the start (none); `fault_page`: a file on which they may be switched while it runs."""
-        self.flow, books = new_market(config, seed, skip_minutes)
+        """`plan`: faults from the start (the scenario's, else none); `fault_page`: a file on which they may be switched while it runs."""
+        self.flow, books = new_market(config, seed, skip_minutes, scenario)
         self.venue = new_venue(config, books)
         self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
         self.speed = speed
@@ -308,7 +310,7 @@ class BinaryServer:
             ready=np.zeros(MAX_READY * EPOLL_EVENT_WORDS, np.int32),
             event=np.zeros(4, np.int32),
             clock=np.zeros(2, np.int64),
-            faults=new_faults(plan or FaultPlan(), n, config.venue.out_words, fault_page),
+            faults=new_faults(plan or (scenario or CALM).faults, n, config.venue.out_words, fault_page),
         )
         self.shell.io[WAIT] = WAITS[config.venue.wait]
         self._listeners: list[socket.socket] = []

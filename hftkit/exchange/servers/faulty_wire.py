@@ -103,7 +103,7 @@ def _refuse(venue: Venue, faults: Faults, index: int, queue: Any, at: int) -> No
     venue.state[0].n_frames_in += 1
     venue.state[0].n_client_orders += 1
     reason = faults.page[SETTINGS + ORDER_ENTRY * BLOCK + REJECT_REASON]
-    reject_order(venue, index, frame_instrument(queue[at]), queue[at + 2], reason if reason != 0 else _THROTTLED, False)
+    reject_order(venue, client.account, frame_instrument(queue[at]), queue[at + 2], reason if reason != 0 else _THROTTLED, False)
 
 
 @inner_kernel

@@ -16,7 +16,7 @@ from tests.unit.exchange.running import QUIET
     [
         ("quotes_per_side = 2", "quotes_per_side = 0", r">= 1.*flow\.quotes_per_side"),
         ("maker_share = 1.0", "maker_share = 1.5", r"<= 1.*flow\.maker_share"),
-        ("informed_share = 0.0", "informed_share = 0.5", "maker_share \\+ informed_share must be at most 1, is 1.5"),
+        ("informed_share = 0.0", "informed_share = 0.5", "maker_share \\+ informed_share \\+ momentum_share must be at most 1, is 1.5"),
         ("seed = 1", "seed = 1\nsped = 3", "unknown field `sped`"),
         ("minutes = 10", "", "missing required field `minutes`"),
         ('symbol = "TWO"', 'symbol = "ONE"', "'ONE' appears twice"),
