@@ -1,6 +1,6 @@
 """Order entry over loopback TCP: orders acknowledged per second, sustained, by one client and by 64.
 
-The simulator's server runs in one thread, a compiled loop that is all the clients in another. Each client keeps one batch of pairs
+The simulator's server runs in one thread, a compiled loop that is all the clients in another. Each client keeps a few batches of pairs
 (new order, cancel of it) under way: the book stays small, memory stays flat, and every answer is checked: its sequence number, its kind, its id.
 """
 
@@ -18,7 +18,7 @@ from hftkit.clock import monotonic_ns
 from hftkit.codes import MessageType
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.servers.binary import BinaryServer
-from hftkit.exchange.testing import LOGON, frame
+from hftkit.exchange.testing import frame
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME, HEADER_WORDS, WORD
@@ -27,6 +27,7 @@ from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
 
 SECONDS = 60.0
 PAIRS = 48  # new orders and cancels in one batch
+WINDOW = 24  # batches under way, all clients together, at the least one each
 PRICE_BELOW = 100  # ticks below the best bid: the orders rest
 _NEW, _CANCEL = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER)
 _NEW_WORDS, _CANCEL_WORDS = FRAME[MessageType.NEW_ORDER].words, FRAME[MessageType.CANCEL_ORDER].words
@@ -50,7 +51,8 @@ def _write_batch(words: Any, client: Any, price: int, qty: int) -> None:
         at += _CANCEL_WORDS
         client[SEQ_OUT] += 2
         client[NEXT_ID] += 1
-    client[OPEN], client[SENT] = 2 * PAIRS, 0
+    client[OPEN] += 2 * PAIRS
+    client[SENT] = 0
 
 
 @kernel
@@ -76,17 +78,17 @@ def _read_answers(words: Any, client: Any) -> None:
 
 
 @kernel
-def _pump(clients: Any, out: Any, inbox: Any, clock: Any, until: int, price: int, qty: int, is_last: bool) -> int:
-    """All clients until `until` (ns, monotonic) and, if `is_last`, until every answer is there. Returns the clients whose connection failed."""
+def _pump(clients: Any, out: Any, inbox: Any, clock: Any, until: int, price: int, qty: int, window: int) -> int:
+    """All clients until `until` (ns, monotonic), then until all is answered. `window`: batches under way. Returns the connections that failed."""
     n, failed, busy = clients.shape[0], 0, 1
     while failed == 0 and busy > 0:
         now = compiled_monotonic_ns(clock)
         busy, moved = 0, 0
         for c in range(n):
             client = clients[c]
-            if client[OPEN] == 0 and now < until:
+            if now < until and client[SENT] == _BATCH_WORDS * WORD and client[OPEN] <= (window - 1) * 2 * PAIRS:
                 _write_batch(out[c], client, price, qty)
-            if client[OPEN] > 0 and client[SENT] < _BATCH_WORDS * WORD:
+            if client[SENT] < _BATCH_WORDS * WORD:
                 sent = transmit(client[FD], out[c], client[SENT], _BATCH_WORDS * WORD - client[SENT], MSG_DONTWAIT | MSG_NOSIGNAL)
                 client[SENT] += max(0, sent)
             if client[OPEN] > 0:
@@ -96,8 +98,7 @@ def _pump(clients: Any, out: Any, inbox: Any, clock: Any, until: int, price: int
                     _read_answers(inbox[c], client)
                     moved += 1
                 failed += got == 0
-            busy += client[OPEN] > 0 and (is_last or now < until)
-            busy += now < until
+            busy += client[OPEN] > 0 or now < until
         if moved == 0:
             yield_processor()
     return failed
@@ -114,7 +115,7 @@ def _connect(port: int, account: int) -> tuple[socket.socket, int]:
     """A client logged on. Returns its socket and the last sequence it has received."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(frame(LOGON, 1, account, 0, 0, 0, 1, 0, 0, 0, 0))
+    connection.sendall(frame(int(MessageType.LOGON), 1, account, 0, 0, 0, 1, 0, 0, 0, 0))
     welcome = b""
     expected = FRAME[MessageType.LOGON_ACK].bytes + 12 * FRAME[MessageType.POSITION].bytes
     while len(welcome) < expected:
@@ -159,12 +160,13 @@ def sustained(n_clients: int, seconds: float) -> tuple[float, dict[str, Any]]:
 
 def _measure(server: BinaryServer, clients: np.ndarray, seconds: float) -> tuple[float, dict[str, Any]]:
     out, inbox = np.zeros((len(clients), _BATCH_WORDS), np.int64), np.zeros((len(clients), 4096), np.int64)
-    clock = np.zeros(2, np.int64)
+    clock, window = np.zeros(2, np.int64), max(1, WINDOW // len(clients))
+    clients[:, SENT] = _BATCH_WORDS * WORD
     top = server.venue.books.tops[0]
     price, qty = int(top["bid"]) - PRICE_BELOW, 100
-    _pump(clients, out, inbox, clock, monotonic_ns() + int(0.2e9), price, qty, True)  # compiles, and touches all memory once
+    _pump(clients, out, inbox, clock, monotonic_ns() + int(0.2e9), price, qty, window)  # compiles, and touches all memory once
     before, memory, start = int(clients[:, ACKED].sum()), _resident_mb(), monotonic_ns()
-    failed = _pump(clients, out, inbox, clock, start + int(seconds * 1e9), price, qty, True)
+    failed = _pump(clients, out, inbox, clock, start + int(seconds * 1e9), price, qty, window)
     elapsed = (monotonic_ns() - start) / 1e9
     acked = int(clients[:, ACKED].sum()) - before
     unanswered, wrong = int(clients[:, OPEN].sum()), int(clients[:, WRONG].sum())

@@ -99,8 +99,11 @@ def level_above(bitmap: Any, level: int) -> int:
 
 @inlined_kernel
 def _home(account: int, client_order_id: int, mask: int) -> int:
-    """Where a key would like to be: ids in a row lie in a row (their cells share cache lines), runs of 65,536 are scattered."""
-    return (client_order_id + (client_order_id >> 16) * _MIX1 + account * _MIX2) & mask
+    """Where a key would like to be: 64 ids in a row lie in a row (their cells share cache lines), such runs are scattered.
+
+    Longer runs would grow together into clusters of thousands, and a removal walks to the end of its cluster.
+    """
+    return (client_order_id + (client_order_id >> 6) * _MIX1 + account * _MIX2) & mask
 
 
 @kernel

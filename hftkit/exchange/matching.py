@@ -14,6 +14,8 @@ Rules that are not obvious:
 * Self-trade prevention is the taker's wish: its flags say who is cancelled when it meets its own account.
 * FOK counts what it is sure to get: with prevention flags its own orders do not count, and reduce-only makers never do.
 * A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it.
+
+Long because it is all the rules of the market, in the order in which an order meets them.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ _CONSTANT_ROOMS = (
     "hftkit/codes.py",
     "hftkit/rooms.py",
     "hftkit/units.py",
+    "hftkit/exchange/books.py",
     "hftkit/exchange/layout.py",
     "hftkit/exchange/venue.py",
 )

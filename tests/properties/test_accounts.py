@@ -119,10 +119,11 @@ def test_an_account_without_margin_is_closed_at_the_market_and_the_fund_takes_th
     fund = int(venue.accounts[-1]["wallet_e8"])
     hand.send(short, NEW_ORDER, 1, 1, 0, 0, 0, 10_000, 60_000, instrument=0)  # 60 at 100.00: 6000, margin 120
     hand.send(long, NEW_ORDER, 1, 0, 0, 0, 0, 10_000, 60_000, instrument=0)
+    hand.send(long, NEW_ORDER, 2, 0, 0, 0, 0, 9_000, 100, instrument=0)
     hand.send(taker, NEW_ORDER, 1, 0, 0, 0, 0, 9_500, 10_000, instrument=0)
     hand.send(taker, NEW_ORDER, 2, 0, 0, 0, 0, 9_400, 10_000, instrument=0)
     hand.send(short, NEW_ORDER, 2, 1, 0, 1, 0, 9_500, 1_000, instrument=0)  # the last price falls to 95.00: a loss of 300
-    hand.send(long, NEW_ORDER, 2, 0, 0, 0, 0, 9_000, 100, instrument=0)
+    hand.take(long)
     hand.at(SECOND)
     canceled, *told = hand.take(long)
     assert (canceled.name, canceled.client_order_id, canceled.reason) == ("ORDER_CANCELED", 2, Reject.VENUE_LIQUIDATION)
