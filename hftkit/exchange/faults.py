@@ -32,13 +32,14 @@ import msgspec
 import numpy as np
 from hdrh.log import HistogramLogReader
 
-from hftkit.codes import Reject
+from hftkit.codes import MessageType, Reject
 from hftkit.config import load_config as load_toml
 from hftkit.errors import ConfigError, HftkitError
 from hftkit.exchange import fault_line as line
 from hftkit.exchange.fault_line import Faults
 from hftkit.histogram import to_hdr
 from hftkit.kernels.memory.histogram import COUNTS_LEN
+from hftkit.kernels.wire.frame import header
 from hftkit.layout import MAX_FRAME_WORDS
 from hftkit.units import NS_PER_S
 
@@ -262,3 +263,19 @@ class FaultControl:
     def counts(self) -> dict[str, dict[str, int]]:
         """What has happened so far (see `counts_of`)."""
         return counts_of(self.page)
+
+
+def rehearse(plan: FaultPlan, n_frames: int, every_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """A feed of `n_frames` DEPTH frames, one every `every_ns`, under a plan: (sequences, ns after the start) in the order of arrival, int64.
+
+    The plan's script does not run here. For looking at a plan before a client has to live with it.
+    """
+    faults = new_faults(plan, 1, 16_384)
+    words = np.zeros((n_frames, 7), np.int64)
+    words[:, 0] = header(int(MessageType.DEPTH), 7, 0)
+    words[:, 1] = 1 + np.arange(n_frames)
+    times = np.arange(n_frames) * every_ns
+    out, out_times = np.zeros((3 * n_frames, 7), np.int64), np.zeros(3 * n_frames + 1, np.int64)
+    line.carry(faults, line.FEED, words.reshape(-1), times, out.reshape(-1), out_times)
+    n = int(out_times[-1])
+    return out[:n, 1], out_times[:n]

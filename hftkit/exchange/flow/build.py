@@ -10,8 +10,8 @@ import numpy as np
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import Flow
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals, persistence_of
-from hftkit.exchange.flow.random import waiting_time_ns
-from hftkit.exchange.flow.scenarios import CALM, Scenario, script_of
+from hftkit.exchange.flow.random import LN2, waiting_time_ns
+from hftkit.exchange.flow.scenarios import Scenario, script_of
 from hftkit.exchange.layout import AGENT, COMMAND, FUNDAMENTAL
 from hftkit.exchange.matching import Books, new_books
 from hftkit.kernels.jit import kernel
@@ -70,7 +70,7 @@ def _schedule(agents: Any, states: Any) -> None:
 def _excitation(config: SimConfig) -> np.ndarray:
     """Branching ratio, decay (1/s) and, as state, the stationary mean of the excess intensity."""
     flow = config.flow
-    decay = np.log(2.0) / flow.excitation_half_life_s
+    decay = LN2 / flow.excitation_half_life_s
     return np.tile([flow.branching_ratio, decay, flow.branching_ratio * flow.arrivals_per_s], (len(config.instruments), 1))
 
 
@@ -103,7 +103,7 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
         commands=np.zeros(4 * places + 4, COMMAND.dtype),
         excitation=_excitation(config),
         momentum=np.tile([config.flow.momentum_share, 0.0], (n, 1)),
-        script=script_of(scenario or CALM, config, steps),
+        script=script_of(scenario or Scenario(name="calm"), config, steps),
         script_at=np.zeros(1, np.int64),
     )
     return flow, new_books([c.start_ticks for c in config.instruments], config.venue.max_orders, config.venue.ladder_ticks, config.venue.n_accounts)

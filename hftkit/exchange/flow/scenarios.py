@@ -20,7 +20,6 @@ A move of a cointegrated partner goes into its deviation, which reverts; of any 
 
 from __future__ import annotations
 
-import math
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +32,7 @@ from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.faults import FaultPlan
 from hftkit.exchange.flow.agents import SCALE_QUANTITY, SCALE_RATE, SCALE_SPREAD, SCALE_VOLATILITY, SET_MAKER_SHARE, SHIFT_VALUE
+from hftkit.exchange.flow.random import natural_log
 
 _Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
@@ -60,9 +60,6 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     name: str
     events: tuple[ScenarioEvent, ...] = ()
     faults: FaultPlan = FaultPlan()
-
-
-CALM = Scenario(name="calm")
 
 
 def shipped_scenarios() -> list[str]:
@@ -100,7 +97,8 @@ def script_of(scenario: Scenario, config: SimConfig, first_step: int) -> np.ndar
         for i in _targets(event, config):
             follows = config.instruments[i].cointegrated is not None
             if event.move_bps and (event.symbols or not follows):
-                part = math.log1p(event.move_bps * _BPS) / steps
+                factor = 1.0 + event.move_bps * _BPS
+                part = (natural_log(factor) if factor < 1.0 else -natural_log(1.0 / factor)) / steps  # the same bits everywhere
                 rows += [(begin + k, SHIFT_VALUE, i, part) for k in range(steps)]
             rows += [(begin, what, i, factor) for what, factor in _factors(event)]
             if event.maker_share is not None:

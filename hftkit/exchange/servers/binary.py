@@ -24,7 +24,7 @@ from hftkit.exchange.fault_line import ACTIVE, CLEAN, FEED, INBOUND, ORDER_ENTRY
 from hftkit.exchange.faults import FaultPlan, counts_of, new_faults
 from hftkit.exchange.flow.agents import Flow, next_arrival
 from hftkit.exchange.flow.build import new_market
-from hftkit.exchange.flow.scenarios import CALM, Scenario
+from hftkit.exchange.flow.scenarios import Scenario
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
@@ -310,7 +310,7 @@ class BinaryServer:
             ready=np.zeros(MAX_READY * EPOLL_EVENT_WORDS, np.int32),
             event=np.zeros(4, np.int32),
             clock=np.zeros(2, np.int64),
-            faults=new_faults(plan or (scenario or CALM).faults, n, config.venue.out_words, fault_page),
+            faults=new_faults(plan or (scenario.faults if scenario is not None else FaultPlan()), n, config.venue.out_words, fault_page),
         )
         self.shell.io[WAIT] = WAITS[config.venue.wait]
         self._listeners: list[socket.socket] = []

@@ -8,7 +8,7 @@ import pytest
 
 from hftkit.errors import ConfigError
 from hftkit.exchange.config import load_config
-from hftkit.exchange.flow.scenarios import CALM, Scenario, ScenarioEvent, load_scenario, script_of, shipped_scenarios
+from hftkit.exchange.flow.scenarios import Scenario, ScenarioEvent, load_scenario, script_of, shipped_scenarios
 from hftkit.exchange.tape import make_tape
 
 CONFIG = load_config()
@@ -33,7 +33,7 @@ def test_all_that_ship_are_there_and_can_be_read() -> None:
 
 
 def test_calm_is_the_market_itself_and_a_scenario_is_the_same_twice(calm: np.ndarray) -> None:
-    assert np.array_equal(make_tape(CONFIG, MINUTES, scenario=CALM), calm)
+    assert np.array_equal(make_tape(CONFIG, MINUTES, scenario=load_scenario("calm")), calm)
     crash = load_scenario("crash")
     assert make_tape(CONFIG, MINUTES, scenario=crash).tobytes() == make_tape(CONFIG, MINUTES, scenario=crash).tobytes()
 
