@@ -46,7 +46,7 @@ def engle_granger() -> list[Result]:
     from statsmodels.tsa.stattools import coint
 
     series = _walks(_ROWS, 2, seed=1)
-    flat, totals, coefficients = np.empty_like(series), np.empty(2), np.empty(3)
+    x, y, flat_x, flat_y, coefficients = *series, np.empty(_ROWS), np.empty(_ROWS), np.empty(3)
     results = []
     for name, maxlag, rule, autolag, goal, rounds in (
         ("engle_granger_one_lag", 1, LAG_FIXED, None, "ratio >= 100", 20),
@@ -57,9 +57,9 @@ def engle_granger() -> list[Result]:
         out = np.empty(kernel.FIELDS)
 
         def ours(scratch: Any = scratch, out: Any = out, maxlag: int = maxlag, rule: int = rule) -> None:
-            for i in range(2):  # the whole test: trends are removed too, as coint does
-                totals[i] = remove_trend(series[i], flat[i], coefficients, 1)
-            kernel.engle_granger_pair(flat[1], flat[0], *scratch, out, totals[1], 1, maxlag, rule)
+            remove_trend(x, flat_x, coefficients, 1)  # the whole test: trends are removed too, as coint does
+            total = remove_trend(y, flat_y, coefficients, 1)
+            kernel.engle_granger_pair(flat_y, flat_x, *scratch, out, total, 1, maxlag, rule)
 
         def theirs(maxlag: int = maxlag, autolag: str | None = autolag) -> Any:
             return coint(series[1], series[0], trend="c", maxlag=maxlag, autolag=autolag)

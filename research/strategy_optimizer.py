@@ -23,6 +23,7 @@ from research.costs import Costs
 from research.hedge import log_spread, unit_return
 from research.performance import deflated_sharpe
 from research.progress import progress
+from research.walkforward import rolling
 
 _AXES = ("window", "entry_z", "exit_z", "stop_z")
 _YEAR_NS = 365.25 * 86_400e9  # these markets never close
@@ -190,6 +191,30 @@ def sweep(bars: PairBars, grid: Grid, costs: Costs, span: slice = slice(None), m
     chosen = replace(cells[best])
     net = run_rule(bars, chosen, costs, span).frame["net"].to_numpy()
     return Sweep(table, chosen, len(cells), deflated_sharpe(net, out[:, kernel.SHARPE]))
+
+
+def walk_forward(bars: PairBars, grid: Grid, costs: Costs, train: int, test: int, embargo: int = 0, min_trades: int = 10) -> pd.DataFrame:
+    """Calibrate on `train` bars, trade the next `test` bars after the embargo, step on by `test`: what a desk that recalibrates would have earned.
+
+    One row a step, index its first traded bar: the thresholds chosen, train_sharpe, deflated_sharpe (train), then trades, net, sharpe, max_drawdown
+    of the bars that had no part in the choice. A train span without a usable cell gives a row with trades 0 and NaN thresholds: nothing was traded.
+    """
+    rows, index = [], []
+    for learn, trade in progress(list(rolling(len(bars.index), train, test, embargo)), "walk forward"):
+        index.append(bars.index[trade.start])
+        try:
+            swept = sweep(bars, grid, costs, learn, min_trades)
+        except DataError:
+            rows.append({"trades": 0, "net": 0.0, "sharpe": 0.0, "max_drawdown": 0.0})
+            continue
+        known, run = run_rule(bars, swept.chosen, costs, learn), run_rule(bars, swept.chosen, costs, trade)
+        thresholds = {axis: getattr(swept.chosen, axis) for axis in _AXES}
+        earned = {name: getattr(run, name) for name in ("trades", "net", "sharpe", "max_drawdown")}
+        rows.append({**thresholds, "train_sharpe": known.sharpe, "deflated_sharpe": swept.deflated_sharpe, **earned})
+    if not rows:
+        raise DataError(f"{len(bars.index)} bars hold no step of {train} + {embargo} + {test}", "Use more data or shorter spans")
+    columns = [*_AXES, "train_sharpe", "deflated_sharpe", "trades", "net", "sharpe", "max_drawdown"]
+    return pd.DataFrame(rows, index=pd.Index(index, name="from")).reindex(columns=columns)
 
 
 def _stable_score(table: pd.DataFrame) -> np.ndarray:

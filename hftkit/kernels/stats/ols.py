@@ -39,11 +39,13 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
     scale = 1.0 / (n - 1)
     tau2 = (n + 1) / (3.0 * (n - 1))  # mean of tau^2 over n equally spaced points of [-1, 1]
     coefficients[:] = 0.0
-    for i in range(values.size):
-        out[i] = values[i]
+    coefficients[0] = total(values) / n if trend >= 1 else 0.0
+    shift = coefficients[0]
+    for t in range(n):
+        out[t] = values[t] - shift
     left = 0.0
-    for _ in range(2):
-        if trend >= 1:
+    for again in range(2):
+        if trend >= 1 and again == 1:
             mean = total(out) / n
             coefficients[0] += mean
             for t in range(n):

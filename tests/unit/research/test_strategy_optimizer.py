@@ -9,7 +9,7 @@ import pytest
 from hftkit.errors import DataError
 from research.costs import NO_COSTS, Costs
 from research.hedge import log_spread, ols_hedge_ratio, unit_return
-from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep
+from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep, walk_forward
 from research.walkforward import find_lookahead
 
 RULE = Thresholds(window=80, entry_z=1.5, exit_z=0.0, stop_z=5.0, max_holding_bars=200)
@@ -111,3 +111,21 @@ def test_a_grid_that_never_trades_is_refused(bars):
         sweep(bars, Grid(entries=(1.0,), exits=(2.0,)), Costs())
     with pytest.raises(DataError, match="not a usable parameter set"):
         Thresholds(window=10, entry_z=1.0, exit_z=1.0, stop_z=2.0, max_holding_bars=5)
+
+
+def test_walk_forward_trades_only_what_it_has_not_seen(bars, prices):
+    table = walk_forward(bars, SMALL, Costs(), train=1500, test=500, embargo=100)
+    assert list(table.index) == [bars.index[start] for start in (1600, 2100, 2600, 3100)]
+    row = table.iloc[1]
+    chosen = sweep(bars, SMALL, Costs(), slice(500, 2000)).chosen
+    assert (row["window"], row["entry_z"]) == (chosen.window, chosen.entry_z)
+    assert row["net"] == run_rule(bars, chosen, Costs(), slice(2100, 2600)).net
+    changed = prices.copy()
+    changed.iloc[2600:] *= 1.3
+    again = walk_forward(PairBars(changed["A0USDT"], changed["B0USDT"], 0.8, bars.bar_ns), SMALL, Costs(), 1500, 500, 100)
+    pd.testing.assert_frame_equal(again.iloc[:2], table.iloc[:2])  # the future changes no earlier row
+    nothing = walk_forward(bars, SMALL, Costs(), 1500, 500, 100, min_trades=10**6)
+    assert nothing["trades"].sum() == 0
+    assert nothing["window"].isna().all()
+    with pytest.raises(DataError, match="hold no step"):
+        walk_forward(bars, SMALL, Costs(), train=10**6, test=10)

@@ -9,7 +9,7 @@ import pytest
 
 from hftkit.errors import DataError
 from research.performance import deflated_sharpe, expected_best_sharpe, probabilistic_sharpe
-from research.walkforward import rolling, three_way
+from research.walkforward import combinatorial_purged, rolling, three_way
 
 
 def test_three_way_leaves_the_embargo_unused():
@@ -49,3 +49,16 @@ def test_a_normal_sample_gives_the_plain_test():
     from scipy.stats import norm
 
     assert probabilistic_sharpe(returns) == pytest.approx(norm.cdf(t), abs=1e-3)
+
+
+def test_combinatorial_purged_holds_out_every_choice_and_keeps_its_distance():
+    splits = list(combinatorial_purged(600, groups=6, held_out=2, embargo=10))
+    assert len(splits) == 15
+    assert np.bincount(np.concatenate([test for _, test in splits])).tolist() == [5] * 600  # each bar tested in 5 of 15
+    for train, test in splits:
+        assert np.abs(train[:, None] - test).min() == 11
+        assert test.size == 200
+    with pytest.raises(DataError, match="cannot be held out"):
+        list(combinatorial_purged(10, groups=3, held_out=3))
+    with pytest.raises(DataError, match="leaves nothing to train on"):
+        list(combinatorial_purged(60, groups=3, held_out=1, embargo=50))
