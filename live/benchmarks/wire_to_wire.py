@@ -47,7 +47,8 @@ QUOTE, ORDER, CANCELED = FRAME[MessageType.BBO], FRAME[MessageType.NEW_ORDER], F
 _QUOTE_HEADER = header(int(MessageType.BBO), QUOTE.words, 0)
 _CANCELED_HEADER = header(int(MessageType.ORDER_CANCELED), CANCELED.words, 0)
 _ORDER_WORDS, _QUOTE_WORDS, _CANCELED_WORDS = ORDER.words, QUOTE.words, CANCELED.words
-PAUSE_NS = 30_000
+PAUSE_NS = 30_000  # between two round trips; the quiet market of the second comparison waits QUIET_PAUSE_NS
+QUIET_PAUSE_NS = 1_000_000
 REPEAT_NS = 50_000_000
 
 
@@ -135,10 +136,10 @@ class Responder:
     stop: Callable[[], None]
     repeat_ns: int = 2**62
 
-    def block(self, n: int) -> np.ndarray:
+    def block(self, n: int, pause_ns: int = PAUSE_NS) -> np.ndarray:
         """`n` round trips, float64 ns. Raises WrongAnswer if an order is wrong or missing."""
         samples = np.zeros(n, np.float64)
-        fault = self.exchange(samples, PAUSE_NS)
+        fault = self.exchange(samples, pause_ns)
         if fault:
             raise WrongAnswer(f"round trip {abs(fault)}: {'the order is wrong' if fault < 0 else 'no order within a second'}")
         return samples
@@ -292,6 +293,7 @@ def asyncio_loop() -> Responder:
 def wire_to_wire(blocks: int = 7, block_size: int = 3000) -> list[Result]:
     """Round trips of the three responders, in turns, one at a time (the others are not running: they would take the cores)."""
     found: dict[str, list[np.ndarray]] = {}
+    quiet: dict[str, list[np.ndarray]] = {}
     makers: dict[str, Callable[[Path], Responder]] = {"engine": engine, "c": c_loop, "asyncio": lambda _: asyncio_loop()}
     missing, repeated = "", 0
     for _ in range(blocks):
@@ -304,6 +306,7 @@ def wire_to_wire(blocks: int = 7, block_size: int = 3000) -> list[Result]:
                     continue
                 responder.block(500)  # warm-up, and the check that orders are right
                 found.setdefault(name, []).append(responder.block(block_size))
+                quiet.setdefault(name, []).append(responder.block(block_size // 6, QUIET_PAUSE_NS))
                 repeated += int(responder.sequences[2])
                 responder.close()
     pooled = {name: percentiles(np.concatenate(blocks_)) for name, blocks_ in found.items()}
@@ -321,4 +324,8 @@ def wire_to_wire(blocks: int = 7, block_size: int = 3000) -> list[Result]:
     config = {**config, **({"c_loop": missing} if missing else {})}
     name = "wire_to_wire.vs_asyncio"
     results.append(Result(name, "us", medians["engine"], ours, "asyncio loop in Python", medians["asyncio"], against_asyncio, config, "ratio >= 4"))
+    slow, fast = (float(np.median(np.concatenate(quiet[name]))) / 1000 for name in ("asyncio", "engine"))
+    quiet_p = {key: value / 1000 for key, value in percentiles(np.concatenate(quiet["engine"])).items()}
+    config = {**config, "round_trips": blocks * (block_size // 6), "pause_us": QUIET_PAUSE_NS / 1000}
+    results.append(Result(name + "_quiet", "us", fast, quiet_p, "asyncio loop in Python", slow, slow / fast, config, "ratio >= 4"))
     return results

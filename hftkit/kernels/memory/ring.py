@@ -75,3 +75,34 @@ def ring_pop(ring: Any, message: Any, start: int) -> int:
         copy_words(message, start, ring, base, width)
     store_release(ring, TAIL, tail + 1)
     return 1
+
+
+@kernel
+def ring_push_many(ring: Any, messages: Any, start: int, count: int) -> int:
+    """Push up to `count` messages laid one after another from messages[start:], with one release for all. How many fitted. Producer only."""
+    head = ring[HEAD]
+    if head + count - ring[TAIL_COPY] > ring[SLOTS]:
+        ring[TAIL_COPY] = load_acquire(ring, TAIL)
+    n = min(count, ring[SLOTS] - (head - ring[TAIL_COPY]))
+    width, mask = ring[SLOT_WORDS], ring[SLOTS] - 1
+    for i in range(n):
+        copy_words(ring, DATA + ((head + i) & mask) * width, messages, start + i * width, width)
+    ring[DROPPED] += count - n
+    if n > 0:
+        store_release(ring, HEAD, head + n)
+    return n
+
+
+@kernel
+def ring_pop_many(ring: Any, messages: Any, start: int, most: int) -> int:
+    """Pop up to `most` messages into messages[start:], with one release for all. How many there were. Consumer only."""
+    tail = ring[TAIL]
+    if ring[HEAD_COPY] - tail < most:
+        ring[HEAD_COPY] = load_acquire(ring, HEAD)
+    n = min(most, ring[HEAD_COPY] - tail)
+    width, mask = ring[SLOT_WORDS], ring[SLOTS] - 1
+    for i in range(n):
+        copy_words(messages, start + i * width, ring, DATA + ((tail + i) & mask) * width, width)
+    if n > 0:
+        store_release(ring, TAIL, tail + n)
+    return n

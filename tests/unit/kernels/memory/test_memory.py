@@ -47,6 +47,26 @@ def test_the_ring_is_a_bounded_queue(operations):
     assert words[ring.DROPPED] == dropped
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 12)), max_size=100))
+def test_batches_are_the_same_bounded_queue(operations):
+    words = ring.format_ring(np.zeros(ring.ring_words(8, 2), np.int64), 8, 2)
+    queue, number = [], 0
+    for push, count in operations:
+        if push:
+            batch = np.array([[number + k, -number - k] for k in range(count)], np.int64).reshape(-1)
+            fitted = ring.ring_push_many(words, batch, 0, count)
+            assert fitted == min(count, 8 - len(queue))
+            queue += range(number, number + fitted)
+            number += fitted
+        else:
+            out = np.full(2 * count, 7, np.int64)
+            got = ring.ring_pop_many(words, out, 0, count)
+            assert got == min(count, len(queue))
+            assert out[: 2 * got : 2].tolist() == queue[:got]
+            assert (out[2 * got :] == 7).all()
+            queue = queue[got:]
+
+
 def test_slots_must_be_a_power_of_two():
     with pytest.raises(ValueError, match="power of two"):
         ring.ring_words(48, 8)
