@@ -100,7 +100,7 @@ def notebook(source: str = "1 + 1", count: int | None = 1, outputs: list[Any] | 
         (notebook(count=2), "executed in the order"),
         (notebook(count=None), "executed in the order"),
         (notebook(outputs=[{"output_type": "error", "ename": "ValueError", "evalue": "x", "traceback": []}]), "ended in ValueError"),
-        (notebook("open('/opt/prices.csv')"), "names the path /opt/prices.csv"),
+        (notebook("open('/usr/prices.csv')"), "names the path /usr/prices.csv"),
         (notebook(outputs=[{"output_type": "stream", "name": "stdout", "text": "wrote /tmp/x.json\n"}]), "shows the path /tmp/x.json"),
         (notebook(outputs=[{"output_type": "display_data", "data": {"text/html": "<a href='/usr/x'>"}, "metadata": {}}]), "shows the path /usr/x"),
         (notebook(outputs=[{"output_type": "stream", "name": "stderr", "text": "FutureWarning: old"}]), "shows a warning"),

@@ -72,8 +72,6 @@ def test_the_trading_path_loads_no_research_package() -> None:
 
 
 def test_live_help_starts_without_research_packages() -> None:
-    if not (ROOT / "live" / "commands.py").is_file():
-        pytest.skip("live/commands.py is not there yet")
     code = (
         "import sys\nfrom hftkit.cli import app\n"
         "try:\n    app(['live', '--help'], standalone_mode=False)\nfinally:\n"
