@@ -140,11 +140,16 @@ def load(path: Path | str, *, now_ns: int | None = None) -> FrozenParams:
         raise ParamsError(f"cannot read frozen parameters {path}: {error.strerror}", "Freeze one with: hftkit freeze") from None
     frozen = _checked(text, str(path))
     if now_ns is not None:
-        if now_ns < frozen.valid_from_ns:
-            raise ParamsError(f"{path} is not valid before {iso_from_ns(frozen.valid_from_ns)}", "Wait, or freeze again")
-        if now_ns >= frozen.valid_until_ns:
-            raise ParamsError(f"{path} expired at {iso_from_ns(frozen.valid_until_ns)}", "Calibrate on newer data and freeze again")
+        check_validity(frozen, now_ns, str(path))
     return frozen
+
+
+def check_validity(frozen: FrozenParams, now_ns: int, where: str) -> None:
+    """Refuse parameters outside their validity period. `now_ns`: the venue's time where there is one, Unix ns. Raises ParamsError."""
+    if now_ns < frozen.valid_from_ns:
+        raise ParamsError(f"{where} is not valid before {iso_from_ns(frozen.valid_from_ns)}", "Wait, or freeze again")
+    if now_ns >= frozen.valid_until_ns:
+        raise ParamsError(f"{where} expired at {iso_from_ns(frozen.valid_until_ns)}", "Calibrate on newer data and freeze again")
 
 
 def _checked(text: bytes, where: str) -> FrozenParams:

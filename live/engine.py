@@ -37,7 +37,7 @@ from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.kernels.memory.telemetry import Page
 from hftkit.kernels.step import STRATEGIES_TYPE
-from hftkit.params import FrozenParams, check_scales, load
+from hftkit.params import FrozenParams, check_scales, check_validity, load
 from hftkit.rooms import Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
@@ -163,6 +163,8 @@ class Engine:
                 raise self._lost()
             missing = "logon" if not session["logged_on"] else "book snapshots"
             raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
+        for item in frozen:  # by the venue's clock: a simulated market has its own date
+            check_validity(item, int(session["ts_exchange"]), item.file_name)
         held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in legs}
         if any(held.values()):
             raise VenueError(

@@ -211,6 +211,16 @@ def test_scales_that_are_not_the_venues_are_refused(venue, tmp_path, scales, wor
         session.wait(60)
 
 
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [((0, 1_600_000_000_000_000_000), "expired at 2020-09-13"), ((4_000_000_000_000_000_000, 2**62), "is not valid before 2096-10-02")],
+)
+def test_parameters_outside_their_validity_are_refused(venue, tmp_path, period, words):
+    path = frozen_for_sample(tmp_path, valid_from_ns=period[0], valid_until_ns=period[1])
+    with start(path, venue, tmp_path / "j") as session, pytest.raises(VenueError, match=words):
+        session.wait(60)
+
+
 def test_an_altered_frozen_file_is_refused(venue, params, tmp_path):
     altered = tmp_path / params.name
     altered.write_bytes(params.read_bytes().replace(b'"entry_z":"0.5"', b'"entry_z":"0.6"'))
