@@ -1,9 +1,9 @@
 """The venue's thread, and the way in for everybody who is not on it: Python callables run between two compiled slices.
 
-The compiled loop (servers/binary.py) owns the books; nobody may touch them while it runs. `VenueHost` runs it slice by slice on one thread; another
-thread (an asyncio loop with HTTP and WebSockets) hands in a callable, the doorbell ends the slice after the turn under way, the callable runs on the venue
-thread, where it may call compiled functions on the venue's arrays like any client's frame does, and its result goes back. So every dialect sees the
-same books in one order, reads are consistent, and there are no locks. Measured here: p50 of a call from asyncio and back well under a millisecond.
+The compiled loop (servers/binary.py) owns the books; nobody may touch them while it runs. `VenueHost` runs it slice by slice on one thread.
+Another thread (an asyncio loop with HTTP and WebSockets) hands in a callable; the doorbell ends the slice after the turn under way, the
+callable runs on the venue thread, where it may call compiled functions on the venue's arrays like any client's frame does, and its result
+goes back. So every dialect sees the same books in one order, reads are consistent, and there are no locks.
 
 Hooks run on the venue thread after every slice, whatever ended it: draining the drop copy, recording. They must be short.
 """
