@@ -335,6 +335,7 @@ HOLDING = Record(
         _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
         _i("n_fills", "count", ""),
         _i("n_maker", "count", "fills as maker"),
+        _i("initial_ppm", "1e-6", "initial margin that the account chose for this instrument (its leverage), 0: the venue's"),
     ),
 )
 

@@ -128,14 +128,22 @@ def _deliver(venue: Venue, n: int, op: int) -> int:
 
 
 @inner_kernel
-def carry_out(venue: Venue, command: Any) -> None:
-    """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken."""
-    traded = _deliver(venue, apply(command, venue.books, venue.reports, venue.state[0].ts), command.op)
+def carry_out(venue: Venue, command: Any) -> int:
+    """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken.
+
+    Returns the Reject code of a new order, cancel or replace that the matching engine refused, else 0.
+    """
+    n = apply(command, venue.books, venue.reports, venue.state[0].ts)
+    refused = _OK
+    if n > 0 and (venue.reports[0].kind == _REJECT or venue.reports[0].kind == _CANCEL_REJECT):
+        refused = venue.reports[0].reason
+    traded = _deliver(venue, n, command.op)
     while traded >= 0:
         n = fire_trigger(venue.books, venue.reports, traded)
         if n == 0:
-            return
+            return refused
         _deliver(venue, n, _NEW)
+    return refused
 
 
 # -- what a client asks ----------------------------------------------------------------------------------------------
@@ -159,17 +167,17 @@ def _refusal(venue: Venue, command: Any) -> int:
 
 
 @inner_kernel
-def client_order(venue: Venue) -> None:
-    """A client's new order (or quote) in `venue.command[0]`: check, match, answer."""
+def client_order(venue: Venue) -> int:
+    """A client's new order (or quote) in `venue.command[0]`: check, match, answer. Returns why it was refused, a Reject code, or 0."""
     command = venue.command[0]
     venue.state[0].n_client_orders += 1
     reason = _refusal(venue, command)
     if reason == _OK:
-        carry_out(venue, command)
-        return
+        return carry_out(venue, command)
     if reason != _DUPLICATE:
         remember_closed(venue, command.account, command.instrument, command.client_order_id, 0, _STATE_REJECTED, 0)
     reject_order(venue, command.account, command.instrument, command.client_order_id, reason, False)
+    return reason
 
 
 @inner_kernel
