@@ -13,6 +13,7 @@ import numpy as np
 
 from hftkit.codes import Side
 from hftkit.exchange.accounts import account_index
+from hftkit.exchange.filters import mark_price
 from hftkit.exchange.ladder import find_key, level_above, level_below
 from hftkit.exchange.layout import Op
 from hftkit.exchange.margin import measure
@@ -68,6 +69,13 @@ def margins(venue: Venue, account: int, figures: Any) -> None:
 
 
 @kernel
+def marks(venue: Venue, prices: Any) -> None:
+    """The mark price of each instrument into `prices`, int64 (n,), ticks; 0 where there never was a price."""
+    for i in range(venue.instruments.size):
+        prices[i] = mark_price(venue.books.tops[i])
+
+
+@kernel
 def read_side(venue: Venue, instrument: int, side: int, levels: Any) -> int:
     """The best levels of one side into `levels`, int64 (n, 2): ticks, lots. Returns how many there are, n at the most."""
     books = venue.books
@@ -93,6 +101,7 @@ class Desk:
         self._cancel_everything = compiled_driver(cancel_everything, venue, 0, 0)
         self._open_account = compiled_driver(open_account, venue, 0)
         self._find_open = compiled_driver(find_open, venue, 0, 0)
+        self._marks = compiled_driver(marks, venue, three)
         self._margins = compiled_driver(margins, venue, 0, three)
         self._read_side = compiled_driver(read_side, venue, 0, 0, pair)
 
@@ -141,6 +150,12 @@ class Desk:
         figures = np.zeros(3, np.int64)
         self._margins(self.venue, account, figures)
         return int(figures[0]), int(figures[1]), int(figures[2])
+
+    def marks(self) -> list[int]:
+        """The mark price of each instrument, ticks; 0 where there never was a price."""
+        prices = np.zeros(self.venue.instruments.size, np.int64)
+        self._marks(self.venue, prices)
+        return [int(price) for price in prices]
 
     def read_side(self, instrument: int, side: int, n: int) -> list[tuple[int, int]]:
         """The best `n` levels of one side: (ticks, lots), best first."""
