@@ -168,6 +168,9 @@ class Control(Code):
     STOP = 4  # flatten, log out, end the session
     CONNECT = 5  # the sockets are open: log on and subscribe
     ENABLE = 6  # start-up is complete: trading may begin
+    HALT_ACCOUNT = 7  # the venue's account differs from the ledger beyond the limit: only orders that reduce positions from now on
+    HALT_CLOCK = 8  # the venue's clock is too far from ours, or not known well enough: likewise
+    HALT_VENUE = 9  # the venue refuses this account or key: likewise
 
 
 class Trading(Code):
@@ -236,6 +239,9 @@ class Reject(Code):
     RISK_NO_MARKET = 112
     RISK_REJECTS_IN_ROW = 113
     RISK_SCALES_CHANGED = 114
+    RISK_ACCOUNT_MISMATCH = 115
+    RISK_CLOCK_OFFSET = 116
+    RISK_VENUE_REFUSES = 117
     # 2xx: order table
     ORDERS_TABLE_FULL = 201
     ORDERS_UNKNOWN = 202
@@ -312,3 +318,31 @@ class SessionStatus(Code):
     TRADING = 5
     STOPPED = 6
     FAILED = 7
+
+
+class LinePart(Code):
+    """Parts of a line to a venue of several connections, in the order of their rows on the telemetry page (layout LINE)."""
+
+    REST = 0
+    PUBLIC = 1  # books: order book changes and best prices
+    MARKET = 2  # trades, mark prices
+    PRIVATE = 3  # the account: order updates, balances
+    ORDERS = 4  # order entry
+
+
+class LineState(Code):
+    """State of one part of a line."""
+
+    OFF = 0  # not used in this session
+    DOWN = 1  # lost, waiting for the next attempt
+    CONNECTING = 2
+    UP = 3
+    CLOSED = 4  # ended on purpose
+
+
+class BreakerState(Code):
+    """A circuit breaker (live/gateways/breaker.py)."""
+
+    CLOSED = 0  # calls go through
+    OPEN = 1  # too many failures: nothing goes through for a while
+    HALF_OPEN = 2  # a few probes go through

@@ -371,7 +371,43 @@ SESSION = Record(
     ),
 )
 
-RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, LIMIT, RISK, SESSION)
+LINE = Record(
+    "LINE",
+    "live/line.py",
+    "One part of a line of several connections to a venue, for watchers. Index = codes.LinePart.",
+    (
+        _i("state", "codes.LineState", "whether it is up"),
+        _i("breaker", "codes.BreakerState", "its circuit breaker"),
+        _i("n_connects", "count", "connections made"),
+        _i("n_failures", "count", "connections lost or refused"),
+        _i("n_silent", "count", "connections replaced because they had fallen silent"),
+        _i("n_messages", "count", "messages received (REST: answers)"),
+        _i("n_bytes", "count", "bytes received"),
+        _i("ts_progress", "ns, monotonic", "when it last brought anything"),
+        _i("backlog", "bytes", "waiting in its ring for the hot thread"),
+        _i("n_dropped", "count", "messages that found the ring full: the part is reconnected after one"),
+    ),
+)
+
+ACCOUNT = Record(
+    "ACCOUNT",
+    "live/line.py",
+    "What the cold side knows of a venue and its account, for watchers (one record).",
+    (
+        _i("clock_offset_ns", "ns", "venue's clock minus ours"),
+        _i("clock_bound_ns", "ns", "how wrong that may be"),
+        _i("n_clock_jumps", "count", "times a clock was seen to jump"),
+        _i("n_reconciled", "count", "comparisons of the ledger with the venue's account"),
+        _i("n_corrections", "count", "differences found: fills recovered, orders settled"),
+        _i("ts_reconciled", "ns, monotonic", "when the account last agreed"),
+        _i("wallet_e8", "1e-8 quote", "wallet balance as the venue states it"),
+        _i("closed_until_ms", "ms, venue clock", "end of the pause after a broken rate limit, 0 if there is none"),
+        _f("weight_used", "share", "fullest request weight window"),
+        _f("orders_used", "share", "fullest order window"),
+    ),
+)
+
+RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, LIMIT, RISK, SESSION, LINE, ACCOUNT)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Frames: the binary protocol

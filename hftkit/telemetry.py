@@ -14,12 +14,12 @@ import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hftkit import layout
-from hftkit.codes import Hop, SessionStatus
+from hftkit.codes import Hop, LinePart, SessionStatus
 from hftkit.errors import HftkitError
 from hftkit.histogram import percentiles_us
 from hftkit.kernels.memory import telemetry as page_kernel
@@ -27,11 +27,12 @@ from hftkit.kernels.memory.histogram import COUNTS_LEN
 from hftkit.kernels.memory.telemetry import FILL_ROWS, FILL_WORDS, HEAD_WORDS, Page
 
 PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
-VERSION = 1
+VERSION = 2  # 2: sections `line` and `account`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
 _RECORDS = {record.name: record for record in layout.RECORDS}
 _SECTION_RECORD = {"session": "SESSION", "risk": "RISK", "book": "BOOK", "ledger": "LEDGER", "signal": "SIGNAL", "legs": "LEGS"}
+_COLD_RECORD = {"line": "LINE", "account": "ACCOUNT"}  # written word by word by the cold side: not under the sequence lock
 
 
 def _sections(n_instruments: int, n_strategies: int) -> list[dict[str, Any]]:
@@ -44,6 +45,9 @@ def _sections(n_instruments: int, n_strategies: int) -> list[dict[str, Any]]:
     for name, shape in (("histograms", [len(Hop), COUNTS_LEN]), ("fills", [FILL_ROWS, FILL_WORDS])):
         plan.append({"name": name, "record": "int64", "shape": shape, "offset": offset})
         offset += shape[0] * shape[1] * 8
+    for name, count in (("line", len(LinePart)), ("account", 1)):
+        plan.append({"name": name, "record": _COLD_RECORD[name], "shape": [count], "offset": offset})
+        offset += -(-count * _RECORDS[_COLD_RECORD[name]].dtype.itemsize // 64) * 64
     return plan
 
 
@@ -52,18 +56,34 @@ def _dtype(record: str) -> np.dtype:
 
 
 def _page(buffer: Any, sections: list[dict[str, Any]]) -> Page:
-    arrays = {"head": np.frombuffer(buffer, np.int64, HEAD_WORDS)}
-    for section in sections:
-        count = int(np.prod(section["shape"]))
-        arrays[section["name"]] = np.frombuffer(buffer, _dtype(section["record"]), count, section["offset"]).reshape(section["shape"])
-    return Page(**arrays)
+    arrays = {section["name"]: _section(buffer, section) for section in sections if section["name"] not in _COLD_RECORD}
+    return Page(head=np.frombuffer(buffer, np.int64, HEAD_WORDS), **arrays)
+
+
+def _section(buffer: Any, section: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(buffer, _dtype(section["record"]), int(np.prod(section["shape"])), section["offset"]).reshape(section["shape"])
+
+
+class ColdPage(NamedTuple):
+    """The sections that the cold side writes: one word at a time, so that a reader may see two of them one update apart."""
+
+    line: np.ndarray  # LINE (len(LinePart),)
+    account: np.ndarray  # ACCOUNT (1,)
+
+
+def cold_page(path: Path) -> ColdPage:
+    """The cold side's own view of a page that `create_page` has made: the same memory, writable."""
+    with open(path, "r+b") as stream:
+        buffer = mmap.mmap(stream.fileno(), 0)
+    sections = json.loads(buffer[DIRECTORY_OFFSET:SECTIONS_OFFSET].rstrip(b"\0"))["sections"]
+    return ColdPage(**{section["name"]: _section(buffer, section) for section in sections if section["name"] in _COLD_RECORD})
 
 
 def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[str, Any]) -> Page:
     """Make a page file for one engine. `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal)."""
     sections = _sections(n_instruments, n_strategies)
     last = sections[-1]
-    size = last["offset"] + int(np.prod(last["shape"])) * 8
+    size = last["offset"] + int(np.prod(last["shape"])) * _dtype(last["record"]).itemsize
     directory = json.dumps({"sections": sections, "info": info}, sort_keys=True).encode()
     if len(directory) > SECTIONS_OFFSET - DIRECTORY_OFFSET:
         raise HftkitError("the telemetry directory is too large", "Trade fewer instruments in one engine")
@@ -98,6 +118,8 @@ class Snapshot:
     legs: np.ndarray
     histograms: np.ndarray
     fills: np.ndarray
+    line: np.ndarray
+    account: np.void
 
     def latency_us(self, hop: Hop) -> dict[str, float]:
         """p50, p95, p99, p999, max in microseconds and the count `n` of one hop."""
@@ -121,6 +143,7 @@ class TelemetryReader:
         directory = json.loads(text)
         self.info: dict[str, Any] = directory["info"]
         self._page = _page(self._buffer, directory["sections"])
+        self._cold = ColdPage(**{part["name"]: _section(self._buffer, part) for part in directory["sections"] if part["name"] in _COLD_RECORD})
 
     def read(self, attempts: int = 1000) -> Snapshot:
         """A consistent snapshot. Raises HftkitError if the writer died in the middle of publishing."""
@@ -144,6 +167,8 @@ class TelemetryReader:
                 legs=self._page.legs.copy(),
                 histograms=self._page.histograms.copy(),
                 fills=self._recent_fills(),
+                line=self._cold.line.copy(),
+                account=self._cold.account[0].copy(),
             )
             if int(head[page_kernel.SEQUENCE]) == before:
                 return copy

@@ -7,15 +7,41 @@ from typing import Annotated, Literal
 import msgspec
 
 from hftkit.rooms import Limits
+from live.gateways.breaker import BreakerConfig
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where to trade. Ports may come from the ready file that `hftkit sim --ready-file` writes."""
+class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A Binance-compatible USD-M futures venue: table [venue.binance]. URLs may come from the simulator's ready file. Never a secret in here."""
 
-    kind: Literal["binary"] = "binary"
+    rest_url: str = ""
+    stream_url: str = ""  # ws:// or wss://; /public, /market and /private are appended
+    order_url: str = ""  # WebSocket order API
+    ca_file: str = ""  # certificates to trust, where the venue has its own
+    key_file: str = ""  # private JSON file; the environment goes before it (docs/live-binance.md)
+    real_money: bool = False  # orders need --real-orders and a typed confirmation
+    orders: Literal["websocket", "rest"] = "websocket"
+    book_limit: Literal[100, 500, 1000] = 1000
+    depth_speed: Literal["100ms", "250ms", "500ms"] = "100ms"
+    reconnect_h: Annotated[float, msgspec.Meta(gt=0, lt=24)] = 23.0  # early, with the second connection first
+    silence_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0  # a market stream silent for so long is replaced
+    reconcile_s: Annotated[float, msgspec.Meta(ge=0.2)] = 5.0
+    clock_every_s: Annotated[float, msgspec.Meta(ge=0.05)] = 2.0
+    clock_alarm_ms: _Positive = 500
+    clock_halt_ms: _Positive = 2000
+    dead_man_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0  # countdownCancelAll per symbol, refreshed at a third; 0: none
+    listen_key_minutes: Annotated[float, msgspec.Meta(gt=0, le=30)] = 25.0
+    mismatch_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05  # of a leg's unit: a larger unexplained difference halts
+    breaker: BreakerConfig = BreakerConfig()
+
+
+class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where to trade. Ports and URLs may come from the ready file that `hftkit sim --ready-file` writes."""
+
+    kind: Literal["binary", "binance"] = "binary"
+    binance: BinanceConfig = BinanceConfig()
     host: str = "127.0.0.1"
     order_port: Port = 7001
     market_port: Port = 7002
@@ -37,6 +63,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """What to trade, for how long, and where to keep the journal."""
 
     params: tuple[str, ...] = ()
+    mode: Literal["live", "observe"] = "live"  # observe: signals are logged, no order leaves
     require_signature: str = ""  # public key file, or folder of them: refuse parameters that none of these signed
     journal_dir: str = "data/journals"
     session_id: str = ""

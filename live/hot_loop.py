@@ -19,7 +19,7 @@ import numpy as np
 from hftkit import layout
 from hftkit.codes import EventKind, Hop, RecordType
 from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.intrinsics import load_acquire
 from hftkit.kernels.memory.journal import append, fits
@@ -57,7 +57,8 @@ class Wait(IntEnum):
 
 # Words of Shell.io (int64)
 ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
-IO_WORDS = 16
+ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
+IO_WORDS = 32  # the upper half belongs to live/line_loop.py
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
 JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
@@ -140,37 +141,55 @@ def _flush(fd: int, out: Any, out_end: Any, which: int) -> int:
     return 0
 
 
-@kernel
-def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> int:
-    """The walk for the event in rooms.event, with the clock read between its rooms. Returns a LoopStatus."""
-    first_order, order_start, data_start = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
+@inlined_kernel
+def walk(rooms: Any, strategies: Any, shell: Any, t1: int) -> int:
+    """sense, decide, commit for the event in rooms.event, with the clock read between, and the journal written. Returns what was sensed.
+
+    What is to be sent lies in rooms.order_out from io[ORDER_START] and in rooms.data_out from io[DATA_START].
+    """
+    io = shell.io
+    io[FIRST_ORDER], io[ORDER_START], io[DATA_START] = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
     sensed = sense(rooms, strategies)
-    t2 = monotonic_ns(shell.scratch)
+    io[T2] = monotonic_ns(shell.scratch)
     n_want = decide(rooms, sensed)
-    t3 = monotonic_ns(shell.scratch)
+    io[T3] = monotonic_ns(shell.scratch)
     commit(rooms, sensed, n_want)
     if n_want > 0:
         _journal_decisions(rooms, shell, n_want, t1)
-    status = _RUNNING
-    if rooms.out_end[0] > order_start:
-        append(rooms.order_out, shell.segment, shell.journal, _ORDER_OUT, t1, order_start, rooms.out_end[0] - order_start)
-        if _flush(shell.io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
-            status = _ORDER_LOST
-    if rooms.out_end[1] > data_start:
-        append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, data_start, rooms.out_end[1] - data_start)
-        if _flush(shell.io[DATA_FD], rooms.data_out, rooms.out_end, 1) != 0:
-            status = _DATA_LOST
+    if rooms.out_end[0] > io[ORDER_START]:
+        append(rooms.order_out, shell.segment, shell.journal, _ORDER_OUT, t1, io[ORDER_START], rooms.out_end[0] - io[ORDER_START])
+    if rooms.out_end[1] > io[DATA_START]:
+        append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, io[DATA_START], rooms.out_end[1] - io[DATA_START])
+    return sensed
+
+
+@inlined_kernel
+def stamp(rooms: Any, shell: Any, page: Any, t1: int) -> None:
+    """Record the hops of the walk that has just been sent."""
+    io = shell.io
     t4 = monotonic_ns(shell.scratch)
     last_order = rooms.session[0].next_order
-    if last_order > first_order:
-        record(page.histograms[_SIGNAL_HOP], t2 - t1)
-        record(page.histograms[_RISK_HOP], t3 - t2)
-        record(page.histograms[_SEND_HOP], t4 - t3)
+    if last_order > io[FIRST_ORDER]:
+        record(page.histograms[_SIGNAL_HOP], io[T2] - t1)
+        record(page.histograms[_RISK_HOP], io[T3] - io[T2])
+        record(page.histograms[_SEND_HOP], t4 - io[T3])
         record(page.histograms[_TICK_TO_ORDER_HOP], t4 - t1)
-        for counter in range(first_order, last_order):
+        for counter in range(io[FIRST_ORDER], last_order):
             shell.sent_at[counter % shell.sent_at.size] = t4
     record(page.histograms[_TICK_HOP], t4 - t1)
-    shell.io[DIRTY] = 1
+    io[DIRTY] = 1
+
+
+@kernel
+def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> int:
+    """The walk for the event in rooms.event, its bytes handed to the sockets. Returns a LoopStatus."""
+    sensed = walk(rooms, strategies, shell, t1)
+    status = _RUNNING
+    if rooms.out_end[0] > shell.io[ORDER_START] and _flush(shell.io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
+        status = _ORDER_LOST
+    if rooms.out_end[1] > shell.io[DATA_START] and _flush(shell.io[DATA_FD], rooms.data_out, rooms.out_end, 1) != 0:
+        status = _DATA_LOST
+    stamp(rooms, shell, page, t1)
     if sensed == SENSED_LOST_SESSION:
         return _REFUSED
     if rooms.out_end[0] > rooms.order_out.size - OUT_RESERVE or rooms.out_end[1] > rooms.data_out.size - OUT_RESERVE:
@@ -179,7 +198,7 @@ def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> in
 
 
 @kernel
-def _after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
+def after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
     """What the watchers want to know of an order entry answer."""
     e = rooms.event[0]
     if e.client_order_id != 0:
@@ -194,7 +213,8 @@ def _after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
 
 
 @kernel
-def _publish_if_due(rooms: Any, shell: Any, page: Any, now: int, idle: bool) -> None:
+def publish_if_due(rooms: Any, shell: Any, page: Any, now: int, idle: bool) -> None:
+    """Publish telemetry if something has changed and the burst is over, or has been long."""
     shell.io[SINCE_PUBLISH] += 1
     if shell.io[DIRTY] != 0 and (idle or shell.io[SINCE_PUBLISH] >= PUBLISH_EVERY):
         publish(rooms, page, now)
@@ -234,7 +254,7 @@ def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: boo
         n_words = frame_words(words[position])
         status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1)
         position += n_words
-        _publish_if_due(rooms, shell, page, t1, False)
+        publish_if_due(rooms, shell, page, t1, False)
     left = io[fill_index] + n - position * 8
     if position > 0:
         for i in range((left + 7) // 8):
@@ -254,7 +274,7 @@ def _run_frame(
         return _RUNNING
     status = run_event(rooms, strategies, shell, page, t1)
     if is_order_entry:
-        _after_answer(rooms, shell, page, t1)
+        after_answer(rooms, shell, page, t1)
     return status
 
 
@@ -308,7 +328,7 @@ def hot_loop(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
         status = turn(rooms, strategies, shell, page)
         if load_acquire(io, ABANDON) != 0:
             status = _ABANDONED
-        _publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
+        publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
         if status == _RUNNING and shell.journal[1] == before and io[WAIT] != _SPIN:
             if io[WAIT] == _YIELD:
                 yield_processor()

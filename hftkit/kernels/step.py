@@ -57,12 +57,15 @@ _ORDER_ACK, _ORDER_FILL, _ORDER_REJECT = int(EventKind.ORDER_ACK), int(EventKind
 _ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
 _PAUSE, _RESUME, _FLATTEN = int(Control.PAUSE), int(Control.RESUME), int(Control.FLATTEN)
 _STOP, _CONNECT, _ENABLE = int(Control.STOP), int(Control.CONNECT), int(Control.ENABLE)
+_HALT_ACCOUNT, _HALT_CLOCK, _HALT_VENUE = int(Control.HALT_ACCOUNT), int(Control.HALT_CLOCK), int(Control.HALT_VENUE)
 _ENABLED, _PAUSED = int(Trading.ENABLED), int(Trading.PAUSED)
 _FLATTENING, _STOPPING = int(Trading.FLATTENING), int(Trading.STOPPING)
 _NEW = int(Action.NEW)
 _PENDING, _SUBMITTED = int(OrderState.PENDING_SUBMIT), int(OrderState.SUBMITTED)
 _TABLE_FULL, _SCALES = int(Reject.ORDERS_TABLE_FULL), int(Reject.RISK_SCALES_CHANGED)
 _ILLEGAL = int(Reject.ORDERS_ILLEGAL_TRANSITION)
+_ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject.RISK_CLOCK_OFFSET)
+_VENUE_REFUSES = int(Reject.RISK_VENUE_REFUSES)
 
 # What `sense` tells `decide` and the shell
 SENSED_NOTHING = 0  # nothing that could lead to an order
@@ -175,6 +178,12 @@ def _sense_control(rooms: Any) -> int:
     elif code == _STOP:
         r.trading = max(r.trading, _STOPPING)
         s.stop_requested = max(s.stop_requested, STOP_WANTED)
+    elif code == _HALT_ACCOUNT:
+        halt(rooms.risk, _ACCOUNT_MISMATCH)
+    elif code == _HALT_CLOCK:
+        halt(rooms.risk, _CLOCK_OFFSET)
+    elif code == _HALT_VENUE:
+        halt(rooms.risk, _VENUE_REFUSES)
     return SENSED_CHANGE
 
 

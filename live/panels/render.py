@@ -65,8 +65,24 @@ def tables_html(view: View) -> str:
         ("latest fills, UTC", "", "side", "quantity", "price", "fee", ""),
         [(f.time, f.symbol, f.side, f.quantity, f.price, f.fee, "maker" if f.maker else "taker") for f in view.recent] or [("none yet",) + ("",) * 6],
     )
+    lines = _table(
+        ("line", "state", "breaker", "messages", "silent, s", "connects", "failures", "backlog"),
+        [
+            (
+                p.name,
+                p.state,
+                p.breaker,
+                f"{p.messages:,}",
+                f"{p.silence_s:.1f}" if math.isfinite(p.silence_s) else "",
+                p.connects,
+                p.failures,
+                p.backlog,
+            )
+            for p in view.line
+        ],
+    )
     row = "display:flex;flex-wrap:wrap;gap:4px 40px;align-items:flex-start;"
-    return f'<div style="{_FONT}{row}">{positions}{latency}{strategies}{fills}</div>'
+    return f'<div style="{_FONT}{row}">{positions}{latency}{strategies}{fills}{lines if view.line else ""}</div>'
 
 
 def page_html(view: View, charts: Iterable[str]) -> str:
@@ -89,6 +105,12 @@ def text_lines(view: View) -> list[str]:
         bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""
         z = f"{s.zscore:+.2f}" if math.isfinite(s.zscore) else "-"
         lines.append(f"{s.pair:16} z {z}{bands}   {s.state}, {s.reason}")
+    for part in view.line:
+        silence = f"{part.silence_s:.1f} s ago" if math.isfinite(part.silence_s) else "nothing yet"
+        counts = f"{part.messages:,} messages, last {silence}, {part.connects} connects, {part.failures} failures, backlog {part.backlog:,} bytes"
+        lines.append(f"line {part.name:11} {part.state}, breaker {part.breaker}   {counts}")
+    if view.clock:
+        lines.append(f"venue's clock    {view.clock}")
     for h in view.latency:
         if h.n:
             lines.append(f"{h.name:16} p50 {_micro(h.p50)} us   p99 {_micro(h.p99)} us   max {_micro(h.max)} us   n {h.n:,}")

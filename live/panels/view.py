@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hftkit.codes import Hop, LegState, Reject, SessionStatus, Side, SignalReason, Trading
+from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, Reject, SessionStatus, Side, SignalReason, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.telemetry import Snapshot
 from hftkit.units import from_e8, from_steps, iso_from_ns
@@ -83,6 +83,21 @@ class FillView:
 
 
 @dataclass(frozen=True)
+class LineView:
+    """One part of a line to a venue of several connections."""
+
+    name: str
+    state: str
+    breaker: str
+    up: bool  # connected, its breaker closed
+    connects: int
+    failures: int
+    messages: int
+    silence_s: float  # since it last brought anything; NaN before it did
+    backlog: int  # bytes
+
+
+@dataclass(frozen=True)
 class View:
     """Everything a panel shows. `live`: the engine is running and publishing; otherwise `headline` says what is the matter."""
 
@@ -112,6 +127,8 @@ class View:
     strategies: tuple[StrategyView, ...]
     latency: tuple[HopView, ...]
     recent: tuple[FillView, ...]
+    line: tuple[LineView, ...]  # empty where the venue is one pair of sockets
+    clock: str  # "+1.2 ms (known to 0.4 ms)", "" where it is not estimated
 
 
 def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapshot | None = None) -> View:
@@ -149,7 +166,29 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         strategies=_strategies(snapshot, info),
         latency=tuple(_hop(snapshot, hop) for hop in (Hop.TICK_TO_ORDER, Hop.SIGNAL, Hop.RISK, Hop.SEND, Hop.ACK, Hop.TICK)),
         recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
+        line=tuple(_line(LinePart(i), row, now_ns) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
+        clock=_clock(snapshot.account),
     )
+
+
+def _line(part: LinePart, row: Any, now_ns: int) -> LineView:
+    state, breaker, seen = LineState(int(row["state"])), BreakerState(int(row["breaker"])), int(row["ts_progress"])
+    return LineView(
+        name=part.text,
+        state=state.text,
+        breaker=breaker.text,
+        up=state == LineState.UP and breaker == BreakerState.CLOSED,
+        connects=int(row["n_connects"]),
+        failures=int(row["n_failures"]),
+        messages=int(row["n_messages"]),
+        silence_s=max(0, now_ns - seen) / 1e9 if seen else math.nan,
+        backlog=int(row["backlog"]),
+    )
+
+
+def _clock(account: Any) -> str:
+    bound = int(account["clock_bound_ns"])
+    return f"{int(account['clock_offset_ns']) / 1e6:+.1f} ms (known to {bound / 1e6:.1f} ms)" if bound else ""
 
 
 def _headline(snapshot: Snapshot, trading: Trading, age_s: float, stale: bool) -> str:

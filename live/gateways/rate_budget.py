@@ -1,0 +1,123 @@
+"""The venue's rate limits as a budget shared by everything that talks to it: cancels and hedges before queries before new orders (GW-9).
+
+Windows are fixed and aligned on the clock, as the venue counts them; what the venue reports in its headers (X-MBX-USED-WEIGHT-1M,
+X-MBX-ORDER-COUNT-10S, -1M) or in `rateLimits` overrides our own count upwards. Each priority may fill a window only up to its share, so that the
+head-room above it is there when it matters. 429 and 418 close everything until the venue's pause is over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any
+
+from hftkit.errors import VenueError
+
+_UNIT_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
+_LETTER = {"S": "SECOND", "M": "MINUTE", "H": "HOUR", "D": "DAY"}
+_HEADER = re.compile(r"^x-mbx-(used-weight|order-count)-(\d+)([smhd])$", re.IGNORECASE)
+_BANNED_UNTIL = re.compile(r"banned until (\d{12,})")
+DEFAULT_PAUSE_MS = 10_000  # after a 429 that names no time
+
+
+class Priority(IntEnum):
+    """Who goes first when a window runs short."""
+
+    CANCEL = 0
+    HEDGE = 1
+    QUERY = 2
+    NEW = 3
+
+
+SHARE = {Priority.CANCEL: 1.0, Priority.HEDGE: 0.95, Priority.QUERY: 0.9, Priority.NEW: 0.8}
+
+
+class Window:
+    """One limit: `limit` units of `kind` in each `length_ms`."""
+
+    def __init__(self, kind: str, length_ms: int, limit: int) -> None:
+        self.kind, self.length_ms, self.limit = kind, length_ms, limit
+        self.used, self._index = 0, -1
+
+    def at(self, now_ms: int) -> Window:
+        """The window of this moment: empty if a new one has begun."""
+        index = now_ms // self.length_ms
+        if index != self._index:
+            self._index, self.used = index, 0
+        return self
+
+    def ends_in(self, now_ms: int) -> int:
+        """Milliseconds until the next window."""
+        return self.length_ms - now_ms % self.length_ms
+
+
+class RateBudget:
+    """Limits of one account and address. `now_ms` is the venue's clock, since its windows are aligned on it."""
+
+    def __init__(self, rate_limits: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.windows: list[Window] = []
+        self.closed_until_ms = 0
+        self.n_limited = 0
+        for row in rate_limits:
+            unit = _UNIT_MS.get(str(row.get("interval")))
+            count, limit = row.get("intervalNum"), row.get("limit")
+            if unit is None or not isinstance(count, int) or not isinstance(limit, int) or count < 1 or limit < 1:
+                raise VenueError(f"the venue states a rate limit that cannot be read: {dict(row)}", "Is this a Binance-compatible venue?")
+            self.windows.append(Window(str(row.get("rateLimitType")), unit * count, limit))
+
+    def wait_ms(self, priority: Priority, now_ms: int, weight: int = 0, orders: int = 0) -> int:
+        """How long to wait before a request of this weight and number of orders may go; 0: now, and it is counted."""
+        if now_ms < self.closed_until_ms:
+            return self.closed_until_ms - now_ms
+        wait = 0
+        for window in self.windows:
+            cost = weight if window.kind == "REQUEST_WEIGHT" else orders
+            if cost and window.at(now_ms).used + cost > int(window.limit * SHARE[priority]):
+                wait = max(wait, window.ends_in(now_ms))
+        if wait == 0:
+            for window in self.windows:
+                window.at(now_ms).used += weight if window.kind == "REQUEST_WEIGHT" else orders
+        return wait
+
+    def observe_headers(self, headers: Mapping[str, str], now_ms: int) -> None:
+        """Take over what the venue says it has counted."""
+        for name, value in headers.items():
+            match = _HEADER.match(name)
+            if match and value.isdigit():
+                kind = "REQUEST_WEIGHT" if match[1].lower() == "used-weight" else "ORDERS"
+                self._observe(kind, _UNIT_MS[_LETTER[match[3].upper()]] * int(match[2]), int(value), now_ms)
+
+    def observe_limits(self, rate_limits: Iterable[Mapping[str, Any]], now_ms: int) -> None:
+        """The same from the `rateLimits` of a WebSocket API answer."""
+        for row in rate_limits:
+            if isinstance(row.get("count"), int) and row.get("interval") in _UNIT_MS:
+                self._observe(str(row["rateLimitType"]), _UNIT_MS[row["interval"]] * int(row["intervalNum"]), int(row["count"]), now_ms)
+
+    def _observe(self, kind: str, length_ms: int, used: int, now_ms: int) -> None:
+        for window in self.windows:
+            if window.kind == kind and window.length_ms == length_ms:
+                window.at(now_ms).used = max(window.at(now_ms).used, used)
+
+    def limited(self, now_ms: int, retry_after: str = "", text: str = "") -> int:
+        """The venue answered 429 or 418: nothing goes until its pause is over. Returns that moment in ms of the venue's clock."""
+        self.n_limited += 1
+        banned = _BANNED_UNTIL.search(text)
+        until = now_ms + (int(retry_after) * 1000 if retry_after.isdigit() else DEFAULT_PAUSE_MS)
+        if banned:
+            until = int(banned[1])
+        self.closed_until_ms = max(self.closed_until_ms, until)
+        return self.closed_until_ms
+
+    def order_rate(self) -> tuple[int, int]:
+        """(orders a second, burst) of a token bucket that can break none of the order windows, with the head-room of a new order."""
+        windows = [window for window in self.windows if window.kind == "ORDERS"]
+        if not windows:
+            return 1_000, 100
+        burst = max(1, min(window.limit for window in windows) // 4)
+        rates = [(int(window.limit * SHARE[Priority.NEW]) - burst) * 1000 // window.length_ms for window in windows]
+        return max(1, min(rates)), burst
+
+    def used(self) -> dict[str, float]:
+        """Share of each window that is used, for telemetry: {"ORDERS 10 s": 0.12, ...}."""
+        return {f"{window.kind} {window.length_ms // 1000} s": window.used / window.limit for window in self.windows}
