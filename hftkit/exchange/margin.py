@@ -21,12 +21,14 @@ import numpy as np
 from hftkit.codes import OrderType, Side, TimeInForce
 from hftkit.exchange.accounts import enter_trade, insurance_account, is_client, part_of
 from hftkit.exchange.filters import mark_price, reference_price
-from hftkit.exchange.layout import Op
+from hftkit.exchange.layout import BalanceKind, Op
+from hftkit.exchange.tap_records import tap_balance, tap_funding_rate
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
 _IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+_FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
 
 
 @inlined_kernel
@@ -101,14 +103,17 @@ def insure(venue: Venue, account: int) -> None:
     for i in range(venue.instruments.size):
         position, mark = venue.holdings[account, i].position, mark_price(venue.books.tops[i])
         if position != 0:
-            side = _SELL if position > 0 else _BUY
+            side, before = _SELL if position > 0 else _BUY, venue.accounts[account].wallet_e8
             enter_trade(venue, account, i, side, mark, abs(position))
+            tap_balance(venue, _TAKEN_OVER, account, i, venue.accounts[account].wallet_e8 - before, -position, mark, 0)
             enter_trade(venue, fund, i, 1 - side, mark, abs(position))
             venue.books.exposures[account, i].position -= position
             venue.books.exposures[fund, i].position += position
     if venue.accounts[account].wallet_e8 < 0:
-        venue.accounts[fund].wallet_e8 += venue.accounts[account].wallet_e8
+        missing = -venue.accounts[account].wallet_e8
+        venue.accounts[fund].wallet_e8 -= missing
         venue.accounts[account].wallet_e8 = 0
+        tap_balance(venue, _INSURED, account, -1, missing, 0, 0, 0)
     venue.accounts[account].n_liquidations += 1
     venue.state[0].n_liquidations += 1
 
@@ -116,14 +121,17 @@ def insure(venue: Venue, account: int) -> None:
 @inner_kernel
 def settle_funding(venue: Venue) -> None:
     """One funding payment of every position."""
-    left = 0
+    left, rate = 0, venue.state[0].funding_ppm
+    for i in range(venue.instruments.size):
+        tap_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
     for account in range(venue.accounts.size):
         for i in range(venue.instruments.size):
             holding = venue.holdings[account, i]
             if holding.position != 0:
-                value = holding.position * mark_price(venue.books.tops[i]) * venue.limits[i].tick_lot_e8
-                payment = part_of(value, venue.state[0].funding_ppm)
+                mark = mark_price(venue.books.tops[i])
+                payment = part_of(holding.position * mark * venue.limits[i].tick_lot_e8, rate)
                 venue.accounts[account].wallet_e8 -= payment
                 holding.funding_e8 += payment
                 left += payment
+                tap_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
     venue.accounts[insurance_account(venue)].wallet_e8 += left

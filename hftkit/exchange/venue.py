@@ -25,6 +25,7 @@ from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, LIMITS, VENUE
 from hftkit.exchange.matching import Books, new_reports
 from hftkit.exchange.secrets import load_keys
+from hftkit.exchange.tap import TapRing, new_tap
 from hftkit.instruments import instrument_array
 from hftkit.kernels.wire.sha256 import SCRATCH_WORDS
 from hftkit.layout import MAX_FRAME_WORDS
@@ -61,6 +62,7 @@ class Venue(NamedTuple):
     limits: np.ndarray  # LIMITS (n,)
     keys: np.ndarray  # int64 (n_keys, sha256.KEY_WORDS)
     scratch: np.ndarray  # int64 (sha256.SCRATCH_WORDS,)
+    tap: TapRing  # the drop copy
 
 
 def _limits(config: SimConfig) -> np.ndarray:
@@ -127,4 +129,5 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         limits=_limits(config),
         keys=load_keys(limits),
         scratch=np.zeros(SCRATCH_WORDS, np.int64),
+        tap=new_tap(),
     )

@@ -32,6 +32,7 @@ from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
 from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, wakes_at, write_engaged
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.syscalls import (
@@ -254,11 +255,11 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
 
 @kernel
 def run_slice(venue: Venue, flow: Flow, shell: Shell, slice_ns: int) -> int:
-    """Turns for about `slice_ns` of wall time, fewer if io[LEAVE] is set meanwhile. Returns the number of turns."""
+    """Turns for about `slice_ns` of wall time, fewer if io[LEAVE] is set meanwhile or the drop copy fills up. Returns the number of turns."""
     end = monotonic_ns(shell.clock) + slice_ns
     turns = 0
     shell.io[LEAVE] = 0
-    while _turn(venue, flow, shell) < end and shell.io[LEAVE] == 0:
+    while _turn(venue, flow, shell) < end and shell.io[LEAVE] == 0 and not half_full(venue.tap):
         turns += 1
     shell.io[N_TURNS] += turns
     return turns
@@ -399,6 +400,7 @@ class BinaryServer:
             "liquidations": int(state["n_liquidations"]),
             "throttled": int(state["n_throttled"]),
             "resent": int(state["n_resent"]),
+            "drop_copy_lost": int(self.venue.tap.state[0]["n_lost"]),
             "slow_consumer_drops": int(state["n_dropped"]),
             "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
             "faults": counts_of(self.shell.faults.page),
