@@ -11,12 +11,9 @@ from typing import Any
 import click
 import pandas as pd
 
-from hftkit.errors import DataError
 from research.archive import BINANCE, Archive, fetch, periods_between
 from research.archive_kinds import INTERVAL_NS, KINDS
 from research.command_options import SAMPLE, as_json_option, load, panel_options, records, show
-from research.data_loader import candle_files, read_candles, symbol_of
-from research.data_quality import audit
 
 CACHE = Path("data/cache")
 
@@ -31,34 +28,30 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE)
+@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the picture of what is there and what is not (PNG).")
 @as_json_option
-def check(folder: Path, as_json: bool) -> None:
-    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches. Exit status 1 if any file must not be used.
+def check(folder: Path, figure: Path | None, as_json: bool) -> None:
+    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches, outliers, listing and delisting.
 
-    Example: hftkit data check data/sample/1m
+    Exit status 1 if any file must not be used as it is.
+
+    Example: hftkit data check data/sample/1m --figure quality.png
     """
-    rows, faults = [], []
-    for path in candle_files(folder):
-        try:
-            findings = audit(read_candles(path))
-        except DataError as error:
-            faults.append(str(error))
-            continue
-        rows.append({"symbol": symbol_of(path), **findings.row()})
-        faults += [f"{path}: {fault.text}. {fault.cure}" for fault in findings.faults]
-    table = pd.DataFrame(rows)
+    from research.quality_report import quality_report
+
+    report = quality_report(folder)
+    if figure is not None:
+        report.figure().savefig(figure)
     if as_json:
-        click.echo(json.dumps({"files": records(table), "faults": faults}, indent=1))
+        table, gaps = report.table.reset_index(), report.gaps
+        click.echo(json.dumps({"files": records(table), "gaps": records(gaps), "faults": report.faults}, indent=1, default=str))
     else:
-        click.echo(
-            show(
-                table.drop(
-                    columns=["disorder", "duplicates", "mixed_frequency", "nan_prices", "non_positive_prices", "impossible_bars"], errors="ignore"
-                )
-            )
-        )
-        click.echo("\n".join(faults) or f"{len(rows)} files, no faults")
-    if faults:
+        columns = ["rows", "first", "last", "bar_s", "missing_bars", "gaps", "zero_volume", "longest_stale", "outliers", "spikes"]
+        if not report.table.empty:
+            click.echo(show(report.table[columns].reset_index()))
+            click.echo(report.text())
+        click.echo("\n".join(report.faults) or f"{len(report.table)} files, no faults")
+    if report.faults:
         raise click.exceptions.Exit(1)
 
 
