@@ -112,8 +112,8 @@ class _WholeProgram(FunctionPass):
     """Compile an outermost function as a whole program.
 
     numba passes an array as seven words, a named tuple of forty arrays as three hundred, at every call, and LLVM may not drop those that the
-    callee never reads as long as others could call it too. Once the callees are private it drops them, and inlines what is called once
-    (measured: matching 2.0 times as fast, 1,160 instructions a message before). Only for outermost functions: inside others the copies would multiply.
+    callee never reads as long as others could call it too. Once the callees are private it drops them, and inlines what is called once (measured:
+    matching 2.0 times as fast, 1,160 instructions a message before). Only for outermost functions: inside others the copies would multiply.
     """
 
     _name = "hftkit_whole_program"
@@ -193,8 +193,9 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate with an explicit numba signature: compiled (or loaded from disk) at once.
 
-    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise. An outermost function, as `outer_kernel`.
+    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise. Outermost, as `outer_kernel`.
     """
+
     def decorate(function: Callable[..., Any]) -> Any:
         twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
         twin.__qualname__, twin.__doc__ = f"{function.__qualname__}.outermost", function.__doc__  # its own place in the disk cache
