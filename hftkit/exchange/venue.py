@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hftkit.exchange.books import touch
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, LIMITS, VENUE
@@ -104,7 +105,7 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
     limits = config.venue
     n = len(config.instruments)
     clients = np.zeros(limits.max_clients, CLIENT.dtype)
-    return Venue(
+    venue = Venue(
         state=_state(config),
         books=books,
         reports=new_reports(books),
@@ -131,3 +132,5 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         scratch=np.zeros(SCRATCH_WORDS, np.int64),
         tap=new_tap(),
     )
+    touch(venue.closed, venue.closed_keys, venue.inboxes)  # rings that fill within minutes; each account's log: outbox.fresh_log
+    return venue

@@ -1,0 +1,66 @@
+"""The ledger against the venue's account: the venue is the truth (AC-2). Pure: positions in, a verdict out.
+
+Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So a difference counts only
+when it stands, unchanged, over several comparisons without a fill between:
+
+    first time    WAIT       nothing is done
+    second time   RECOVER    the trades of recent orders are asked for: a fill that was missed comes in as what it is, with its own id
+    third time    ACCEPT or HALT    it is not ours (someone else trades this account, say): told and counted; beyond the limit trading halts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Verdict(IntEnum):
+    """What a comparison asks for. The larger number is the graver one."""
+
+    AGREES = 0
+    WAIT = 1
+    RECOVER = 2
+    ACCEPT = 3
+    HALT = 4
+
+
+@dataclass
+class _Seen:
+    """A difference under observation."""
+
+    lots: int
+    fills: int
+    times: int
+
+
+class Reconciler:
+    """`units`: lots of one unit of each instrument; a standing difference above `share` of it halts (and above one lot, where a unit is small)."""
+
+    def __init__(self, units: Sequence[int], share: float) -> None:
+        self._limits = [max(int(abs(unit) * share), 0) for unit in units]
+        self._seen: dict[int, _Seen] = {}
+        self.n_compared = self.n_agreed = 0
+
+    def compare(self, ours: Sequence[int], venue: Sequence[int], fills: Sequence[int]) -> dict[int, tuple[Verdict, int]]:
+        """Positions in lots of the ledger and of the venue, and the number of fills booked so far, by instrument.
+
+        Returns {instrument: (verdict, venue's lots minus ours)} for those that differ.
+        """
+        self.n_compared += 1
+        found: dict[int, tuple[Verdict, int]] = {}
+        for i, (mine, theirs, n_fills) in enumerate(zip(ours, venue, fills, strict=True)):
+            lots = int(theirs) - int(mine)
+            if lots == 0:
+                self._seen.pop(i, None)
+                continue
+            seen = self._seen.get(i)
+            if seen is None or seen.lots != lots or seen.fills != n_fills:
+                self._seen[i] = seen = _Seen(lots, int(n_fills), 0)
+            seen.times += 1
+            verdict = (Verdict.WAIT, Verdict.RECOVER)[seen.times - 1] if seen.times <= 2 else Verdict.ACCEPT
+            if verdict is Verdict.ACCEPT and abs(lots) > self._limits[i]:
+                verdict = Verdict.HALT
+            found[i] = (verdict, lots)
+        self.n_agreed += not found
+        return found

@@ -1,0 +1,270 @@
+"""One part of a line: a thread that keeps one WebSocket alive and hands its bytes to the compiled deframer, and so to the hot thread's ring.
+
+    OPEN      connect, upgrade, greet (subscribe or log on); LINE_UP goes into the ring ahead of the first message
+    READ      recv into one buffer, deframe into the ring; pings answered, own pings sent
+    REPLACE   before the venue's 24 hours, or when asked to: the second connection is opened first, and the first one is left once the second
+              has spoken, or after a grace. Both are read meanwhile: what comes twice is dropped by its ids, so there is no gap
+    LOST      closed, broken or silent: LINE_DOWN goes into the ring; after a pause (1, 2, 4 ... 60 s, jitter) the next attempt, if the breaker lets it
+
+The thread is the ring's only producer. It never waits for the hot thread: a message that finds the ring full is lost, and a lost message means LOST.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from hftkit import clock
+from hftkit.codes import LinePart, LineState
+from hftkit.errors import HftkitError, VenueError
+from live.feeds.backoff import Backoff, ProgressClock
+from live.feeds.websocket import Opened, control_frame
+from live.feeds.wire_reader import BROKEN, CLOSED, RING_FULL, WireReader
+from live.gateways.breaker import Breaker
+
+_TURN_S = 0.05
+_PING, _PONG, _CLOSE = 9, 10, 8
+_GRACE_S = 3.0  # a quiet second connection is taken as good after so long
+_NS = 1_000_000_000
+
+
+class StreamPlan:
+    """How one part is kept: `open` connects and greets; `silence_s` 0 allows any silence of messages; `ping_s` own pings, whose pong counts as life."""
+
+    def __init__(self, part: LinePart, kind: int, silence_s: float, replace_s: float, ping_s: float, open_: Callable[[], Opened]) -> None:
+        self.part, self.kind, self.silence_s, self.replace_s, self.ping_s, self.open = part, kind, silence_s, replace_s, ping_s, open_
+
+
+class Connection:
+    """One connection with its reader."""
+
+    def __init__(self, opened: Opened, reader: WireReader, now_ns: int) -> None:
+        self.socket, self.reader, self.opened_ns, self.pinged_ns, self.alive_ns = opened.connection, reader, now_ns, now_ns, now_ns
+        self.socket.setblocking(False)
+        self.fd = self.socket.fileno()
+
+    def send(self, frame: bytes) -> None:
+        """A small control frame; a socket that does not take it is as good as lost."""
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError):
+            self.socket.send(frame)
+
+
+class Stream(threading.Thread):
+    """The thread of one part. `ring`: the byte ring it alone writes; `status`: its LINE record of the telemetry page."""
+
+    def __init__(self, plan: StreamPlan, ring: Any, status: Any, breaker: Breaker, say: Callable[..., None], seed: int = 0) -> None:
+        super().__init__(name=f"line-{plan.part.text}", daemon=True)
+        self.plan, self.ring, self.status, self.breaker, self._say = plan, ring, status, breaker, say
+        self.status["state"] = int(LineState.CONNECTING)
+        self._backoff = Backoff(seed)
+        self._stop = threading.Event()
+        self._replace = threading.Event()
+        self._drop = threading.Event()
+        self._second: list[Connection] = []
+        self._opening = False
+        self.reader = WireReader(ring, plan.kind)
+        self.lost_why = ""
+
+    # -- what others ask for ----------------------------------------------------------------------------------------
+    def stop(self) -> None:
+        """End the thread; the connection is closed in order."""
+        self._stop.set()
+
+    def replace(self) -> None:
+        """Open a second connection, then leave the first."""
+        self._replace.set()
+
+    def drop(self) -> None:
+        """Give the connection up at once and start afresh: it is known to be useless (an expired listen key, say)."""
+        self._drop.set()
+
+    @property
+    def up(self) -> bool:
+        """Whether messages can come."""
+        return int(self.status["state"]) == LineState.UP
+
+    # -- hooks of the order part ------------------------------------------------------------------------------------
+    def on_up(self, connection: Connection) -> None:
+        """The connection is about to be announced."""
+
+    def on_second(self, connection: Connection) -> None:
+        """A second connection is read too from now on."""
+
+    def on_down(self) -> None:
+        """The loss has been announced."""
+
+    def extra_descriptors(self) -> list[int]:
+        """Descriptors to wake up for besides the sockets."""
+        return []
+
+    def on_extra(self, connection: Connection) -> None:
+        """One of them is readable."""
+
+    # -- the thread -------------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Until stopped."""
+        while not self._stop.is_set():
+            if not self.breaker.allow(clock.monotonic_s()):
+                self._state(LineState.DOWN)
+                self._stop.wait(_TURN_S)
+                continue
+            self._state(LineState.CONNECTING)
+            first = self._connect()
+            if first is not None:
+                self.on_up(first)
+                self.reader.announce(True, clock.monotonic_ns())
+                self._state(LineState.UP)
+                self._read(first)
+                self.reader.announce(False, clock.monotonic_ns())
+                self.on_down()
+                if self._stop.is_set():
+                    break
+                self.lost(self.lost_why)
+            self._state(LineState.DOWN)
+            self._stop.wait(self._backoff.next_s())
+        self._state(LineState.CLOSED)
+
+    def lost(self, why: str) -> None:
+        """Count a loss."""
+        self.status["n_failures"] += 1
+        self.breaker.fail(clock.monotonic_s())
+        self._say("line_lost", part=self.plan.part.text, why=why)
+
+    def _state(self, state: LineState) -> None:
+        self.status["state"] = int(state)
+        self.status["breaker"] = int(self.breaker.tick(clock.monotonic_s()))
+
+    def _connect(self) -> Connection | None:
+        try:
+            opened = self.plan.open()
+        except (HftkitError, OSError) as error:
+            self.lost(str(error))
+            return None
+        self.status["n_connects"] += 1
+        reader = WireReader(self.ring, self.plan.kind)
+        connection = Connection(opened, reader, clock.monotonic_ns())
+        if opened.rest:
+            reader.prime(opened.rest)
+        self._say("line_up", part=self.plan.part.text)
+        return connection
+
+    def _open_second(self) -> None:
+        second = self._connect()
+        if second is not None:
+            self._second.append(second)
+        self._opening = False
+
+    def _read(self, first: Connection) -> None:
+        """Read until the connection is lost or the thread is stopped; `self.lost_why` says why."""
+        self._drop.clear()
+        self._progress = ProgressClock(int(self.plan.silence_s * _NS), clock.monotonic_ns())
+        connections = [first]
+        while not self._stop.is_set():
+            try:
+                self._turn(connections)
+            except (OSError, VenueError) as error:
+                self.lost_why = str(error)
+                break
+        for connection in [*connections, *self._second]:
+            self.leave(connection)
+        self._second.clear()
+
+    def _turn(self, connections: list[Connection]) -> None:
+        """Read what is there; replace the connection if its time has come. Raises when there is none left to read."""
+        readable = self._wait(connections)
+        now = clock.monotonic_ns()
+        for connection in list(connections):
+            try:
+                spoke = connection.fd in readable and self._receive(connection, now)
+                self._ping(connection, now)
+            except (OSError, VenueError):
+                if len(connections) == 1 or connection.reader.ring_was_full:
+                    raise
+                connections.remove(connection)  # the other one goes on
+                self.leave(connection)
+                continue
+            if spoke:
+                self._progress.progress(now)
+            if len(connections) == 2 and connection is connections[1] and (spoke or now - connection.opened_ns > _GRACE_S * _NS):
+                self.leave(connections.pop(0))
+                self._say("line_replaced", part=self.plan.part.text)
+        if any(fd in readable for fd in self.extra_descriptors()):
+            self.on_extra(connections[-1])
+        if self._drop.is_set():
+            raise VenueError("given up on purpose")
+        if self._progress.silent(now):
+            self.status["n_silent"] += 1
+            raise VenueError(f"silent for {self.plan.silence_s:g} s")
+        if self._second:
+            connections.append(self._second.pop())
+            self.on_second(connections[-1])
+        aged = self.plan.replace_s and now - connections[0].opened_ns > self.plan.replace_s * _NS
+        if len(connections) == 1 and not self._opening and (aged or self._replace.is_set()):
+            self._replace.clear()
+            self._opening = True
+            threading.Thread(target=self._open_second, name=f"{self.name}-second", daemon=True).start()
+
+    def _wait(self, connections: list[Connection]) -> set[int]:
+        """Descriptors with something to read. A TLS connection may hold decrypted bytes that no descriptor shows."""
+        pending = {c.fd for c in connections if (isinstance(c.socket, ssl.SSLSocket) and c.socket.pending()) or c.reader.primed}
+        descriptors = [c.fd for c in connections] + self.extra_descriptors()
+        poll = select.poll()
+        for fd in descriptors:
+            poll.register(fd, select.POLLIN)
+        return pending | {fd for fd, _ in poll.poll(0 if pending else _TURN_S * 1000)}
+
+    def _receive(self, connection: Connection, now: int) -> bool:
+        """Read once. Whether at least one message came; raises VenueError when the connection is over."""
+        reader = connection.reader
+        if not reader.primed:
+            try:
+                n = connection.socket.recv_into(reader.space())
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            if n == 0:
+                raise VenueError("the venue closed the connection")
+            self.status["n_bytes"] += n
+        else:
+            n = reader.take_primed()
+        before = reader.n_messages
+        status = reader.received(n, clock.monotonic_ns())
+        connection.alive_ns = now
+        for opcode, payload in reader.controls():
+            if opcode == _PING:
+                connection.send(control_frame(_PONG, payload))
+        messages = reader.n_messages - before
+        if messages:
+            self.status["n_messages"] += messages
+            self.status["ts_progress"] = now
+            self._backoff.reset()
+            self.breaker.succeed(clock.monotonic_s())
+        if status == RING_FULL:
+            self.status["n_dropped"] += 1
+            raise VenueError("the hot thread did not keep up: its ring is full")
+        if status == BROKEN:
+            raise VenueError("the venue broke the WebSocket protocol")
+        if status == CLOSED:
+            raise VenueError("the venue said goodbye")
+        return messages > 0
+
+    def _ping(self, connection: Connection, now: int) -> None:
+        """Ask for a sign of life now and then; no byte at all for three of them means that the connection is dead."""
+        every = int(self.plan.ping_s * _NS)
+        if every and now - connection.pinged_ns > every:
+            connection.pinged_ns = now
+            connection.send(control_frame(_PING))
+        if every and now - connection.alive_ns > 3 * every:
+            raise VenueError(f"no answer to pings for {3 * self.plan.ping_s:g} s")
+
+    def leave(self, connection: Connection) -> None:
+        """Close a connection in order."""
+        with contextlib.suppress(OSError):
+            connection.send(control_frame(_CLOSE, b"\x03\xe8"))
+            connection.socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            connection.socket.close()

@@ -1,0 +1,262 @@
+"""What goes on over REST while a Binance line trades: each a task of the venue loop, each able to fail without taking the others along.
+
+    clock         server time round trips; the offset goes to the hot thread, which stamps orders with the venue's clock
+    requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key
+    reconcile     positions, orders and wallet every few seconds; the venue is the truth (live/account.py)
+    listen key    kept alive
+    dead man      countdownCancelAll per symbol, refreshed only while the hot thread shows life: a hung engine lets it run out
+
+Answers reach the hot thread as the venue gave them, through the cold ring; it alone turns them into events, so the journal has them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hftkit import clock
+from hftkit.binance_line import Kind, client_order_id_text, kind_of, wrap_rest_answer
+from hftkit.codes import Control, OrderState
+from hftkit.instruments import Instrument
+from hftkit.kernels.memory.ring import ring_pop
+from hftkit.kernels.wire.binance.state import (
+    REQUEST_CLIENT_ORDER_ID, REQUEST_INSTRUMENT, REQUEST_KIND, REQUEST_ORDER_ID, REQUEST_WORDS, Request,
+)  # fmt: skip
+from hftkit.rooms import Rooms
+from hftkit.units import to_e8
+from live.account import Reconciler, Verdict
+from live.config import BinanceConfig
+from live.gateways.binance_rest import BinanceRest, RestError
+from live.gateways.clock_offset import ClockOffset
+from live.gateways.error_policy import Reaction
+
+_REQUESTS_EVERY_S = 0.005
+_STALE_ORDER_NS = 5_000_000_000  # every order of ours is IOC: one that is not final by now has lost its answer
+_FINAL = [int(state) for state in (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)]
+_MS = 1_000_000
+_CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a wrong one
+
+
+class VenueTasks:
+    """The tasks of one session. `push(kind, payload)`: into the cold ring; `control(code)`: the operator's door; `say(event, **facts)`: the log."""
+
+    def __init__(
+        self,
+        config: BinanceConfig,
+        rest: BinanceRest,
+        offset: ClockOffset,
+        instruments: tuple[Instrument, ...],
+        push: Callable[[int, bytes], None],
+        control: Callable[[Control], None],
+        say: Callable[..., None],
+        account: Any,
+        on_offset: Callable[[int], None],
+    ) -> None:
+        self.config, self.rest, self.offset, self.instruments = config, rest, offset, instruments
+        self._push, self._control, self._say, self._account, self._on_offset = push, control, say, account, on_offset
+        self._symbols = [instrument.symbol for instrument in instruments]
+        self.listen_key = ""
+        self.new_listen_key: Callable[[], None] = lambda: None  # the user stream must be opened afresh
+        self.reconnect: Callable[[], None] = lambda: None
+        self._halted: set[Control] = set()
+
+    def halt(self, code: Control, why: str, **facts: Any) -> None:
+        """Halt trading once for a reason, and say so."""
+        if code not in self._halted:
+            self._halted.add(code)
+            self._say("halt", why=why, **facts)
+            self._control(code)
+
+    # -- clock ------------------------------------------------------------------------------------------------------
+    async def ask_time(self) -> None:
+        """One round trip. Raises RestError."""
+        sent = clock.monotonic_ns()
+        body = await self.rest.once("GET", "/fapi/v1/time")
+        received = clock.monotonic_ns()
+        jumps = self.offset.n_jumps
+        self.offset.add(sent, received, int(json.loads(body)["serverTime"]))
+        if self.offset.n_jumps > jumps:
+            self._say("clock_jump", offset_ms=self.wall_offset_ns() / _MS)
+        self._on_offset(self.offset.offset_ns(received))
+        self._account["clock_offset_ns"] = self.wall_offset_ns()
+        self._account["clock_bound_ns"] = self.offset.bound_ns(received)
+        self._account["n_clock_jumps"] = self.offset.n_jumps
+
+    def wall_offset_ns(self) -> int:
+        """The venue's clock minus our wall clock. (What is estimated is its distance from the monotonic clock, which never jumps.)"""
+        now = clock.monotonic_ns()
+        return self.offset.offset_ns(now) - (clock.unix_ns() - now)
+
+    async def keep_time(self) -> None:
+        """Estimate for ever; alarm and halt beyond the limits (MD-9)."""
+        failures, alarmed = 0, False
+        while True:
+            try:
+                await self.ask_time()
+                failures = 0
+            except (RestError, ValueError, KeyError) as error:
+                failures += 1
+                self._say("clock_unanswered", error=str(error))
+            offset, bound = abs(self.wall_offset_ns()), self.offset.bound_ns(clock.monotonic_ns())
+            beyond_alarm = offset > self.config.clock_alarm_ms * _MS + bound
+            if beyond_alarm and not alarmed:
+                self._say("clock_alarm", offset_ms=self.wall_offset_ns() / _MS, bound_ms=bound / _MS)
+            alarmed = beyond_alarm
+            if offset > self.config.clock_halt_ms * _MS + bound:
+                self.halt(Control.HALT_CLOCK, "the venue's clock is too far from ours", offset_ms=self.wall_offset_ns() / _MS)
+            elif failures >= _CLOCK_LOST_AFTER and bound > self.config.clock_halt_ms * _MS:
+                self.halt(Control.HALT_CLOCK, "the venue's clock is not known well enough", bound_ms=bound / _MS)
+            await asyncio.sleep(self.config.clock_every_s)
+
+    # -- requests of the compiled line ------------------------------------------------------------------------------
+    async def serve_requests(self, requests: np.ndarray) -> None:
+        """Pop the line's requests ring for ever. The line repeats what it still needs, so a failure is only told."""
+        slot = np.zeros(REQUEST_WORDS, np.int64)
+        flying: set[tuple[int, ...]] = set()
+        while True:
+            while ring_pop(requests, slot, 0):
+                wanted = tuple(int(word) for word in slot[:4])
+                if wanted not in flying:
+                    flying.add(wanted)
+                    task = asyncio.ensure_future(self._serve(wanted))
+                    task.add_done_callback(lambda _, done=wanted: flying.discard(done))
+            await asyncio.sleep(_REQUESTS_EVERY_S)
+
+    async def _serve(self, wanted: tuple[int, ...]) -> None:
+        request = Request(wanted[REQUEST_KIND])
+        instrument, client_order_id, order_id = wanted[REQUEST_INSTRUMENT], wanted[REQUEST_CLIENT_ORDER_ID], wanted[REQUEST_ORDER_ID]
+        try:
+            if request is Request.SNAPSHOT:
+                await self.fetch_snapshot(instrument)
+            elif request is Request.ORDER:
+                await self.fetch_order(instrument, client_order_id)
+            elif request is Request.TRADES:
+                await self.fetch_trades(instrument, order_id)
+            elif request is Request.POSITIONS:
+                self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+            elif request is Request.LISTEN_KEY:
+                self._say("listen_key_expired")
+                self.new_listen_key()
+            elif request is Request.RECONNECT:
+                self._say("venue_will_close")
+                self.reconnect()
+        except RestError as error:
+            self.told(request.name.lower(), error)
+
+    async def fetch_snapshot(self, instrument: int) -> None:
+        """GET depth, for the line."""
+        limit = self.config.book_limit
+        weight = {100: 5, 500: 10, 1000: 20}[limit]
+        body = await self.rest.read("/fapi/v1/depth", {"symbol": self._symbols[instrument], "limit": limit}, weight=weight)
+        self._push(kind_of(Kind.REST_DEPTH, instrument), body)
+
+    async def fetch_order(self, instrument: int, client_order_id: int) -> None:
+        """GET order by client id, for the line. "Does not exist" is an answer too."""
+        params = {"symbol": self._symbols[instrument], "origClientOrderId": client_order_id_text(client_order_id)}
+        try:
+            status, body = 200, await self.rest.once("GET", "/fapi/v1/order", params, signed=True)
+        except RestError as error:
+            if error.status != 400:
+                raise
+            status, body = error.status, json.dumps({"code": error.code, "msg": error.text}).encode()
+        self._push(Kind.REST_ORDER, wrap_rest_answer("status", client_order_id, status, body))
+
+    async def fetch_trades(self, instrument: int, order_id: int) -> None:
+        """GET userTrades of one order, for the line."""
+        params = {"symbol": self._symbols[instrument], "orderId": order_id}
+        self._push(Kind.REST_TRADES, await self.rest.read("/fapi/v1/userTrades", params, signed=True, weight=5))
+
+    def told(self, what: str, error: RestError) -> None:
+        """Say that a call failed; stop trading where the error policy says so."""
+        self._say("rest_failed", call=what, error=str(error), reaction=error.reaction.value)
+        if error.reaction is Reaction.STOP:
+            self.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(error))
+
+    # -- the account ------------------------------------------------------------------------------------------------
+    async def reconcile(self, rooms: Rooms, reconciler: Reconciler) -> None:
+        """Compare with the venue for ever (AC-2)."""
+        while True:
+            await asyncio.sleep(self.config.reconcile_s)
+            try:
+                await self._reconcile_once(rooms, reconciler)
+            except (RestError, ValueError, KeyError, TypeError) as error:
+                if isinstance(error, RestError):
+                    self.told("reconcile", error)
+                else:
+                    self._say("account_unreadable", error=repr(error))
+
+    async def _reconcile_once(self, rooms: Rooms, reconciler: Reconciler) -> None:
+        body = await self.rest.read("/fapi/v3/account", signed=True, weight=5)
+        account = json.loads(body)
+        held = {row["symbol"]: row["positionAmt"] for row in account["positions"]}
+        venue = [round(to_e8(held.get(ins.symbol, "0")) / ins.lot_size_e8) for ins in self.instruments]
+        self._account["wallet_e8"] = to_e8(account["totalWalletBalance"])
+        ledger = rooms.ledger
+        found = reconciler.compare(ledger["position"].tolist(), venue, ledger["n_fills"].tolist())
+        self._account["n_reconciled"] = reconciler.n_compared
+        if not found:
+            self._account["ts_reconciled"] = clock.monotonic_ns()
+        for i, (verdict, lots) in found.items():
+            if verdict is not Verdict.WAIT:
+                self._say("correction", symbol=self._symbols[i], verdict=verdict.name.lower(), venue_minus_ledger_lots=lots)
+                self._account["n_corrections"] += 1
+            if verdict is Verdict.RECOVER:
+                await self._recover(rooms, i)
+            elif verdict is Verdict.HALT:
+                self.halt(Control.HALT_ACCOUNT, "the venue's position is not the ledger's", symbol=self._symbols[i], venue_minus_ledger_lots=lots)
+        if any(verdict is Verdict.RECOVER for verdict, _ in found.values()):
+            self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+        await self.settle_orders(rooms, _STALE_ORDER_NS)
+
+    async def settle_orders(self, rooms: Rooms, older_than_ns: int) -> None:
+        """Ask for every order that should have ended by now: its answer was lost."""
+        orders, now = rooms.orders.copy(), clock.monotonic_ns()
+        late = orders[~np.isin(orders["state"], _FINAL) & (now - orders["ts_sent"] > older_than_ns)]
+        for order in late:
+            await self.fetch_order(int(order["instrument"]), int(order["client_order_id"]))
+
+    async def _recover(self, rooms: Rooms, instrument: int) -> None:
+        """Ask for the trades of the latest orders of an instrument; the line books those that it has not seen."""
+        orders = rooms.orders.copy()
+        recent = orders[(orders["instrument"] == instrument) & (orders["order_id"] > 0)]
+        for order in np.sort(recent, order="ts_sent")[-5:]:
+            await self.fetch_trades(instrument, int(order["order_id"]))
+
+    # -- the listen key and the dead man's switch -------------------------------------------------------------------
+    async def make_listen_key(self) -> str:
+        """POST listenKey: a new one, or the active one extended. Raises RestError."""
+        self.listen_key = str(json.loads(await self.rest.read("/fapi/v1/listenKey", method="POST"))["listenKey"])
+        return self.listen_key
+
+    async def keep_listen_key(self) -> None:
+        """Extend it for ever; one that is gone is replaced, and the user stream with it."""
+        while True:
+            await asyncio.sleep(self.config.listen_key_minutes * 60)
+            try:
+                await self.rest.read("/fapi/v1/listenKey", method="PUT")
+            except RestError as error:
+                self.told("listen_key", error)
+                self.new_listen_key()
+
+    async def hold_dead_man(self, rooms: Rooms) -> None:
+        """Re-arm countdownCancelAll at a third of its time while the hot thread's timers run; stop it at the end of the session."""
+        seen = -1
+        while True:
+            timers = int(rooms.session["n_timers"][0])
+            if timers != seen:
+                seen = timers
+                await self.arm_dead_man(int(self.config.dead_man_s * 1000))
+            await asyncio.sleep(self.config.dead_man_s / 3)
+
+    async def arm_dead_man(self, countdown_ms: int) -> None:
+        """Set the countdown of every symbol; 0 stops it."""
+        for symbol in self._symbols:
+            try:
+                params = {"symbol": symbol, "countdownTime": countdown_ms}
+                await self.rest.read("/fapi/v1/countdownCancelAll", params, signed=True, weight=10, method="POST")
+            except RestError as error:
+                self.told("dead_man", error)
