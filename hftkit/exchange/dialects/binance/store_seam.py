@@ -87,6 +87,14 @@ class IncomeRow(Protocol):
     trade_id: int  # 0: none
 
 
+class FundingRow(Protocol):
+    """One funding settlement of an instrument."""
+
+    ts: int
+    rate_ppm: int
+    price: int  # the mark, ticks
+
+
 class Store(Protocol):
     """Everything that has happened, as far as it is kept."""
 
@@ -119,3 +127,6 @@ class Store(Protocol):
 
     def day(self, instrument: int) -> CandleRow:
         """The last 24 hours as one candle (open_ms: 24 hours ago, close_ms: of the last trade)."""
+
+    def funding(self, instrument: int) -> Sequence[FundingRow]:
+        """Settlements, oldest first."""
