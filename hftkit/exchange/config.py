@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hftkit.errors import ConfigError, UnitError
+from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
@@ -138,6 +139,7 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     flow: FlowConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
     venue: VenueConfig = VenueConfig()
+    binance: BinanceConfig | None = None  # served only if this section is there
 
     def __post_init__(self) -> None:
         try:
@@ -172,10 +174,14 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def load_config(path: Path | str | None = None) -> SimConfig:
-    """Read a simulator configuration; None is the sample universe that ships with hftkit. Raises ConfigError."""
-    if path is None:
-        where = SAMPLE_UNIVERSE
-        text = resources.files("hftkit.exchange").joinpath("configs", SAMPLE_UNIVERSE).read_text()
+    """Read a simulator configuration: a TOML file, or one that ships with hftkit by its name (`binance`); None is the sample universe.
+
+    Raises ConfigError.
+    """
+    where = SAMPLE_UNIVERSE if path is None else f"{path}_universe.toml"
+    shipped = resources.files("hftkit.exchange").joinpath("configs", where)
+    if path is None or (str(path).isidentifier() and shipped.is_file()):
+        text = shipped.read_text()
     else:
         where = str(path)
         try:

@@ -1,7 +1,7 @@
 """One request in, one answer out: which endpoint, may it be asked now, by whom, and what it answers.
 
-In this order: path (-5000), ban and weight (418, 429), key (401), mandatory parameters, time (-1021), signature (-1022), order limits (-1015), then the
-endpoint itself. Faults come between admission and answer: see faults.py.
+In this order: path (-5000), ban and weight (418, 429), key (401), mandatory parameters, time (-1021), signature (-1022), order limits (-1015),
+then the endpoint itself. Faults come between admission and answer: see faults.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Binance USD-M futures venue: everything that this dialect knows beside the compiled venue it stands in front of. Sans-I/O.
 
-All of it lives on the venue's thread (../../host.py): `handle` of router.py answers one request, `after_slice` does what time and trades bring about. What
-happens in the books comes back through the drop copy: `catch_up` drains it into the store, at once after each command.
+All of it lives on the venue's thread (../../host.py): `handle` of router.py answers one request, `after_slice` does what time and trades bring
+about. What happens in the books comes back through the drop copy: `catch_up` drains it into the store, at once after each command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hftkit.exchange.dialects.binance.faults import AnswerFaults
 from hftkit.exchange.dialects.binance.keys import KeyRing
 from hftkit.exchange.dialects.binance.limits import RateLimits
 from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
-from hftkit.exchange.dialects.binance.store_seam import Store
+from hftkit.exchange.dialects.binance.store import BinanceStore
 from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.tickets import Tickets
 from hftkit.exchange.venue import Venue
@@ -39,7 +39,7 @@ class BinanceVenue:
         sim: SimConfig,
         venue: Venue,
         keys: KeyRing,
-        store: Store,
+        store: BinanceStore,
         drain: Callable[[], None],
         fault_page: np.ndarray,
         start_ns: int,
