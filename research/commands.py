@@ -1,46 +1,21 @@
-"""Commands of the research half: `hftkit data`, `scan`, `calibrate`, `freeze`, `notebook`. They read files and print; the work is done elsewhere."""
+"""Commands of the research half: `hftkit scan`, `calibrate`, `freeze`, `notebook`. They read files and print; the work is done elsewhere."""
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
 
 from hftkit.errors import DataError
+from research.command_options import Command, as_json_option, load, panel_options, records, show
 from research.costs import Costs
-from research.data_loader import Panel, candle_files, load_panel, read_candles, symbol_of
-from research.data_quality import audit
-
-SAMPLE = Path("data/sample/1m")
-_Command = Callable[..., Any]
+from research.data_loader import Panel
 
 
-def _panel_options(command: _Command) -> _Command:
-    for option in (
-        click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE),
-        click.option("--symbols", help="Only these, separated by commas."),
-        click.option(
-            "--on-gap", type=click.Choice(["refuse", "drop", "fill"]), default="refuse", show_default=True, help="What to do with missing bars."
-        ),
-        click.option(
-            "--span",
-            type=click.Choice(["common", "longest"]),
-            default="common",
-            show_default=True,
-            help="Symbols of different spans: cut all, or leave short ones out.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _cost_options(command: _Command) -> _Command:
+def _cost_options(command: Command) -> Command:
     for option in (
         click.option("--fee-ppm", type=float, help="Fee of a fill, millionths of its value [default: the instruments' taker fee]."),
         click.option("--half-spread-bps", type=float, default=0.5, show_default=True, help="Half the bid-ask spread."),
@@ -50,99 +25,8 @@ def _cost_options(command: _Command) -> _Command:
     return command
 
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-
-
-def _load(folder: Path, symbols: str | None, on_gap: Any, span: Any) -> Panel:
-    return load_panel(folder, symbols.split(",") if symbols else None, on_gap=on_gap, span=span)
-
-
-def _records(table: pd.DataFrame) -> Any:
-    return json.loads(table.to_json(orient="records", date_format="iso", double_precision=15))
-
-
-def _show(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-
-
-@click.group()
-def data() -> None:
-    """Check and describe price data.
-
-    Example: hftkit data check data/sample/1m
-    """
-
-
-@data.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE)
-@_as_json
-def check(folder: Path, as_json: bool) -> None:
-    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches. Exit status 1 if any file must not be used.
-
-    Example: hftkit data check data/sample/1m
-    """
-    rows, faults = [], []
-    for path in candle_files(folder):
-        try:
-            findings = audit(read_candles(path))
-        except DataError as error:
-            faults.append(str(error))
-            continue
-        rows.append({"symbol": symbol_of(path), **findings.row()})
-        faults += [f"{path}: {fault.text}. {fault.cure}" for fault in findings.faults]
-    table = pd.DataFrame(rows)
-    if as_json:
-        click.echo(json.dumps({"files": _records(table), "faults": faults}, indent=1))
-    else:
-        click.echo(
-            _show(
-                table.drop(
-                    columns=["disorder", "duplicates", "mixed_frequency", "nan_prices", "non_positive_prices", "impossible_bars"], errors="ignore"
-                )
-            )
-        )
-        click.echo("\n".join(faults) or f"{len(rows)} files, no faults")
-    if faults:
-        raise click.exceptions.Exit(1)
-
-
-@data.command()
-@_panel_options
-@_as_json
-def describe(folder: Path, symbols: str | None, on_gap: str, span: str, as_json: bool) -> None:
-    """Load a folder as research would and say what came of it: span, bars, decisions, digest of each file.
-
-    Example: hftkit data describe data/sample/1m --span longest
-    """
-    panel = _load(folder, symbols, on_gap, span)
-    files = pd.DataFrame([asdict(file) for file in panel.files])
-    index = panel.closes.index
-    body = {
-        "symbols": list(panel.closes),
-        "bars": len(index),
-        "bar_s": panel.bar_ns / 1e9,
-        "first": str(index[0]),
-        "last": str(index[-1]),
-        "decisions": list(panel.decisions),
-        "excluded": dict(panel.excluded),
-    }
-    if as_json:
-        click.echo(json.dumps({**body, "files": _records(files)}, indent=1))
-        return
-    click.echo("\n".join(f"{key:10} {', '.join(value) if isinstance(value, list) else value}" for key, value in body.items() if value))
-    click.echo(_show(files[["symbol", "name", "rows", "sha256"]]))
-
-
-@data.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def sample(arguments: tuple[str, ...]) -> None:
-    """Make the sample data again with the exchange simulator (see `hftkit data sample --help`)."""
-    maker = importlib.import_module("research.sample_data").sample  # late: it loads the simulator
-    maker.main(args=list(arguments), prog_name="hftkit data sample", standalone_mode=False)
-
-
 @click.command()
-@_panel_options
+@panel_options
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
 @click.option(
     "--trend", type=click.Choice(["n", "c", "ct", "ctt"]), default="c", show_default=True, help="Deterministic terms of the cointegrating regression."
@@ -151,7 +35,7 @@ def sample(arguments: tuple[str, ...]) -> None:
 @click.option("--maxlag", type=int, help="Largest (or the) number of lags [default: Schwert's rule].")
 @click.option("--top", type=int, default=15, show_default=True, help="Rows to print.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the whole table here (.csv or .parquet).")
-@_as_json
+@as_json_option
 def scan(
     folder: Path,
     symbols: str | None,
@@ -171,20 +55,18 @@ def scan(
     """
     from research.cointegration import discoveries, scan_pairs
 
-    panel = _load(folder, symbols, on_gap, span)
+    panel = load(folder, symbols, on_gap, span)
     table = scan_pairs(panel.closes, trend=trend, maxlag=maxlag, autolag=None if autolag == "none" else autolag)
     found = discoveries(table, fdr)
     if out is not None:
         table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
     if as_json:
         click.echo(
-            json.dumps(
-                {"fdr": fdr, "bars": len(panel.closes), "decisions": list(panel.decisions), "found": _records(found), "pairs": _records(table)}
-            )
+            json.dumps({"fdr": fdr, "bars": len(panel.closes), "decisions": list(panel.decisions), "found": records(found), "pairs": records(table)})
         )
         return
     columns = ["lead", "hedge", "hedge_ratio", "statistic", "pvalue", "q_bh", "q_bonferroni", "lag", "half_life", "correlation", "verdict"]
-    click.echo(_show(table[columns].head(top)))
+    click.echo(show(table[columns].head(top)))
     skipped = (table["verdict"] != "ok").sum()
     click.echo("".join(f"{decision}\n" for decision in panel.decisions), nl=False)
     click.echo(
@@ -197,10 +79,10 @@ def scan(
 @click.command()
 @click.argument("lead")
 @click.argument("hedge")
-@_panel_options
+@panel_options
 @_cost_options
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
-@_as_json
+@as_json_option
 def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
     fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, figures: Path | None, as_json: bool,
@@ -214,7 +96,7 @@ def calibrate(
     from research.pipeline import costs_of
     from research.walkforward import three_way
 
-    panel = _load(folder, symbols or f"{lead},{hedge}", on_gap, span)
+    panel = load(folder, symbols or f"{lead},{hedge}", on_gap, span)
     instruments, _ = find_instruments(folder, panel.closes)
     fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
     ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
@@ -263,7 +145,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
 
 
 @click.command()
-@_panel_options
+@panel_options
 @_cost_options
 @click.option("--pair", help="LEAD/HEDGE: freeze this pair [default: the best discovery on the validation span].")
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
@@ -279,7 +161,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/frozen"), show_default=True, help="Folder of frozen files."
 )
-@_as_json
+@as_json_option
 def freeze(
     folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, pair: str | None,
     fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, as_json: bool,
@@ -292,7 +174,7 @@ def freeze(
     from research.instruments import find_instruments
     from research.pipeline import find_and_freeze
 
-    panel = _load(folder, symbols, on_gap, span)
+    panel = load(folder, symbols, on_gap, span)
     instruments, _ = find_instruments(folder, panel.closes)
     if pair is not None and len(pair.split("/")) != 2:
         raise DataError(f"--pair {pair!r} is not LEAD/HEDGE", "Write it like CHARUSD/DELTUSD")
@@ -310,7 +192,7 @@ def freeze(
             "hedge": chosen.hedge,
             "warnings": list(result.warnings),
         }
-        click.echo(json.dumps({**body, "found": _records(result.found), "out_of_sample": chosen.test.summary()}, indent=1))
+        click.echo(json.dumps({**body, "found": records(result.found), "out_of_sample": chosen.test.summary()}, indent=1))
         return
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -92,8 +92,10 @@ def read_candles(path: Path | str) -> pd.DataFrame:
     if time_name is None or columns["close"] is None:
         raise DataError(f"{path} has no {'time' if time_name is None else 'close'} column among {list(raw.columns)}", "Name them open_time and close")
     frame = pd.DataFrame({field: pd.to_numeric(raw[name], errors="coerce") for field, name in columns.items() if name is not None})
-    frame.index = _utc(raw[time_name], path)
-    return frame.astype(np.float64)
+    frame.index, zone = _utc(raw[time_name], path)
+    frame = frame.astype(np.float64)
+    frame.attrs["time_zone"] = zone
+    return frame
 
 
 def load_candles(path: Path | str, *, on_gap: OnGap = "refuse") -> pd.DataFrame:
@@ -175,19 +177,25 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame.set_axis(["open_time", *FIELDS], axis=1)
 
 
-def _utc(stamps: pd.Series, path: Path) -> pd.DatetimeIndex:
+def _utc(stamps: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, str]:
+    """The stamps in UTC, and how they were read."""
+    zone = "naive, taken as UTC"
     try:
         if pd.api.types.is_numeric_dtype(stamps):
             unit = next(unit for limit, unit in _EPOCH_UNITS if float(stamps.iloc[0]) < limit)
-            times = pd.to_datetime(stamps, unit=unit, utc=True)
+            times, zone = pd.to_datetime(stamps, unit=unit, utc=True), f"epoch {unit}"
         else:
             times = pd.to_datetime(stamps, utc=True, format="ISO8601")
+            aware = getattr(stamps.dt, "tz", None) if pd.api.types.is_datetime64_any_dtype(stamps) else pd.Timestamp(stamps.iloc[0]).tzinfo
+            if aware is not None:
+                offset = pd.Timestamp(stamps.iloc[0]).utcoffset() or pd.Timedelta(0)
+                zone = "UTC" if not offset else f"{aware}, converted"
     except (ValueError, TypeError, StopIteration, OverflowError):
         raise DataError(f"{path}: column {stamps.name!r} holds no times ({stamps.iloc[0]!r})", "Use ISO 8601 text or epoch numbers") from None
     index = pd.DatetimeIndex(times, name="open_time").as_unit("ns")
     if index.hasnans:
         raise DataError(f"{path}: row {int(np.argmax(index.isna()))} has no time", "Repair or remove that row")
-    return index
+    return index, zone
 
 
 def _refuse_faults(findings: Audit, where: str) -> None:

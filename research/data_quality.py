@@ -1,7 +1,8 @@
 """What is wrong with a candle series: faults that forbid its use, and findings that a researcher should know.
 
 Faults: disorder, duplicate times, mixed frequencies, NaN prices, zero or negative prices, impossible bars (high below low, ...). Findings: missing
-bars, zero volume, stale stretches (the longest run of one unchanged close).
+bars, zero volume, stale stretches (runs of one unchanged close), outliers (moves far beyond what the series usually does), spikes (outliers taken
+back by the next bar: the mark of a bad print), stamps off the grid of their bar length (times of another zone, or ends instead of starts).
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import numpy as np
 import pandas as pd
 
 _PRICES = ("open", "high", "low", "close")
+STALE_BARS = 30  # a run of one close this long is a stale stretch
+OUTLIER_SDS = 20.0  # a move is an outlier beyond this many robust standard deviations of the moves
+_MAD_TO_SD = 1.4826022185056018  # of a normal distribution
+_DAY_NS = 86_400 * 10**9
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings over one series. `bar_ns`: most frequent step between bars; `longest_stale`: bars in the longest run of one close."""
+    """Findings over one series. `bar_ns`: most frequent step between bars; `gap_rows`: rows after which bars miss; `longest_stale`: bars in the
+    longest run of one close, `stale_rows`: first and last row of every run of STALE_BARS or more; `outlier_rows`: rows that a move beyond
+    OUTLIER_SDS leads to, `spikes`: how many of them the next bar takes back; `worst_move`: largest |log return|; `offset_ns`: how far the
+    first stamp is from a whole number of bars since midnight UTC; `time_zone`: how the stamps were read.
+    """
 
     rows: int
     first: pd.Timestamp
@@ -41,6 +50,13 @@ class Audit:
     first_gap_time: str
     zero_volume: int
     longest_stale: int
+    gap_rows: np.ndarray
+    stale_rows: np.ndarray
+    outlier_rows: np.ndarray
+    spikes: int
+    worst_move: float
+    offset_ns: int
+    time_zone: str
 
     def row(self) -> dict[str, object]:
         """One row of the quality table."""
@@ -55,6 +71,12 @@ class Audit:
             "gaps": self.gaps,
             "zero_volume": self.zero_volume,
             "longest_stale": self.longest_stale,
+            "stale_stretches": len(self.stale_rows),
+            "outliers": self.outlier_rows.size,
+            "spikes": self.spikes,
+            "worst_move": self.worst_move,
+            "offset_s": self.offset_ns / 1e9,
+            "time_zone": self.time_zone,
             **{kind: counts.get(kind, 0) for kind in kinds},
         }
 
@@ -68,6 +90,8 @@ def audit(frame: pd.DataFrame) -> Audit:
     bar = int(lengths[counts.argmax()]) if forward.size else 0
     holes = np.flatnonzero(steps > bar) if bar else np.array([], np.int64)
     close = frame["close"].to_numpy()
+    runs = _runs(close)
+    moves, outliers, spikes = _outliers(close)
     return Audit(
         rows=len(frame),
         first=frame.index[0],
@@ -79,7 +103,14 @@ def audit(frame: pd.DataFrame) -> Audit:
         first_gap_row=int(holes[0]) if holes.size else -1,
         first_gap_time=str(frame.index[holes[0]]) if holes.size else "",
         zero_volume=int((frame["volume"] == 0).sum()) if "volume" in frame else 0,
-        longest_stale=_longest_run(close),
+        longest_stale=int((runs[:, 1] - runs[:, 0]).max()) + 1,
+        gap_rows=holes,
+        stale_rows=runs[runs[:, 1] - runs[:, 0] + 1 >= STALE_BARS],
+        outlier_rows=outliers,
+        spikes=spikes,
+        worst_move=float(np.nanmax(np.abs(moves))) if np.isfinite(moves).any() else 0.0,
+        offset_ns=int(stamps[0] % min(bar, _DAY_NS)) if bar else 0,
+        time_zone=str(frame.attrs.get("time_zone", "UTC")),
     )
 
 
@@ -109,7 +140,25 @@ def _faults(frame: pd.DataFrame, steps: np.ndarray, bar: int) -> Iterator[Fault]
             yield Fault(kind, int(rows.size), int(rows[0]), f"row {rows[0]} ({frame.index[rows[0]]}) {text}; {rows.size} such rows", cure)
 
 
-def _longest_run(values: np.ndarray) -> int:
-    """Length of the longest run of equal values."""
+def _runs(values: np.ndarray) -> np.ndarray:
+    """Runs of equal values: int64 (runs, 2), first and last row."""
     changes = np.flatnonzero(np.diff(values) != 0)
-    return int(np.diff(np.concatenate([[-1], changes, [values.size - 1]])).max())
+    return np.column_stack([np.concatenate([[0], changes + 1]), np.concatenate([changes, [values.size - 1]])])
+
+
+def _outliers(close: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Log returns (n - 1,), rows that an outlier leads to, and how many of them the next bar takes back by more than half.
+
+    The scale is the median absolute move over bars that moved at all (an illiquid series mostly does not), which outliers cannot inflate.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moves = np.diff(np.log(close))
+    moves[~np.isfinite(moves)] = np.nan  # faults, reported as such
+    real = np.abs(moves[np.isfinite(moves) & (moves != 0)])
+    if real.size < 3:
+        return moves, np.array([], np.int64), 0
+    limit = OUTLIER_SDS * _MAD_TO_SD * float(np.median(real))
+    far = np.flatnonzero(np.abs(moves) > limit)
+    after = np.append(moves, 0.0)[far + 1]
+    spikes = int((-np.sign(moves[far]) * np.nan_to_num(after) > 0.5 * np.abs(moves[far])).sum())
+    return moves, far + 1, spikes

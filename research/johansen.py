@@ -30,10 +30,12 @@ class Johansen:
     """`table`: one row a null hypothesis r <= index: eigenvalue, trace, trace_90/95/99, max_eigen, max_eigen_90/95/99.
 
     `vectors`: column k is the k-th relation (largest eigenvalue first), the first series' weight 1; rows the series (and "constant" for "rc").
+    `loadings`: how much each series' next change takes back of each relation (alpha of the error correction), rows the series.
     """
 
     table: pd.DataFrame
     vectors: pd.DataFrame
+    loadings: pd.DataFrame
     nobs: int
     lags: int
     deterministic: str
@@ -79,8 +81,10 @@ def johansen(series: pd.DataFrame, lags: int = 1, deterministic: str = "rc", sea
     if deterministic == "rc":
         before = np.column_stack([before, np.ones(rows)])
         names = [*names, "constant"]
-    eigenvalues, vectors = _reduced_rank(_without(target, short), _without(before, short))
-    eigenvalues, vectors = eigenvalues[:m], vectors[:, :m]
+    changes, past = _without(target, short), _without(before, short)
+    eigenvalues, vectors = _reduced_rank(changes, past)
+    eigenvalues, vectors = eigenvalues[:m], vectors[:, :m] / vectors[0, :m]
+    loadings = np.linalg.lstsq(past @ vectors, changes, rcond=None)[0].T
     terms = -rows * np.log1p(-eigenvalues)
     table = pd.DataFrame({"eigenvalue": eigenvalues, "trace": np.cumsum(terms[::-1])[::-1], "max_eigen": terms})
     table.index.name = "r"
@@ -88,8 +92,9 @@ def johansen(series: pd.DataFrame, lags: int = 1, deterministic: str = "rc", sea
         for level, column in zip((90, 95, 99), values.T, strict=True):
             table[f"{name}_{level}"] = column
     order = ["eigenvalue", *(f"{name}{tail}" for name in ("trace", "max_eigen") for tail in ("", "_90", "_95", "_99"))]
-    frame = pd.DataFrame(vectors / vectors[0], index=names, columns=[f"relation {k + 1}" for k in range(m)])
-    return Johansen(table[order], frame, rows, lags, deterministic)
+    relations = [f"relation {k + 1}" for k in range(m)]
+    frame, weights = pd.DataFrame(vectors, names, relations), pd.DataFrame(loadings, names[:m], relations)
+    return Johansen(table[order], frame, weights, rows, lags, deterministic)
 
 
 def _checked(series: pd.DataFrame) -> np.ndarray:

@@ -11,7 +11,16 @@ from research.cointegration import EngleGranger, engle_granger
 from research.figures import BLUE, GREEN, GREY, INK, ORANGE, Figure, legend, thin, time_axis
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
 from research.johansen import Johansen, johansen
-from research.spread_tests import SpreadTest, gregory_hansen, hurst_exponent, phillips_ouliaris, rolling_stability, variance_ratio, zero_crossings
+from research.spread_tests import (
+    SpreadTest,
+    cusum,
+    gregory_hansen,
+    hurst_exponent,
+    phillips_ouliaris,
+    rolling_stability,
+    variance_ratio,
+    zero_crossings,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class PairReport:
     phillips_ouliaris: SpreadTest
     johansen: Johansen
     gregory_hansen: SpreadTest
+    cusum: SpreadTest
     variance_ratio: SpreadTest
     hurst: float
     crossings: int
@@ -41,6 +51,7 @@ class PairReport:
             self.engle_granger.report(),
             self.phillips_ouliaris.report(),
             self.gregory_hansen.report(),
+            self.cusum.report(),
             self.variance_ratio.report(),
             self.johansen.report(),
             f"Hurst exponent {self.hurst:.3f} (a random walk 0.5), {self.crossings} crossings of the mean",
@@ -78,6 +89,7 @@ def report(prices: pd.DataFrame, lead: str, hedge: str, windows: int = 12) -> Pa
         phillips_ouliaris=phillips_ouliaris(logs[lead], logs[hedge]),
         johansen=johansen(logs),
         gregory_hansen=gregory_hansen(*_thinned(logs, 400)),
+        cusum=cusum(found.residual, max(found.lag, 1)),
         variance_ratio=variance_ratio(found.residual, 16),
         hurst=hurst_exponent(found.residual),
         crossings=zero_crossings(found.residual),

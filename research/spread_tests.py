@@ -142,6 +142,33 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
     return SpreadTest("Gregory-Hansen ADF*", "no cointegration, whatever break there is", least, float("nan"), details)
 
 
+def cusum(spread: Any, lags: int = 1) -> SpreadTest:
+    """CUSUM test of Ploberger and Kraemer (1992), Econometrica 60, 271-285: do level and speed of the spread's reversion stay the same?
+
+    The spread is regressed on a constant and `lags` lags of itself; the cumulated residuals, over sigma sqrt(n), wander like a Brownian bridge where
+    nothing changes (also for such dynamic regressions: Kraemer, Ploberger and Alt 1988). Rejects where they stray too far; the details say at
+    which row they are farthest. A complement of `gregory_hansen`: there the null is no cointegration, here a stable relation.
+    """
+    values = _finite(spread, "the spread")
+    n = values.size - lags
+    if lags < 1 or n < 10 * (lags + 2):
+        raise DataError(f"{values.size} observations are too few for a CUSUM test with {lags} lags", "Use a longer sample")
+    design = np.column_stack([np.ones(n), *(values[lags - k : values.size - k] for k in range(1, lags + 1))])
+    target = values[lags:]
+    residual = target - design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    left = residual @ residual
+    if not left > n * (64.0 * np.spacing(np.abs(values).max())) ** 2:
+        raise DataError("the spread is constant (or follows its own past exactly)", "It has no variance to test")
+    path = np.cumsum(residual) / np.sqrt(left / (n - lags - 1) * n)
+    row = int(np.abs(path).argmax())
+    statistic = float(abs(path[row]))
+    critical = {"1 %": 1.63, "5 %": 1.36, "10 %": 1.22}
+    details = {"farthest_row": row + lags, "lags": lags, "critical": critical}
+    return SpreadTest(
+        "CUSUM of least-squares residuals", "the spread reverts to one level at one speed", statistic, float(stats.kstwobign.sf(statistic)), details
+    )
+
+
 def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int) -> pd.DataFrame:
     """Engle-Granger of log prices on windows of `window` rows, every `step` rows.
 

@@ -10,6 +10,7 @@ from hftkit.errors import ConfigError
 from hftkit.exchange.layout import BITMAP_WORDS, COMMAND, CONDITION, COUNTERS, EXPOSURE, KEY, LADDER_TICKS, LEVEL, OWNER, REPORT, RESTING, TOP
 
 BIDS, ASKS, UP, DOWN = range(4)  # second axis of Books.bitmaps; UP and DOWN less 2: of Books.triggers
+PAGE = 4096  # bytes
 
 
 class Books(NamedTuple):
@@ -41,7 +42,7 @@ def new_books(reference_prices: Any, capacity: int, ladder_ticks: int = LADDER_T
     n = len(reference_prices)
     tops = np.zeros(n, TOP.dtype)
     tops["base"] = [max(1, int(price) - ladder_ticks // 2) for price in reference_prices]
-    return Books(
+    books = Books(
         orders=np.zeros(1 + capacity, RESTING.dtype),
         levels=np.zeros((n, ladder_ticks), LEVEL.dtype),
         triggers=np.zeros((n, 2, ladder_ticks), LEVEL.dtype),
@@ -55,6 +56,14 @@ def new_books(reference_prices: Any, capacity: int, ladder_ticks: int = LADDER_T
         dates=np.zeros(1 + capacity, np.int64),
         command=np.zeros(1, COMMAND.dtype),
     )
+    touch(books.orders, books.table)  # filled from the first order on; a price's page comes when the price is first quoted
+    return books
+
+
+def touch(*arrays: np.ndarray) -> None:
+    """Make the operating system give these arrays their memory now: not later, page by page, while the venue runs."""
+    for array in arrays:
+        array.reshape(-1).view(np.uint8)[::PAGE] = 0
 
 
 def new_reports(books: Books) -> np.ndarray:

@@ -93,10 +93,12 @@ def show(ready_file: str, as_json: bool) -> None:
 
 @faults.command()
 def names() -> None:
-    """Every setting and what it does; each belongs to feed, order_entry or response."""
-    from hftkit.exchange.faults import SETTINGS
+    """Every setting and what it does; each belongs to feed, order_entry or response, or it is one of the Binance dialect's."""
+    from hftkit.exchange.faults import BINANCE, DIALECT_SETTINGS, SETTINGS
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, setting in SETTINGS.items():
         table.add_row(name, setting.doc)
+    for name, setting in DIALECT_SETTINGS.items():
+        table.add_row(f"{BINANCE}.{name}", setting.doc)
     Console().print(table)

@@ -48,7 +48,9 @@ TABLES = SETTINGS + 3 * BLOCK
 COUNTS = TABLES + 3 * QUANTILES
 COUNT_BLOCK = 16
 OFFERED, DELIVERED = 14, 15  # words of a block of counts, behind the kinds
-PAGE_WORDS = COUNTS + 3 * COUNT_BLOCK
+DIALECT = COUNTS + 3 * COUNT_BLOCK  # settings of the Binance dialect (dialects/binance/faults.py), then how often each has happened
+DIALECT_WORDS = 64
+PAGE_WORDS = DIALECT + 2 * DIALECT_WORDS
 # Words of a line's state
 START, END, LAST_DUE, SHIFT, HELD, HELD_DUE, LOST_ID, ENGAGED, CLEAN, DOOMED, STAGED, TX_START, TX_END = range(13)
 LINE_WORDS = 16

@@ -10,11 +10,14 @@ A plan is TOML (configs/faults/*.toml): a table of settings for each direction, 
     [response]                   # venue to client, answers to orders
     late_next = 1
     late_us = 300000
+    [binance]                    # answers of the Binance dialect
+    unknown_next = 1
     [[script]]
     after_s = 5.0                # wall time since the start
     set = { "feed.drop_next" = 3, "response.freeze_ms" = 200 }
 
-SETTINGS is the table of all names; fault_line.py says what each kind of fault does. The page is one mapped file of int64 words that the
+SETTINGS is the table of the names of a direction, DIALECT_SETTINGS of those of the Binance dialect; fault_line.py and
+dialects/binance/faults.py say what each kind of fault does. The page is one mapped file of int64 words that the
 server reads in every turn, so that a terminal (`hftkit faults`) or a notebook (`FaultControl`) changes the weather at once.
 """
 
@@ -26,7 +29,7 @@ import mmap
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -36,6 +39,7 @@ from hftkit.codes import MessageType, Reject
 from hftkit.config import load_config as load_toml
 from hftkit.errors import ConfigError, HftkitError
 from hftkit.exchange import fault_line as line
+from hftkit.exchange.dialects.binance.fault_names import DIALECT_SETTINGS, Setting
 from hftkit.exchange.fault_line import Faults
 from hftkit.histogram import to_hdr
 from hftkit.kernels.memory.histogram import COUNTS_LEN
@@ -43,27 +47,19 @@ from hftkit.kernels.wire.frame import header
 from hftkit.layout import MAX_FRAME_WORDS
 from hftkit.units import NS_PER_S
 
-PAGE_MAGIC = 0x3146_4B54_4648  # "HFTKF1"
+PAGE_MAGIC = 0x3246_4B54_4648  # "HFTKF2"
 DIRECTIONS = ("feed", "order_entry", "response")
+BINANCE = "binance"  # in place of a direction: the answers of that dialect
 KINDS = ("drop", "lose", "duplicate", "reorder", "truncate", "gap", "late", "reject", "disconnect")
 _NEVER = {"feed": ("lose", "late", "reject"), "order_entry": ("late",), "response": ("reject",)}
 _QUEUE_IN_WORDS, _STAGE_WORDS, _TX_WORDS = 16_384, 2_048, 8_192
-
-
-class Setting(NamedTuple):
-    """One name: its word in a direction's block, its scale to the page's unit, and the largest value."""
-
-    word: int
-    scale: int
-    highest: float
-    doc: str
 
 
 SETTINGS: dict[str, Setting] = {
     "latency_us": Setting(line.LATENCY, 1_000, 60e6, "constant delay"),
     "jitter_us": Setting(line.JITTER, 1_000, 60e6, "further delay, uniform from 0 to this"),
     "max_per_s": Setting(line.RATE, 1, 1e9, "throttling: at most so many frames a second, the others queue; 0 for no limit"),
-    "skew_us": Setting(line.SKEW, 1_000, 1e13, "the venue's clock in its frames is wrong by this (may be negative)"),
+    "skew_us": Setting(line.SKEW, 1_000, 1e13, "the venue's clock in its frames is wrong by this (may be negative)", lowest=-1e13),
     "late_us": Setting(line.LATE_BY, 1_000, 60e6, "how late a late acknowledgement is"),
     "reject_reason": Setting(line.REJECT_REASON, 1, 999, "code of a reject storm; 0 is 305, session throttled"),
     "freeze_ms": Setting(line.FREEZE, 1_000_000, 600e3, "nothing moves in this direction for so long, once"),
@@ -90,12 +86,13 @@ class FaultPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     feed: dict[str, float] = {}
     order_entry: dict[str, float] = {}
     response: dict[str, float] = {}
+    binance: dict[str, float] = {}
     latency_from: dict[str, str] = {}
     script: tuple[ScriptLine, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (f"{direction}.{key}" for direction in DIRECTIONS for key in getattr(self, direction)):
-            _word_and_value(name, getattr(self, name.split(".")[0])[name.split(".")[1]])
+        for name, value in self.settings.items():
+            _word_and_value(name, value)
         for entry in self.script:
             for name, value in entry.set.items():
                 _word_and_value(name, value)
@@ -106,20 +103,35 @@ class FaultPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     @property
     def is_fair(self) -> bool:
         """No fault at all."""
-        return not (self.feed or self.order_entry or self.response or self.latency_from or self.script)
+        return not (self.settings or self.latency_from or self.script)
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What is set from the start, "direction.name" to value."""
+        return {f"{where}.{name}": value for where in (*DIRECTIONS, BINANCE) for name, value in getattr(self, where).items()}
+
+
+def _dialect_word(name: str, key: str, value: float) -> tuple[int, int]:
+    if key not in DIALECT_SETTINGS:
+        raise ValueError(f"there is no fault setting {name!r}: of {BINANCE} there are {', '.join(DIALECT_SETTINGS)}")
+    setting = DIALECT_SETTINGS[key]
+    if isinstance(value, bool) or not setting.lowest <= value <= setting.highest:
+        raise ValueError(f"{name} is {value!r}: allowed are {setting.lowest:g} to {setting.highest:g}")
+    return line.DIALECT + setting.word, round(value * setting.scale)
 
 
 def _word_and_value(name: str, value: float) -> tuple[int, int]:
     """Word of the page and the integer it gets. Raises ValueError naming what is wrong and what is allowed."""
     direction, _, key = name.partition(".")
+    if direction == BINANCE:
+        return _dialect_word(name, key, value)
     if direction not in DIRECTIONS or key not in SETTINGS:
-        raise ValueError(f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)} and {', '.join(SETTINGS)}")
+        raise ValueError(f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)}, {BINANCE} and {', '.join(SETTINGS)}")
     if key.split("_")[0] in _NEVER[direction]:
         raise ValueError(f"{name}: {key.split('_')[0]} cannot happen to the {direction.replace('_', ' ')}")
     setting = SETTINGS[key]
-    lowest = -setting.highest if key == "skew_us" else 0
-    if isinstance(value, bool) or not lowest <= value <= setting.highest:
-        raise ValueError(f"{name} is {value!r}: allowed are {lowest:g} to {setting.highest:g}")
+    if isinstance(value, bool) or not setting.lowest <= value <= setting.highest:
+        raise ValueError(f"{name} is {value!r}: allowed are {setting.lowest:g} to {setting.highest:g}")
     if key == "reject_reason" and value != 0 and value not in set(Reject):
         raise ValueError(f"{name} is {value!r}: give a reason code of docs/protocol.md")
     return line.SETTINGS + DIRECTIONS.index(direction) * line.BLOCK + setting.word, round(value * setting.scale)
@@ -163,7 +175,7 @@ def write_settings(page: np.ndarray, settings: Mapping[str, float]) -> None:
     for word, value in words:
         page[word] = value
     blocks = page[line.SETTINGS : line.TABLES].reshape(3, line.BLOCK)
-    page[line.ACTIVE] = int(blocks.any())
+    page[line.ACTIVE] = int(blocks.any())  # of the compiled loop; the dialect reads its own words
 
 
 def _plan_to_page(plan: FaultPlan, page: np.ndarray) -> None:
@@ -172,7 +184,7 @@ def _plan_to_page(plan: FaultPlan, page: np.ndarray) -> None:
             at = line.TABLES + d * line.QUANTILES
             page[at : at + line.QUANTILES] = quantiles_ns(plan.latency_from[direction])
             page[line.SETTINGS + d * line.BLOCK + line.RECORDED] = 1
-    write_settings(page, {f"{d}.{key}": value for d in DIRECTIONS for key, value in getattr(plan, d).items()})
+    write_settings(page, plan.settings)
 
 
 def new_page(path: Path | None = None) -> np.ndarray:
@@ -216,16 +228,20 @@ def counts_of(page: np.ndarray) -> dict[str, dict[str, int]]:
         block = page[line.COUNTS + d * line.COUNT_BLOCK :][: line.COUNT_BLOCK]
         happened = {kind: int(block[k]) for k, kind in enumerate(KINDS) if block[k]}
         result[direction] = {"offered": int(block[line.OFFERED]), "delivered": int(block[line.DELIVERED]), **happened}
+    counts = page[line.DIALECT + line.DIALECT_WORDS :]
+    if counts.any():
+        result[BINANCE] = {name: int(counts[setting.word]) for name, setting in DIALECT_SETTINGS.items() if counts[setting.word]}
     return result
 
 
 def settings_of(page: np.ndarray) -> dict[str, float]:
     """Every setting that is not zero, "direction.name" to value."""
+    blocks = [(direction, SETTINGS, line.SETTINGS + d * line.BLOCK) for d, direction in enumerate(DIRECTIONS)]
     return {
-        f"{direction}.{name}": int(word) / setting.scale
-        for d, direction in enumerate(DIRECTIONS)
-        for name, setting in SETTINGS.items()
-        if (word := page[line.SETTINGS + d * line.BLOCK + setting.word])
+        f"{where}.{name}": int(word) / setting.scale
+        for where, table, at in (*blocks, (BINANCE, DIALECT_SETTINGS, line.DIALECT))
+        for name, setting in table.items()
+        if (word := page[at + setting.word])
     }
 
 
@@ -250,7 +266,7 @@ class FaultControl:
 
     def clear(self) -> None:
         """Fair weather: every setting 0. Frames under way still arrive when they are due."""
-        for word in range(line.SETTINGS, line.TABLES):
+        for word in (*range(line.SETTINGS, line.TABLES), *range(line.DIALECT, line.DIALECT + line.DIALECT_WORDS)):
             self.page[word] = 0
         self.page[line.ACTIVE] = 0
 

@@ -2,6 +2,8 @@
 
 Slots and levels hold 32-bit links: slot 0 is "none", so that zeroed memory is an empty exchange and pages that nobody
 has used stay untouched. Prices are ticks, quantities lots, money 1e-8 quote units, time exchange ns.
+
+Long because it is tables: whoever looks for a field finds it here and nowhere else.
 """
 
 from __future__ import annotations
@@ -335,6 +337,7 @@ HOLDING = Record(
         _i("fees_e8", "1e-8 quote", "fees paid, rebates negative"),
         _i("n_fills", "count", ""),
         _i("n_maker", "count", "fills as maker"),
+        _i("initial_ppm", "1e-6", "initial margin that the account chose for this instrument (its leverage), 0: the venue's"),
     ),
 )
 
@@ -383,5 +386,112 @@ VENUE = Record(
         _i("n_dropped", "count", "times a slow consumer was dropped to a snapshot"),
         _i("n_arrivals", "count", "arrivals of synthetic traders"),
         _i("max_lag_ns", "ns", "furthest the synthetic market fell behind, in wall time"),
+    ),
+)
+
+# -- the drop copy ------------------------------------------------------------------------------------------------------
+
+
+class TapKind(IntEnum):
+    """Type byte of the frames that only the drop copy has; beside them it has the market data frames of codes.MessageType, word for word."""
+
+    EXECUTION = 96
+    BALANCE = 97
+    LOST = 98  # body: how many records did not fit into the ring
+
+
+class ExecutionKind(IntEnum):
+    """What happened to an order of a client's account."""
+
+    NEW = 1
+    REPLACED = 2
+    TRADE = 3
+    CANCELED = 4  # `reason` says by whom or what, 0 is the owner
+    TRIGGERED = 5
+    REJECTED = 6  # a new order, quote or replace; nothing has changed
+    CANCEL_REJECTED = 7
+
+
+class BalanceKind(IntEnum):
+    """Why a wallet or a position changed, other than by a trade."""
+
+    FUNDING = 1  # one payment of one position
+    FUNDING_RATE = 2  # a settlement of an instrument: account -1, price is the mark
+    LIQUIDATION = 3  # the venue takes over the account: nothing has changed yet
+    TAKEN_OVER = 4  # the insurance fund takes a position that found no buyer, at the mark
+    INSURED = 5  # the fund makes up a negative wallet
+    TRANSFER = 6  # deposit or withdrawal
+
+
+TAP = Record(
+    "TAP",
+    "exchange/tap.py",
+    "The ring of the drop copy (one record). Words are counted without end; word w is ring[w % ring.size].",
+    (
+        _i("on", "flag", "1 while somebody drains it"),
+        _i("head", "words", "end of what is written"),
+        _i("tail", "words", "end of what is read"),
+        _i("seq", "count", "EXECUTION and BALANCE records made, lost ones included"),
+        _i("n_missing", "count", "records lost since the last that fitted"),
+        _i("n_lost", "count", "records ever lost"),
+    ),
+)
+
+EXECUTION = Record(
+    "EXECUTION",
+    "exchange/tap_records.py",
+    "One event of one order of a client's account, whatever dialect sent it, with the account after it. A frame: header, sequence, body.",
+    (
+        _i("header", "word", "as of a wire frame: length, type, version, instrument"),
+        _i("seq", "count", "of EXECUTION and BALANCE together; a gap is what was lost"),
+        _i("ts", "ns, exchange clock", ""),
+        _i("account", "index", "record of Venue.accounts"),
+        _i("account_id", "id", "account number on the wire"),
+        _i("instrument", "index", ""),
+        _i("client_order_id", "id", "negative: an order of the venue's own, closing a position"),
+        _i("order_id", "id", "0 if the order was refused"),
+        _i("kind", "ExecutionKind", ""),
+        _i("side", "codes.Side", ""),
+        _i("order_type", "codes.OrderType", "as sent, in NEW, REPLACED, TRIGGERED and while the order meets the book; else -1: as in its NEW"),
+        _i("time_in_force", "codes.TimeInForce", "like order_type"),
+        _i("flags", "codes.OrderFlag bits", "like order_type"),
+        _i("price", "ticks", "limit price; like order_type, but 0"),
+        _i("trigger_price", "ticks", "like price"),
+        _i("expire_ts", "ns, exchange clock", "like price"),
+        _i("qty", "lots", "total quantity of the order"),
+        _i("filled", "lots", "traded so far"),
+        _i("leaves", "lots", "still open"),
+        _i("last_price", "ticks", "of this TRADE, and so are the next five; else 0"),
+        _i("last_qty", "lots", ""),
+        _i("trade_id", "id", ""),
+        _i("maker", "flag", ""),
+        _i("fee_e8", "1e-8 quote", "negative: rebate"),
+        _i("realised_e8", "1e-8 quote", "profit of what this fill closed, fee not included"),
+        _i("reason", "codes.Reject", "of CANCELED, REJECTED, CANCEL_REJECTED"),
+        _i("wallet_e8", "1e-8 quote", "after it"),
+        _i("position", "lots", "in this instrument, after it"),
+        _i("cost_e8", "1e-8 quote", "of the position, after it: average entry = cost / position"),
+    ),
+)
+
+BALANCE = Record(
+    "BALANCE",
+    "exchange/tap_records.py",
+    "A wallet or a position changed without a trade. A frame, like EXECUTION.",
+    (
+        _i("header", "word", ""),
+        _i("seq", "count", ""),
+        _i("ts", "ns, exchange clock", ""),
+        _i("account", "index", "-1: all"),
+        _i("account_id", "id", ""),
+        _i("instrument", "index", "-1: none"),
+        _i("kind", "BalanceKind", ""),
+        _i("amount_e8", "1e-8 quote", "change of the wallet, profit of what closed included"),
+        _i("moved", "lots", "change of the position"),
+        _i("price", "ticks", "the mark at which it happened, 0 where there is none"),
+        _i("rate_ppm", "1e-6", "of FUNDING and FUNDING_RATE"),
+        _i("wallet_e8", "1e-8 quote", "after it"),
+        _i("position", "lots", "in this instrument, after it"),
+        _i("cost_e8", "1e-8 quote", "of the position, after it"),
     ),
 )

@@ -1,7 +1,8 @@
 """Cross margin: what an account needs for its positions and orders, liquidation when it has less, and funding.
 
 * Equity = wallet + sum of position * mark * lot value - cost.
-* Initial margin of an instrument = notional / leverage, of the larger exposure that its resting bids or its resting asks could leave.
+* Initial margin of an instrument = notional / leverage, of the larger exposure that its resting bids or its resting asks could leave. The
+  leverage is the account's own for that instrument (HOLDING.initial_ppm) where it has chosen one, else the venue's.
   A new order needs equity for the initial margin of everything, itself included, unless it makes nothing larger.
 * Maintenance margin = notional of the positions * a smaller rate. Below it the venue takes over: it cancels the account's orders, closes
   its positions by market orders, hands what found no buyer to the insurance fund at the mark, and the fund pays what is then missing.
@@ -15,22 +16,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hftkit.codes import OrderType, Side, TimeInForce
 from hftkit.exchange.accounts import enter_trade, insurance_account, is_client, part_of
 from hftkit.exchange.filters import mark_price, reference_price
-from hftkit.exchange.layout import Op
+from hftkit.exchange.layout import BalanceKind, Op
+from hftkit.exchange.tap_records import tap_balance, tap_funding_rate
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
 _IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+_FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
 
 
 @inlined_kernel
-def _initial(venue: Venue, instrument: int, value: int, bid: int, ask: int) -> int:
+def _initial(venue: Venue, account: int, instrument: int, value: int, bid: int, ask: int) -> int:
     """Initial margin of one instrument, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots."""
-    limits = venue.limits[instrument]
-    return part_of(max(abs(value + bid), abs(value - ask)) * limits.tick_lot_e8, limits.initial_ppm)
+    limits, own_ppm = venue.limits[instrument], venue.holdings[account, instrument].initial_ppm
+    return part_of(max(abs(value + bid), abs(value - ask)) * limits.tick_lot_e8, own_ppm if own_ppm != 0 else limits.initial_ppm)
 
 
 @inner_kernel
@@ -43,7 +48,7 @@ def measure(venue: Venue, account: int) -> tuple[int, int, int]:
             continue
         value, limits = holding.position * mark_price(venue.books.tops[i]), venue.limits[i]
         unrealised += value * limits.tick_lot_e8 - holding.cost_e8
-        initial += _initial(venue, i, value, exposure.open_bid, exposure.open_ask)
+        initial += _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask)
         maintenance += part_of(abs(value) * limits.tick_lot_e8, limits.maintenance_ppm)
     return unrealised, initial, maintenance
 
@@ -53,20 +58,20 @@ def lacks_margin(venue: Venue, command: Any) -> bool:
     """Would a new order, checked by the filters, need more margin than its account has?"""
     if command.order_type != _LIMIT and command.order_type != _MARKET:
         return False
-    i = command.instrument
-    top, exposure = venue.books.tops[i], venue.books.exposures[command.account, i]
+    i, account = command.instrument, np.int64(command.account)
+    top, exposure = venue.books.tops[i], venue.books.exposures[account, i]
     price = reference_price(command, top, top.base + venue.books.levels.shape[1])
     added = price * command.qty
     value = exposure.position * mark_price(top)
-    before = _initial(venue, i, value, exposure.open_bid, exposure.open_ask)
+    before = _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask)
     if command.side == _BUY:
-        after = _initial(venue, i, value, exposure.open_bid + added, exposure.open_ask)
+        after = _initial(venue, account, i, value, exposure.open_bid + added, exposure.open_ask)
     else:
-        after = _initial(venue, i, value, exposure.open_bid, exposure.open_ask + added)
+        after = _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask + added)
     if after <= before:
         return False
-    unrealised, initial, _ = measure(venue, command.account)
-    return initial - before + after > venue.accounts[command.account].wallet_e8 + unrealised
+    unrealised, initial, _ = measure(venue, account)
+    return initial - before + after > venue.accounts[account].wallet_e8 + unrealised
 
 
 @inner_kernel
@@ -98,14 +103,17 @@ def insure(venue: Venue, account: int) -> None:
     for i in range(venue.instruments.size):
         position, mark = venue.holdings[account, i].position, mark_price(venue.books.tops[i])
         if position != 0:
-            side = _SELL if position > 0 else _BUY
+            side, before = _SELL if position > 0 else _BUY, venue.accounts[account].wallet_e8
             enter_trade(venue, account, i, side, mark, abs(position))
+            tap_balance(venue, _TAKEN_OVER, account, i, venue.accounts[account].wallet_e8 - before, -position, mark, 0)
             enter_trade(venue, fund, i, 1 - side, mark, abs(position))
             venue.books.exposures[account, i].position -= position
             venue.books.exposures[fund, i].position += position
     if venue.accounts[account].wallet_e8 < 0:
-        venue.accounts[fund].wallet_e8 += venue.accounts[account].wallet_e8
+        missing = -venue.accounts[account].wallet_e8
+        venue.accounts[fund].wallet_e8 -= missing
         venue.accounts[account].wallet_e8 = 0
+        tap_balance(venue, _INSURED, account, -1, missing, 0, 0, 0)
     venue.accounts[account].n_liquidations += 1
     venue.state[0].n_liquidations += 1
 
@@ -113,14 +121,17 @@ def insure(venue: Venue, account: int) -> None:
 @inner_kernel
 def settle_funding(venue: Venue) -> None:
     """One funding payment of every position."""
-    left = 0
+    left, rate = 0, venue.state[0].funding_ppm
+    for i in range(venue.instruments.size):
+        tap_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
     for account in range(venue.accounts.size):
         for i in range(venue.instruments.size):
             holding = venue.holdings[account, i]
             if holding.position != 0:
-                value = holding.position * mark_price(venue.books.tops[i]) * venue.limits[i].tick_lot_e8
-                payment = part_of(value, venue.state[0].funding_ppm)
+                mark = mark_price(venue.books.tops[i])
+                payment = part_of(holding.position * mark * venue.limits[i].tick_lot_e8, rate)
                 venue.accounts[account].wallet_e8 -= payment
                 holding.funding_e8 += payment
                 left += payment
+                tap_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
     venue.accounts[insurance_account(venue)].wallet_e8 += left

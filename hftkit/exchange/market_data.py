@@ -10,6 +10,7 @@ from hftkit.codes import Channel, DepthFlag, Side
 from hftkit.exchange.ladder import level_above, level_below
 from hftkit.exchange.layout import ClientState
 from hftkit.exchange.outbox import commit, make_room
+from hftkit.exchange.tap import copy_to_tap
 from hftkit.exchange.venue import SNAPSHOT_LEVELS, Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import (
@@ -42,8 +43,10 @@ def hold(venue: Venue, index: int, instrument: int) -> None:
 
 @inner_kernel
 def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None:
-    """Copy `venue.frame` to every client that subscribed to this channel of this instrument and can take it."""
+    """Copy `venue.frame` to the drop copy, and to every client that subscribed to this channel of this instrument and can take it."""
     state = venue.state[0]
+    if venue.tap.state[0].on != 0:
+        copy_to_tap(venue.tap, venue.frame, n_words)
     for a in range(state.n_audience):
         index = venue.audience[a]
         if venue.channels[index, instrument] & channel == 0:

@@ -30,7 +30,7 @@ from hftkit.exchange.dates import overdue
 from hftkit.exchange.ladder import find_key, level_above, level_below
 from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
 from hftkit.exchange.queues import add_open, due_trigger, enqueue, full, release_slot, set_date, stop_waiting, take_slot, unlink, wait, waits_for_rise
-from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
+from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel, outer_kernel
 
 __all__ = ["Books", "apply", "apply_all", "expire", "fire_trigger", "new_books", "new_commands", "new_reports"]
 
@@ -471,7 +471,7 @@ def apply(command: Any, books: Books, reports: Any, ts: int) -> int:
     return _quote(books, command, reports, ts)
 
 
-@kernel
+@outer_kernel
 def apply_all(commands: Any, books: Books, reports: Any, ts: int) -> int:
     """Carry out many commands, keeping only the reports of the last. Returns the number of reports written in all."""
     total = 0

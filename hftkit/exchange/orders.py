@@ -9,11 +9,12 @@ from hftkit.exchange.accounts import book_fill, closed_place, is_client, remembe
 from hftkit.exchange.filters import filter_order
 from hftkit.exchange.flow.agents import Flow, act, next_arrival, open_book
 from hftkit.exchange.ladder import find_key
-from hftkit.exchange.layout import Op, ReportKind
+from hftkit.exchange.layout import BalanceKind, Op, ReportKind
 from hftkit.exchange.margin import closing_order, insure, is_short_of_margin, lacks_margin, settle_funding
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.matching import apply, expire, fire_trigger
 from hftkit.exchange.outbox import listens, next_letter, post
+from hftkit.exchange.tap_records import tap_balance, tap_event, tap_fill, tap_refusal
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.venue_codec import (
@@ -32,6 +33,7 @@ _NEW, _CANCEL, _REPLACE, _CANCEL_ALL, _QUOTE = int(Op.NEW), int(Op.CANCEL), int(
 _STATE_FILLED, _STATE_CANCELED, _STATE_REJECTED = int(OrderState.FILLED), int(OrderState.CANCELED), int(OrderState.REJECTED)
 _STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_LIQUIDATION)
 _OK, _DUPLICATE = int(Reject.NONE), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
+_TAKEOVER = int(BalanceKind.LIQUIDATION)
 _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reject.VENUE_INSUFFICIENT_MARGIN)
 
 
@@ -41,6 +43,7 @@ _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reje
 @inner_kernel
 def reject_order(venue: Venue, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
     """ORDER_REJECT (or CANCEL_REJECT) to an account."""
+    tap_refusal(venue, account, instrument, client_order_id, reason, of_cancel)
     if not listens(venue, account):
         return
     letter, ts, seq = venue.letter, venue.state[0].ts, next_letter(venue, account)
@@ -52,13 +55,14 @@ def reject_order(venue: Venue, account: int, instrument: int, client_order_id: i
 
 
 @inner_kernel
-def _answer_owner(venue: Venue, row: Any) -> None:
-    """ACK, REJECT, CANCELED, CANCEL_REJECT or TRIGGERED of one report, to the account, if anybody listens."""
+def _answer_owner(venue: Venue, row: Any, command: Any, op: int) -> None:
+    """ACK, REJECT, CANCELED, CANCEL_REJECT or TRIGGERED of one report, to the drop copy, and to the account if anybody listens."""
     account = row.account
-    if not listens(venue, account):
-        return
     if row.kind == _REJECT or row.kind == _CANCEL_REJECT:
         reject_order(venue, account, row.instrument, row.client_order_id, row.reason, row.kind == _CANCEL_REJECT)
+        return
+    tap_event(venue, row, command, op)
+    if not listens(venue, account):
         return
     letter, ts, seq = venue.letter, venue.state[0].ts, next_letter(venue, account)
     if row.kind == _ACK:
@@ -71,11 +75,16 @@ def _answer_owner(venue: Venue, row: Any) -> None:
 
 
 @inner_kernel
-def _fill_owner(venue: Venue, row: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int) -> None:
+def _fill_owner(
+    venue: Venue, row: Any, command: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
+) -> None:
     """One side of a trade: book it, tell its owner, remember the order if that was the last of it."""
+    realised = venue.holdings[account, row.instrument].realised_e8
     fee = book_fill(venue, account, row.instrument, side, row.price, row.qty, maker)
     if not is_client(venue, account):
         return
+    realised = venue.holdings[account, row.instrument].realised_e8 - realised
+    tap_fill(venue, row, command, account, client_order_id, order_id, side, maker, leaves, filled, fee, realised)
     if leaves == 0:
         remember_closed(venue, account, row.instrument, client_order_id, order_id, _STATE_FILLED, filled)
     venue.state[0].n_client_fills += 1
@@ -103,8 +112,11 @@ def _remember(venue: Venue, row: Any, op: int) -> None:
 
 
 @inner_kernel
-def _deliver(venue: Venue, n: int, op: int) -> int:
-    """Tell everybody what one event did: `venue.reports[:n]`, all of one instrument. Returns the instrument if there was a trade, else -1."""
+def _deliver(venue: Venue, n: int, op: int, command: Any) -> int:
+    """Tell everybody what one event did: `venue.reports[:n]`, all of one instrument. Returns the instrument if there was a trade, else -1.
+
+    `op`: Op of what was asked; `command`: the order that met the book, if one did.
+    """
     last_level, traded = n - 1, -1
     while last_level >= 0 and venue.reports[last_level].kind != _LEVEL:
         last_level -= 1
@@ -114,13 +126,12 @@ def _deliver(venue: Venue, n: int, op: int) -> int:
             publish_level(venue, row.instrument, row.side, row.price, row.qty, r == last_level)
         elif row.kind == _TRADE:
             traded = row.instrument
-            _fill_owner(venue, row, row.account, row.client_order_id, row.order_id, row.side, False, row.leaves, row.filled)
-            _fill_owner(
-                venue, row, row.maker_account, row.maker_client_order_id, row.maker_order_id, 1 - row.side, True, row.maker_leaves, row.maker_filled
-            )
+            _fill_owner(venue, row, command, row.account, row.client_order_id, row.order_id, row.side, False, row.leaves, row.filled)
+            maker, its_id, side = row.maker_account, row.maker_client_order_id, 1 - row.side
+            _fill_owner(venue, row, command, maker, its_id, row.maker_order_id, side, True, row.maker_leaves, row.maker_filled)
             publish_trade(venue, row.instrument, row.trade_id, row.side, row.price, row.qty)
         else:
-            _answer_owner(venue, row)
+            _answer_owner(venue, row, command, op)
             _remember(venue, row, op)
     if last_level >= 0:
         publish_quote(venue, venue.reports[last_level].instrument)
@@ -128,14 +139,22 @@ def _deliver(venue: Venue, n: int, op: int) -> int:
 
 
 @inner_kernel
-def carry_out(venue: Venue, command: Any) -> None:
-    """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken."""
-    traded = _deliver(venue, apply(command, venue.books, venue.reports, venue.state[0].ts), command.op)
+def carry_out(venue: Venue, command: Any) -> int:
+    """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken.
+
+    Returns the Reject code of a new order, cancel or replace that the matching engine refused, else 0.
+    """
+    n = apply(command, venue.books, venue.reports, venue.state[0].ts)
+    refused = _OK
+    if n > 0 and (venue.reports[0].kind == _REJECT or venue.reports[0].kind == _CANCEL_REJECT):
+        refused = venue.reports[0].reason
+    traded = _deliver(venue, n, command.op, command)
     while traded >= 0:
         n = fire_trigger(venue.books, venue.reports, traded)
         if n == 0:
-            return
-        _deliver(venue, n, _NEW)
+            return refused
+        _deliver(venue, n, _NEW, venue.books.command[0])
+    return refused
 
 
 # -- what a client asks ----------------------------------------------------------------------------------------------
@@ -159,17 +178,17 @@ def _refusal(venue: Venue, command: Any) -> int:
 
 
 @inner_kernel
-def client_order(venue: Venue) -> None:
-    """A client's new order (or quote) in `venue.command[0]`: check, match, answer."""
+def client_order(venue: Venue) -> int:
+    """A client's new order (or quote) in `venue.command[0]`: check, match, answer. Returns why it was refused, a Reject code, or 0."""
     command = venue.command[0]
     venue.state[0].n_client_orders += 1
     reason = _refusal(venue, command)
     if reason == _OK:
-        carry_out(venue, command)
-        return
+        return carry_out(venue, command)
     if reason != _DUPLICATE:
         remember_closed(venue, command.account, command.instrument, command.client_order_id, 0, _STATE_REJECTED, 0)
     reject_order(venue, command.account, command.instrument, command.client_order_id, reason, False)
+    return reason
 
 
 @inner_kernel
@@ -185,7 +204,7 @@ def cancel_all(venue: Venue, account: int, instrument: int, reason: int) -> None
         for r in range(n):
             if venue.reports[r].kind == _CANCELED:
                 venue.reports[r].reason = reason
-        _deliver(venue, n, _CANCEL_ALL)
+        _deliver(venue, n, _CANCEL_ALL, command)
 
 
 @inner_kernel
@@ -203,6 +222,7 @@ def withdraw_quote(venue: Venue, account: int, instrument: int) -> None:
 @inner_kernel
 def _liquidate(venue: Venue, account: int) -> None:
     """The venue takes over an account: its orders go, its positions are closed at the market, the insurance fund takes the rest."""
+    tap_balance(venue, _TAKEOVER, account, -1, 0, 0, 0, 0)
     cancel_all(venue, account, -1, _LIQUIDATION)
     for instrument in range(venue.instruments.size):
         if closing_order(venue, account, instrument):
@@ -221,7 +241,7 @@ def pass_time(venue: Venue, ts: int) -> None:
     state.ts = max(state.ts, ts)
     n = expire(venue.books, venue.reports, state.ts)
     while n > 0:
-        _deliver(venue, n, _CANCEL)
+        _deliver(venue, n, _CANCEL, venue.command[0])
         n = expire(venue.books, venue.reports, state.ts)
     if state.ts < state.next_margin:
         return

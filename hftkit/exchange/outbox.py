@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hftkit.codes import Reject
+from hftkit.exchange.books import PAGE
 from hftkit.exchange.layout import ClientState
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
@@ -17,6 +18,7 @@ from hftkit.kernels.wire.frame import frame_words
 from hftkit.kernels.wire.venue_codec import encode_session_reject
 from hftkit.layout import WORD
 
+_PAGE_WORDS = PAGE // WORD
 _CLOSING = int(ClientState.CLOSING)
 _THROTTLED, _TOO_OLD, _BAD_SEQUENCE = int(Reject.SESSION_THROTTLED), int(Reject.SESSION_RESEND_TOO_OLD), int(Reject.SESSION_BAD_SEQUENCE)
 
@@ -112,8 +114,10 @@ def post(venue: Venue, account: int, n_words: int) -> None:
 
 @inner_kernel
 def fresh_log(venue: Venue, account: int) -> None:
-    """A new session begins: nothing sent, nothing kept."""
-    owner = venue.accounts[account]
+    """A new session begins: nothing sent, nothing kept. The log gets its memory now, not page by page while the session runs."""
+    owner, log = venue.accounts[account], venue.log[account]
+    for page in range(0, log.size, _PAGE_WORDS):
+        log[page] = 0
     owner.session, owner.seq_out, owner.log_seq = 1, 0, 1
     owner.log_start = owner.log_end = 0
 

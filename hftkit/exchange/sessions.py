@@ -259,11 +259,12 @@ def _mass_quote(venue: Venue, account: int, instrument: int, body: Any) -> None:
 
 
 @inner_kernel
-def _cancel(venue: Venue, account: int, instrument: int, client_order_id: int) -> None:
+def cancel_order(venue: Venue, account: int, instrument: int, client_order_id: int) -> int:
+    """Cancel an open order by its id. Returns a Reject code, or 0."""
     command = venue.command[0]
     command.op, command.instrument, command.account = _OP_CANCEL, instrument, account
     command.client_order_id = client_order_id
-    carry_out(venue, command)
+    return carry_out(venue, command)
 
 
 @inner_kernel
@@ -292,15 +293,16 @@ def _replace_refusal(venue: Venue, account: int, body: Any) -> int:
 
 
 @inner_kernel
-def _replace(venue: Venue, account: int, instrument: int, body: Any) -> None:
+def replace_order(venue: Venue, account: int, instrument: int, body: Any) -> int:
+    """Change price and total quantity of an open order. `body`: int64 (3,), client_order_id, ticks, lots. Returns a Reject code, or 0."""
     command = venue.command[0]
     reason = _replace_refusal(venue, account, body)
     if reason != 0:
         reject_order(venue, account, instrument, body[0], reason, False)
-        return
+        return reason
     command.op, command.instrument, command.account = _OP_REPLACE, instrument, account
     command.client_order_id, command.price, command.qty, command.flags = body[0], body[1], body[2], 0
-    carry_out(venue, command)
+    return carry_out(venue, command)
 
 
 @inner_kernel
@@ -310,7 +312,7 @@ def _place(venue: Venue, index: int, kind: int, instrument: int, body: Any) -> N
     if _throttled(venue, index):
         reject_order(venue, account, instrument, body[0], _THROTTLED, False)
     elif kind == _REPLACE_ORDER:
-        _replace(venue, account, instrument, body)
+        replace_order(venue, account, instrument, body)
     elif kind == _MASS_QUOTE:
         _mass_quote(venue, account, instrument, body)
     else:
@@ -328,7 +330,7 @@ def _order_entry(venue: Venue, index: int, kind: int, instrument: int, inbox: An
     if kind == _NEW_ORDER or kind == _REPLACE_ORDER or kind == _CONDITIONAL or kind == _MASS_QUOTE:
         _place(venue, index, kind, instrument, body)
     elif kind == _CANCEL_ORDER:
-        _cancel(venue, client.account, instrument, body[0])
+        cancel_order(venue, client.account, instrument, body[0])
     elif kind == _CANCEL_ALL:
         if instrument >= venue.instruments.size:
             reject_order(venue, client.account, instrument, 0, _UNKNOWN_INSTRUMENT, True)

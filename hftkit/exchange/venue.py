@@ -20,11 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hftkit.exchange.books import touch
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, LIMITS, VENUE
 from hftkit.exchange.matching import Books, new_reports
 from hftkit.exchange.secrets import load_keys
+from hftkit.exchange.tap import TapRing, new_tap
 from hftkit.instruments import instrument_array
 from hftkit.kernels.wire.sha256 import SCRATCH_WORDS
 from hftkit.layout import MAX_FRAME_WORDS
@@ -61,6 +63,7 @@ class Venue(NamedTuple):
     limits: np.ndarray  # LIMITS (n,)
     keys: np.ndarray  # int64 (n_keys, sha256.KEY_WORDS)
     scratch: np.ndarray  # int64 (sha256.SCRATCH_WORDS,)
+    tap: TapRing  # the drop copy
 
 
 def _limits(config: SimConfig) -> np.ndarray:
@@ -102,7 +105,7 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
     limits = config.venue
     n = len(config.instruments)
     clients = np.zeros(limits.max_clients, CLIENT.dtype)
-    return Venue(
+    venue = Venue(
         state=_state(config),
         books=books,
         reports=new_reports(books),
@@ -127,4 +130,7 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         limits=_limits(config),
         keys=load_keys(limits),
         scratch=np.zeros(SCRATCH_WORDS, np.int64),
+        tap=new_tap(),
     )
+    touch(venue.closed, venue.closed_keys, venue.inboxes)  # rings that fill within minutes; each account's log: outbox.fresh_log
+    return venue

@@ -18,11 +18,16 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import llvmlite
 import numba
+from llvmlite.binding import Linkage
 from numba import types
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.typed_passes import NoPythonSupportedFeatureValidation
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("hftkit", "live", "research")
@@ -94,6 +99,49 @@ _WITHOUT_RUNTIME: dict[str, Any] = {**_OPTIONS, "_nrt": False}
 _INNER: dict[str, Any] = {**_WITHOUT_RUNTIME, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
+def _optimise_whole(library: Any) -> None:
+    """What LLVM does to the module of an outermost function: first everything below it becomes private to it."""
+    for function in library._final_module.functions:
+        if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+            function.linkage = "private"  # not "internal": the loader would offer those to other modules under the old name
+    type(library)._optimize_final_module(library)
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _WholeProgram(FunctionPass):
+    """Compile an outermost function as a whole program.
+
+    numba passes an array as seven words, a named tuple of forty arrays as three hundred, at every call, and LLVM may not drop those that the
+    callee never reads as long as others could call it too. Once the callees are private it drops them, and inlines what is called once (measured:
+    matching 2.0 times as fast, 1,160 instructions a message before). Only for outermost functions: inside others the copies would multiply.
+    """
+
+    _name = "hftkit_whole_program"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Make the library that numba's lowering will fill, with the optimisation above in place of its own."""
+        if state.library is None:
+            state.library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
+            state.library.enable_object_caching()
+        state.library._optimize_final_module = functools.partial(_optimise_whole, state.library)
+        return False
+
+
+class _WholeProgramCompiler(CompilerBase):
+    def define_pipelines(self) -> list[Any]:
+        """numba's own pipeline and the pass above."""
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.add_pass_after(_WholeProgram, NoPythonSupportedFeatureValidation)
+        manager.finalize()
+        return [manager]
+
+
+_OUTERMOST: dict[str, Any] = {**_WITHOUT_RUNTIME, "pipeline_class": _WholeProgramCompiler}
+
+
 def _by_type_only(dispatcher: Any) -> Any:
     """Make calls from other kernels compile for int64, not for each constant that happens to be passed.
 
@@ -112,6 +160,11 @@ def _by_type_only(dispatcher: Any) -> Any:
 def kernel(function: Callable[..., Any]) -> Any:
     """Decorate a kernel; it compiles on first use, for the argument types it meets, and is cached on disk. It cannot allocate."""
     return _by_type_only(numba.njit(**_WITHOUT_RUNTIME)(function))
+
+
+def outer_kernel(function: Callable[..., Any]) -> Any:
+    """Like `kernel`, for loops that only Python calls: everything below is compiled into it as one program, which halves the cost of its calls."""
+    return _by_type_only(numba.njit(**_OUTERMOST)(function))
 
 
 def allocating_kernel(function: Callable[..., Any]) -> Any:
@@ -140,9 +193,15 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate with an explicit numba signature: compiled (or loaded from disk) at once.
 
-    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise.
+    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise. Outermost, as `outer_kernel`.
     """
-    return numba.njit(signature, **_WITHOUT_RUNTIME)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+        twin.__qualname__, twin.__doc__ = f"{function.__qualname__}.outermost", function.__doc__  # its own place in the disk cache
+        return numba.njit(signature, **_OUTERMOST)(twin)
+
+    return decorate
 
 
 _drivers: dict[Any, Any] = {}

@@ -5,12 +5,13 @@ market is due, accept, read each readable socket once, let the market advance (a
 that sockets are never starved; what is left is done in the next turns, and the lag is measured), send what the outboxes hold.
 
 Exchange time = start + speed * monotonic time elapsed. Python makes the sockets, calls `run_slice` again and again, and handles signals
-between two slices.
+between two slices. A slice ends early when somebody rings the doorbell (an eventfd that the same epoll watches): exchange/host.py.
 """
 
 from __future__ import annotations
 
 import errno as errors
+import os
 import select
 import socket
 from pathlib import Path
@@ -31,6 +32,7 @@ from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
 from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, wakes_at, write_engaged
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.syscalls import (
@@ -57,13 +59,14 @@ from hftkit.syscalls import receive as receive_bytes
 from hftkit.units import NS_PER_MINUTE
 
 # Words of Shell.io (int64)
-EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE = range(11)
+EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE, LEAVE = range(12)
 IO_WORDS = 16
 SPIN, YIELD, BLOCK = 0, 1, 2
 WAITS = {"spin": SPIN, "yield": YIELD, "block": BLOCK}
 ARRIVALS_PER_TURN = 256
 CHECK_NS = 20_000_000  # between two looks at heartbeats
 LISTENER = 1 << 20  # epoll data of a listener: LISTENER + port; of a client: its index
+DOORBELL = 1 << 21  # epoll data of the eventfd that ends a slice
 MAX_READY = 64
 SLICE_NS = 50_000_000
 _LONG_NS = 10_000_000_000
@@ -230,7 +233,9 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
     run_script(shell.faults, now - shell.io[START_MONO], now)
     for r in range(max(0, n_ready)):
         data = np.int64(shell.ready[r * EPOLL_EVENT_WORDS + EPOLL_DATA_WORD])
-        if data >= LISTENER:
+        if data == DOORBELL:
+            shell.io[LEAVE] = 1
+        elif data >= LISTENER:
             _accept(venue, shell, data - LISTENER)
         elif shell.fds[data] >= 0:
             _read(venue, shell, data, now)
@@ -250,10 +255,11 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
 
 @kernel
 def run_slice(venue: Venue, flow: Flow, shell: Shell, slice_ns: int) -> int:
-    """Turns for about `slice_ns` of wall time. Returns the number of turns."""
+    """Turns for about `slice_ns` of wall time, fewer if io[LEAVE] is set meanwhile or the drop copy fills up. Returns the number of turns."""
     end = monotonic_ns(shell.clock) + slice_ns
     turns = 0
-    while _turn(venue, flow, shell) < end:
+    shell.io[LEAVE] = 0
+    while _turn(venue, flow, shell) < end and shell.io[LEAVE] == 0 and not half_full(venue.tap):
         turns += 1
     shell.io[N_TURNS] += turns
     return turns
@@ -315,12 +321,18 @@ class BinaryServer:
         self.shell.io[WAIT] = WAITS[config.venue.wait]
         self._listeners: list[socket.socket] = []
         self._epoll: Any = None
+        self._doorbell = -1
         self._run = compiled_driver(run_slice, self.venue, self.flow, self.shell, 0)
         compiled_driver(open_books, self.venue, self.flow, 0)(self.venue, self.flow, self.start_ts)
 
-    def start(self, host: str, order_port: int, market_port: int) -> tuple[int, int]:
-        """Listen (0 picks a free port) and start the exchange clock. Returns the two ports. Raises VenueError if one is in use."""
+    def start(self, host: str, order_port: int, market_port: int, start_ts: int | None = None) -> tuple[int, int]:
+        """Listen (0 picks a free port) and start the exchange clock. Returns the two ports. Raises VenueError if one is in use.
+
+        `start_ts`: exchange time of this moment (ns, not before the configuration's), so that it can be the wall clock's.
+        """
         io = self.shell.io
+        if start_ts is not None:
+            self.start_ts = max(self.start_ts, start_ts)
         self._epoll = select.epoll()
         io[EPOLL_FD] = self._epoll.fileno()
         try:
@@ -335,12 +347,25 @@ class BinaryServer:
         except VenueError:
             self.close()
             raise
+        self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        watch_descriptor(io[EPOLL_FD], EPOLL_CTL_ADD, self._doorbell, EPOLLIN, DOORBELL, self.shell.event)
         io[START_TS], io[START_MONO] = self.start_ts, monotonic_ns(self.shell.clock)
         return self._listeners[0].getsockname()[1], self._listeners[1].getsockname()[1]
 
     def run_slice(self, slice_ns: int = SLICE_NS) -> None:
         """Serve for about `slice_ns` of wall time, without the interpreter."""
         self._run(self.venue, self.flow, self.shell, slice_ns)
+
+    def ring(self) -> None:
+        """End the running slice, or the next one, after its turn. May be called from any thread while the server is open."""
+        os.eventfd_write(self._doorbell, 1)
+
+    def answer_the_door(self) -> bool:
+        """Between two slices: has somebody rung since this was last asked?"""
+        try:
+            return os.eventfd_read(self._doorbell) > 0
+        except BlockingIOError:
+            return False
 
     def close(self) -> None:
         """Close every connection and both ports."""
@@ -351,6 +376,9 @@ class BinaryServer:
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
+        if self._doorbell >= 0:
+            os.close(self._doorbell)
+            self._doorbell = -1
 
     def summary(self) -> dict[str, Any]:
         """Counters of the run, for people and programs."""
@@ -372,6 +400,7 @@ class BinaryServer:
             "liquidations": int(state["n_liquidations"]),
             "throttled": int(state["n_throttled"]),
             "resent": int(state["n_resent"]),
+            "drop_copy_lost": int(self.venue.tap.state[0]["n_lost"]),
             "slow_consumer_drops": int(state["n_dropped"]),
             "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
             "faults": counts_of(self.shell.faults.page),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.tsa.vector_ar.vecm import coint_johansen
+from statsmodels.tsa.vector_ar.vecm import VECM, coint_johansen
 
 from hftkit.errors import DataError
 from research.johansen import johansen
@@ -40,6 +40,44 @@ def test_danish_money_demand():
     np.testing.assert_allclose(found.table["trace"], [49.14, 19.06, 8.69, 2.35], atol=0.006)
     relation = found.vectors["relation 1"]  # money demand: m = 1.03 y - 5.21 ib + 4.22 id + 6.06
     np.testing.assert_allclose(relation, [1.0, -1.03, 5.21, -4.22, -6.06], atol=0.006)
+    assert found.rank == 0  # trace 49.14 < 53.12
+    assert found.table["max_eigen"].iloc[0] > found.table["max_eigen_95"].iloc[0]  # and 30.09 > 28.14: the two tests disagree, as in the paper
+
+
+# B. Pfaff's package urca, example(ca.jo) on the same data: ecdet "const", K = 2, season 4; printed in its reference manual
+URCA_VECTORS = [
+    [1.0, 1.0, 1.0, 1.0],
+    [-1.032949, -1.3681031, -3.2266580, -1.883625],
+    [5.206919, 0.2429825, 0.5382847, 24.399487],
+    [-4.215879, 6.8411103, -5.6473903, -14.298037],
+    [-6.059932, -4.2708474, 7.8963696, -2.263224],
+]
+URCA_LOADINGS = [
+    [-0.21295494, -0.00481498, 0.035011128, 2.028908e-03],
+    [0.11502204, 0.01975028, 0.049938460, 1.108654e-03],
+    [0.02317724, -0.01059605, 0.003480357, -1.573742e-03],
+    [0.02941109, -0.03022917, -0.002811506, -4.767627e-05],
+]
+URCA_MAX_EIGEN = [[25.56, 28.14, 33.24], [19.77, 22.00, 26.81], [13.75, 15.67, 20.20], [7.52, 9.24, 12.97]]
+
+
+def test_danish_money_demand_as_urca_prints_it():
+    data = classic("danish_money_demand_quarterly.csv")
+    found = johansen(data[["lrm", "lry", "ibo", "ide"]], lags=1, deterministic="rc", season=4)
+    np.testing.assert_allclose(found.vectors, URCA_VECTORS, rtol=2e-7, atol=6e-7)
+    np.testing.assert_allclose(found.loadings, URCA_LOADINGS, rtol=2e-6, atol=5e-9)
+    np.testing.assert_allclose(found.table[["max_eigen_90", "max_eigen_95", "max_eigen_99"]], URCA_MAX_EIGEN)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_loadings_equal_those_of_statsmodels_vecm(seed):
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(size=(300, 3)), axis=0)
+    walk[:, 1] = 0.7 * walk[:, 0] + rng.normal(size=300)
+    ours = johansen(pd.DataFrame(walk, columns=list("abc")), 1, "n")
+    theirs = VECM(walk, k_ar_diff=1, coint_rank=1, deterministic="n").fit()
+    np.testing.assert_allclose(ours.vectors["relation 1"], theirs.beta[:, 0] / theirs.beta[0, 0], rtol=1e-7)
+    np.testing.assert_allclose(ours.loadings["relation 1"], theirs.alpha[:, 0] * theirs.beta[0, 0], rtol=1e-6)
 
 
 def test_known_rank_is_found():

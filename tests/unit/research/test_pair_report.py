@@ -11,9 +11,9 @@ from research.pair_report import autocorrelation, report
 def test_everything_is_in_it(prices):
     page = report(prices, "A0USDT", "B0USDT")
     text = page.text()
-    for name in ("Engle-Granger", "Phillips-Ouliaris", "Gregory-Hansen", "Johansen", "variance ratio", "Hurst", "dynamic least squares"):
+    for name in ("Engle-Granger", "Phillips-Ouliaris", "Gregory-Hansen", "CUSUM", "Johansen", "variance ratio", "Hurst", "dynamic least squares"):
         assert name in text
-    assert text.count("null hypothesis") == 5
+    assert text.count("null hypothesis") == 6
     assert page.engle_granger.pvalue < 1e-6
     assert page.johansen.rank == 1
     assert page.hurst < 0.45

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from hftkit.commands_params import params
 from hftkit.errors import DataError, ParamsError
-from research import commands
+from research import commands, data_commands
+from tests.unit.research.bulk_archive import lines, put, serving
 from tests.unit.research.synthetic_market import candles_of
 
 
@@ -77,23 +78,43 @@ def test_params_verify_refuses_what_is_off(frozen):
 
 
 def test_data_check_lists_faults_and_fails(data_folder, prices, tmp_path):
-    assert "7 files, no faults" in invoke(commands.data, "check", data_folder).output
+    assert "7 files, no faults" in invoke(data_commands.data, "check", data_folder).output
     bad = candles_of(prices["W0USDT"])
     bad.loc[5, "close"] = float("nan")
     bad.to_parquet(tmp_path / "BAD.parquet")
     (tmp_path / "EMPTY.parquet").write_bytes(b"")
-    result = invoke(commands.data, "check", tmp_path)
+    result = invoke(data_commands.data, "check", tmp_path)
     assert result.exit_code == 1
     assert "row 5" in result.output
     assert "EMPTY.parquet is empty" in result.output
-    answer = json.loads(invoke(commands.data, "check", tmp_path, "--json").output)
+    answer = json.loads(invoke(data_commands.data, "check", tmp_path, "--json").output)
     assert len(answer["faults"]) == 2
 
 
 def test_data_describe_gives_digests(data_folder):
-    answer = json.loads(invoke(commands.data, "describe", data_folder, "--json").output)
+    answer = json.loads(invoke(data_commands.data, "describe", data_folder, "--json").output)
     assert answer["bars"] == 4000
     assert all(len(row["sha256"]) == 64 for row in answer["files"])
+
+
+def test_data_fetch_shows_what_it_did_and_asks_nothing_twice(tmp_path):
+    root, cache = tmp_path / "bulk", tmp_path / "cache"
+    for symbol in ("AAAUSDT", "BBBUSDT"):
+        for month in ("2024-01", "2024-02"):
+            put(root, f"data/futures/um/monthly/klines/{symbol}/1m/{symbol}-1m-{month}.zip", lines("klines", month, skip=(4,)))
+    options = ["fetch", "--market", "futures/um", "--symbols", "aaausdt,BBBUSDT", "--from", "2024-01", "--to", "2024-02", "--cache", cache]
+    with serving(root) as server:
+        first = invoke(data_commands.data, *options, "--base", server.address)
+        asked = len(server.asked)
+        second = json.loads(invoke(data_commands.data, *options, "--base", server.address, "--json").output)
+        assert asked == len(server.asked) == 8  # the server's own log: the second call asks nothing
+        with pytest.raises(DataError, match="404"):
+            invoke(data_commands.data, *options, "--base", server.address, "--interval", "5m")
+    assert first.output.splitlines()[1].split()[:2] == ["AAAUSDT", "78"]
+    assert [(row["symbol"], row["fetched"], row["reused"], len(row["gaps"])) for row in second] == [("AAAUSDT", 0, 2, 3), ("BBBUSDT", 0, 2, 3)]
+    statement = "SELECT symbol, count(*) AS bars FROM klines GROUP BY symbol ORDER BY symbol"
+    assert "AAAUSDT    78" in invoke(data_commands.data, "sql", statement, "--cache", cache).output
+    assert json.loads(invoke(data_commands.data, "sql", statement, "--cache", cache, "--json").output)[1] == {"symbol": "BBBUSDT", "bars": 78}
 
 
 def test_refusals_are_for_people(tmp_path):
@@ -103,7 +124,7 @@ def test_refusals_are_for_people(tmp_path):
         invoke(commands.notebook, "run", tmp_path / "none.ipynb")
 
 
-GROUPS = [commands.data, commands.notebook, params]
+GROUPS = [data_commands.data, *data_commands.data.commands.values(), commands.notebook, params]
 
 
 @pytest.mark.parametrize("command", [commands.scan, commands.calibrate, commands.freeze, *GROUPS, *params.commands.values()])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.api import OLS, add_constant
+from statsmodels.stats.diagnostic import breaks_cusumolsresid
+from statsmodels.tsa.tsatools import lagmat
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import LAG_FIXED, adf_columns
-from hftkit.kernels.stats.half_life import half_life
+from hftkit.kernels.stats.half_life import half_life, reversion_slope
 from research.cointegration import engle_granger
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
 from research.johansen import johansen
-from research.spread_tests import gregory_hansen, hurst_exponent, phillips_ouliaris, rolling_stability, variance_ratio, zero_crossings
+from research.spread_tests import cusum, gregory_hansen, hurst_exponent, phillips_ouliaris, rolling_stability, variance_ratio, zero_crossings
 from tests.unit.research.shared_data import classic
 
 
@@ -73,6 +76,38 @@ def test_a_break_hides_a_pair_from_engle_granger_and_not_from_gregory_hansen():
     assert rejected <= 9
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("lags", [1, 4])
+def test_cusum_equals_statsmodels(seed, lags):
+    spread = engle_granger(*pair(seed, 150 + 60 * seed)).residual
+    ours = cusum(spread, lags)
+    fit = OLS(spread[lags:], add_constant(lagmat(spread, lags, trim="both"))).fit()
+    statistic, pvalue, critical = breaks_cusumolsresid(fit.resid, ddof=lags + 1)
+    assert ours.statistic == pytest.approx(statistic, abs=1e-10)
+    assert ours.pvalue == pytest.approx(pvalue, abs=1e-10)
+    assert [value for _, value in critical] == list(ours.details["critical"].values())
+
+
+def test_cusum_keeps_its_level_and_finds_a_break():
+    """Size: stable spreads are rejected at 5 % no more often than that (200 of them, 3-sigma binomial bound). Power: a shifted level is found."""
+    rng = np.random.default_rng(5)
+    rejected, found = 0, 0
+    for _ in range(200):
+        spread = np.zeros(500)
+        for t, noise in enumerate(rng.normal(size=499)):
+            spread[t + 1] = 0.7 * spread[t] + noise
+        rejected += cusum(spread).pvalue < 0.05
+        found += cusum(spread + 3.0 * (np.arange(500) >= 200)).pvalue < 0.05
+    assert rejected <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+    assert found >= 150
+    with pytest.raises(DataError, match="constant"):
+        cusum(np.full(200, 0.1))
+    with pytest.raises(DataError, match="follows its own past"):
+        cusum(np.arange(200.0))
+    with pytest.raises(DataError, match="too few"):
+        cusum(np.arange(20.0))
+
+
 def test_hedge_ratios_of_a_known_pair():
     y, x = pair(2, 4000)
     lead, hedge = np.exp(y), np.exp(x)
@@ -116,17 +151,26 @@ def test_crude_oil_as_published():
 
 
 def test_gold_and_its_miners():
-    """E. Chan, Quantitative Trading (2008): over the first 252 days hedge ratio 1.6310 and Dickey-Fuller t about -3.18; half-life 7.84 days."""
+    """E. Chan, Quantitative Trading, 2nd edition, example 7.2 (its MATLAB file prints, over the first 252 days: CADF t -3.18156477 with one lag,
+    coefficient -0.070038, hedge ratio through the origin 1.6310). His second regression has a constant, ours as statsmodels' has none: the t differs
+    by 0.004, the coefficient with a constant is his. The half-life over all 385 days is recomputed here, not published.
+    """
     data = classic("gld_gdx_daily_2006_2007.csv")
     year = data.iloc[:252]
     assert engle_granger(year["GLD"], year["GDX"], maxlag=1, autolag=None).statistic == pytest.approx(-3.18, abs=0.005)
     assert engle_granger(year["GLD"], year["GDX"], trend="n", maxlag=1, autolag=None).hedge_ratio == pytest.approx(1.6310, abs=5e-5)
+    residual = engle_granger(year["GLD"], year["GDX"], maxlag=1, autolag=None).residual
+    steps = np.diff(residual)
+    design = np.column_stack([residual[1:-1], steps[:-1], np.ones(250)])
+    assert np.linalg.lstsq(design, steps[1:], rcond=None)[0][0] == pytest.approx(-0.070038, abs=5e-7)
     ratio = engle_granger(data["GLD"], data["GDX"], trend="n", maxlag=1, autolag=None).hedge_ratio
     assert half_life((data["GLD"] - ratio * data["GDX"]).to_numpy()) == pytest.approx(-np.log(2) / np.log1p(-np.log(2) / 7.839), rel=1e-4)
 
 
 def test_australia_canada_and_oil():
-    """E. Chan, Algorithmic Trading (2013), examples 2.6 and 2.7: EWA, EWC and IGE."""
+    """E. Chan, Algorithmic Trading (2013), examples 2.6 to 2.8: EWA, EWC and IGE. The CADF t, both Johansen tables with their critical values, the
+    eigenvalues and the half-life of 23 days are the book's; the hedge ratio 0.9624 and the fourth decimal of t are recomputed.
+    """
     data = classic("ewa_ewc_ige_daily_2006_2012.csv")
     found = engle_granger(data["EWC"], data["EWA"], maxlag=1, autolag=None)
     assert found.hedge_ratio == pytest.approx(0.9624, abs=5e-5)
@@ -137,3 +181,9 @@ def test_australia_canada_and_oil():
     three = johansen(data[["EWA", "EWC", "IGE"]], 1, "c").table
     assert three["trace"].tolist() == pytest.approx([34.429, 17.532, 4.471], abs=5e-4)
     assert three["max_eigen"].tolist() == pytest.approx([16.897, 13.061, 4.471], abs=5e-4)
+    assert three["eigenvalue"].tolist() == pytest.approx([0.0112, 0.0087, 0.0030], abs=5e-5)
+    assert two["trace_99"].tolist() == pytest.approx([19.935, 6.635], abs=5e-4)
+    assert two["max_eigen_95"].tolist() == pytest.approx([14.264, 3.841], abs=6e-4)
+    assert three["trace_95"].tolist() == pytest.approx([29.796, 15.494, 3.841], abs=6e-4)
+    portfolio = data[["EWA", "EWC", "IGE"]] @ johansen(data[["EWA", "EWC", "IGE"]], 1, "c").vectors["relation 1"].to_numpy()
+    assert -np.log(2) / reversion_slope(portfolio.to_numpy()) == pytest.approx(23.0, abs=0.5)

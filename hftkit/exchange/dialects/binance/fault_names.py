@@ -1,0 +1,43 @@
+"""Names of the faults that the Binance dialect can be asked for (`binance.NAME` in a plan, in `hftkit faults set`), with their words on the fault page.
+
+Apart from faults.py so that the fault page knows the names without the dialect. Words: each fault has one for its settings, and the
+same word of the following block counts how often it has happened.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Setting(NamedTuple):
+    """One name: its word in its block, its scale to the page's unit, the values allowed, what it does."""
+
+    word: int
+    scale: int
+    highest: float
+    doc: str
+    lowest: float = 0
+
+
+# Kinds of answers that go wrong: the next n of them for certain, or each with a probability.
+KINDS: dict[str, str] = {
+    "unknown": "HTTP 503 of unknown outcome, though the request was carried out",
+    "lost": "the same answer, and the request was not carried out",
+    "unavailable": "HTTP 503 Service Unavailable, not carried out",
+    "throttle": "HTTP 503 with -1008 for new orders, not carried out; reducing orders are exempt",
+    "timeout": "HTTP 408 with -1007, though the request was carried out",
+    "too_many": "HTTP 429 with -1003, not carried out",
+    "hang_up": "the connection is closed without an answer, though the request was carried out",
+}
+NEXT, PPM = 0, 16  # + place in KINDS
+DELAY_US, JITTER_US, SKEW_MS, BAN_S, EXPIRE_LISTEN_KEYS = 40, 41, 42, 43, 44
+
+DIALECT_SETTINGS: dict[str, Setting] = {
+    **{f"{kind}_next": Setting(NEXT + k, 1, 1e9, f"how many of the next requests: {doc}") for k, (kind, doc) in enumerate(KINDS.items())},
+    **{f"{kind}_ppm": Setting(PPM + k, 1, 1e6, f"in millionths of the requests: {doc}") for k, (kind, doc) in enumerate(KINDS.items())},
+    "delay_us": Setting(DELAY_US, 1, 60e6, "answers come so much later"),
+    "jitter_us": Setting(JITTER_US, 1, 60e6, "further delay of answers, uniform from 0 to this"),
+    "skew_ms": Setting(SKEW_MS, 1, 1e9, "the clock that requests are checked with, and that /time tells, is wrong by this (may be negative)", -1e9),
+    "ban_s": Setting(BAN_S, 1, 259_200, "the next address that asks is banned for so long (HTTP 418), once"),
+    "expire_listen_keys": Setting(EXPIRE_LISTEN_KEYS, 1, 1, "1: every listen key ends now, once"),
+}

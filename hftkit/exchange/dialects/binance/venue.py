@@ -1,0 +1,169 @@
+"""The Binance USD-M futures venue: everything that this dialect knows beside the compiled venue it stands in front of. Sans-I/O.
+
+All of it lives on the venue's thread (../../host.py): `handle` of router.py answers one request, `after_slice` does what time and trades bring about. What
+happens in the books comes back through the drop copy: `catch_up` drains it into the store, at once after each command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hftkit.exchange.config import SimConfig
+from hftkit.exchange.desk import Desk
+from hftkit.exchange.dialects.binance import algo, fault_names
+from hftkit.exchange.dialects.binance.algo_orders import MARK, AlgoBook
+from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.faults import AnswerFaults
+from hftkit.exchange.dialects.binance.keys import KeyRing
+from hftkit.exchange.dialects.binance.limits import RateLimits
+from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
+from hftkit.exchange.dialects.binance.store_seam import Store
+from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
+from hftkit.exchange.dialects.binance.tickets import Tickets
+from hftkit.exchange.venue import Venue
+
+DEPTH_ROW = 2  # of Venue.sequences: every level change has the next number
+SWEEP_MS = 1000
+_MS = 1_000_000
+_PPM = 1_000_000
+
+
+class BinanceVenue:
+    """The dialect's state. `venue`: the compiled venue's arrays; `store`: what has happened, fed by `drain`."""
+
+    def __init__(
+        self,
+        sim: SimConfig,
+        venue: Venue,
+        keys: KeyRing,
+        store: Store,
+        drain: Callable[[], None],
+        fault_page: np.ndarray,
+        start_ns: int,
+    ) -> None:
+        """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start."""
+        self.config = sim.binance or BinanceConfig()
+        self.venue = venue
+        self.keys = keys
+        self.store = store
+        self.start_ns = start_ns
+        self.desk = Desk(venue)
+        self.symbols = Symbols(sim, self.config, venue)
+        self.limits = RateLimits(self.config)
+        self.faults = AnswerFaults(fault_page)
+        self.listen_keys = ListenKeys()
+        self.tickets = Tickets()
+        self.algo = AlgoBook()
+        self.on_leverage: list[Callable[[int, Symbol, int], None]] = []  # told (account, symbol, leverage) of every change
+        self._drain = drain
+        self._accounts: dict[int, int] = {}
+        self._countdowns: dict[tuple[int, int], int] = {}  # (account, instrument): exchange ms when its orders go
+        self._seen_trades: dict[int, int] = {}
+        self._next_sweep = 0
+
+    # -- time ------------------------------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        """Exchange time as clients see it, ms: the one clock of the dialect."""
+        return int(self.venue.state[0]["ts"]) // _MS + self.faults.skew_ms
+
+    def after_slice(self) -> None:
+        """What has become due: drop copy, countdowns, conditional orders, listen keys."""
+        self.catch_up()
+        now = self.now_ms()
+        for (account, instrument), due in list(self._countdowns.items()):
+            if now >= due:
+                del self._countdowns[account, instrument]
+                self.desk.cancel_everything(account, instrument)
+                self.catch_up()
+        algo.watch_prices(self, now)
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_MS
+            self.listen_keys.sweep(now)
+        if self.faults.once(fault_names.EXPIRE_LISTEN_KEYS):
+            for account in self._accounts.values():
+                self.listen_keys.expire(account)
+
+    def catch_up(self) -> None:
+        """Bring the store up to date with the books."""
+        self._drain()
+
+    # -- accounts --------------------------------------------------------------------------------------------------------
+
+    def account_of(self, account_id: int) -> int:
+        """Index of an account's record, -1 if there is no room for it."""
+        index = self._accounts.get(account_id)
+        if index is None:
+            index = self.desk.open_account(account_id)
+            if index >= 0:
+                self._accounts[account_id] = index
+        return index
+
+    def leverage(self, account: int, symbol: Symbol) -> int:
+        """The account's leverage for a symbol."""
+        ppm = int(self.venue.holdings[account, symbol.index]["initial_ppm"])
+        return _PPM // ppm if ppm else symbol.leverage
+
+    def set_leverage(self, account: int, symbol: Symbol, leverage: int) -> None:
+        """Change it; the compiled margin check follows at once."""
+        self.venue.holdings[account, symbol.index]["initial_ppm"] = _PPM // leverage
+        for hear in self.on_leverage:
+            hear(account, symbol, leverage)
+
+    def reducible(self, account: int, symbol: Symbol, side: int) -> int:
+        """Lots that an order of this side may trade without the position passing zero or growing."""
+        position = int(self.venue.books.exposures[account, symbol.index]["position"])
+        return max(0, -position if side == 0 else position)
+
+    def n_open(self, account: int, symbol: Symbol) -> int:
+        """Open orders of an account in one symbol."""
+        if int(self.venue.books.owners[account]["n_open"]) < self.config.max_open_orders:
+            return 0  # cannot be at the limit in any symbol
+        return len(self.store.open_orders(account, symbol.index))
+
+    def has_open(self, account: int, client_id: str) -> bool:
+        """Is an order of this client id open?"""
+        number = self.tickets.number_of(account, client_id)
+        return number is not None and self.desk.find_open(account, number) != 0
+
+    def last_fill_ms(self, account: int, instrument: int) -> int:
+        """Time of an account's last fill in an instrument, 0 before the first."""
+        rows = self.store.fills(account, instrument)
+        return rows[-1].ts // _MS if rows else 0
+
+    def set_countdown(self, account: int, symbol: Symbol, length_ms: int, now_ms: int) -> None:
+        """The account's orders in this symbol go after `length_ms`, unless told again before; 0 stops the countdown."""
+        self._countdowns.pop((account, symbol.index), None)
+        if length_ms > 0:
+            self._countdowns[account, symbol.index] = now_ms + length_ms
+
+    # -- prices ----------------------------------------------------------------------------------------------------------
+
+    def mark(self, symbol: Symbol) -> int:
+        """The mark price, ticks; 0 if there never was a price."""
+        return self.desk.marks()[symbol.index]
+
+    def working_price(self, symbol: Symbol, working_type: str) -> int:
+        """The price that conditional orders look at now, ticks; 0 if there is none."""
+        return self.mark(symbol) if working_type == MARK else int(self.venue.books.tops[symbol.index]["last"])
+
+    def prices_since(self, symbol: Symbol) -> list[int]:
+        """Prices of the trades since the last look, in their order; the last price if there were none."""
+        seen, fresh = self._seen_trades.get(symbol.index, 0), []
+        for row in reversed(self.store.trades(symbol.index)):
+            if row.trade_id <= seen:
+                break
+            fresh.append(row.price)
+            self._seen_trades[symbol.index] = max(self._seen_trades.get(symbol.index, 0), row.trade_id)
+        return fresh[::-1] or [int(self.venue.books.tops[symbol.index]["last"])]
+
+    def update_id(self, symbol: Symbol) -> int:
+        """The id of the last change of a book: one counter for depth, book ticker and snapshots."""
+        return int(self.venue.sequences[symbol.index, DEPTH_ROW])
+
+    def summary(self) -> dict[str, Any]:
+        """Figures for the summary of a run."""
+        return {"conditional_orders_waiting": sum(len(self.algo.waiting(i)) for i in self.algo.instruments)}

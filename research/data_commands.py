@@ -1,0 +1,145 @@
+"""`hftkit data`: fetch history into the cache, ask it in SQL, check and describe what is on disk."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from research.archive import BINANCE, Archive, fetch, periods_between
+from research.archive_kinds import INTERVAL_NS, KINDS
+from research.command_options import SAMPLE, as_json_option, load, panel_options, records, show
+
+CACHE = Path("data/cache")
+
+
+@click.group()
+def data() -> None:
+    """Check and describe price data.
+
+    Example: hftkit data check data/sample/1m
+    """
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE)
+@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the picture of what is there and what is not (PNG).")
+@as_json_option
+def check(folder: Path, figure: Path | None, as_json: bool) -> None:
+    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches, outliers, listing and delisting.
+
+    Exit status 1 if any file must not be used as it is.
+
+    Example: hftkit data check data/sample/1m --figure quality.png
+    """
+    from research.quality_report import quality_report
+
+    report = quality_report(folder)
+    if figure is not None:
+        report.figure().savefig(figure)
+    if as_json:
+        table, gaps = report.table.reset_index(), report.gaps
+        click.echo(json.dumps({"files": records(table), "gaps": records(gaps), "faults": report.faults}, indent=1, default=str))
+    else:
+        columns = ["rows", "first", "last", "bar_s", "missing_bars", "gaps", "zero_volume", "longest_stale", "outliers", "spikes"]
+        if not report.table.empty:
+            click.echo(show(report.table[columns].reset_index()))
+            click.echo(report.text())
+        click.echo("\n".join(report.faults) or f"{len(report.table)} files, no faults")
+    if report.faults:
+        raise click.exceptions.Exit(1)
+
+
+@data.command()
+@panel_options
+@as_json_option
+def describe(folder: Path, symbols: str | None, on_gap: str, span: str, as_json: bool) -> None:
+    """Load a folder as research would and say what came of it: span, bars, decisions, digest of each file.
+
+    Example: hftkit data describe data/sample/1m --span longest
+    """
+    panel = load(folder, symbols, on_gap, span)
+    files = pd.DataFrame([asdict(file) for file in panel.files])
+    index = panel.closes.index
+    body = {
+        "symbols": list(panel.closes),
+        "bars": len(index),
+        "bar_s": panel.bar_ns / 1e9,
+        "first": str(index[0]),
+        "last": str(index[-1]),
+        "decisions": list(panel.decisions),
+        "excluded": dict(panel.excluded),
+    }
+    if as_json:
+        click.echo(json.dumps({**body, "files": records(files)}, indent=1))
+        return
+    click.echo("\n".join(f"{key:10} {', '.join(value) if isinstance(value, list) else value}" for key, value in body.items() if value))
+    click.echo(show(files[["symbol", "name", "rows", "sha256"]]))
+
+
+@data.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sample(arguments: tuple[str, ...]) -> None:
+    """Make the sample data again with the exchange simulator (see `hftkit data sample --help`)."""
+    maker = importlib.import_module("research.sample_data").sample  # late: it loads the simulator
+    maker.main(args=list(arguments), prog_name="hftkit data sample", standalone_mode=False)
+
+
+@data.command(name="fetch")
+@click.option("--base", default=BINANCE, show_default=True, help="Address of a bulk archive, or a folder of the same layout.")
+@click.option("--market", type=click.Choice(["spot", "futures/um", "futures/cm"]), default="spot", show_default=True)
+@click.option("--kind", type=click.Choice(list(KINDS)), default="klines", show_default=True)
+@click.option("--interval", type=click.Choice([*INTERVAL_NS, "1mo"]), default="1m", show_default=True, help="Bar length, for kinds of bars.")
+@click.option("--symbols", required=True, help="Separated by commas.")
+@click.option("--from", "first", required=True, help="First month (2024-01: monthly files) or day (2024-01-31: daily files).")
+@click.option("--to", "last", help="Last month or day, included [default: that of --from].")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=CACHE, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Downloads at a time.")
+@click.option("--refresh", is_flag=True, help="Ask again for what is there: takes in re-issued files, as a new revision.")
+@click.option(
+    "--on-missing",
+    type=click.Choice(["refuse", "record"]),
+    default="refuse",
+    show_default=True,
+    help="Files that the archive lacks: an error, or an entry in the gap ledger.",
+)
+@as_json_option
+def fetch_(
+    base: str, market: str, kind: str, interval: str, symbols: str, first: str, last: str | None, cache: Path, workers: int, refresh: bool,
+    on_missing: Any, as_json: bool,
+) -> None:  # fmt: skip
+    """Bring history from a Binance bulk archive into the cache, verified; what is there already is not asked for again.
+
+    Example: hftkit data fetch --symbols BTCUSDT,ETHUSDT --interval 5m --from 2024-01 --to 2024-03
+    """
+    wanted = [symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()]
+    archive = Archive(base, cache, market)
+    done = fetch(archive, wanted, periods_between(first, last or first), kind, interval, refresh=refresh, on_missing=on_missing, workers=workers)
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "path": str(one.path)} for one in done], indent=1))
+        return
+    columns = ["symbol", "rows", "first", "last", "fetched", "reused", "revised"]
+    table = pd.DataFrame([asdict(one) for one in done])
+    table["gaps"], table["missing files"] = table["gaps"].map(len), table["missing"].map(len)
+    click.echo(show(table[[*columns, "gaps", "missing files"]]))
+    click.echo(f"in {done[0].path.parent}; gaps: {cache / 'gaps.json'}")
+
+
+@data.command()
+@click.argument("statement")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=CACHE, show_default=True)
+@as_json_option
+def sql(statement: str, cache: Path, as_json: bool) -> None:
+    """Ask the cache a question in SQL (DuckDB). One view a kind: klines, aggTrades, fundingRate, ...
+
+    Example: hftkit data sql "SELECT symbol, count(*) AS bars, max(high) AS top FROM klines GROUP BY symbol"
+    """
+    from research.data_sql import query
+
+    answer = query(cache, statement)
+    click.echo(json.dumps(records(answer)) if as_json else show(answer))

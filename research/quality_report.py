@@ -1,0 +1,133 @@
+"""The data-quality report of a folder of candles: one row a symbol, what is wrong in words, and a picture of what is there and what is not.
+
+Nothing is repaired and nothing raises for a bad file: a file that cannot be read is a row with its reason. What to do about the findings is
+decided where the data is loaded (`load_panel`: `on_gap`, default "refuse"; `span`, default "common"); see docs/research.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hftkit.errors import DataError
+from research.data_loader import candle_files, read_candles, symbol_of
+from research.data_quality import OUTLIER_SDS, STALE_BARS, Audit, audit
+from research.figures import BLUE, GREY, INK, ORANGE, RED, Figure, time_axis
+from research.progress import progress
+
+_TOLERANCE = 0.001  # of the whole span: files of one download start minutes apart
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """`table`: one row a symbol (columns of Audit.row, coverage, listed, ended, notes); `gaps`: one row a gap (symbol, after, before, missing);
+    `faults`: lines about files that must not be used as they are; `audits` and `index` (bar times): by symbol, of files that could be read.
+    """
+
+    table: pd.DataFrame
+    gaps: pd.DataFrame
+    faults: tuple[str, ...]
+    audits: dict[str, Audit]
+    index: dict[str, pd.DatetimeIndex]
+
+    def text(self) -> str:
+        """What was found, worst first, in words."""
+        noted = self.table[self.table["notes"] != ""]
+        lines = [f"{symbol}: {notes}" for symbol, notes in noted["notes"].items()]
+        return "\n".join([f"{len(self.table)} files, {len(self.faults)} with faults, {len(noted)} with findings", *lines])
+
+    def figure(self) -> Figure:
+        """One line a symbol: bars that are there (blue), gaps (white), stale stretches (orange), outliers (red)."""
+        names = list(self.index)
+        figure = Figure(figsize=(9.6, 1.1 + 0.24 * len(names)), dpi=110, layout="constrained")
+        axes = figure.subplots()
+        for row, symbol in enumerate(names):
+            stamps, found = self.index[symbol], self.audits[symbol]
+            edges = np.concatenate([[-1], found.gap_rows, [len(stamps) - 1]])
+            bar = pd.Timedelta(found.bar_ns, "ns")
+            for first, last in zip(edges[:-1] + 1, edges[1:], strict=True):
+                axes.plot([stamps[first], stamps[last] + bar], [row, row], color=BLUE, lw=7, solid_capstyle="butt", alpha=0.75)
+            for first, last in found.stale_rows:
+                axes.plot([stamps[first], stamps[last] + bar], [row, row], color=ORANGE, lw=7, solid_capstyle="butt")
+            axes.plot(stamps[found.outlier_rows], np.full(found.outlier_rows.size, row), ls="", marker="|", ms=9, mew=1.2, color=RED)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        handles = [
+            axes.plot([], [], color=color, lw=5, label=label)[0] for color, label in ((BLUE, "bars"), (ORANGE, f"stale, {STALE_BARS} bars or more"))
+        ]
+        handles += axes.plot([], [], ls="", marker="|", ms=9, mew=1.2, color=RED, label=f"moves beyond {OUTLIER_SDS:g} robust std")
+        figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(colors=INK, labelsize=8, length=0)
+        axes.grid(axis="x", color=GREY, alpha=0.3, lw=0.6)
+        time_axis(axes)
+        axes.set_xlabel("")
+        return figure
+
+    def _repr_png_(self) -> bytes:
+        return self.figure()._repr_png_()
+
+
+def quality_report(folder: Path | str, symbols: Iterable[str] | None = None) -> QualityReport:
+    """Examine every candle file of a folder. Raises DataError only for a folder without any."""
+    frames: dict[str, pd.DataFrame] = {}
+    faults = []
+    for path in progress(candle_files(folder, symbols), "examining files"):
+        try:
+            frames[symbol_of(path)] = read_candles(path)
+        except DataError as error:
+            faults.append(str(error))
+    return report_of(frames, tuple(faults))
+
+
+def report_of(frames: dict[str, pd.DataFrame], unreadable: tuple[str, ...] = ()) -> QualityReport:
+    """The same over candles in memory: index of bar open times (UTC), at least `close`."""
+    audits = {symbol: audit(frame) for symbol, frame in frames.items()}
+    faults = list(unreadable)
+    rows, gaps = [], []
+    first = min((found.first for found in audits.values()), default=pd.NaT)
+    last = max((found.last for found in audits.values()), default=pd.NaT)
+    lengths = {found.bar_ns for found in audits.values()}
+    for symbol, found in audits.items():
+        stamps = frames[symbol].index
+        slack = _TOLERANCE * (last - first)
+        listed = found.first if found.first > first + slack else pd.NaT
+        ended = found.last if found.last < last - slack else pd.NaT
+        whole = found.rows / (found.rows + found.missing_bars) if found.rows else 0.0
+        notes = list(_notes(found, listed, ended, len(lengths) > 1))
+        rows.append({"symbol": symbol, **found.row(), "coverage": whole, "listed": listed, "ended": ended, "notes": "; ".join(notes)})
+        faults += [f"{symbol}: {fault.text}. {fault.cure}" for fault in found.faults]
+        for row in found.gap_rows:
+            missing = int((stamps[row + 1] - stamps[row]).value // found.bar_ns) - 1
+            gaps.append({"symbol": symbol, "after": stamps[row], "before": stamps[row + 1], "missing": missing})
+    table = pd.DataFrame(rows).set_index("symbol") if rows else pd.DataFrame(columns=["notes"])
+    ledger = pd.DataFrame(gaps, columns=["symbol", "after", "before", "missing"])
+    return QualityReport(table, ledger, tuple(faults), audits, {symbol: frame.index for symbol, frame in frames.items()})
+
+
+def _notes(found: Audit, listed: pd.Timestamp, ended: pd.Timestamp, mixed: bool) -> Iterable[str]:
+    for fault in found.faults:
+        yield f"FAULT {fault.kind.replace('_', ' ')}: {fault.count} rows"
+    if mixed:
+        yield f"bars of {found.bar_ns / 1e9:g} s, others differ"
+    if found.missing_bars:
+        yield f"{found.missing_bars} bars missing in {found.gaps} gap{'s' * (found.gaps > 1)}"
+    if found.zero_volume:
+        yield f"{found.zero_volume} bars without volume ({found.zero_volume / found.rows:.1%})"
+    if len(found.stale_rows):
+        yield f"{len(found.stale_rows)} stale stretch{'es' * (len(found.stale_rows) > 1)}, the longest {found.longest_stale} bars"
+    if found.outlier_rows.size:
+        many = "s" * (found.outlier_rows.size > 1)
+        yield f"{found.outlier_rows.size} outlier{many}, {found.spikes} taken back at once, largest move {found.worst_move:.1%}"
+    if found.offset_ns:
+        yield f"stamps lie {found.offset_ns / 1e9:g} s off the grid of their bars (another time zone, or ends instead of starts)"
+    if found.time_zone.endswith("converted"):
+        yield f"times were {found.time_zone} to UTC"
+    if not pd.isna(listed):
+        yield f"begins late, {listed:%Y-%m-%d %H:%M} (listed then?)"
+    if not pd.isna(ended):
+        yield f"ends early, {ended:%Y-%m-%d %H:%M} (delisted?)"
