@@ -21,6 +21,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     order_url: str = ""  # WebSocket order API
     ca_file: str = ""  # certificates to trust, where the venue has its own
     key_file: str = ""  # private JSON file; the environment goes before it (docs/live-binance.md)
+    key_kind: Literal["HMAC", "ED25519"] = "HMAC"  # which of a simulator's demo keys to take
     real_money: bool = False  # orders need --real-orders and a typed confirmation
     orders: Literal["websocket", "rest"] = "websocket"
     feed: Literal["depth", "book_ticker"] = "depth"  # books from changes of every level, or best prices alone

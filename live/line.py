@@ -334,8 +334,10 @@ def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceC
     """The configuration with the URLs and certificate of a simulator's ready file where none are set. Raises VenueError if some are missing."""
     import msgspec
 
-    offered = {name: ready[name] for name in ("rest_url", "stream_url", "order_url", "ca_file") if ready.get(name) and not getattr(config, name)}
-    config = msgspec.structs.replace(config, **offered)
+    told = {"rest_url": ready.get("url"), "stream_url": ready.get("ws_url"), "ca_file": ready.get("certificate")}
+    if ready.get("ws_url"):
+        told["order_url"] = f"{ready['ws_url']}/ws-fapi/v1"
+    config = msgspec.structs.replace(config, **{name: text for name, text in told.items() if text and not getattr(config, name)})
     lacking = [name for name in ("rest_url", "stream_url", "order_url") if not getattr(config, name)]
     if lacking:
         raise VenueError(f"[venue.binance] lacks {', '.join(lacking)}", "Set them, or give the --ready-file of `hftkit sim --binance-port`")

@@ -65,7 +65,7 @@ class BinanceVenue:
         ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, self._wait) if venue.ready_file else {}
         offered = ready.get("binance", {})
         binance = urls_from_ready(venue.binance, offered)
-        key = load_key(binance.key_file, offered) if self._config.session.mode == "live" else None
+        key = load_key(binance.key_file, offered, None, venue.account, binance.key_kind) if self._config.session.mode == "live" else None
         if key is not None:
             self.secrets = key.secrets()
         self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, self._say)

@@ -25,7 +25,7 @@ from hftkit import clock
 from hftkit.binance_line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import HftkitError, VenueError
-from live.feeds.backoff import Backoff, ProgressClock
+from live.feeds.backoff import FIRST_S, Backoff, ProgressClock
 from live.feeds.websocket import Opened, control_frame
 from live.feeds.wire_reader import BROKEN, CLOSED, RING_FULL, WireReader
 from live.gateways.breaker import Breaker
@@ -41,10 +41,18 @@ class StreamPlan:
     life; `announced`: whether the hot thread is told when it comes and goes."""
 
     def __init__(
-        self, part: LinePart, kind: Kind, silence_s: float, replace_s: float, ping_s: float, open_: Callable[[], Opened], announced: bool = True
+        self,
+        part: LinePart,
+        kind: Kind,
+        silence_s: float,
+        replace_s: float,
+        ping_s: float,
+        open_: Callable[[], Opened],
+        announced: bool = True,
+        first_pause_s: float = FIRST_S,
     ) -> None:
         self.part, self.kind, self.silence_s, self.replace_s, self.ping_s, self.open = part, kind, silence_s, replace_s, ping_s, open_
-        self.announced = announced
+        self.announced, self.first_pause_s = announced, first_pause_s
 
 
 class Connection:
@@ -68,8 +76,8 @@ class Stream(threading.Thread):
         super().__init__(name=f"line-{plan.part.text}", daemon=True)
         self.plan, self.ring, self.status, self.breaker, self._say, self._bell = plan, ring, status, breaker, say, bell
         self.status["state"] = int(LineState.CONNECTING)
-        self._backoff = Backoff(seed)
-        self._stop = threading.Event()
+        self._backoff = Backoff(seed, plan.first_pause_s)
+        self._over = threading.Event()
         self._replace = threading.Event()
         self._drop = threading.Event()
         self._second: list[Connection] = []
@@ -80,7 +88,7 @@ class Stream(threading.Thread):
     # -- what others ask for ----------------------------------------------------------------------------------------
     def stop(self) -> None:
         """End the thread; the connection is closed in order."""
-        self._stop.set()
+        self._over.set()
 
     def replace(self) -> None:
         """Open a second connection, then leave the first."""
@@ -115,10 +123,10 @@ class Stream(threading.Thread):
     # -- the thread -------------------------------------------------------------------------------------------------
     def run(self) -> None:
         """Until stopped."""
-        while not self._stop.is_set():
+        while not self._over.is_set():
             if not self.breaker.allow(clock.monotonic_s()):
                 self._state(LineState.DOWN)
-                self._stop.wait(_TURN_S)
+                self._over.wait(_TURN_S)
                 continue
             self._state(LineState.CONNECTING)
             first = self._connect()
@@ -129,11 +137,11 @@ class Stream(threading.Thread):
                 self._read(first)
                 self._announce(False)
                 self.on_down()
-                if self._stop.is_set():
+                if self._over.is_set():
                     break
                 self.lost(self.lost_why)
             self._state(LineState.DOWN)
-            self._stop.wait(self._backoff.next_s())
+            self._over.wait(self._backoff.next_s())
         self._state(LineState.CLOSED)
 
     def lost(self, why: str) -> None:
@@ -176,7 +184,7 @@ class Stream(threading.Thread):
         self._drop.clear()
         self._progress = ProgressClock(int(self.plan.silence_s * _NS), clock.monotonic_ns())
         connections = [first]
-        while not self._stop.is_set():
+        while not self._over.is_set():
             try:
                 self._turn(connections)
             except (OSError, VenueError) as error:
