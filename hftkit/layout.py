@@ -309,12 +309,13 @@ LIMIT = Record(
 RISK = Record(
     "RISK",
     "kernels/trading/risk.py",
-    "Limits and state for the whole engine (one record). The first six fields are its configuration.",
+    "Limits and state for the whole engine (one record). The first seven fields are its configuration.",
     (
         _i("max_exposure_e8", "1e-8 quote", "sum over instruments of |position| at mark, open orders counted as filled"),
         _i("max_loss_e8", "1e-8 quote", "loss from the session's start (realised + unrealised - fees) at which trading halts"),
         _i("max_orders_per_s", "1/s", "refill of the order rate bucket"),
         _i("order_burst", "count", "size of the order rate bucket"),
+        _i("order_reserve", "count", "orders of the bucket that only hedges and reductions may use"),
         _i("max_open_orders", "count", "open orders over all instruments"),
         _i("max_rejects", "count", "venue rejects in a row after which trading halts"),
         _i("trading", "codes.Trading", "what is allowed now"),

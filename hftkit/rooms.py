@@ -35,15 +35,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     price_band_ticks: int = 200
     max_orders_per_s: int = 1_000
     order_burst: int = 100
+    order_reserve: int = 0
     max_open_orders: int = 64
     max_rejects: int = 10
     max_position_lots_by_symbol: dict[str, int] = {}
+    max_order_lots_by_symbol: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, int) and value < 0:
                 raise ValueError(f"{name} is {value}: must not be negative")
+        if self.order_reserve >= max(self.order_burst, 1):
+            raise ValueError(f"order_reserve is {self.order_reserve}: must be below order_burst {self.order_burst}, or nothing could be entered")
         if not 1 <= self.max_orders_per_s <= 10_000_000:
             raise ValueError(f"max_orders_per_s is {self.max_orders_per_s}: allowed are 1 to 10000000")
 
@@ -182,10 +186,11 @@ def _limit(config: SessionConfig) -> np.ndarray:
     table["max_order_notional_e8"] = limits.max_order_notional * layout.MONEY_SCALE
     table["price_band_ticks"] = limits.price_band_ticks
     symbols = [instrument.symbol for instrument in config.instruments]
-    for symbol, lots in limits.max_position_lots_by_symbol.items():
-        if symbol not in symbols:
-            raise ConfigError(f"limits.max_position_lots_by_symbol names {symbol}, which the venue does not have", f"It offers {symbols}")
-        table["max_position"][symbols.index(symbol)] = lots
+    for key, column in (("max_position_lots_by_symbol", "max_position"), ("max_order_lots_by_symbol", "max_order_qty")):
+        for symbol, lots in getattr(limits, key).items():
+            if symbol not in symbols:
+                raise ConfigError(f"limits.{key} names {symbol}, which the venue does not have", f"It offers {symbols}")
+            table[column][symbols.index(symbol)] = lots
     return table
 
 
@@ -195,6 +200,7 @@ def _risk(limits: Limits) -> np.ndarray:
     row["max_exposure_e8"] = limits.max_exposure * layout.MONEY_SCALE
     row["max_loss_e8"] = limits.max_loss * layout.MONEY_SCALE
     row["max_orders_per_s"], row["order_burst"] = limits.max_orders_per_s, limits.order_burst
+    row["order_reserve"] = limits.order_reserve
     row["max_open_orders"], row["max_rejects"] = limits.max_open_orders, limits.max_rejects
     row["trading"] = int(Trading.PAUSED)  # until start-up is complete
     return risk

@@ -28,6 +28,8 @@ _i32, _i64, _u64, _ptr = types.int32, types.int64, types.uint64, types.uintp
 
 _recv: Any = types.ExternalFunction("recv", _i64(_i32, _ptr, _u64, _i32))
 _send: Any = types.ExternalFunction("send", _i64(_i32, _ptr, _u64, _i32))
+_read: Any = types.ExternalFunction("read", _i64(_i32, _ptr, _u64))
+_write: Any = types.ExternalFunction("write", _i64(_i32, _ptr, _u64))
 _clock_gettime: Any = types.ExternalFunction("clock_gettime", _i32(_i32, _ptr))
 _poll: Any = types.ExternalFunction("poll", _i32(_ptr, _u64, _i32))
 _sched_yield: Any = types.ExternalFunction("sched_yield", _i32())
@@ -80,6 +82,19 @@ def wait_readable(fds: Any, timeout_ms: int) -> int:
 def pollfd(fd: int) -> int:
     """A `struct pollfd {fd, events = POLLIN, revents = 0}` packed in one int64 word."""
     return fd | (POLLIN << 32)
+
+
+@kernel
+def ring_bell(eventfd: int, scratch: Any) -> int:
+    """Wake whoever waits for this eventfd. `scratch`: int64 (>= 3,), its third word overwritten."""
+    scratch[2] = 1
+    return _write(eventfd, scratch.ctypes.data + np.uint64(16), 8)
+
+
+@kernel
+def hush_bell(eventfd: int, scratch: Any) -> int:
+    """Take the rings of a non-blocking eventfd off it. `scratch`: int64 (>= 3,), its third word overwritten."""
+    return _read(eventfd, scratch.ctypes.data + np.uint64(16), 8)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """The ledger against the venue's account: the venue is the truth (AC-2). Pure: positions in, a verdict out.
 
-Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So a difference counts only
-when it stands, unchanged, over several comparisons without a fill between:
+Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So a difference counts
+only when it stands, unchanged, over several comparisons without a fill between:
 
     first time    WAIT       nothing is done
     second time   RECOVER    the trades of recent orders are asked for: a fill that was missed comes in as what it is, with its own id

@@ -21,8 +21,10 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     order_url: str = ""  # WebSocket order API
     ca_file: str = ""  # certificates to trust, where the venue has its own
     key_file: str = ""  # private JSON file; the environment goes before it (docs/live-binance.md)
+    key_kind: Literal["HMAC", "ED25519"] = "HMAC"  # which of a simulator's demo keys to take
     real_money: bool = False  # orders need --real-orders and a typed confirmation
     orders: Literal["websocket", "rest"] = "websocket"
+    feed: Literal["depth", "book_ticker"] = "depth"  # books from changes of every level, or best prices alone
     book_limit: Literal[100, 500, 1000] = 1000
     depth_speed: Literal["100ms", "250ms", "500ms"] = "100ms"
     reconnect_h: Annotated[float, msgspec.Meta(gt=0, lt=24)] = 23.0  # early, with the second connection first

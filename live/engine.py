@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,26 +25,23 @@ import msgspec
 import numpy as np
 
 from hftkit import clock
-from hftkit.codes import Control, Hop, RecordType, Reject, SessionStatus, Sync, Trading
+from hftkit.codes import Control, Hop, RecordType, Reject, SessionStatus, SignalReason, Sync, Trading
 from hftkit.control import create_control, send_control
 from hftkit.errors import HftkitError, VenueError
 from hftkit.histogram import write_hlog
 from hftkit.instruments import Instrument
 from hftkit.journal import JournalWriter, words_of
-from hftkit.kernels.jit import compiled_driver, sources_digest
+from hftkit.kernels.jit import sources_digest
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
-from hftkit.kernels.memory.telemetry import Page
-from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.params import FrozenParams, check_scales, check_validity, load
-from hftkit.rooms import Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
 from live.config import EngineConfig
-from live.feeds.discovery import connect, discover
-from live.gateways.logon import logon_frame
 from live.log import SessionLog
 from live.result import session_result
+from live.venue import Venue, make_venue
 
 NOTES_SLOTS = 4096
 FINAL_PAGE = "telemetry.page"  # where the page lies once the session is over
@@ -62,6 +58,9 @@ class Engine:
         self.result: dict[str, Any] = {}
         self._status = hot.LoopStatus.RUNNING
         self._stop_signal = threading.Event()
+        self.observing = config.session.mode == "observe"
+        self._targets: dict[int, int] = {}
+        self.venue: Venue = make_venue(config, lambda code: send_control(self.control_path, code), self._note, self._stop_signal.wait)
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:
@@ -91,26 +90,27 @@ class Engine:
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
         self._phase(SessionStatus.COMPONENTS, f"kernels {sources_digest()[:12]}")
-        sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=self.config.limits)
+        sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=Limits())
         rooms = build_rooms(sample)
-        self._loop = compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, self._shell(rooms), example_page())
+        self.venue.compile(rooms, self._shell(rooms))
 
     # -- phase 4 -----------------------------------------------------------------------------------------------------
     def _connections(self, frozen: tuple[FrozenParams, ...]) -> None:
-        venue = self._venue_address()
-        offered = discover(venue.host, venue.market_port, venue.connect_timeout_s)
+        offered = self.venue.discover(frozen)
         for item in frozen:
             check_scales(item, {instrument.symbol: instrument for instrument in offered}, item.name)
-        loop = self.config.loop
+        loop, limits = self.config.loop, self.venue.limits(self.config.limits)
+        if self.observing:
+            limits = msgspec.structs.replace(limits, max_open_orders=0)  # the last of several locks on the same door
         self.session_config = SessionConfig(
             epoch=self.epoch,
-            account=venue.account,
+            account=self.config.venue.account,
             instruments=offered,
             strategies=frozen,
-            limits=self.config.limits,
+            limits=limits,
             heartbeat_ns=loop.heartbeat_ms * 1_000_000,
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
-            logon_words=logon_frame(venue.account, clock.unix_ns(), loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True),
+            logon_words=self.venue.logon_words(),
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
@@ -121,33 +121,13 @@ class Engine:
         now = clock.monotonic_ns()
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": sources_digest()}).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
-        self._order_socket = connect(venue.host, venue.order_port, "order entry", venue.connect_timeout_s)
-        self._data_socket = connect(venue.host, venue.market_port, "market data", venue.connect_timeout_s)
-        for connection in (self._order_socket, self._data_socket):
-            connection.setblocking(False)
-        self.shell.io[hot.ORDER_FD], self.shell.io[hot.DATA_FD] = self._order_socket.fileno(), self._data_socket.fileno()
+        self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
         self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         send_control(self.control_path, Control.CONNECT)
         self._thread.start()
-        self._wait_ready(frozen, venue.connect_timeout_s)
-        self._phase(
-            SessionStatus.CONNECTIONS, f"{venue.host} order entry {venue.order_port}, market data {venue.market_port}, {len(offered)} instruments"
-        )
-
-    def _venue_address(self) -> Any:
-        venue = self.config.venue
-        if not venue.ready_file:
-            return venue
-        path, deadline = Path(venue.ready_file), clock.monotonic_s() + venue.connect_timeout_s
-        while not path.exists() and clock.monotonic_s() < deadline and not self._stop_signal.wait(_TURN_S):
-            pass  # the venue may be starting at the same time
-        try:
-            ready = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise VenueError(
-                f"no ready file {path} within {venue.connect_timeout_s:g} s ({error})", "Start `hftkit sim --ready-file` with the same path"
-            ) from None
-        return msgspec.structs.replace(venue, host=ready["host"], order_port=ready["order_port"], market_port=ready["market_port"])
+        self.venue.connect()
+        self._wait_ready(frozen, self.config.venue.connect_timeout_s)
+        self._phase(SessionStatus.CONNECTIONS, f"{self.venue.where()}, {len(offered)} instruments")
 
     def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:
         """Logged on, scales as frozen, the books of every leg synchronised, the account flat in them."""
@@ -155,13 +135,14 @@ class Engine:
         legs = {int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0}
         session = self.rooms.session[0]
         while clock.monotonic_s() < deadline and self._status == hot.LoopStatus.RUNNING:
-            if session["logged_on"] and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
+            logged_on = session["logged_on"] or self.observing
+            if logged_on and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
                 break
             self._turn()
         else:
             if self._status != hot.LoopStatus.RUNNING:
                 raise self._lost()
-            missing = "logon" if not session["logged_on"] else "book snapshots"
+            missing = self.venue.missing() or ("logon" if not session["logged_on"] and not self.observing else "book snapshots")
             raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
         for item in frozen:  # by the venue's clock: a simulated market has its own date
             check_validity(item, int(session["ts_exchange"]), item.file_name)
@@ -180,7 +161,8 @@ class Engine:
         try:
             self._components(frozen)
             self._connections(frozen)
-            send_control(self.control_path, Control.ENABLE)
+            if not self.observing:
+                send_control(self.control_path, Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
             self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control_path}")
             self._trade()
@@ -188,7 +170,7 @@ class Engine:
             self._abandon()
             self._finish(SessionStatus.FAILED)
             raise
-        ended_well = self._status == hot.LoopStatus.LOGGED_OUT
+        ended_well = self._status == (hot.LoopStatus.ABANDONED if self.observing else hot.LoopStatus.LOGGED_OUT)
         self._finish(SessionStatus.STOPPED if ended_well else SessionStatus.FAILED)
         if not ended_well:
             raise self._lost()
@@ -201,6 +183,9 @@ class Engine:
         while self._thread.is_alive():
             self._turn()
             now = clock.monotonic_s()
+            if self.observing and (now >= end or self._stop_signal.is_set()):
+                self._abandon()  # nothing to flatten, nothing to log out of
+                continue
             stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
             if not stopping and (now >= end or self._stop_signal.is_set()):
                 send_control(self.control_path, Control.STOP)
@@ -224,7 +209,7 @@ class Engine:
 
     def _run_loop(self) -> None:
         while True:
-            status = hot.LoopStatus(self._loop(self.rooms, self.strategies, self.shell, self.page))
+            status = hot.LoopStatus(self.venue.run(self.rooms, self.strategies, self.shell, self.page))
             if status != hot.LoopStatus.JOURNAL_FULL:
                 self._status = status
                 return
@@ -240,6 +225,19 @@ class Engine:
         note = np.zeros(hot.NOTE_WORDS, np.int64)
         while ring_pop(self.shell.notes, note, 0):
             self.log.note(note)
+        self.venue.turn()
+        self._log_signals()
+
+    def _log_signals(self) -> None:
+        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is)."""
+        for slot, target in enumerate(self.rooms.signal["target"].tolist()):
+            if self._targets.get(slot, 0) != target:
+                self._targets[slot] = target
+                row = self.rooms.signal[slot]
+                reason = SignalReason(int(row["reason"])).text
+                self.log.event(
+                    "signal", strategy=slot, target=target, zscore=round(float(row["zscore"]), 4), reason=reason, ts_event=int(row["ts_event"])
+                )
 
     def _abandon(self) -> None:
         if hasattr(self, "shell"):
@@ -252,6 +250,7 @@ class Engine:
         if hasattr(self, "rooms"):
             while ring_pop(self.shell.notes, note := np.zeros(hot.NOTE_WORDS, np.int64), 0):
                 self.log.note(note)
+            self.venue.close()
             digest = np.frombuffer(state_digest(self.rooms), np.int64)
             self.journal.append(RecordType.SESSION_END, clock.monotonic_ns(), digest)
             self.page.head[page_kernel.STATUS] = int(status)
@@ -260,9 +259,7 @@ class Engine:
             write_hlog(
                 self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
             )
-        for connection in (getattr(self, "_order_socket", None), getattr(self, "_data_socket", None)):
-            if isinstance(connection, socket.socket):
-                connection.close()
+        self.venue.close()
         self.journal.close()
         self.log.close()
         if hasattr(self, "page"):
@@ -336,6 +333,11 @@ class Engine:
             "limits": msgspec.to_builtins(self.config.limits),
         }
 
+    def _note(self, event: str, **facts: Any) -> None:
+        """What the venue's threads have to tell, for the log."""
+        if hasattr(self, "log"):
+            self.log.event(event, **facts)
+
     def _phase(self, status: SessionStatus, detail: str) -> None:
         if hasattr(self, "page"):
             self.page.head[page_kernel.STATUS] = int(status)
@@ -351,24 +353,6 @@ def page_path(folder: Path) -> Path:
     if shared.is_dir() and os.access(shared, os.W_OK):
         return shared / f"hftkit-{os.getuid()}-{folder.name}-{os.getpid()}.page"
     return folder / FINAL_PAGE
-
-
-def example_page() -> Page:
-    """A page in ordinary memory with the types of a real one: what the compiler needs to know."""
-    from hftkit import layout
-    from hftkit.kernels.memory.telemetry import HEAD_WORDS
-
-    return Page(
-        head=np.zeros(HEAD_WORDS, np.int64),
-        session=np.zeros(1, layout.SESSION.dtype),
-        risk=np.zeros(1, layout.RISK.dtype),
-        book=np.zeros(1, layout.BOOK.dtype),
-        ledger=np.zeros(1, layout.LEDGER.dtype),
-        signal=np.zeros(1, layout.SIGNAL.dtype),
-        legs=np.zeros(1, layout.LEGS.dtype),
-        histograms=np.zeros((1, 8), np.int64),
-        fills=np.zeros((1, 8), np.int64),
-    )
 
 
 def _own_instruments(frozen: tuple[FrozenParams, ...]) -> tuple[Instrument, ...]:

@@ -1,36 +1,31 @@
 """A line to a Binance-compatible venue, cold side: its connections, its clock, its account, its limits, and what the compiled line asks for.
 
     streams      public (books), market (trades, marks), private (user data), orders: a thread each (live/feeds/stream.py)
-    REST         one asyncio loop in a thread (live/venue_loop.py): clock, account, listen key, dead man's switch, answers to the line's requests
+    REST         one asyncio loop in a thread: clock, account, listen key, dead man's switch, answers to requests (live/gateways/binance_tasks.py)
     hot thread   translates and trades (live/line_loop.py); asks through line.requests, is answered through the cold ring
 
-What is decided here changes what may be traded only through the operator's door: PAUSE, RESUME and HALT_* go through the control page, so that they are
-in the journal and a replay sees them. Nothing here places an order.
+What is decided here changes what may be traded only through the operator's door: PAUSE, RESUME and HALT_* go through the control page, so that
+they are in the journal and a replay sees them. Nothing here places an order, except that of the REST fallback in the hot thread's name.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hftkit import binance_line, clock
-from hftkit.binance_line import Counter, Kind, kind_of, wrap_rest_answer
-from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderState
+from hftkit.binance_line import Counter, Kind, Line
+from hftkit.codes import BreakerState, Control, LinePart, LineState
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
-from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance import state as words_of
-from hftkit.kernels.wire.binance.state import Request
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
-from hftkit.units import to_e8
-from live.account import Reconciler, Verdict
+from live.account import Reconciler
 from live.config import BinanceConfig
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
@@ -38,16 +33,312 @@ from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_c
 from live.gateways.binance_instruments import Listed, fees_ppm, listed_instruments
 from live.gateways.binance_orders import OrderStream, open_order_api
 from live.gateways.binance_rest import BinanceRest, RestError
+from live.gateways.binance_rest_orders import serve_orders
+from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
 from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction, reaction
 from live.gateways.keys import ApiKey
-from live.gateways.rate_budget import Priority, RateBudget
-from live.line_loop import HELD_FD, OFFERED_FD, VENUE_OFFSET_NS, Wire, new_wire, push_cold, take_order_bytes
+from live.gateways.rate_budget import RateBudget
+from live.line_loop import (
+    BELL,
+    COLD_RING,
+    FRAMES_OUT,
+    HELD_FD,
+    MARKET_RING,
+    OFFERED_FD,
+    ORDERS_RING,
+    OUT_BELL,
+    PRIVATE_RING,
+    PUBLIC_RING,
+    SEND_FAILED,
+    THROUGH_RING,
+    VENUE_OFFSET_NS,
+    Wire,
+    new_wire,
+)  # fmt: skip
+from live.raw_ring import N_BYTES, START, backlog_bytes, raw_front, raw_push, raw_release
 from live.venue_loop import VenueLoop
 
-_REQUESTS_EVERY_S = 0.005
-_CLOCK_ROUNDS_AT_START = 5
-_STALE_ORDER_NS = 5_000_000_000  # every order of ours is IOC: one that is not final by now has lost its answer
-_FINAL = (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)
+_CLOCK_ROUNDS = 5
+_RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
+_PING_S = 10.0
 _NS = 1_000_000_000
+
+
+class BinanceLine:
+    """One line. In order: `discover`, `build`, `connect`; then `turn` again and again on the engine's thread; at the end `disarm` and `stop`.
+
+    `trading`: with key, user data and orders; without, market data alone. `ready`: content of a simulator's ready file, or {}.
+    """
+
+    def __init__(
+        self, config: BinanceConfig, key: ApiKey | None, timeout_s: float, control: Callable[[Control], None], say: Callable[..., None]
+    ) -> None:
+        self.config, self.key, self.trading = config, key, key is not None
+        self._timeout_s, self._control, self._say = timeout_s, control, say
+        self._tls = tls_context(config.ca_file) if config.ca_file else None
+        self.offset = ClockOffset()
+        self.breakers = {part: Breaker(config.breaker) for part in LinePart}
+        self.order_breaker = Breaker(config.breaker)
+        self.budget = RateBudget()
+        self.rest = BinanceRest(
+            config.rest_url, key, self.budget, self.breakers[LinePart.REST], self.now_ms, clock.monotonic_s, self._tls, timeout_s
+        )  # fmt: skip
+        self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
+        self.streams: dict[LinePart, Stream] = {}
+        self._paused_for: set[str] = set()
+        self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
+        self._send_failed = 0
+
+    def now_ms(self) -> int:
+        """The venue's clock, as we estimate it; our own before the first estimate."""
+        now = clock.monotonic_ns()
+        offset = self.offset.offset_ns(now)
+        return (now + offset if offset else clock.unix_ns()) // 1_000_000
+
+    # -- start ------------------------------------------------------------------------------------------------------
+    def discover(self, symbols: Sequence[str]) -> tuple[Listed, ...]:
+        """Clock, limits, instruments and fees, before anything else. Raises VenueError in one line."""
+        try:
+            return self.loop.call(self._discover(symbols), self._timeout_s * 3)
+        except RestError as error:
+            raise VenueError(f"the venue at {self.config.rest_url} refused ({error})", "Check [venue.binance], the key and its permissions") from None
+        except TimeoutError:
+            raise VenueError(f"the venue at {self.config.rest_url} does not answer", "Is it up, and the address right?") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise VenueError(f"the venue at {self.config.rest_url} answers in another form ({error!r})", "Is it Binance-compatible?") from None
+
+    async def _discover(self, symbols: Sequence[str]) -> tuple[Listed, ...]:
+        await self.rest.open()
+        for _ in range(_CLOCK_ROUNDS):
+            sent = clock.monotonic_ns()
+            body = await self.rest.read("/fapi/v1/time")
+            self.offset.add(sent, clock.monotonic_ns(), int(json.loads(body)["serverTime"]))
+        info = json.loads(await self.rest.read("/fapi/v1/exchangeInfo"))
+        self.budget.windows = RateBudget(info["rateLimits"]).windows
+        fees: dict[str, tuple[int, int]] = {}
+        if self.trading:
+            for symbol in symbols:
+                fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
+        return listed_instruments(info, symbols, fees)
+
+    def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:
+        """The memory of the line, for the hot loop. `units`: lots of one unit of each instrument; `io`: the hot loop's words."""
+        key = self.key
+        self.rooms, self.io, self.page, self.instruments = rooms, io, page, instruments
+        unsigned = key is None or key.is_ed25519
+        self.line = binance_line.new_line(
+            instruments,
+            depth=self.config.feed == "depth",
+            api_key="" if key is None or unsigned else key.api_key,
+            secret=b"" if key is None or unsigned else key.hmac_secret,
+            trades=binance_line.Trades.AGG_TRADE,
+            snapshot_limit=self.config.book_limit,
+            mask_seed=random_mask_seed(),
+            order_capacity=rooms.orders.size,
+        )
+        self.wire = new_wire(rooms, len(instruments))
+        self._bell, self._out_bell = os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)
+        io[BELL], io[OUT_BELL], io[HELD_FD], io[OFFERED_FD] = self._bell, self._out_bell, -1, -1
+        io[FRAMES_OUT] = int(self.config.orders == "rest")
+        self._reconciler = Reconciler(units, self.config.mismatch_share)
+        self._set_offset(self.offset.offset_ns(clock.monotonic_ns()))
+        self.tasks = VenueTasks(
+            self.config, self.rest, self.offset, instruments, self._push, self._control, self._say, page.account[0], self._set_offset
+        )  # fmt: skip
+        return self.line, self.wire
+
+    def connect(self) -> None:
+        """Start the streams and the tasks. What cannot be opened now is tried again; `missing` says what is not there yet."""
+        config, symbols = self.config, [instrument.symbol for instrument in self.instruments]
+        self._add_stream(
+            LinePart.PUBLIC,
+            Kind.MARKET,
+            config.silence_s,
+            lambda: self._open(public_url(config.stream_url, symbols, config.feed, config.depth_speed)),
+        )
+        self._add_stream(LinePart.MARKET, Kind.MARKET, config.silence_s, lambda: self._open(market_url(config.stream_url, symbols)), False)
+        spawn = self.loop.spawn
+        spawn(self.tasks.keep_time(), "clock")
+        spawn(self.tasks.serve_requests(self.line.requests), "requests")
+        if self.trading:
+            self.tasks.new_listen_key = self._new_listen_key
+            self.tasks.reconnect = self.replace_all
+            self._add_stream(LinePart.PRIVATE, Kind.USER, 0.0, self._open_private)
+            if config.orders == "rest":
+                spawn(serve_orders(self.rest, self.instruments, self._out_bell, self._take_out, self._push, self._say), "orders")
+                self._push(binance_line.kind_of(Kind.LINE_UP, Kind.ORDER_API), b"")
+            else:
+                self._add_order_stream()
+            spawn(self.tasks.keep_listen_key(), "listen key")
+            spawn(self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
+            if config.dead_man_s:
+                spawn(self.tasks.hold_dead_man(self.rooms), "dead man")
+        for stream in self.streams.values():
+            stream.start()
+
+    def _add_stream(self, part: LinePart, kind: Kind, silence_s: float, open_: Callable[[], Opened], announced: bool = True) -> None:
+        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced)
+        self.streams[part] = Stream(
+            plan, self.wire.rings[_RINGS[part]], self.page.line[int(part)], self.breakers[part], self._say, self._bell, os.getpid()
+        )
+
+    def _add_order_stream(self) -> None:
+        key = self.key
+        assert key is not None
+        plan = StreamPlan(
+            LinePart.ORDERS, Kind.ORDER_API, 0.0, self.config.reconnect_h * 3600, _PING_S,
+            lambda: open_order_api(self.config.order_url, key, self.now_ms, self._timeout_s, self._tls),
+        )  # fmt: skip
+        self.streams[LinePart.ORDERS] = OrderStream(
+            plan, self.wire.rings[ORDERS_RING], self.page.line[int(LinePart.ORDERS)], self.breakers[LinePart.ORDERS], self._say, self._bell,
+            seed=os.getpid(),
+            io=self.io, held=HELD_FD, offered=OFFERED_FD, through_ring=THROUGH_RING, out_bell=self._out_bell, take_out=self._take_out,
+        )  # fmt: skip
+
+    def _open(self, url: str) -> Opened:
+        return open_websocket(url, self._timeout_s, self._tls)
+
+    def _open_private(self) -> Opened:
+        try:
+            key = self.loop.call(self.tasks.make_listen_key(), self._timeout_s)
+        except (RestError, TimeoutError, ValueError, KeyError) as error:
+            raise VenueError(f"no listen key ({error})") from None
+        return self._open(private_url(self.config.stream_url, key))
+
+    def _new_listen_key(self) -> None:
+        self.streams[LinePart.PRIVATE].drop()
+
+    def replace_all(self) -> None:
+        """Every connection anew, second first: the venue has announced that it will close."""
+        for stream in self.streams.values():
+            stream.replace()
+
+    def missing(self) -> str:
+        """What is not up yet, '' if all is."""
+        return ", ".join(part.text for part, stream in self.streams.items() if not stream.up)
+
+    # -- rings ------------------------------------------------------------------------------------------------------
+    def _push(self, kind: int, payload: bytes) -> None:
+        """Into the cold ring; from the venue loop's thread, or before it has tasks. A full ring drops it: the line asks again."""
+        data = np.frombuffer(payload or b"\0", np.uint8)
+        if raw_push(self.wire.rings[COLD_RING], data, 0, len(payload), int(kind), clock.monotonic_ns()) == 0:
+            self._say("cold_ring_full", kind=int(kind), n_bytes=len(payload))
+        os.eventfd_write(self._bell, 1)
+
+    def _take_out(self) -> bytes:
+        """Everything in the out ring. For the one thread that sends."""
+        said, taken = np.zeros(8, np.int64), []
+        ring = self.wire.out_ring
+        while raw_front(ring, said):
+            taken.append(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes())
+            raw_release(ring, said)
+        return b"".join(taken)
+
+    def _set_offset(self, offset_ns: int) -> None:
+        self.io[VENUE_OFFSET_NS] = offset_ns
+
+    # -- the engine's turn ------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        """Watch: breakers and limits open or close the operator's door; a send that failed gives the order connection up; telemetry."""
+        now = clock.monotonic_s()
+        counters = self.line.counters.copy()
+        new = counters - self._last_counters
+        self._last_counters = counters
+        if new[Counter.API_ERRORS] or new[Counter.UNKNOWN_OUTCOMES]:
+            self._after_error(now)
+        elif new[Counter.API_ANSWERS]:
+            self.order_breaker.succeed(now)
+        if self.io[SEND_FAILED] != self._send_failed:
+            self._send_failed = int(self.io[SEND_FAILED])
+            if LinePart.ORDERS in self.streams:
+                self.streams[LinePart.ORDERS].drop()
+        self._door("order breaker", self.order_breaker.tick(now) is BreakerState.OPEN)
+        self._door("rate limit", self.now_ms() < self.budget.closed_until_ms)
+        self._publish()
+
+    def _after_error(self, now: float) -> None:
+        """An error of the order API: what the policy says. Refusals of single orders are the step's own business."""
+        state = self.line.state
+        status, code = int(state[words_of.N_STATUS]), int(state[words_of.LAST_ERROR])
+        what = reaction(status, code)
+        self._say("order_api_error", status=status, code=code, reaction=what.value)
+        if what in (Reaction.QUERY, Reaction.RETRY_LATER, Reaction.BACK_OFF):
+            self.order_breaker.fail(now)
+        if what is Reaction.BACK_OFF:
+            self.budget.limited(self.now_ms())
+        elif what is Reaction.STOP:
+            self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
+
+    def _door(self, reason: str, shut: bool) -> None:
+        """PAUSE while any reason stands, RESUME when the last one is gone."""
+        before = bool(self._paused_for)
+        (self._paused_for.add if shut else self._paused_for.discard)(reason)
+        if bool(self._paused_for) != before:
+            self._say("paused" if shut else "resumed", why=reason)
+            self._control(Control.PAUSE if shut else Control.RESUME)
+
+    def _publish(self) -> None:
+        rows, account = self.page.line, self.page.account[0]
+        rest, breaker = rows[int(LinePart.REST)], self.breakers[LinePart.REST]
+        rest["state"] = int(LineState.UP if breaker.state is not BreakerState.OPEN else LineState.DOWN)
+        rest["breaker"], rest["n_messages"], rest["n_failures"] = int(breaker.state), self.rest.n_calls, self.rest.n_errors
+        if rest["n_messages"]:
+            rest["n_connects"], rest["ts_progress"] = 1, self.rest.last_answer_ns
+        for part, ring in _RINGS.items():
+            rows[int(part)]["backlog"] = backlog_bytes(self.wire.rings[ring])
+            rows[int(part)]["breaker"] = int(self.breakers[part].state)
+        account["closed_until_ms"] = self.budget.closed_until_ms
+        used = self.budget.used()
+        account["weight_used"] = max((share for name, share in used.items() if name.startswith("REQUEST")), default=0.0)
+        account["orders_used"] = max((share for name, share in used.items() if name.startswith("ORDERS")), default=0.0)
+
+    # -- end --------------------------------------------------------------------------------------------------------
+    def stop(self) -> None:
+        """Close everything; the dead man's switch is disarmed where nothing of ours is left open."""
+        for stream in self.streams.values():
+            stream.stop()
+        for stream in self.streams.values():
+            if stream.is_alive():
+                stream.join(3)
+        self.loop.stop(self._last_words())
+
+    async def _last_words(self) -> None:
+        if self.trading and self.config.dead_man_s and hasattr(self, "tasks"):
+            await self.tasks.arm_dead_man(0)
+        await self.rest.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Counters for the session's result."""
+        parts = {
+            part.text.replace(" ", "_"): {
+                name: int(self.page.line[int(part)][name]) for name in ("n_connects", "n_failures", "n_silent", "n_messages", "n_dropped")
+            }
+            for part in self.streams
+        }
+        account = self.page.account[0]
+        return {
+            "parts": parts,
+            "counters": {name: value for name, value in binance_line.counters(self.line).items() if value},
+            "clock_offset_ms": round(int(account["clock_offset_ns"]) / 1e6, 3),
+            "clock_bound_ms": round(int(account["clock_bound_ns"]) / 1e6, 3),
+            "reconciled": int(account["n_reconciled"]),
+            "corrections": int(account["n_corrections"]),
+            "rate_limited": self.budget.n_limited,
+            "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker)),
+        }
+
+
+def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:
+    """The configuration with the URLs and certificate of a simulator's ready file where none are set. Raises VenueError if some are missing."""
+    import msgspec
+
+    told = {"rest_url": ready.get("url"), "stream_url": ready.get("ws_url"), "ca_file": ready.get("certificate")}
+    if ready.get("ws_url"):
+        told["order_url"] = f"{ready['ws_url']}/ws-fapi/v1"
+    config = msgspec.structs.replace(config, **{name: text for name, text in told.items() if text and not getattr(config, name)})
+    lacking = [name for name in ("rest_url", "stream_url", "order_url") if not getattr(config, name)]
+    if lacking:
+        raise VenueError(f"[venue.binance] lacks {', '.join(lacking)}", "Set them, or give the --ready-file of `hftkit sim --binance-port`")
+    return config

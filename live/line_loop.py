@@ -1,13 +1,13 @@
 """The hot loop of a line: byte rings + translation + step, compiled, without the interpreter. The walk, the journal and the timers are hot_loop's.
 
-Socket threads put whole messages into rings, one ring a part. This loop pops one, has it translated into the engine's frames, and runs each frame as if
-it had come from a binary venue's socket: so journal and replay see one kind of frame. Orders go the other way: frames of the step are encoded by
+Socket threads put whole messages into rings, one ring a part. This loop pops one, has it translated into the engine's frames, and runs each frame as
+if it had come from a binary venue's socket: so journal and replay see one kind of frame. Orders go the other way: frames of the step are encoded by
 the line, then written to the order socket (plain), or put into the out ring for the thread that owns the TLS state, or that speaks REST.
 
     ring -> translate -> frames: journal -> sense -> T2 -> decide -> T3 -> commit -> journal -> encode -> socket -> T4
 
-A part that is lost does not end the session: its LINE_DOWN empties the books (market) or becomes a DISCONNECT (orders, user data), and nothing is decided
-until the line has logged on again and every open order has been asked for.
+A part that is lost does not end the session: its LINE_DOWN empties the books (market) or becomes a DISCONNECT (orders, user data), and nothing is
+decided until the line has logged on again and every open order has been asked for.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hftkit.binance_line import Kind, Line
+from hftkit.binance_line import Kind
 from hftkit.codes import EventKind, RecordType
 from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.memory.intrinsics import load_acquire
+from hftkit.kernels.memory.intrinsics import copy_words, load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
@@ -29,9 +29,21 @@ from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
 from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
-    ABANDON, CONTROL_SEEN, DATA_START, JOURNAL_RESERVE_WORDS, NEXT_TIMER, ORDER_START, TIMER_NS, WAIT, LoopStatus, Wait, after_answer,
-    publish_if_due, stamp, walk,
+    ABANDON,
+    CONTROL_SEEN,
+    JOURNAL_RESERVE_WORDS,
+    NEXT_TIMER,
+    ORDER_START,
+    TIMER_NS,
+    WAIT,
+    LoopStatus,
+    Wait,
+    after_answer,
+    publish_if_due,
+    stamp,
+    walk,
 )  # fmt: skip
+from live.raw_ring import KIND, N_BYTES, START, T_RECV, RawRing, raw_front, raw_push, raw_release, raw_ring
 
 # Words of Shell.io of a line (the upper half)
 HELD_FD, OFFERED_FD = 16, 17  # order socket that is written; the one to take at LINE_UP. -1: none, THROUGH_RING: the out ring
@@ -43,6 +55,9 @@ FRAMES_OUT = 25  # 1: the out ring carries the engine's frames (REST), 0: bytes 
 THROUGH_RING = -2
 MESSAGES_A_TURN = 256  # of one ring, before the others, the operator and the timer are looked at again
 OUT_BYTES = 65536
+MESSAGE_RESERVE_WORDS = 8 * ROOM_WORDS  # the most that one message and what it leads to may take in the journal
+RING_WORDS, OUT_RING_WORDS = 1 << 20, 1 << 14  # 8 MiB a part: some 40,000 messages; 128 KiB of requests
+PUBLIC_RING, MARKET_RING, PRIVATE_RING, ORDERS_RING, COLD_RING, N_RINGS = range(6)
 
 _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.LOGGED_OUT), int(LoopStatus.JOURNAL_FULL)
 _REFUSED, _ABANDONED = int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
@@ -57,13 +72,26 @@ _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), in
 class Wire(NamedTuple):
     """What the loop of a line owns besides Shell and Line."""
 
-    rings: Any  # uint8 rings towards this loop, one a part and one of the cold side
+    rings: tuple[RawRing, ...]  # towards this loop: one of each part that streams, and one of the cold side
     frames: np.ndarray  # int64: frames of the message being worked
-    answers: np.ndarray  # int64: frames of the line's answers to the engine's own requests
+    answers: np.ndarray  # int64: the line's answers to the engine's own market data requests
     out: np.ndarray  # uint8 (OUT_BYTES,): encoded requests
-    out_ring: np.ndarray  # ring towards the sending thread
-    due: np.ndarray  # uint8 (8,): the empty payload
-    popped: np.ndarray  # int64 (8,): where the message at the front of a ring lies
+    out_ring: RawRing  # towards the thread that sends
+    said: np.ndarray  # int64 (8,): what is known of the message at the front of a ring
+    order_octets: np.ndarray  # uint8 view of rooms.order_out
+
+
+def new_wire(rooms: Any, n_instruments: int, ring_words: int = RING_WORDS) -> Wire:
+    """Allocate it."""
+    return Wire(
+        rings=tuple(raw_ring(ring_words) for _ in range(N_RINGS)),
+        frames=np.zeros(2 * ROOM_WORDS, np.int64),
+        answers=np.zeros((n_instruments + 1) * ROOM_WORDS, np.int64),
+        out=np.zeros(OUT_BYTES, np.uint8),
+        out_ring=raw_ring(OUT_RING_WORDS),
+        said=np.zeros(8, np.int64),
+        order_octets=rooms.order_out.view(np.uint8),
+    )
 
 
 @kernel
@@ -74,10 +102,10 @@ def _send(rooms: Any, shell: Any, line: Any, wire: Any, encode: Any) -> None:
     ts_ms = (monotonic_ns(shell.scratch) + io[VENUE_OFFSET_NS]) // 1_000_000
     n = encode(line, rooms.order_out, start, end, ts_ms, wire.out, 0)
     if io[FRAMES_OUT] != 0:
-        push_words(wire.out_ring, rooms.order_out, start, end - start)
+        raw_push(wire.out_ring, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
         ring_bell(io[OUT_BELL], shell.scratch)
     elif n > 0 and io[HELD_FD] == THROUGH_RING:
-        push_bytes(wire.out_ring, wire.out, 0, n, 0, 0)
+        raw_push(wire.out_ring, wire.out, 0, n, 0, 0)
         ring_bell(io[OUT_BELL], shell.scratch)
     elif n > 0 and (io[HELD_FD] < 0 or transmit(io[HELD_FD], wire.out, 0, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n):
         io[SEND_FAILED] += 1
@@ -126,3 +154,133 @@ def _run_batch(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wi
         if status != _RUNNING:
             return status
     return _RUNNING
+
+
+@kernel
+def _answer_engine(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, encode: Any, answer: Any, t1: int) -> int:
+    """What the engine asked of market data (SUBSCRIBE, SNAPSHOT_REQUEST) is answered from the line's own books, until it asks no more."""
+    io, status = shell.io, _RUNNING
+    while status == _RUNNING and rooms.out_end[1] > 0:
+        end = answer(line, rooms.data_out, 0, rooms.out_end[1], wire.answers, 0)
+        rooms.out_end[1] = 0
+        at = 0
+        while status == _RUNNING and at < end:
+            n_words = 0
+            while at + n_words < end and n_words + frame_words(wire.answers[at + n_words]) <= wire.frames.size:
+                n_words += frame_words(wire.answers[at + n_words])
+            copy_words(wire.frames, 0, wire.answers, at, n_words)
+            io[BATCH_AT], io[BATCH_END], io[BATCH_ORDERS] = 0, n_words, 0
+            status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
+            at += n_words
+    return status
+
+
+@kernel
+def _run_message(
+    rooms: Any,
+    strategies: Any,
+    shell: Any,
+    page: Any,
+    line: Any,
+    wire: Any,
+    functions: Any,
+    octets: Any,
+    start: int,
+    n_bytes: int,
+    kind: int,
+    t1: int,
+) -> int:
+    """Translate one payload and run what comes of it, the answers to it included."""
+    translate, encode, answer = functions
+    io, low, subject = shell.io, kind & 0xFF, kind >> 8
+    of_market = low == _MARKET or low == _REST_DEPTH or (subject == _MARKET and (low == _LINE_UP or low == _LINE_DOWN))
+    if low == _LINE_UP and subject == _ORDER_API:
+        io[HELD_FD] = io[OFFERED_FD]
+    elif low == _LINE_DOWN and subject == _ORDER_API:
+        io[HELD_FD] = -1
+    status = _RUNNING
+    if low == _LINE_DOWN and not of_market:
+        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _DISCONNECT, 0, _DISCONNECT_IN, t1)
+    if status == _RUNNING:
+        io[BATCH_AT], io[BATCH_ORDERS] = 0, 0 if of_market else 1
+        io[BATCH_END] = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
+        status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
+    while status == _RUNNING and (line.state[LOGON_DUE] != 0 or line.state[LOGOUT_DUE] != 0 or line.state[HEARTBEAT_DUE] != 0):
+        io[BATCH_AT], io[BATCH_ORDERS] = 0, 1
+        io[BATCH_END] = max(translate(line, octets, start, 0, _DUE, t1, wire.frames, 0), 0)
+        if io[BATCH_END] == 0:
+            break
+        status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
+    if status == _RUNNING and rooms.out_end[1] > 0:
+        status = _answer_engine(rooms, strategies, shell, page, line, wire, encode, answer, t1)
+    return status
+
+
+@kernel
+def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, ring: Any, reserve: int) -> int:
+    """Run what waits in one ring, up to MESSAGES_A_TURN. Returns a LoopStatus."""
+    said = wire.said
+    for _ in range(MESSAGES_A_TURN):
+        if raw_front(ring, said) == 0:
+            return _RUNNING
+        if not fits(shell.segment, shell.journal, reserve):
+            return _JOURNAL_FULL
+        kind, n_bytes, start, t1 = said[KIND], said[N_BYTES], said[START], said[T_RECV]
+        status = _run_message(rooms, strategies, shell, page, line, wire, functions, ring.octets, start, n_bytes, kind, t1)
+        raw_release(ring, said)
+        if status != _RUNNING:
+            return status
+    return _RUNNING
+
+
+@kernel
+def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any) -> int:
+    """One turn: what was left over, operator, every ring, timer. Returns a LoopStatus."""
+    io, encode = shell.io, functions[1]
+    reserve = min(MESSAGE_RESERVE_WORDS + 2 * wire.answers.size, shell.segment.size // 2)
+    now = monotonic_ns(shell.scratch)
+    if not fits(shell.segment, shell.journal, reserve):
+        return _JOURNAL_FULL
+    status = _run_batch(rooms, strategies, shell, page, line, wire, encode, now)
+    if status == _RUNNING and load_acquire(shell.control, WRITTEN) != io[CONTROL_SEEN]:
+        code = shell.control[FIRST_SLOT + io[CONTROL_SEEN] % SLOTS]
+        io[CONTROL_SEEN] += 1
+        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, code, _CONTROL_IN, now)
+        if status == _RUNNING:
+            status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
+    for i in range(len(wire.rings)):
+        if status == _RUNNING:
+            status = _pump(rooms, strategies, shell, page, line, wire, functions, wire.rings[i], reserve)
+    if status != _RUNNING:
+        return status
+    now = monotonic_ns(shell.scratch)
+    if now >= io[NEXT_TIMER]:
+        io[NEXT_TIMER] = now + io[TIMER_NS]
+        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _TIMER, 0, _TIMER_IN, now)
+        if status == _RUNNING:
+            status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
+    if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
+        status = _LOGGED_OUT
+    return status
+
+
+@kernel
+def line_loop(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any) -> int:
+    """Run until something needs the interpreter. `functions`: translate, encode_orders, answer_data_requests of the dialect. A LoopStatus."""
+    io = shell.io
+    status = _RUNNING
+    while status == _RUNNING:
+        before = shell.journal[1]
+        status = line_turn(rooms, strategies, shell, page, line, wire, functions)
+        if load_acquire(io, ABANDON) != 0:
+            status = _ABANDONED
+        publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
+        if status == _RUNNING and shell.journal[1] == before and io[WAIT] != _SPIN:
+            if io[WAIT] == _YIELD:
+                yield_processor()
+            else:
+                shell.scratch[3] = pollfd(io[BELL])
+                if wait_readable(shell.scratch[3:4], 1) > 0:
+                    hush_bell(io[BELL], shell.scratch)
+    publish(rooms, page, monotonic_ns(shell.scratch))
+    return status

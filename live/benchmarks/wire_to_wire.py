@@ -163,7 +163,7 @@ def engine(folder: Path) -> Responder:
 
     import msgspec
 
-    from live.engine import example_page
+    from live.example import example_page
 
     config = msgspec.structs.replace(bench_config(), logon_words=logon_frame(1, 1, 10**15, cancel_on_disconnect=False))
     rooms = build_rooms(config)
@@ -212,7 +212,7 @@ def _keep(*_: object) -> None:
 
 def _real_page(rooms: Any) -> Any:
     from hftkit.kernels.memory.histogram import COUNTS_LEN
-    from live.engine import example_page
+    from live.example import example_page
 
     page = example_page()
     return page._replace(

@@ -1,7 +1,7 @@
 """What to ask of a Binance-compatible venue's market and user streams: stream names, routes, URLs.
 
-Market data is split over three routes (since 2026-04-23): /public books, /market trades and marks, /private the account. A stream asked for on the wrong
-route is accepted and stays silent, which the progress clocks then show.
+Market data is split over three routes (since 2026-04-23): /public books, /market trades and marks, /private the account. A stream asked for on the
+wrong route is accepted and stays silent, which the progress clocks then show.
 """
 
 from __future__ import annotations

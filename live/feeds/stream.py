@@ -2,9 +2,10 @@
 
     OPEN      connect, upgrade, greet (subscribe or log on); LINE_UP goes into the ring ahead of the first message
     READ      recv into one buffer, deframe into the ring; pings answered, own pings sent
-    REPLACE   before the venue's 24 hours, or when asked to: the second connection is opened first, and the first one is left once the second
-              has spoken, or after a grace. Both are read meanwhile: what comes twice is dropped by its ids, so there is no gap
-    LOST      closed, broken or silent: LINE_DOWN goes into the ring; after a pause (1, 2, 4 ... 60 s, jitter) the next attempt, if the breaker lets it
+    REPLACE   before the venue's 24 hours, or when asked to: the second connection is opened first, and the first one is left once the second has
+              spoken, or after a grace. Both are read meanwhile: what comes twice is dropped by its ids, so there is no gap
+    LOST      closed, broken or silent: LINE_DOWN goes into the ring; after a pause (1, 2, 4 ... 60 s, jitter) the next attempt, if the breaker
+              lets it
 
 The thread is the ring's only producer. It never waits for the hot thread: a message that finds the ring full is lost, and a lost message means LOST.
 """
@@ -12,6 +13,7 @@ The thread is the ring's only producer. It never waits for the hot thread: a mes
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import ssl
@@ -20,9 +22,10 @@ from collections.abc import Callable
 from typing import Any
 
 from hftkit import clock
+from hftkit.binance_line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import HftkitError, VenueError
-from live.feeds.backoff import Backoff, ProgressClock
+from live.feeds.backoff import FIRST_S, Backoff, ProgressClock
 from live.feeds.websocket import Opened, control_frame
 from live.feeds.wire_reader import BROKEN, CLOSED, RING_FULL, WireReader
 from live.gateways.breaker import Breaker
@@ -34,10 +37,22 @@ _NS = 1_000_000_000
 
 
 class StreamPlan:
-    """How one part is kept: `open` connects and greets; `silence_s` 0 allows any silence of messages; `ping_s` own pings, whose pong counts as life."""
+    """How one part is kept: `open_` connects and greets; `silence_s` 0 allows any silence of messages; `ping_s`: own pings, whose pong is a sign of
+    life; `announced`: whether the hot thread is told when it comes and goes."""
 
-    def __init__(self, part: LinePart, kind: int, silence_s: float, replace_s: float, ping_s: float, open_: Callable[[], Opened]) -> None:
+    def __init__(
+        self,
+        part: LinePart,
+        kind: Kind,
+        silence_s: float,
+        replace_s: float,
+        ping_s: float,
+        open_: Callable[[], Opened],
+        announced: bool = True,
+        first_pause_s: float = FIRST_S,
+    ) -> None:
         self.part, self.kind, self.silence_s, self.replace_s, self.ping_s, self.open = part, kind, silence_s, replace_s, ping_s, open_
+        self.announced, self.first_pause_s = announced, first_pause_s
 
 
 class Connection:
@@ -57,12 +72,12 @@ class Connection:
 class Stream(threading.Thread):
     """The thread of one part. `ring`: the byte ring it alone writes; `status`: its LINE record of the telemetry page."""
 
-    def __init__(self, plan: StreamPlan, ring: Any, status: Any, breaker: Breaker, say: Callable[..., None], seed: int = 0) -> None:
+    def __init__(self, plan: StreamPlan, ring: Any, status: Any, breaker: Breaker, say: Callable[..., None], bell: int, seed: int = 0) -> None:
         super().__init__(name=f"line-{plan.part.text}", daemon=True)
-        self.plan, self.ring, self.status, self.breaker, self._say = plan, ring, status, breaker, say
+        self.plan, self.ring, self.status, self.breaker, self._say, self._bell = plan, ring, status, breaker, say, bell
         self.status["state"] = int(LineState.CONNECTING)
-        self._backoff = Backoff(seed)
-        self._stop = threading.Event()
+        self._backoff = Backoff(seed, plan.first_pause_s)
+        self._over = threading.Event()
         self._replace = threading.Event()
         self._drop = threading.Event()
         self._second: list[Connection] = []
@@ -73,7 +88,7 @@ class Stream(threading.Thread):
     # -- what others ask for ----------------------------------------------------------------------------------------
     def stop(self) -> None:
         """End the thread; the connection is closed in order."""
-        self._stop.set()
+        self._over.set()
 
     def replace(self) -> None:
         """Open a second connection, then leave the first."""
@@ -108,25 +123,25 @@ class Stream(threading.Thread):
     # -- the thread -------------------------------------------------------------------------------------------------
     def run(self) -> None:
         """Until stopped."""
-        while not self._stop.is_set():
+        while not self._over.is_set():
             if not self.breaker.allow(clock.monotonic_s()):
                 self._state(LineState.DOWN)
-                self._stop.wait(_TURN_S)
+                self._over.wait(_TURN_S)
                 continue
             self._state(LineState.CONNECTING)
             first = self._connect()
             if first is not None:
                 self.on_up(first)
-                self.reader.announce(True, clock.monotonic_ns())
+                self._announce(True)
                 self._state(LineState.UP)
                 self._read(first)
-                self.reader.announce(False, clock.monotonic_ns())
+                self._announce(False)
                 self.on_down()
-                if self._stop.is_set():
+                if self._over.is_set():
                     break
                 self.lost(self.lost_why)
             self._state(LineState.DOWN)
-            self._stop.wait(self._backoff.next_s())
+            self._over.wait(self._backoff.next_s())
         self._state(LineState.CLOSED)
 
     def lost(self, why: str) -> None:
@@ -134,6 +149,11 @@ class Stream(threading.Thread):
         self.status["n_failures"] += 1
         self.breaker.fail(clock.monotonic_s())
         self._say("line_lost", part=self.plan.part.text, why=why)
+
+    def _announce(self, up: bool) -> None:
+        if self.plan.announced:
+            self.reader.announce(up, clock.monotonic_ns())
+            os.eventfd_write(self._bell, 1)
 
     def _state(self, state: LineState) -> None:
         self.status["state"] = int(state)
@@ -164,7 +184,7 @@ class Stream(threading.Thread):
         self._drop.clear()
         self._progress = ProgressClock(int(self.plan.silence_s * _NS), clock.monotonic_ns())
         connections = [first]
-        while not self._stop.is_set():
+        while not self._over.is_set():
             try:
                 self._turn(connections)
             except (OSError, VenueError) as error:
@@ -239,6 +259,7 @@ class Stream(threading.Thread):
                 connection.send(control_frame(_PONG, payload))
         messages = reader.n_messages - before
         if messages:
+            os.eventfd_write(self._bell, 1)
             self.status["n_messages"] += messages
             self.status["ts_progress"] = now
             self._backoff.reset()

@@ -1,13 +1,14 @@
 """The order part of a line: the WebSocket order API, kept like a stream, written by the hot thread.
 
-Plain: the hot thread writes the socket itself. Its descriptor is handed over through two words of the shell and given back the same way, and it is not
-closed before the hot thread has let go of it: a number that the system gave to another connection meanwhile would get our orders. TLS: the
-hot thread fills a ring and rings an eventfd; this thread, which alone touches the TLS state, sends.
+Plain: the hot thread writes the socket itself. Its descriptor is handed over through two words of the shell and given back the same way, and it is
+not closed before the hot thread has let go of it: a number that the system gave to another connection meanwhile would get our orders. TLS:
+the hot thread fills a ring and rings an eventfd; this thread, which alone touches the TLS state, sends.
 With an Ed25519 key the session logs on once and orders need no signature; with HMAC every order carries one, made by the compiled encoder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -50,16 +51,18 @@ def open_order_api(url: str, key: ApiKey, now_ms: Callable[[], int], timeout_s: 
 class OrderStream(Stream):
     """`io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take."""
 
-    def __init__(self, *arguments: Any, io: Any, held: int, offered: int, bell: int, take_out: Callable[[], bytes], **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, io: Any, held: int, offered: int, through_ring: int, out_bell: int, take_out: Callable[[], bytes], **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self._io, self._held, self._offered = io, held, offered
-        self._bell, self._take_out = bell, take_out
+        self._through_ring, self._out_bell, self._take_out = through_ring, out_bell, take_out
         self._retired: list[socket.socket] = []
 
     def on_up(self, connection: Connection) -> None:
-        """Offer the descriptor: the hot thread takes it when LINE_UP reaches it. -2: send through the ring."""
+        """Offer the descriptor: the hot thread takes it when LINE_UP reaches it."""
         self._close_retired()
-        self._io[self._offered] = -2 if isinstance(connection.socket, ssl.SSLSocket) else connection.fd
+        self._io[self._offered] = self._through_ring if isinstance(connection.socket, ssl.SSLSocket) else connection.fd
 
     def on_second(self, connection: Connection) -> None:
         """Orders go through the new connection from now on; the old one is read a little longer for its answers."""
@@ -68,11 +71,11 @@ class OrderStream(Stream):
 
     def extra_descriptors(self) -> list[int]:
         """The bell that the hot thread rings."""
-        return [self._bell]
+        return [self._out_bell]
 
     def on_extra(self, connection: Connection) -> None:
         """Send what the hot thread has put into the ring."""
-        os.eventfd_read(self._bell)
+        os.eventfd_read(self._out_bell)
         data = memoryview(self._take_out())
         deadline = clock.monotonic_s() + _SEND_PATIENCE_S
         while data:
@@ -88,10 +91,8 @@ class OrderStream(Stream):
         if isinstance(connection.socket, ssl.SSLSocket):
             super().leave(connection)
             return
-        try:
+        with contextlib.suppress(OSError):  # it may be lost already
             connection.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it was lost already
         self._retired.append(connection.socket)
 
     def _close_retired(self) -> None:

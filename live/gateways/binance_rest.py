@@ -58,7 +58,7 @@ class BinanceRest:
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
-        self.n_calls = self.n_errors = 0
+        self.n_calls = self.n_errors = self.last_answer_ns = 0
 
     async def open(self) -> None:
         """Make the session; its connections stay open between calls."""
@@ -96,6 +96,7 @@ class BinanceRest:
             query = self.key.signed_query(f"{query}&{stamp}" if query else stamp)
         status, body, answer = await self._exchange(method, f"{path}?{query}" if query else path, headers)
         self.n_calls += 1
+        self.last_answer_ns = int(self._monotonic_s() * 1e9)
         self.budget.observe_headers(answer, self._now_ms())
         if status == 200:
             self.breaker.succeed(self._monotonic_s())

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,12 @@ from hftkit.codes import Control, OrderState
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import (
-    REQUEST_CLIENT_ORDER_ID, REQUEST_INSTRUMENT, REQUEST_KIND, REQUEST_ORDER_ID, REQUEST_WORDS, Request,
+    REQUEST_CLIENT_ORDER_ID,
+    REQUEST_INSTRUMENT,
+    REQUEST_KIND,
+    REQUEST_ORDER_ID,
+    REQUEST_WORDS,
+    Request,
 )  # fmt: skip
 from hftkit.rooms import Rooms
 from hftkit.units import to_e8
@@ -39,6 +45,11 @@ _STALE_ORDER_NS = 5_000_000_000  # every order of ours is IOC: one that is not f
 _FINAL = [int(state) for state in (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)]
 _MS = 1_000_000
 _CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a wrong one
+
+
+def _landed(flying: set[tuple[int, ...]], wanted: tuple[int, ...], task: asyncio.Task[None]) -> None:
+    flying.discard(wanted)
+    task.exception()  # a failure was told where it happened; what is left is a bug, and asyncio would only mention it at exit
 
 
 class VenueTasks:
@@ -123,7 +134,7 @@ class VenueTasks:
                 if wanted not in flying:
                     flying.add(wanted)
                     task = asyncio.ensure_future(self._serve(wanted))
-                    task.add_done_callback(lambda _, done=wanted: flying.discard(done))
+                    task.add_done_callback(partial(_landed, flying, wanted))
             await asyncio.sleep(_REQUESTS_EVERY_S)
 
     async def _serve(self, wanted: tuple[int, ...]) -> None:

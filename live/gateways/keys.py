@@ -79,8 +79,13 @@ def mask(text: str) -> str:
     return f"{text[:4]}***" if len(text) > 8 else "***"
 
 
-def load_key(key_file: str = "", ready: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> ApiKey:
-    """The key to trade with: environment, then key file, then what a simulator's ready file offers. Raises ConfigError naming the cure."""
+def load_key(
+    key_file: str = "", ready: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, account: int = 1, kind: str = "HMAC"
+) -> ApiKey:
+    """The key to trade with: environment, then key file, then what a simulator's ready file offers for `account` and `kind`.
+
+    Raises ConfigError naming the cure.
+    """
     variables = os.environ if env is None else env
     if variables.get(KEY_VARIABLE):
         return _key(variables[KEY_VARIABLE], variables.get(SECRET_VARIABLE, ""), variables.get(PRIVATE_VARIABLE, ""), "the environment")
@@ -95,8 +100,9 @@ def load_key(key_file: str = "", ready: Mapping[str, Any] | None = None, env: Ma
         if not isinstance(body, dict):
             raise ConfigError(f"key file {path} is not a JSON object", _CURE)
         return _key(str(body.get("api_key", "")), str(body.get("secret", "")), str(body.get("private_key", "")), str(path))
-    if ready and ready.get("api_key"):
-        return _key(str(ready["api_key"]), str(ready.get("secret", "")), str(ready.get("private_key", "")), "the ready file")
+    for offered in (ready or {}).get("keys", ()):
+        if offered.get("account") == account and offered.get("kind") == kind:
+            return _key(str(offered["key"]), str(offered.get("secret", "")), str(offered.get("private_key", "")), "the ready file")
     raise ConfigError("no API key given for the venue", _CURE)
 
 

@@ -16,8 +16,10 @@ SECRET_VARIABLE = "HFTKIT_SECRET"  # the only place a secret comes from; it is n
 _LOGON = FRAME[MessageType.LOGON]
 
 
-def logon_frame(account: int, ts_unix_ns: int, heartbeat_ns: int, *, cancel_on_disconnect: bool, next_seq_in: int = 1) -> tuple[int, ...]:
-    """The words of a LOGON frame with sequence 1; the signature is zero without a secret in the environment."""
+def logon_frame(
+    account: int, ts_unix_ns: int, heartbeat_ns: int, *, cancel_on_disconnect: bool, next_seq_in: int = 1, secret: str | None = None
+) -> tuple[int, ...]:
+    """The words of a LOGON frame with sequence 1; the signature is zero without a secret (None: that of the environment)."""
     words = np.zeros(_LOGON.words, np.int64)
     words[0] = header(int(MessageType.LOGON), _LOGON.words, ALL_INSTRUMENTS)
     words[1] = 1
@@ -26,7 +28,7 @@ def logon_frame(account: int, ts_unix_ns: int, heartbeat_ns: int, *, cancel_on_d
     words[_LOGON.word("flags")] = int(cancel_on_disconnect)
     words[_LOGON.word("heartbeat_ns")] = heartbeat_ns
     words[_LOGON.word("next_seq_in")] = next_seq_in
-    secret = os.environ.get(SECRET_VARIABLE, "")
+    secret = os.environ.get(SECRET_VARIABLE, "") if secret is None else secret
     if secret:
         first = _LOGON.word("signature0")
         digest = hmac.new(secret.encode(), words[:first].tobytes(), hashlib.sha256).digest()

@@ -49,12 +49,12 @@ def test_shown_quantity_is_taken_once_until_the_next_quote():
 
 def test_an_order_meets_the_market_of_its_arrival():
     quotes = quotes_to_tape(
-        START + np.array([0, 1, 2, 3, 10, 11]) * 1_000_000,
-        np.array([0, 1, 0, 1, 0, 1]),
-        np.array([9999, 1999, 9999, 1999, 10009, 1999]),
-        np.full(6, 1000),
-        np.array([10001, 2001, 10001, 2001, 10011, 2001]),
-        np.full(6, 1000),
+        START + np.array([0, 1, 2, 3, 10, 11, 20, 21, 30, 31]) * 1_000_000,
+        np.array([0, 1] * 5),
+        np.array([9999, 1999, 9999, 1999, 10009, 1999, 10009, 1999, 10009, 1999]),
+        np.full(10, 1000),
+        np.array([10001, 2001, 10001, 2001, 10011, 2001, 10011, 2001, 10011, 2001]),
+        np.full(10, 1000),
     )
     plan = msgspec.structs.replace(BUY_ONE_UNIT.legs, slippage_ticks=50)
     slow = msgspec.structs.replace(BUY_ONE_UNIT, legs=plan)

@@ -10,6 +10,8 @@
 
 The *residual* is the hedge position minus what the lead position asks for: lead * unit_hedge / unit_lead, to the nearest lot. A leg
 is naked while the residual is beyond tolerance; then nothing is added on the lead, the hedge is worked, and the clock runs.
+Both legs can be traded now, each in a size that the venue takes, or the pair is not entered; a hedge is rounded up to that size, so that
+it is never refused for being small (risk looks at what was rounded).
 Each leg has at most one working order, so a late answer can never double it. Entries and hedges are IOC limits
 `slippage_ticks` through the touch; unwinding and forced exits are market orders. A single-instrument strategy has hedge -1.
 """
@@ -70,6 +72,19 @@ def end_order(leg: Any, leg_index: int, filled_qty: int, now: int) -> None:
 
 
 @kernel
+def smallest_order(ins: Any, price: int) -> int:
+    """Lots of the smallest order that reaches the venue's minimum notional at this price (ticks), rounded up; at least 1."""
+    lot_notional = max(price, 1) * ins.tick_lot_e8
+    return max((ins.min_notional_e8 + lot_notional - 1) // lot_notional, 1)
+
+
+@kernel
+def _leg_possible(b: Any, ins: Any, unit: int, slippage: int) -> bool:
+    """Whether a unit of one leg could be sent now, at the worst price it may ask for."""
+    return tradable(b) and abs(unit) >= smallest_order(ins, b.best_bid - slippage)
+
+
+@kernel
 def _tolerance(leg: Any, book: Any, instruments: Any) -> int:
     """Residual lots that need no action: the configured ones, or what the venue would not take as an order. None when flat."""
     if leg.lead_position == 0:
@@ -95,8 +110,8 @@ def _enter_state(leg: Any, state: int, ts_event: int) -> None:
 
 
 @kernel
-def _transition(leg: Any, wanted: int, trading: int, naked: bool, late: bool, ts_event: int) -> None:
-    """One move of the table above. `wanted`: the signal's target in units, already 0 where positions are to be left."""
+def _transition(leg: Any, wanted: int, trading: int, naked: bool, late: bool, possible: bool, ts_event: int) -> None:
+    """One move of the table above. `wanted`: the signal's target in units, already 0 where positions are to be left; `possible`: both legs are."""
     if wanted == 0:
         leg.skip = 0
     if late and leg.state != _UNWINDING and leg.state != _FLAT:
@@ -105,7 +120,7 @@ def _transition(leg: Any, wanted: int, trading: int, naked: bool, late: bool, ts
     if leg.state == _FLAT:
         if wanted != 0 and trading != _ENABLED:
             leg.skip = wanted
-        if wanted != 0 and wanted != leg.skip:
+        if wanted != 0 and wanted != leg.skip and possible:
             leg.target = wanted
             _enter_state(leg, _ENTERING, ts_event)
     elif leg.state == _ENTERING:
@@ -124,8 +139,9 @@ def _transition(leg: Any, wanted: int, trading: int, naked: bool, late: bool, ts
 
 
 @kernel
-def _ask(want: Any, n: int, slot: int, leg_index: int, instrument: int, lots: int, book: Any, slippage: int, market: bool) -> int:
-    """Append an order for signed `lots`; returns the new number of wants. Without a trusted book only a market order goes out."""
+def _ask(want: Any, n: int, slot: int, leg_index: int, instrument: int, lots: int, least: int, book: Any, slippage: int, market: bool) -> int:
+    """Append an order for signed `lots`, not less than `least` (rounding up); returns the new number of wants. Without a trusted book only a
+    market order goes out."""
     b = book[instrument]
     if n >= want.size or (not tradable(b) and not market):
         return n
@@ -141,7 +157,7 @@ def _ask(want: Any, n: int, slot: int, leg_index: int, instrument: int, lots: in
     w.price = 0
     if not market:
         w.price = b.best_ask + slippage if lots > 0 else max(b.best_bid - slippage, 1)
-    w.qty = abs(lots)
+    w.qty = max(abs(lots), least)
     w.client_order_id = 0
     w.reason = 0
     return n + 1
@@ -174,7 +190,10 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, wa
     elif leg.ts_naked == 0:
         leg.ts_naked = now
     late = naked and now - leg.ts_naked > leg.hedge_deadline_ns
-    _transition(leg, wanted, trading, naked, late, signal[slot].ts_event)
+    possible = _leg_possible(book[leg.lead], instruments[leg.lead], leg.unit_lead, leg.slippage_ticks)
+    if leg.hedge >= 0:
+        possible = possible and _leg_possible(book[leg.hedge], instruments[leg.hedge], leg.unit_hedge, leg.slippage_ticks)
+    _transition(leg, wanted, trading, naked, late, possible, signal[slot].ts_event)
     if leg.state == _FLAT or leg.state == _OPEN:
         if not naked:
             return n
@@ -182,10 +201,14 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, wa
     lead_lots = _lead_goal(leg) - leg.lead_position
     may_lead = not naked or leg.state == _UNWINDING or leg.state == _EXITING
     if lead_lots != 0 and may_lead and leg.lead_order == 0 and now >= leg.lead_retry_at:
-        n = _ask(want, n, slot, 0, leg.lead, lead_lots, book, leg.slippage_ticks, forced)
+        n = _ask(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
     hedging = naked and (leg.state != _UNWINDING or lead_lots == 0)
     if hedging and leg.hedge_order == 0 and now >= leg.hedge_retry_at:
-        n = _ask(want, n, slot, 1, leg.hedge, -residual, book, leg.slippage_ticks, forced)
+        least = 0
+        if residual * leg.hedge_position <= 0:  # it adds to the hedge: one that reduces is taken in any size
+            b = book[leg.hedge]
+            least = smallest_order(instruments[leg.hedge], b.best_bid - leg.slippage_ticks) if b.best_bid > 0 else 0
+        n = _ask(want, n, slot, 1, leg.hedge, -residual, least, book, leg.slippage_ticks, forced)
     return n
 
 

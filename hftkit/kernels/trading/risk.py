@@ -110,7 +110,8 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
         return _OPEN_ORDERS
     cost = NS_PER_S // r.max_orders_per_s
     _refill(r, now)
-    if r.tokens_ns < cost:
+    kept = 0 if reduces or a.leg == 1 else r.order_reserve * cost  # an entry leaves room for its hedge
+    if r.tokens_ns < cost + kept:
         return _RATE
     r.tokens_ns -= cost
     return 0

@@ -77,7 +77,9 @@ def test_half_a_key_is_refused_in_one_line_without_its_text(tmp_path, body):
 
 
 def test_the_environment_goes_before_the_ready_file():
-    ready = {"api_key": "ready-key", "secret": "ready-secret"}
+    ready = {
+        "keys": [{"account": 2, "kind": "HMAC", "key": "other", "secret": "s"}, {"account": 1, "kind": "HMAC", "key": "ready-key", "secret": "s"}]
+    }
     assert load_key(ready=ready, env={}).api_key == "ready-key"
     assert load_key(ready=ready, env={"HFTKIT_BINANCE_KEY": "env-key", "HFTKIT_BINANCE_SECRET": "s"}).api_key == "env-key"
     with pytest.raises(ConfigError, match="no API key"):

@@ -1,0 +1,91 @@
+"""What a session needs of a venue: one interface, two venues. The engine owns memory and phases; a venue owns its connections and its loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from hftkit import clock
+from hftkit.errors import VenueError
+from hftkit.instruments import Instrument
+from hftkit.params import FrozenParams
+from hftkit.rooms import Limits, Rooms, SessionConfig
+from live.config import EngineConfig
+
+_POLL_S = 0.02
+
+
+class Venue(Protocol):
+    """In order: `compile`, `discover`, `limits`, `prepare`, `connect`; then `run` in the hot thread, `turn` on the engine's; `close` at last."""
+
+    def compile(self, rooms: Rooms, shell: Any) -> None:
+        """Compile the loop, or load it. `rooms`, `shell`: of any size."""
+        ...
+
+    def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
+        """The instruments that can be traded, in the order of their ids. Raises VenueError."""
+        ...
+
+    def limits(self, limits: Limits) -> Limits:
+        """The configured limits, narrowed by what the venue takes."""
+        ...
+
+    def logon_words(self) -> tuple[int, ...]:
+        """The LOGON frame, () where the session never logs on."""
+        ...
+
+    def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
+        """Memory and sockets, before anything runs. Raises VenueError."""
+        ...
+
+    def connect(self) -> None:
+        """What runs beside the hot thread begins."""
+        ...
+
+    def run(self, rooms: Rooms, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+        """The hot loop, until it needs the interpreter: a LoopStatus."""
+        ...
+
+    def turn(self) -> None:
+        """One turn of the cold side."""
+        ...
+
+    def where(self) -> str:
+        """Where it is, in words."""
+        ...
+
+    def missing(self) -> str:
+        """Which connection is not there yet, '' if all are."""
+        ...
+
+    def close(self) -> None:
+        """End all connections. May be called at any moment, also before `prepare`."""
+        ...
+
+    def result(self) -> dict[str, Any]:
+        """What it adds to the session's result."""
+        ...
+
+
+def read_ready_file(path: Path, timeout_s: float, wait: Callable[[float], bool]) -> dict[str, Any]:
+    """The content of a simulator's ready file, waited for: the venue may be starting at the same time. `wait(s)`: sleeps, True to give up."""
+    deadline = clock.monotonic_s() + timeout_s
+    while not path.exists() and clock.monotonic_s() < deadline and not wait(_POLL_S):
+        pass
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise VenueError(f"no ready file {path} within {timeout_s:g} s ({error})", "Start `hftkit sim --ready-file` with the same path") from None
+
+
+def make_venue(config: EngineConfig, control: Callable[[Any], Any], say: Callable[..., None], wait: Callable[[float], bool]) -> Venue:
+    """The venue that the configuration names. `control(code)`: the operator's door; `say(event, **facts)`: the log."""
+    if config.venue.kind == "binance":
+        from live.venue_binance import BinanceVenue  # late: a binary session needs no HTTP client
+
+        return BinanceVenue(config, control, say, wait)
+    from live.venue_binary import BinaryVenue
+
+    return BinaryVenue(config, wait)

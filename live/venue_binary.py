@@ -1,0 +1,88 @@
+"""The binary venue: two sockets that the hot thread owns, order entry and market data."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hftkit import clock
+from hftkit.instruments import Instrument
+from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels.step import STRATEGIES_TYPE
+from hftkit.params import FrozenParams
+from hftkit.rooms import Limits, Rooms, SessionConfig
+from live import hot_loop as hot
+from live.config import EngineConfig
+from live.example import example_page
+from live.feeds.discovery import connect, discover
+from live.gateways.logon import logon_frame
+from live.venue import read_ready_file
+
+
+class BinaryVenue:
+    """See live/venue.py for what each method is for."""
+
+    def __init__(self, config: EngineConfig, wait: Callable[[float], bool]) -> None:
+        self._config, self._wait = config, wait
+        self._sockets: list[socket.socket] = []
+
+    def compile(self, rooms: Rooms, shell: Any) -> None:
+        """The hot loop of two sockets."""
+        self._loop = compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
+
+    def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
+        """Ask the market data port what it trades."""
+        venue = self._config.venue
+        if venue.ready_file:
+            ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, self._wait)
+            venue = msgspec.structs.replace(venue, host=ready["host"], order_port=ready["order_port"], market_port=ready["market_port"])
+        self._venue = venue
+        return discover(venue.host, venue.market_port, venue.connect_timeout_s)
+
+    def limits(self, limits: Limits) -> Limits:
+        """As configured."""
+        return limits
+
+    def logon_words(self) -> tuple[int, ...]:
+        """Signed with the account's secret, where there is one."""
+        return logon_frame(self._venue.account, clock.unix_ns(), self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True)
+
+    def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
+        """Open both sockets."""
+        venue = self._venue
+        for port, what, word in ((venue.order_port, "order entry", hot.ORDER_FD), (venue.market_port, "market data", hot.DATA_FD)):
+            connection = connect(venue.host, port, what, venue.connect_timeout_s)
+            connection.setblocking(False)
+            shell.io[word] = connection.fileno()
+            self._sockets.append(connection)
+
+    def connect(self) -> None:
+        """Nothing runs beside the hot thread."""
+
+    def run(self, rooms: Rooms, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+        """The hot loop."""
+        return int(self._loop(rooms, strategies, shell, page))
+
+    def turn(self) -> None:
+        """Nothing to do."""
+
+    def where(self) -> str:
+        """Host and ports."""
+        return f"{self._venue.host} order entry {self._venue.order_port}, market data {self._venue.market_port}"
+
+    def missing(self) -> str:
+        """Both sockets are open since `prepare`."""
+        return ""
+
+    def close(self) -> None:
+        """Close both."""
+        for connection in self._sockets:
+            connection.close()
+
+    def result(self) -> dict[str, Any]:
+        """Nothing of its own."""
+        return {}

@@ -1,0 +1,118 @@
+"""Deframing against the websockets library: what its server serialises comes out whole, however it is cut; what breaks RFC 6455 is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from hftkit.binance_line import Kind
+from live.feeds.wire_reader import BROKEN, CLOSED, FINE, RING_FULL, WireReader
+from live.raw_ring import KIND, N_BYTES, START, raw_front, raw_release, raw_ring
+
+
+def read_all(ring):
+    said, found = np.zeros(8, np.int64), []
+    while raw_front(ring, said):
+        assert said[KIND] == Kind.MARKET
+        found.append(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes())
+        raw_release(ring, said)
+    return found
+
+
+def feed(reader, data, cuts=()):
+    status, at = FINE, 0
+    for cut in [*sorted(cuts), len(data)]:
+        piece = data[at:cut]
+        reader.space()[: len(piece)] = piece
+        status = reader.received(len(piece), 1)
+        at = cut
+        if status != FINE:
+            break
+    return status
+
+
+messages = st.lists(st.tuples(st.binary(max_size=400), st.integers(1, 4), st.booleans()), max_size=12)
+
+
+@settings(max_examples=80)
+@given(messages, st.data())
+def test_whole_messages_come_out_however_they_are_fragmented_and_cut(script, data):
+    wire, expected, pings = b"", [], []
+    for payload, fragments, ping in script:
+        size = -(-max(len(payload), 1) // fragments)
+        pieces = [payload[i : i + size] for i in range(0, max(len(payload), 1), size)]
+        for i, piece in enumerate(pieces):
+            opcode = Opcode.TEXT if i == 0 else Opcode.CONT
+            wire += Frame(opcode, piece, fin=i + 1 == len(pieces)).serialize(mask=False)
+            if ping:  # control frames may stand between fragments
+                wire += Frame(Opcode.PING, payload[:125]).serialize(mask=False)
+                pings.append((9, payload[:125]))
+        expected.append(payload)
+    ring = raw_ring(4096)
+    reader = WireReader(ring, Kind.MARKET)
+    seen = []
+    cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=10))
+    at = 0
+    for cut in [*sorted(cuts), len(wire)]:
+        piece, at = wire[at:cut], cut
+        reader.space()[: len(piece)] = piece
+        assert reader.received(len(piece), 1) == FINE
+        seen += list(reader.controls())
+    assert read_all(ring) == expected
+    assert seen == pings
+    assert reader.n_messages == len(expected)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 300_000])
+def test_every_form_of_the_length(size):
+    ring = raw_ring(65536)
+    payload = bytes(i % 251 for i in range(size))
+    assert feed(WireReader(ring, Kind.MARKET), Frame(Opcode.TEXT, payload).serialize(mask=False), range(0, size, 50_000)) == FINE
+    assert read_all(ring) == [payload]
+
+
+TEXT = Frame(Opcode.TEXT, b"x").serialize(mask=False)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        Frame(Opcode.TEXT, b"x").serialize(mask=True),  # a server must not mask
+        b"\xc1\x01x",  # reserved bit: compression was never negotiated
+        b"\x83\x01x",  # reserved opcode
+        b"\x8b\x01x",  # reserved control opcode
+        Frame(Opcode.CONT, b"x").serialize(mask=False),  # nothing to continue
+        Frame(Opcode.TEXT, b"x", fin=False).serialize(mask=False) + TEXT,  # a new message within a fragmented one
+        b"\x09\x00",  # fragmented control frame
+        b"\x89\x7e\x00\x80" + b"x" * 128,  # control frame of more than 125 bytes
+        b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",  # negative length
+        b"\x81\x7f\x00\x00\x00\x00\x7f\x00\x00\x00",  # longer than any buffer
+    ],
+)
+def test_what_breaks_the_protocol_is_told(wire):
+    ring = raw_ring(64)
+    assert feed(WireReader(ring, Kind.MARKET), wire) == BROKEN
+    assert read_all(ring) == []
+
+
+def test_a_goodbye_ends_the_connection_after_what_came_before_it():
+    ring = raw_ring(64)
+    wire = TEXT + Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False) + TEXT
+    assert feed(WireReader(ring, Kind.MARKET), wire) == CLOSED
+    assert read_all(ring) == [b"x"]
+
+
+def test_a_full_ring_is_told():
+    reader = WireReader(raw_ring(64), Kind.MARKET)
+    assert feed(reader, Frame(Opcode.TEXT, bytes(300)).serialize(mask=False) * 2) == RING_FULL
+    assert reader.ring_was_full
+
+
+@settings(max_examples=150)
+@given(st.binary(max_size=600), st.lists(st.integers(0, 600), max_size=4))
+def test_noise_never_crashes_it(noise, cuts):
+    reader = WireReader(raw_ring(4096), Kind.MARKET)
+    assert feed(reader, noise, [cut for cut in cuts if cut < len(noise)]) in (FINE, BROKEN, CLOSED)
