@@ -19,6 +19,7 @@ from hftkit.exchange.config import SimConfig, load_config
 from hftkit.units import NS_PER_S, iso_from_ns
 
 if TYPE_CHECKING:
+    from hftkit.exchange.history.build import HistoryPlan  # loads kernels
     from hftkit.exchange.servers.binance_service import BinanceService
 
 
@@ -32,11 +33,26 @@ def _write_atomically(path: Path, content: dict[str, Any], private: bool) -> Non
     partial.replace(path)
 
 
-def serve(run_slice: Callable[[], None], stop: threading.Event, duration_s: float | None) -> None:
-    """Run a started server in slices until `stop` is set or the time is over."""
+def serve(server: Any, run_slice: Callable[[], None], stop: threading.Event, duration_s: float | None) -> None:
+    """Run a started server in slices until `stop` is set, the time is over, or the history at its end."""
     end = monotonic_ns() + int(duration_s * NS_PER_S) if duration_s is not None else None
-    while not stop.is_set() and (end is None or monotonic_ns() < end):
+    while not stop.is_set() and (end is None or monotonic_ns() < end) and not server.finished:
         run_slice()
+    if server.finished:
+        run_slice()  # the last answers
+
+
+def _history_plan(path: Path, rate: str, estimate: str, participation: float | None, hold: bool) -> HistoryPlan:
+    from hftkit.exchange.history.build import HistoryPlan
+    from hftkit.exchange.history.files import load_history
+
+    try:
+        speed = None if rate == "max" else float(rate)
+    except ValueError:
+        speed = -1.0
+    if speed is not None and not 0 < speed < 1e9:
+        raise ConfigError(f"rate {rate!r} is no speed", "Give a positive number, or max")
+    return HistoryPlan(load_history(path), estimate, participation, speed, hold)
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
@@ -50,6 +66,16 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         f"{summary['connections']} connections",
     )
     click.echo(" ".join(words))
+    if summary["history"] is not None:
+        from hftkit.exchange.history.build import queue_table
+
+        played = summary["history"]
+        click.echo(
+            f"history {played['name']} ({played['digest'][:12]}): {played['rows']:,} of {played['of_rows']:,} rows, {played['prints']:,} prints, ",
+            nl=False,
+        )
+        click.echo(f"clients may have {played['participation']:.0%} of a print")
+        click.echo("\n".join(queue_table(played)))
     if summary["max_lag_ms"] > 50.0:
         click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
 
@@ -93,6 +119,24 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=None, help="Stop after so many seconds.")
 @click.option("--scenario", "scenario_name", default=None, help="What happens to the market: a TOML file, or crash, gap, depeg, drought, ...")
 @click.option("--faults", "fault_plan", default=None, help="Fault plan: a TOML file, or one that ships with hftkit (rough_sea, lossy_feed, ...).")
+@click.option(
+    "--history", "history_path", type=click.Path(path_type=Path), help="Recorded data as the market: a .npz of `hftkit data history`, or a journal."
+)
+@click.option("--rate", default="1", show_default=True, help="Of the history: exchange seconds per second, or max (as fast as clients can follow).")
+@click.option(
+    "--queue",
+    "estimate",
+    type=click.Choice(["optimistic", "neutral", "pessimistic"]),
+    default="neutral",
+    show_default=True,
+    help="Of the history: where a resting order stands in the recorded queue.",
+)
+@click.option(
+    "--participation",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Of the history: part of a print that clients may have. [default: 1; candles 0.1]",
+)
+@click.option("--hold", is_flag=True, help="Of the history: the clock stands until the first client connects.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sim(
     config_path: str | None,
@@ -108,16 +152,27 @@ def sim(
     duration: float | None,
     scenario_name: str | None,
     fault_plan: str | None,
+    history_path: Path | None,
+    rate: str,
+    estimate: str,
+    participation: float | None,
+    hold: bool,
     as_json: bool,
 ) -> None:
-    """Run the exchange simulator until Ctrl-C.
+    """Run the exchange simulator until Ctrl-C, or to the end of a history.
 
     \b
     Examples:
       hftkit sim --speed 60 --order-port 0 --market-port 0 --ready-file sim.json
       hftkit sim --config binance --binance-port 8080 --ready-file sim.json
+      hftkit sim --history day.npz --rate max --hold
     """
     config = _with_binance(load_config(config_path), binance_port, binance_tls, ready_file)
+    history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
+    if history is not None and scenario_name is not None:
+        raise ConfigError("a scenario moves the synthetic market, and a history is none", "Leave out --scenario, or --history")
+    if history is not None and config.binance is not None:
+        raise ConfigError("a history has its own dates, and the Binance dialect runs at the present time", "Leave out --binance-port, or --history")
     if order_port == market_port and order_port != 0:
         raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
     from hftkit.exchange.faults import load_plan
@@ -130,14 +185,15 @@ def sim(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    continues = config_path is None if start_from_sample is None else start_from_sample
+    continues = history is None and config_path is None if start_from_sample is None else start_from_sample
     fault_page = ready_file.with_name(ready_file.name + ".faults") if ready_file is not None else None
     skip = config.minutes if continues else 0
     if config.binance is not None:
         from hftkit.exchange.servers.binance_service import at_wall_time
 
         config = at_wall_time(config, skip, speed)
-    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page)
+    server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page, history=history)
+    config, speed = server.config, server.speed
     starts_now = config.binance is not None and config.binance.wall_clock
     ports = server.start(host, order_port, market_port, unix_ns() if starts_now else None)
     ready: dict[str, Any] = {
@@ -162,10 +218,10 @@ def sim(
         click.echo(
             f"simulator {config.name}: {len(config.instruments)} instruments, orders {host}:{ports[0]}, market data {host}:{ports[1]}, "
             + (f"binance {ready['binance']['url']}, " if service is not None else "")
-            + f"speed {speed:g}, exchange time {iso_from_ns(server.start_ts)}",
+            + f"speed {'max' if history is not None and history.rate is None else f'{speed:g}'}, exchange time {iso_from_ns(server.start_ts)}",
             err=as_json,
         )
-        serve(server.run_slice if service is None else service.host.turn, stop, duration)
+        serve(server, server.run_slice if service is None else service.host.turn, stop, duration)
     finally:
         if service is not None:
             service.stop()
