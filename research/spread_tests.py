@@ -43,6 +43,8 @@ def phillips_ouliaris(y: Any, x: Any, trend: str = "c", bandwidth: int | None = 
     """
     first = engle_granger(y, x, trend=trend, maxlag=0, autolag=None)
     u = first.residual
+    if u.size < 20:
+        raise DataError(f"{u.size} observations are too few for a Phillips-Ouliaris test", "Use a longer sample")
     if first.verdict != "ok":
         raise DataError(f"the pair cannot be tested: {first.verdict}", "Leave one of the two out")
     before, now = u[:-1], u[1:]
