@@ -62,8 +62,9 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
         yield _line("data", f"{row['symbol']} {row['rows']} rows, {row['first']} .. {row['last']}, sha256 {row['sha256'][:12]}")
     for decision in birth.get("data_decisions", []):
         yield _line("decision", decision)
-    for name, span in birth.get("spans", {}).items():
-        yield _line(name, f"{span['first']} .. {span['last']}")
+    spans = birth.get("spans", {})
+    for name in (name for name in ("train", "validation", "test") if name in spans):
+        yield _line(name, f"{spans[name]['first']} .. {spans[name]['last']}")
     search = birth.get("search", {})
     if search:
         others = ", ".join(f"{count} {why}" for why, count in search.get("not_tested", {}).items())
