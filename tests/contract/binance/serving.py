@@ -46,8 +46,7 @@ class Serving:
         config = at_wall_time(load_config(config_path))
         config = msgspec.structs.replace(config, binance=msgspec.structs.replace(config.binance, **binance))
         self.server = BinaryServer(config, plan=plan)
-        self.order_port, self.market_port = self.server.start(HOST, 0, 0, config.start_ns)
-        self.server.shell.io[3] = time.time_ns()  # START_TS: exchange time is wall time from here on
+        self.order_port, self.market_port = self.server.start(HOST, 0, 0, time.time_ns())
         self.service = BinanceService(self.server, config)
         self.host, self.venue = self.service.host, self.service.venue
         self.host.start()
