@@ -54,6 +54,7 @@ class AlgoOrder:
     status: str = OPEN
     updated_ms: int = 0
     triggered_ms: int = 0
+    after_trade: int = 0  # only later trades count
     number: int = 0  # client order id in the venue of the order that it has become, 0 before
     failure: str = ""
     extreme: int = 0  # trailing: the best price since placement, 0 before the first

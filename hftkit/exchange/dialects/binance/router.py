@@ -168,6 +168,7 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
 def handle(venue: BinanceVenue, request: Request) -> Response:
     """Answer one request. Runs on the venue's thread."""
     headers: dict[str, str] = {}
+    venue.catch_up()  # with what the slice before this request has done
     try:
         content, fault = _carry_out(venue, request, venue.now_ms(), headers)
         if fault == "unknown":
