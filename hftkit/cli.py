@@ -39,17 +39,29 @@ class _LazyGroup(click.Group):
     def _entries(self) -> dict[str, EntryPoint]:
         return {entry.name: entry for entry in entry_points(group=GROUP)}
 
+    def _inner(self, group: click.Command | None, name: str) -> click.Command | None:
+        """Commands that other packages add to a group: entry points named `group.command`."""
+        added = {entry.name.split(".")[1]: entry for key, entry in self._entries().items() if key.startswith(f"{name}.")}
+        if added and group is None:
+            group = click.Group(name, help=_SUMMARY.get(name, "").capitalize() + ".")
+        if isinstance(group, click.Group):
+            for inner, entry in added.items():
+                group.add_command(entry.load(), inner)
+        return group
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         known = [name for name in _SUMMARY if name in self._entries()]
-        return known + sorted(set(self._entries()) - set(known))
+        return known + sorted(name for name in self._entries() if name not in known and "." not in name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = self._entries().get(cmd_name)
-        if entry is None:
+        if entry is None or "." in cmd_name:
             return None
         try:
-            return entry.load()
+            return self._inner(entry.load(), cmd_name)
         except ModuleNotFoundError as error:
+            if any(name.startswith(f"{cmd_name}.") for name in self._entries()):
+                return self._inner(None, cmd_name)  # a trading host: what other packages add works without research
             raise _missing(error, f"`hftkit {cmd_name}`") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -19,6 +19,8 @@ import click
 @click.option("--session-id", help="Name of the session's folder.")
 @click.option("--account", type=int, help="Account at the venue.")
 @click.option("--wait", type=click.Choice(["spin", "yield", "block"]), help="How the hot loop waits.")
+@click.option("--mode", type=click.Choice(["live", "observe"]), help="observe: signals are logged, no order leaves.")
+@click.option("--real-orders", is_flag=True, help="Needed for orders to a real venue; its host name must then be typed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def live(
     config: str | None,
@@ -30,6 +32,8 @@ def live(
     session_id: str | None,
     account: int | None,
     wait: str | None,
+    mode: str | None,
+    real_orders: bool,
     as_json: bool,
 ) -> None:
     """Trade frozen parameters against a venue, until stopped; stops flat.
@@ -38,9 +42,11 @@ def live(
     Example:
       hftkit sim --ready-file /tmp/sim.json &
       hftkit live --params data/frozen/pairs-....json --ready-file /tmp/sim.json --duration 30
+      hftkit live --config live/configs/binance-live.toml --params data/frozen/pairs-....json
     """
     from hftkit.config import load_config
     from live.config import EngineConfig
+    from live.confirm import require_confirmation
     from live.engine import Engine
 
     overrides: dict[str, Any] = {
@@ -52,8 +58,11 @@ def live(
         "session.session_id": session_id,
         "venue.account": account,
         "loop.wait": wait,
+        "session.mode": mode,
     }
-    engine = Engine(load_config(EngineConfig, config, overrides), say=lambda line: click.echo(line, err=as_json))
+    settings = load_config(EngineConfig, config, overrides)
+    require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
+    engine = Engine(settings, say=lambda line: click.echo(line, err=as_json))
     engine.install_signals()
     result = engine.run()
     if as_json:

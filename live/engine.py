@@ -97,6 +97,7 @@ class Engine:
     # -- phase 4 -----------------------------------------------------------------------------------------------------
     def _connections(self, frozen: tuple[FrozenParams, ...]) -> None:
         offered = self.venue.discover(frozen)
+        self.log.secrets.learn(*self.venue.secrets)
         for item in frozen:
             check_scales(item, {instrument.symbol: instrument for instrument in offered}, item.name)
         loop, limits = self.config.loop, self.venue.limits(self.config.limits)

@@ -11,6 +11,7 @@ import structlog
 from hftkit import layout
 from hftkit.codes import EventKind, Reject, Side
 from live.hot_loop import NOTE_EVENT
+from live.masking import MaskSecrets
 
 _EVENT = layout.EVENT.dtype
 _WANT = layout.WANT.dtype
@@ -18,13 +19,14 @@ _ORDER_KINDS = frozenset({EventKind.ORDER_ACK, EventKind.ORDER_REJECT, EventKind
 
 
 class SessionLog:
-    """Writes `session.log`. Order events carry `client_order_id` as their correlation id."""
+    """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id."""
 
     def __init__(self, path: Path) -> None:
+        self.secrets = MaskSecrets()
         self._stream = path.open("a", encoding="utf-8")
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(self._stream),
-            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
         )
 
     def event(self, name: str, **facts: Any) -> None:

@@ -65,5 +65,6 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "halt_reason": int(rooms.risk[0]["halt_reason"]),
         "startup_s": round(getattr(engine, "startup_s", 0.0), 3),
         "resident_mb": peak_resident_mb(),
+        **engine.venue.result(),
         "latency_us": {hop.name.lower(): percentiles_us(engine.page.histograms[int(hop)]) for hop in Hop},
     }

@@ -20,6 +20,8 @@ _POLL_S = 0.02
 class Venue(Protocol):
     """In order: `compile`, `discover`, `limits`, `prepare`, `connect`; then `run` in the hot thread, `turn` on the engine's; `close` at last."""
 
+    secrets: tuple[str, ...]  # texts that must not reach a log, once `discover` has read them
+
     def compile(self, rooms: Rooms, shell: Any) -> None:
         """Compile the loop, or load it. `rooms`, `shell`: of any size."""
         ...

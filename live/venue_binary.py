@@ -29,6 +29,7 @@ class BinaryVenue:
     def __init__(self, config: EngineConfig, wait: Callable[[float], bool]) -> None:
         self._config, self._wait = config, wait
         self._sockets: list[socket.socket] = []
+        self.secrets: tuple[str, ...] = ()
 
     def compile(self, rooms: Rooms, shell: Any) -> None:
         """The hot loop of two sockets."""

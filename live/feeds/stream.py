@@ -70,7 +70,7 @@ class Connection:
 
 
 class Stream(threading.Thread):
-    """The thread of one part. `ring`: the byte ring it alone writes; `status`: its LINE record of the telemetry page."""
+    """The thread of one part. `ring`: the raw ring it alone writes; `status`: its LINE record; `bell`: eventfd of who sleeps at the ring, or -1."""
 
     def __init__(self, plan: StreamPlan, ring: Any, status: Any, breaker: Breaker, say: Callable[..., None], bell: int, seed: int = 0) -> None:
         super().__init__(name=f"line-{plan.part.text}", daemon=True)
@@ -153,6 +153,10 @@ class Stream(threading.Thread):
     def _announce(self, up: bool) -> None:
         if self.plan.announced:
             self.reader.announce(up, clock.monotonic_ns())
+            self._ring_bell()
+
+    def _ring_bell(self) -> None:
+        if self._bell >= 0:
             os.eventfd_write(self._bell, 1)
 
     def _state(self, state: LineState) -> None:
@@ -259,7 +263,7 @@ class Stream(threading.Thread):
                 connection.send(control_frame(_PONG, payload))
         messages = reader.n_messages - before
         if messages:
-            os.eventfd_write(self._bell, 1)
+            self._ring_bell()
             self.status["n_messages"] += messages
             self.status["ts_progress"] = now
             self._backoff.reset()
