@@ -130,6 +130,29 @@ def fetch_(
     click.echo(f"in {done[0].path.parent}; gaps: {cache / 'gaps.json'}")
 
 
+@data.command(name="market-like")
+@panel_options
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the simulator's configuration here (TOML).")
+@click.option("--trades-per-s", type=click.FloatRange(0.01, 5), default=0.3, show_default=True, help="Of a symbol whose candles have no count.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the made market.")
+@as_json_option
+def market_like_(
+    folder: Path, symbols: str | None, on_gap: str, span: str, out: Path, trades_per_s: float, seed: int, as_json: bool
+) -> None:  # fmt: skip
+    """Measure the market in a folder of candles and write a simulated one like it, for `hftkit sim --config`.
+
+    Example: hftkit data market-like data/sample/1m -o sim.toml
+    """
+    from research.market_commands import market_like_report
+
+    body = market_like_report(folder, symbols.split(",") if symbols else None, on_gap, span, out, trades_per_s, seed)
+    if as_json:
+        click.echo(json.dumps({**body, "table": records(body["table"])}, indent=1))
+        return
+    click.echo(show(body["table"]))
+    click.echo(f"{body['volatility']}\nwritten: {out}; run it with: hftkit sim --config {out}")
+
+
 @data.command()
 @click.argument("statement")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=CACHE, show_default=True)
