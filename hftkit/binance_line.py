@@ -13,7 +13,7 @@ The engine knows one internal message, hftkit's binary frame. A line translates 
     answer_data_requests(line, words, start, end, target, position) -> position
         The engine's market data requests (SUBSCRIBE, SNAPSHOT_REQUEST) are answered from the line's own books, in `target`.
 
-All three have fixed signatures (`TRANSLATE_TYPE`, `ENCODE_TYPE`, `ANSWER_TYPE` of kernels/wire/binance/line_types.py), to be handed to a loop as
+All three have fixed signatures (`TRANSLATE_TYPE`, `ENCODE_TYPE`, `ANSWER_TYPE` of hftkit/binance_calls.py), to be handed to a loop as
 first-class functions.
 
 What a shell does: `new_line(...)`; connect; when the market sockets are subscribed give LINE_UP of MARKET, when order API and user stream are both

@@ -64,3 +64,16 @@ def copy_words(typing_context: Any, target: Any, target_start: Any, source: Any,
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, types.int64), generate
+
+
+@intrinsic
+def copy_bytes(typing_context: Any, target: Any, target_start: Any, source: Any, source_start: Any, count: Any) -> Any:
+    """memcpy of `count` bytes between uint8 arrays that do not overlap. No bounds check: the caller has made sure."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        origin = _element_pointer(context, builder, signature.args[2], args[2], args[3])
+        cgutils.raw_memcpy(builder, to, origin, args[4], ir.Constant(ir.IntType(64), 1))
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, types.int64), generate

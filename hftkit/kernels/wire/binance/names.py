@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 
 MAX_TEXT = 24
 KEY_COLUMNS = 5  # three words, length, number
@@ -48,6 +48,18 @@ def _slot(words: tuple[int, int, int], length: int) -> int:
     return mixed >> _FOLD
 
 
+@inlined_kernel
+def identify_words(w0: int, w1: int, w2: int, n_bytes: int, table: Any) -> int:
+    """Number of a text, given as its words and length, in a `key_table`; -1 if it is not there."""
+    mask = table.shape[0] - 1
+    at = ((w0 * _K1 + w1 * _K2 + w2 * _K3 + n_bytes) >> _FOLD) & mask
+    while table[at, 3] != 0:
+        if table[at, 0] == w0 and table[at, 1] == w1 and table[at, 2] == w2 and table[at, 3] == n_bytes:
+            return table[at, 4]
+        at = (at + 1) & mask
+    return -1
+
+
 @kernel
 def identify(data: Any, start: int, n_bytes: int, table: Any) -> int:
     """Number of the text data[start:][:n_bytes] (uint8) in a `key_table`, -1 if it is not there."""
@@ -62,10 +74,4 @@ def identify(data: Any, start: int, n_bytes: int, table: Any) -> int:
         w1 |= np.int64(data[start + i]) << (8 * (i - 8))
     for i in range(16, n_bytes):
         w2 |= np.int64(data[start + i]) << (8 * (i - 16))
-    mask = table.shape[0] - 1
-    at = ((w0 * _K1 + w1 * _K2 + w2 * _K3 + n_bytes) >> _FOLD) & mask
-    while table[at, 3] != 0:
-        if table[at, 0] == w0 and table[at, 1] == w1 and table[at, 2] == w2 and table[at, 3] == n_bytes:
-            return table[at, 4]
-        at = (at + 1) & mask
-    return -1
+    return identify_words(w0, w1, w2, n_bytes, table)

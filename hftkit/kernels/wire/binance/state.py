@@ -39,7 +39,7 @@ class Request(Code):
 
 # Words of a request slot
 REQUEST_KIND, REQUEST_INSTRUMENT, REQUEST_CLIENT_ORDER_ID, REQUEST_ORDER_ID = range(4)
-REQUEST_SLOTS, REQUEST_WORDS = 256, 8
+REQUEST_SLOTS, REQUEST_WORDS = 8192, 8  # all orders of a table may be asked for at once
 
 # Words of Line.state
 ORDER_SEQ = 0  # last sequence written towards the engine's order entry

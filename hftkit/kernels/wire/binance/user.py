@@ -1,0 +1,414 @@
+"""The user data stream, and the REST answers that fill its holes: positions, trades of an order.
+
+Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Orders whose client id is not ours are
+counted, never guessed at. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hftkit.codes import Reject
+from hftkit.kernels.jit import inner_kernel, kernel
+from hftkit.kernels.market.depth_sync import ask
+from hftkit.kernels.wire.binance import state as s
+from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, skip_value, text_number
+from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
+from hftkit.kernels.wire.binance.names import key_table
+from hftkit.kernels.wire.binance.state import Counter, Request
+from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, next_order_seq, rejected, track_of, trades_arrived
+from hftkit.kernels.wire.venue_codec import encode_position
+
+_TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
+TOP_KEYS = key_table(_TOP)
+N_TOP = len(_TOP)
+_STREAM, _DATA, _e, _E, _T, _o, _a = range(7)
+
+_ORDER = ["s", "c", "S", "o", "f", "q", "p", "x", "X", "i", "l", "z", "L", "n", "N", "T", "t", "m", "ps", "er"]
+ORDER_KEYS = key_table(_ORDER)
+N_ORDER = len(_ORDER)
+_os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
+
+_ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide"]
+ACCOUNT_KEYS = key_table(_ACCOUNT)
+N_ACCOUNT = len(_ACCOUNT)
+_B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side = range(N_ACCOUNT)
+
+_TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
+TRADE_KEYS = key_table(_TRADE)
+N_TRADE = len(_TRADE)
+_tsymbol, _tid, _torder, _tside, _tprice, _tqty, _tfee, _tasset, _tmaker, _ttime = range(N_TRADE)
+
+(ORDER_UPDATE, ACCOUNT_UPDATE, TRADE_LITE, ALGO, EXPIRED, MARGIN_CALL, CONFIG, SHUTDOWN, OTHER) = range(9)
+EVENTS = key_table(
+    {"ORDER_TRADE_UPDATE": ORDER_UPDATE, "ACCOUNT_UPDATE": ACCOUNT_UPDATE, "TRADE_LITE": TRADE_LITE, "ALGO_UPDATE": ALGO, "MARGIN_CALL": MARGIN_CALL}
+    | {"listenKeyExpired": EXPIRED, "ACCOUNT_CONFIG_UPDATE": CONFIG, "serverShutdown": SHUTDOWN, "STRATEGY_UPDATE": OTHER, "GRID_UPDATE": OTHER}
+)
+_SIDES = key_table(["BUY", "SELL"])
+EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJECTED = range(7)
+EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
+ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
+STATUSES = key_table(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"])
+_BOTH, _GTD = key_table(["BOTH"]), key_table(["GTD"])
+_REASONS = np.zeros(10, np.int64)  # by `er`
+_REASONS[[1, 3]], _REASONS[4], _REASONS[5], _REASONS[7] = (
+    Reject.BOOK_SELF_TRADE,
+    Reject.VENUE_REDUCE_ONLY,
+    Reject.VENUE_LIQUIDATION,
+    Reject.VENUE_MARKET_CLOSED,
+)
+_REASONS[[2, 9]] = Reject.BOOK_NO_LIQUIDITY
+_FORCED_PREFIXES = tuple(np.frombuffer(text, np.uint8) for text in (b"autoclose-", b"adl_autoclose", b"settlement_autoclose-"))
+_P0, _P1, _P2 = _FORCED_PREFIXES
+
+_C = Counter
+_NOT_JSON, _MISSING, _WRONG_TYPE, _OUT_OF_RANGE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE), int(_C.OUT_OF_RANGE)
+_UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNORED), int(_C.FOREIGN_ORDERS), int(_C.FORCED)
+_ORDER_UPDATES, _ACCOUNT_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.ACCOUNT_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
+_MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED), int(_C.HEDGE_MODE)
+_FEE_OTHER, _UNKNOWN_ORDERS = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS)
+_ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
+_REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
+_ID_BYTES = 18  # hk and 16 hex digits
+
+
+@kernel
+def hex_number(data: Any, start: int, end: int) -> int:
+    """16 lower-case hex digits (uint8) as a positive int64, or 0."""
+    if end - start != 16:
+        return 0
+    value: Any = 0
+    for i in range(start, end):
+        byte = np.int64(data[i])
+        digit = byte - 48 if 48 <= byte <= 57 else (byte - 87 if 97 <= byte <= 102 else -1)
+        if digit < 0 or (i == start and digit > 7):
+            return 0
+        value = value * 16 + digit
+    return value
+
+
+@kernel
+def client_id(data: Any, tokens: Any, slot: int) -> int:
+    """The engine's id in a client order id token (`hk` and 16 hex digits), 0 if it is not ours."""
+    start, end = tokens[slot, 1], tokens[slot, 2]
+    if tokens[slot, 0] != STRING or end - start != _ID_BYTES or data[start] != 104 or data[start + 1] != 107:
+        return 0
+    return hex_number(data, start + 2, end)
+
+
+@kernel
+def _begins(data: Any, tokens: Any, slot: int, prefix: Any) -> bool:
+    if tokens[slot, 0] != STRING or tokens[slot, 2] - tokens[slot, 1] < prefix.size:
+        return False
+    same = True
+    for i in range(prefix.size):
+        same &= data[tokens[slot, 1] + i] == prefix[i]
+    return same
+
+
+@inner_kernel
+def fee_of(line: Any, data: Any, tokens: Any, fee: int, asset: int) -> int:
+    """Commission in 1e-8 quote, REFUSED if it is no such number. In another asset it is counted and booked as 0; absent it is 0."""
+    if tokens[fee, 0] == ABSENT:
+        return 0
+    value = steps_of(data, tokens, fee, 1, 8)
+    if value == 0 or tokens[asset, 0] == ABSENT:
+        return value
+    w0: Any = 0
+    n = tokens[asset, 2] - tokens[asset, 1]
+    if tokens[asset, 0] == STRING and n <= 8:
+        for i in range(n):
+            w0 |= np.int64(data[tokens[asset, 1] + i]) << (8 * i)
+    if w0 != line.state[s.QUOTE0] or n != line.state[s.QUOTE_BYTES]:
+        line.counters[_FEE_OTHER] += 1
+        return 0
+    return value
+
+
+@inner_kernel
+def _end_reason(data: Any, k: Any) -> int:
+    if is_text(k, _oer) and k[_oer, 2] == k[_oer, 1] + 1 and 48 < data[k[_oer, 1]] <= 57:
+        return _REASONS[data[k[_oer, 1]] - 48]
+    return _EXPIRED_DATE if text_number(data, k, _of, _GTD) == 0 else 0
+
+
+@inner_kernel
+def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) -> int:
+    """The `o` object of ORDER_TRADE_UPDATE, its tokens in line.inner."""
+    k = line.inner
+    if not is_text(k, _oc):
+        return refused(_MISSING if k[_oc, 0] == ABSENT else _WRONG_TYPE)
+    execution, status = text_number(data, k, _ox, EXECUTIONS), text_number(data, k, _oX, STATUSES)
+    coid = client_id(data, k, _oc)
+    if coid == 0:
+        forced = _begins(data, k, _oc, _P0) or _begins(data, k, _oc, _P1) or _begins(data, k, _oc, _P2) or execution == EX_CALCULATED
+        return refused(_FORCED if forced else _FOREIGN)
+    instrument = instrument_of(line, data, k, _os)
+    ts, order_id = time_of(data, k, _oT), id_of(data, k, _oi)
+    if instrument < 0 or ts < 0 or order_id < 0:
+        return min(instrument, ts, order_id)
+    c = line.scales[instrument]
+    total, last = amount_of(data, k, _oz, c.lot_mantissa, c.lot_decimals), amount_of(data, k, _ol, c.lot_mantissa, c.lot_decimals)
+    if total < 0 or last < 0:
+        return min(total, last)
+    side = text_number(data, k, _oS, _SIDES)
+    if execution < 0 or status < 0 or side < 0:
+        return refused(_MISSING if k[_ox, 0] == ABSENT or k[_oX, 0] == ABSENT or k[_oS, 0] == ABSENT else _WRONG_TYPE)
+    slot = track_of(line, coid)
+    if slot < 0:
+        return position
+    o = line.tracks[slot]
+    if o.instrument != instrument or o.side != side or total > o.qty or last > total or (o.order_id != 0 and o.order_id != order_id):
+        return refused(_OUT_OF_RANGE)
+    line.counters[_ORDER_UPDATES] += 1
+    if o.order_id == 0 and execution != EX_NEW:
+        o.order_id = order_id
+    if execution == EX_NEW:
+        return acknowledged(line, slot, order_id, ts, words, position)
+    if execution == EX_TRADE or execution == EX_CALCULATED:
+        return _fill(line, data, slot, order_id, last, total, status, ts, t_recv, words, position)
+    if execution == EX_CANCELED or execution == EX_EXPIRED:
+        return ended(line, slot, total, 0 if execution == EX_CANCELED else _end_reason(data, k), ts, t_recv, words, position)
+    if execution == EX_REJECTED:
+        return rejected(line, slot, _BAD_ORDER, ts, words, position)
+    return refused(_IGNORED)  # an amendment: this engine makes none
+
+
+@inner_kernel
+def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int, status: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+    k = line.inner
+    o = line.tracks[slot]
+    c = line.scales[o.instrument]
+    trade_id, price = id_of(data, k, _ot), amount_of(data, k, _oL, c.tick_mantissa, c.tick_decimals)
+    fee = fee_of(line, data, k, _on, _oN)
+    if trade_id < 0 or price < 0:
+        return min(trade_id, price)
+    if fee == REFUSED:
+        return why_not(k, _on, STRING)
+    if price == 0 or last == 0 or trade_id == 0:
+        return refused(_OUT_OF_RANGE)
+    if k[_om, 0] != TRUE and k[_om, 0] != FALSE:
+        return refused(_MISSING if k[_om, 0] == ABSENT else _WRONG_TYPE)
+    position = filled(line, slot, order_id, trade_id, last, total, price, fee, 1 if k[_om, 0] == TRUE else 0, ts, t_recv, words, position)
+    if status == ST_FILLED and total < o.qty:  # the venue has made the order smaller (reduce only)
+        position = ended(line, slot, total, _REDUCE_ONLY, ts, t_recv, words, position)
+    return position
+
+
+@inner_kernel
+def _position_row(line: Any, data: Any, at: int, end: int) -> int:
+    """One row of positions (stream or REST) into line.positions. 0, or `refused`. A symbol that is not ours: left, counted."""
+    k = line.inner
+    if scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
+        return refused(_WRONG_TYPE)
+    symbol, amount, side = _ps_symbol, _pa, _ps
+    if k[_long_symbol, 0] != ABSENT:
+        symbol, amount, side = _long_symbol, _long_amount, _long_side
+    if not is_text(k, symbol):
+        return refused(_MISSING if k[symbol, 0] == ABSENT else _WRONG_TYPE)
+    instrument = text_number(data, k, symbol, line.symbol_table)
+    if instrument < 0:
+        return 0
+    if k[side, 0] != ABSENT and text_number(data, k, side, _BOTH) < 0:
+        line.counters[_HEDGE] += 1
+        return 0
+    c = line.scales[instrument]
+    lots = steps_of(data, k, amount, c.lot_mantissa, c.lot_decimals)
+    if lots == REFUSED:
+        return why_not(k, amount, STRING)
+    line.positions[instrument] = lots
+    return 0
+
+
+@inner_kernel
+def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
+    """All rows of the array data[start:end], checked before. 0, or `refused`."""
+    at = next_item(data, start + 1, end)
+    while at >= 0:
+        status = _position_row(line, data, at, end)
+        if status < 0:
+            return status
+        at = scan_object(data, at, end, ACCOUNT_KEYS, line.inner, N_ACCOUNT)
+        at = next_item(data, at, end)
+    return 0
+
+
+@inner_kernel
+def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+    for i in range(line.positions.size):
+        if line.positions[i] != REFUSED:
+            position += encode_position(words, position, i, next_order_seq(line), ts, line.positions[i])
+    return position
+
+
+@inner_kernel
+def _wallet(line: Any, data: Any, start: int, end: int) -> int:
+    """The quote asset's row of `B`: wallet balance in 1e-8, REFUSED if there is none."""
+    k, wallet = line.inner, REFUSED
+    at = next_item(data, start + 1, end)
+    while at >= 0:
+        at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
+        if at < 0:
+            return REFUSED
+        w0: Any = 0
+        n = k[_asset, 2] - k[_asset, 1]
+        if k[_asset, 0] == STRING and n == line.state[s.QUOTE_BYTES] and n <= 8:
+            for i in range(n):
+                w0 |= np.int64(data[k[_asset, 1] + i]) << (8 * i)
+            if w0 == line.state[s.QUOTE0]:
+                wallet = steps_of(data, k, _wb, 1, 8)
+        at = next_item(data, at, end)
+    return wallet
+
+
+@inner_kernel
+def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: Any, position: int) -> int:
+    k = line.inner
+    if scan_object(data, start, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
+        return refused(_WRONG_TYPE)
+    if k[_B, 0] != ARRAY or k[_P, 0] != ARRAY:
+        return refused(_MISSING if k[_B, 0] == ABSENT or k[_P, 0] == ABSENT else _WRONG_TYPE)
+    b0, b1, p0, p1 = k[_B, 1], k[_B, 2], k[_P, 1], k[_P, 2]
+    for i in range(line.positions.size):
+        line.positions[i] = REFUSED
+    status = _position_rows(line, data, p0, p1)
+    if status < 0:
+        return status
+    wallet = _wallet(line, data, b0, b1)
+    if wallet != REFUSED:
+        line.state[s.WALLET_E8] = wallet
+    line.counters[_ACCOUNT_UPDATES] += 1
+    return _tell_positions(line, ts, words, position)
+
+
+@inner_kernel
+def _count(line: Any, event: int, position: int) -> int:
+    """Events that change nothing in the engine: counted, some with a request to the shell."""
+    if event == TRADE_LITE:
+        line.counters[_HINTS] += 1
+    elif event == ALGO:
+        line.counters[_ALGO_UPDATES] += 1
+    elif event == MARGIN_CALL:
+        line.counters[_MARGIN_CALLS] += 1
+    elif event == CONFIG:
+        line.counters[_CONFIGS] += 1
+    elif event == EXPIRED:
+        line.counters[_KEY_EXPIRED] += 1
+        ask(line, _ASK_KEY, 0, 0, 0)
+    elif event == SHUTDOWN:
+        ask(line, _ASK_RECONNECT, 0, 0, 0)
+    else:
+        return refused(_IGNORED)
+    return position
+
+
+@inner_kernel
+def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+    """One message data[start:end] (uint8) of the user data stream. New position in `words`, or `refused`."""
+    k = line.tokens
+    at = scan_object(data, start, end, TOP_KEYS, k, N_TOP)
+    if at < 0 or skip_space(data, at, end) != end:
+        return refused(_NOT_JSON)
+    if k[_e, 0] == ABSENT and k[_DATA, 0] == OBJECT and is_text(k, _STREAM):
+        scan_object(data, k[_DATA, 1], k[_DATA, 2], TOP_KEYS, k, N_TOP)
+    if not is_text(k, _e):
+        return refused(_UNKNOWN_EVENT if k[_e, 0] == ABSENT else _WRONG_TYPE)
+    event = text_number(data, k, _e, EVENTS)
+    if event < 0:
+        return refused(_UNKNOWN_EVENT)
+    if event != ORDER_UPDATE and event != ACCOUNT_UPDATE:
+        return _count(line, event, position)
+    body = _o if event == ORDER_UPDATE else _a
+    if k[body, 0] != OBJECT:
+        return refused(_MISSING if k[body, 0] == ABSENT else _WRONG_TYPE)
+    if event == ACCOUNT_UPDATE:
+        ts = time_of(data, k, _T)
+        return _account_update(line, data, k[body, 1], k[body, 2], ts, words, position) if ts >= 0 else ts
+    if scan_object(data, k[body, 1], k[body, 2], ORDER_KEYS, line.inner, N_ORDER) < 0:
+        return refused(_NOT_JSON)
+    return _order_update(line, data, t_recv, words, position)
+
+
+@inner_kernel
+def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
+    """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
+    at = check_array(data, start, end)
+    if at < 0:
+        return refused(_NOT_JSON)
+    for i in range(line.positions.size):
+        line.positions[i] = 0
+    status = _position_rows(line, data, at, end)
+    return _tell_positions(line, line.state[s.TS_SERVER], words, position) if status == 0 else status
+
+
+@kernel
+def check_array(data: Any, start: int, end: int) -> int:
+    """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
+    at = skip_space(data, start, end)
+    if at >= end or data[at] != 91:
+        return -1
+    after = skip_value(data, at, end)
+    return at if after > 0 and skip_space(data, after, end) == end else -1
+
+
+@inner_kernel
+def rest_trades(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+    """Body of GET userTrades of one order (oldest first): the fills that were missing."""
+    at = check_array(data, start, end)
+    if at < 0:
+        return refused(_NOT_JSON)
+    k, slot = line.inner, -1
+    at = next_item(data, at + 1, end)
+    while at >= 0:
+        at = scan_object(data, at, end, TRADE_KEYS, k, N_TRADE)
+        if at < 0:
+            line.counters[_WRONG_TYPE] += 1
+            break
+        slot = _order_of(line, data, slot)
+        if slot >= 0:
+            after = _rest_fill(line, data, slot, t_recv, words, position)
+            if after < 0:
+                line.counters[-1 - after] += 1
+                break  # the fills behind it would leave a hole
+            position = after
+        at = next_item(data, at, end)
+    if slot >= 0:
+        trades_arrived(line, slot, t_recv)
+    return position
+
+
+@inner_kernel
+def _order_of(line: Any, data: Any, slot: int) -> int:
+    """Slot of the order that a userTrades row belongs to; `slot` is that of the row before."""
+    k = line.inner
+    order_id, instrument = id_of(data, k, _torder), instrument_of(line, data, k, _tsymbol)
+    if order_id <= 0 or instrument < 0:
+        return -1
+    if slot >= 0 and line.tracks[slot].order_id == order_id and line.tracks[slot].instrument == instrument:
+        return slot
+    for i in range(line.tracks.size):
+        o = line.tracks[i]
+        if o.order_id == order_id and o.instrument == instrument:
+            return i
+    line.counters[_UNKNOWN_ORDERS] += 1
+    return -1
+
+
+@inner_kernel
+def _rest_fill(line: Any, data: Any, slot: int, t_recv: int, words: Any, position: int) -> int:
+    k = line.inner
+    o = line.tracks[slot]
+    c = line.scales[o.instrument]
+    trade_id, ts = id_of(data, k, _tid), time_of(data, k, _ttime)
+    price, qty = amount_of(data, k, _tprice, c.tick_mantissa, c.tick_decimals), amount_of(data, k, _tqty, c.lot_mantissa, c.lot_decimals)
+    fee, side = fee_of(line, data, k, _tfee, _tasset), text_number(data, k, _tside, _SIDES)
+    if trade_id < 0 or ts < 0 or price < 0 or qty < 0:
+        return min(min(trade_id, ts), min(price, qty))
+    if fee == REFUSED or side != o.side or price == 0 or qty == 0 or (k[_tmaker, 0] != TRUE and k[_tmaker, 0] != FALSE):
+        return refused(_OUT_OF_RANGE)
+    if trade_id <= o.last_trade or o.filled + qty > o.qty:
+        return position
+    return book_fill(line, slot, trade_id, qty, price, fee, 1 if k[_tmaker, 0] == TRUE else 0, ts, t_recv, words, position)
