@@ -12,7 +12,8 @@ import msgspec
 from hftkit import signing
 from hftkit.clock import unix_ns
 from hftkit.params import FrozenParams, load
-from hftkit.units import iso_from_ns, ns_from_iso
+from hftkit.params_text import describe
+from hftkit.units import ns_from_iso
 
 _FILE = click.Path(path_type=Path)
 
@@ -27,8 +28,9 @@ def params() -> None:
 
 @params.command()
 @click.argument("path", type=_FILE)
+@click.option("--all", "everything", is_flag=True, help="Every key of the file with its value, one a line.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-def show(path: Path, as_json: bool) -> None:
+def show(path: Path, everything: bool, as_json: bool) -> None:
     """Print a frozen file: what it trades, with which thresholds, and where they come from.
 
     Example: hftkit params show data/frozen/FILE.json
@@ -37,10 +39,11 @@ def show(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(frozen), indent=1, sort_keys=True))
         return
-    click.echo(f"{frozen.name}: strategy {frozen.strategy} version {frozen.strategy_version}, digest {frozen.digest}")
-    click.echo(f"valid {iso_from_ns(frozen.valid_from_ns)} .. {iso_from_ns(frozen.valid_until_ns)} (exchange time)")
-    for key, value in _flat(frozen).items():
-        click.echo(f"  {key:48} {value}")
+    if everything:
+        for key, value in _flat(frozen).items():
+            click.echo(f"{key:48} {value}")
+        return
+    click.echo(describe(frozen))
 
 
 @params.command()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,9 +34,11 @@ VERDICTS = {
     4: "collinear",
     5: "constant series",
     6: "stationary series",
+    7: "correlation below the filter",
+    8: "left out",
 }
 _RULES: dict[str | None, int] = {None: LAG_FIXED, "aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T}
-_STATIONARY = 6
+_STATIONARY, _UNCORRELATED, _LEFT_OUT = 6, 7, 8
 _PAIRS_A_CALL = 256  # bounds the time between two steps of the progress bar
 
 
@@ -148,6 +150,9 @@ def scan_pairs(
     maxlag: int | None = None,
     autolag: str | None = "aic",
     unit_root_level: float | None = 0.01,
+    min_correlation: float = 0.0,
+    leave_out: Mapping[str, str] | None = None,
+    on_bad: Literal["refuse", "exclude"] = "refuse",
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Test every ordered pair of columns (both directions of each regression), on all cores.
@@ -155,7 +160,11 @@ def scan_pairs(
     The test presumes that both series have a unit root; a series for which a Dickey-Fuller test rejects that at `unit_root_level` would look
     cointegrated with anything, so its pairs are not tested and say so (None: test all pairs, as statsmodels would).
 
-    `prices`: one column a symbol, positive, no NaN, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
+    Pairs may be left out beforehand, and say so in `verdict`: those whose changes correlate less than `min_correlation` (absolute value), those with
+    a symbol of `leave_out` (symbol -> reason, see research/prefilter.py). A column with prices that are not finite (or, with `log`, not positive)
+    refuses the scan (`on_bad="refuse"`, the default) or is left out with that reason ("exclude").
+
+    `prices`: one column a symbol, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
     (maxlag + 2)^2 * 16 + 3 n * 8 bytes. One row a pair, best first:
 
         lead, hedge       regression log(lead) = intercept + hedge_ratio * log(hedge) + spread
@@ -163,7 +172,8 @@ def scan_pairs(
         q_bh, q_by, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
     """
     rule, degree, _ = _options(trend, autolag)
-    values = _panel(prices, log)
+    reasons = dict(leave_out or {})
+    values = _panel(prices, log, on_bad, reasons)
     symbols = [str(name) for name in prices.columns]
     n_symbols, n = values.shape
     lags = _lags(n, maxlag)
@@ -171,8 +181,18 @@ def scan_pairs(
     for i in range(n_symbols):
         flat[i], _, totals[i] = _detrended(values[i], degree)
     all_pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
-    stationary = np.array([_has_no_unit_root(series, degree, lags, rule, unit_root_level) for series in flat])
-    candidate = ~stationary[all_pairs].any(axis=1)
+    out = np.array([symbol in reasons for symbol in symbols])
+    stationary = np.array(
+        [not gone and _has_no_unit_root(series, degree, lags, rule, unit_root_level) for series, gone in zip(flat, out, strict=True)]
+    )
+    with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
+        correlation = np.corrcoef(np.diff(values))
+    why = np.zeros(len(all_pairs), np.int64)
+    if min_correlation > 0.0:
+        why[np.abs(correlation[all_pairs[:, 0], all_pairs[:, 1]]) < min_correlation] = _UNCORRELATED
+    why[stationary[all_pairs].any(axis=1)] = _STATIONARY
+    why[out[all_pairs].any(axis=1)] = _LEFT_OUT
+    candidate = why == 0
     pairs = all_pairs[candidate]
     results = np.full((len(pairs), kernel.FIELDS), np.nan)
 
@@ -186,17 +206,24 @@ def scan_pairs(
             pass
     for k in np.flatnonzero(results[:, kernel.VERDICT] == OLS_ILL_CONDITIONED):
         _retest(flat, pairs[k], results[k], degree, lags, rule)
-    with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
-        correlation = np.corrcoef(np.diff(values))
     answers = np.full((len(all_pairs), kernel.FIELDS), np.nan)
-    answers[~candidate, kernel.VERDICT] = _STATIONARY
+    answers[~candidate, kernel.VERDICT] = why[~candidate]
     answers[candidate] = results
-    return _table(symbols, all_pairs, answers, correlation)
+    return _table(symbols, all_pairs, answers, correlation, reasons)
 
 
-def discoveries(scan: pd.DataFrame, fdr: float = 0.05, min_half_life: float = 0.0, max_half_life: float = np.inf) -> pd.DataFrame:
-    """Rows of a scan that are discoveries at false-discovery rate `fdr`, one row a pair: its better direction (lower p-value)."""
-    found = scan[(scan["verdict"] == "ok") & (scan["q_bh"] <= fdr) & scan["half_life"].between(min_half_life, max_half_life)]
+def discoveries(
+    scan: pd.DataFrame, fdr: float = 0.05, min_half_life: float = 0.0, max_half_life: float = np.inf, method: Literal["bh", "by", "bonferroni"] = "bh"
+) -> pd.DataFrame:
+    """Rows of a scan that are discoveries, one row a pair: its better direction (lower p-value).
+
+    `fdr`: false-discovery rate after Benjamini and Hochberg ("bh") or, whatever the dependence of the tests, Benjamini and Yekutieli ("by");
+    for "bonferroni" the chance of any false discovery at all.
+    """
+    column = f"q_{method}"
+    if column not in scan:
+        raise DataError(f"method {method!r} is not offered", "Choose bh, by or bonferroni")
+    found = scan[(scan["verdict"] == "ok") & (scan[column] <= fdr) & scan["half_life"].between(min_half_life, max_half_life)]
     unordered = [tuple(sorted(names)) for names in zip(found["lead"], found["hedge"], strict=True)]
     return found[~pd.Series(unordered, index=found.index, dtype=object).duplicated()].reset_index(drop=True)
 
@@ -225,17 +252,23 @@ def _series(values: Any, name: str) -> np.ndarray:
     return series
 
 
-def _panel(prices: pd.DataFrame, log: bool) -> np.ndarray:
+def _panel(prices: pd.DataFrame, log: bool, on_bad: str, reasons: dict[str, str]) -> np.ndarray:
+    """Values (symbols, n), logs where asked. What `on_bad` excludes goes into `reasons`, its row becomes ones (never tested)."""
+    if on_bad not in ("refuse", "exclude"):
+        raise DataError(f"on_bad={on_bad!r} is not a decision", 'Choose "refuse" or "exclude"')
     if prices.shape[1] < 2:
         raise DataError(f"{prices.shape[1]} symbols make no pair", "Load at least two")
     if not prices.columns.is_unique:
         raise DataError(f"the symbol {prices.columns[prices.columns.duplicated()][0]} appears twice", "Give each column its own name")
     if not prices.index.is_monotonic_increasing or not prices.index.is_unique:
         raise DataError("the rows of the panel are not in strictly increasing time order", "Sort them and remove duplicates")
-    values = np.ascontiguousarray(prices.to_numpy(np.float64).T)
+    values = np.array(prices.to_numpy(np.float64).T, order="C")
     for symbol, series in zip(prices.columns, values, strict=True):
         bad = np.flatnonzero(~np.isfinite(series) | ((series <= 0) if log else False))
-        if bad.size:
+        if bad.size and (on_bad == "exclude" or str(symbol) in reasons):
+            reasons.setdefault(str(symbol), f"{bad.size} bad prices, the first {series[bad[0]]} at row {bad[0]}")
+            series[:] = 1.0
+        elif bad.size:
             raise DataError(
                 f"{symbol}: price {series[bad[0]]} at row {bad[0]} ({prices.index[bad[0]]})", "Repair or leave out this symbol (hftkit data check)"
             )
@@ -288,8 +321,12 @@ def _retest(flat: np.ndarray, pair: np.ndarray, row: np.ndarray, degree: int, la
     row[kernel.HALF_LIFE] = half_life(residual)
 
 
-def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlation: np.ndarray) -> pd.DataFrame:
+def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlation: np.ndarray, reasons: dict[str, str]) -> pd.DataFrame:
     names = np.array(symbols, object)
+    verdicts = [VERDICTS[int(code)] for code in results[:, kernel.VERDICT]]
+    for k in np.flatnonzero(results[:, kernel.VERDICT] == _LEFT_OUT):
+        symbol = next(name for name in names[pairs[k]] if name in reasons)
+        verdicts[k] = f"{VERDICTS[_LEFT_OUT]}: {symbol}, {reasons[symbol]}"
     table = pd.DataFrame(
         {
             "lead": names[pairs[:, 0]],
@@ -304,7 +341,7 @@ def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlati
             "nobs": pd.array(results[:, kernel.NOBS], dtype="Int64"),
             "half_life": results[:, kernel.HALF_LIFE],
             "correlation": correlation[pairs[:, 0], pairs[:, 1]],
-            "verdict": [VERDICTS[int(code)] for code in results[:, kernel.VERDICT]],
+            "verdict": verdicts,
         }
     )
     return table.sort_values(["pvalue", "statistic", "lead", "hedge"], kind="stable", ignore_index=True)

@@ -13,6 +13,7 @@ from hftkit.errors import DataError
 from research.command_options import Command, as_json_option, load, panel_options, records, show
 from research.costs import Costs
 from research.data_loader import Panel
+from research.prefilter import Prefilter, illiquid, tests_made
 
 
 def _cost_options(command: Command) -> Command:
@@ -25,8 +26,23 @@ def _cost_options(command: Command) -> Command:
     return command
 
 
+def _prefilter_options(command: Command) -> Command:
+    for option in (
+        click.option(
+            "--min-correlation", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Do not test pairs whose changes correlate less."
+        ),
+        click.option(
+            "--max-zero-volume", type=click.FloatRange(0, 1), default=1.0, help="Leave out symbols with a larger share of bars without volume."
+        ),
+        click.option("--min-turnover", type=click.FloatRange(0), default=0.0, help="Leave out symbols with less quote volume a day."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @panel_options
+@_prefilter_options
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
 @click.option(
     "--trend", type=click.Choice(["n", "c", "ct", "ctt"]), default="c", show_default=True, help="Deterministic terms of the cointegrating regression."
@@ -47,6 +63,9 @@ def scan(
     maxlag: int | None,
     top: int,
     out: Path | None,
+    min_turnover: float,
+    max_zero_volume: float,
+    min_correlation: float,
     as_json: bool,
 ) -> None:
     """Test all ordered pairs of a folder of prices for cointegration, with q-values.
@@ -56,21 +75,36 @@ def scan(
     from research.cointegration import discoveries, scan_pairs
 
     panel = load(folder, symbols, on_gap, span)
-    table = scan_pairs(panel.closes, trend=trend, maxlag=maxlag, autolag=None if autolag == "none" else autolag)
+    limits = Prefilter(min_turnover, max_zero_volume, min_correlation)
+    rule = None if autolag == "none" else autolag
+    table = scan_pairs(
+        panel.closes, trend=trend, maxlag=maxlag, autolag=rule, min_correlation=min_correlation, leave_out=illiquid(panel.quality, limits)
+    )
     found = discoveries(table, fdr)
     if out is not None:
         table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
     if as_json:
         click.echo(
-            json.dumps({"fdr": fdr, "bars": len(panel.closes), "decisions": list(panel.decisions), "found": records(found), "pairs": records(table)})
+            json.dumps(
+                {
+                    "fdr": fdr,
+                    "bars": len(panel.closes),
+                    "tests": tests_made(table),
+                    "decisions": list(panel.decisions),
+                    "found": records(found),
+                    "pairs": records(table),
+                }
+            )
         )
         return
     columns = ["lead", "hedge", "hedge_ratio", "statistic", "pvalue", "q_bh", "q_bonferroni", "lag", "half_life", "correlation", "verdict"]
     click.echo(show(table[columns].head(top)))
-    skipped = (table["verdict"] != "ok").sum()
+    made = tests_made(table)
+    skipped = ", ".join(f"{count} {verdict}" for verdict, count in made.items() if verdict not in ("ordered_pairs", "tested"))
     click.echo("".join(f"{decision}\n" for decision in panel.decisions), nl=False)
+    left = f" (not tested: {skipped})" if skipped else ""
     click.echo(
-        f"{len(table)} ordered pairs over {len(panel.closes)} bars ({skipped} not tested, see verdict); "
+        f"{made['ordered_pairs']} ordered pairs over {len(panel.closes)} bars, {made['tested']} tested{left}; "
         f"{len(found)} pairs found at a false-discovery rate of {fdr:g}: "
         + (", ".join(f"{a}/{b}" for a, b in zip(found["lead"], found["hedge"], strict=True)) or "none")
     )
@@ -147,6 +181,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
 @click.command()
 @panel_options
 @_cost_options
+@_prefilter_options
 @click.option("--pair", help="LEAD/HEDGE: freeze this pair [default: the best discovery on the validation span].")
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
 @click.option(
@@ -164,7 +199,8 @@ def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
 @as_json_option
 def freeze(
     folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, pair: str | None,
-    fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, as_json: bool,
+    fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file for `hftkit live`.
 
@@ -182,6 +218,7 @@ def freeze(
     result = find_and_freeze(
         panel, instruments, out, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps), insist=insist,
         pair=(pair.split("/")[0], pair.split("/")[1]) if pair else None, execution=Execution(unit_notional=unit_notional, valid_days=valid_days),
+        prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze",
     )  # fmt: skip
     chosen = result.chosen
     if as_json:

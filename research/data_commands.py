@@ -130,6 +130,29 @@ def fetch_(
     click.echo(f"in {done[0].path.parent}; gaps: {cache / 'gaps.json'}")
 
 
+@data.command(name="market-like")
+@panel_options
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the simulator's configuration here (TOML).")
+@click.option("--trades-per-s", type=click.FloatRange(0.01, 5), default=0.3, show_default=True, help="Of a symbol whose candles have no count.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the made market.")
+@as_json_option
+def market_like_(
+    folder: Path, symbols: str | None, on_gap: str, span: str, out: Path, trades_per_s: float, seed: int, as_json: bool
+) -> None:  # fmt: skip
+    """Measure the market in a folder of candles and write a simulated one like it, for `hftkit sim --config`.
+
+    Example: hftkit data market-like data/sample/1m -o sim.toml
+    """
+    from research.market_commands import market_like_report
+
+    body = market_like_report(folder, symbols.split(",") if symbols else None, on_gap, span, out, trades_per_s, seed)
+    if as_json:
+        click.echo(json.dumps({**body, "table": records(body["table"])}, indent=1))
+        return
+    click.echo(show(body["table"]))
+    click.echo(f"{body['volatility']}\nwritten: {out}; run it with: hftkit sim --config {out}")
+
+
 @data.command()
 @click.argument("statement")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=CACHE, show_default=True)
@@ -143,3 +166,45 @@ def sql(statement: str, cache: Path, as_json: bool) -> None:
 
     answer = query(cache, statement)
     click.echo(json.dumps(records(answer)) if as_json else show(answer))
+
+
+@data.command(name="history")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--symbols", help="Only these, separated by commas.")
+@click.option("--start", help="From this time on (ISO, UTC).")
+@click.option("--end", help="Before this time (ISO, UTC).")
+@click.option(
+    "--grade", type=click.Choice(["depth", "quotes"]), default="depth", show_default=True, help="Of recorded streams: quotes leaves the depth out."
+)
+@click.option("--instruments", type=click.Path(path_type=Path, dir_okay=False), help="JSON list of scales. [default: beside the data, else guessed]")
+@click.option("--half-spread-ticks", type=click.IntRange(min=1), default=1, show_default=True, help="Of candles: half the spread of the quotes.")
+@as_json_option
+def history_(
+    source: Path, target: Path, symbols: str | None, start: str | None, end: str | None, grade: str, instruments: Path | None,
+    half_spread_ticks: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Make a history of candles, trades, book tickers or recorded streams, for `hftkit sim --history`.
+
+    Example: hftkit data history data/sample/1m data/cache/sample.npz --start 2026-01-05 --end 2026-01-06
+    """
+    from hftkit.exchange.history.files import GRADES, save_history
+    from hftkit.units import iso_from_ns
+    from research.history import read_history
+
+    wanted = symbols.split(",") if symbols else None
+    made = read_history(source, symbols=wanted, start=start, end=end, grade=grade, instruments=instruments, half_spread=half_spread_ticks)
+    save_history(made, target)
+    scales = [
+        {"symbol": one.symbol, "grade": GRADES[number], "tick": one.tick_size, "lot": one.lot_size}
+        for one, number in zip(made.instruments, made.grades, strict=True)
+    ]
+    span = {"first": iso_from_ns(made.first_ns), "last": iso_from_ns(made.last_ns)}
+    body = {"file": str(target), "digest": made.digest, "rows": len(made.tape), **span, "instruments": scales}
+    if as_json:
+        click.echo(json.dumps(body, indent=1))
+        return
+    click.echo(f"{target}: {len(made.tape):,} rows, {body['first']} .. {body['last']}, digest {made.digest[:12]}")
+    for row in scales:
+        click.echo(f"  {row['symbol']:<14} {row['grade']:<8} tick {row['tick']}, lot {row['lot']}")
+    click.echo(f"play it with: hftkit sim --history {target} --rate max --hold")

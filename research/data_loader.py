@@ -27,7 +27,7 @@ FIELDS = ("open", "high", "low", "close", "volume")
 # Lower-case names as vectorbt / yfinance, freqtrade, ccxt and Binance write them. First match wins.
 _TIME_NAMES = ("open_time", "open time", "opentime", "timestamp", "date", "datetime", "time", "index")
 _FIELD_NAMES = {"open": ("open", "o"), "high": ("high", "h"), "low": ("low", "l"), "close": ("close", "c"), "volume": ("volume", "v", "vol")}
-_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".csv.zip")
+_SUFFIXES = (".parquet", ".feather", ".csv", ".csv.gz", ".csv.zip")
 _EPOCH_UNITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (np.inf, "ns"))
 
 
@@ -64,8 +64,11 @@ class Panel:
 
 
 def symbol_of(path: Path) -> str:
-    """Symbol from a file name: BTCUSDT.parquet, BTC_USDT-5m.csv, BTCUSDT-1m-2024-01.csv -> BTCUSDT / BTCUSDT / BTCUSDT."""
-    return path.name.split(".")[0].split("-")[0].replace("_", "").upper()
+    """Symbol from a file name, BTCUSDT of each: BTCUSDT.parquet, BTC_USDT-5m.csv (freqtrade), BTC_USDT_USDT-1m-futures.feather (freqtrade, settled
+    in its quote currency), BTCUSDT-1m-2024-01.csv (Binance).
+    """
+    parts = path.name.split(".")[0].split("-")[0].upper().split("_")
+    return "".join(parts[:2] if len(parts) == 3 and parts[1] == parts[2] else parts)
 
 
 def read_candles(path: Path | str) -> pd.DataFrame:
@@ -79,7 +82,8 @@ def read_candles(path: Path | str) -> pd.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes)", "Fetch the file again")
     try:
-        raw = pd.read_parquet(path) if path.name.endswith(".parquet") else _read_csv(path)
+        readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
+        raw = readers.get(path.suffix, _read_csv)(path)
     except Exception as error:  # pyarrow and pandas raise a dozen kinds; each means the same to the user
         raise DataError(f"{path} cannot be read ({str(error).splitlines()[0][:120]})", "Fetch the file again, as Parquet or CSV") from None
     if not isinstance(raw.index, pd.RangeIndex):

@@ -36,7 +36,8 @@ class Audit:
     """Findings over one series. `bar_ns`: most frequent step between bars; `gap_rows`: rows after which bars miss; `longest_stale`: bars in the
     longest run of one close, `stale_rows`: first and last row of every run of STALE_BARS or more; `outlier_rows`: rows that a move beyond
     OUTLIER_SDS leads to, `spikes`: how many of them the next bar takes back; `worst_move`: largest |log return|; `offset_ns`: how far the
-    first stamp is from a whole number of bars since midnight UTC; `time_zone`: how the stamps were read.
+    first stamp is from a whole number of bars since midnight UTC; `turnover_day`: quote volume a day (close times volume; NaN without volume);
+    `time_zone`: how the stamps were read.
     """
 
     rows: int
@@ -56,6 +57,7 @@ class Audit:
     spikes: int
     worst_move: float
     offset_ns: int
+    turnover_day: float
     time_zone: str
 
     def row(self) -> dict[str, object]:
@@ -76,6 +78,7 @@ class Audit:
             "spikes": self.spikes,
             "worst_move": self.worst_move,
             "offset_s": self.offset_ns / 1e9,
+            "turnover_day": self.turnover_day,
             "time_zone": self.time_zone,
             **{kind: counts.get(kind, 0) for kind in kinds},
         }
@@ -110,6 +113,7 @@ def audit(frame: pd.DataFrame) -> Audit:
         spikes=spikes,
         worst_move=float(np.nanmax(np.abs(moves))) if np.isfinite(moves).any() else 0.0,
         offset_ns=int(stamps[0] % min(bar, _DAY_NS)) if bar else 0,
+        turnover_day=float((frame["close"] * frame["volume"]).sum() / (len(frame) * bar / _DAY_NS)) if "volume" in frame and bar else np.nan,
         time_zone=str(frame.attrs.get("time_zone", "UTC")),
     )
 

@@ -7,10 +7,14 @@ exchange time. Numbers are decimal text that reads back as the same float64.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+import platform
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from hftkit import params
 from hftkit.errors import ParamsError
@@ -21,8 +25,12 @@ from hftkit.strategies import strategy
 from hftkit.units import NS_PER_S, iso_from_ns
 from research.calibration import Calibration
 from research.data_loader import Panel
+from research.performance import bootstrap_band, periods_per_year, sharpe
+from research.prefilter import tests_made
 
 FROZEN_FOLDER = Path("data/frozen")
+BOOTSTRAP_SEED, BOOTSTRAP_DRAWS, CONFIDENCE = 0, 1000, 0.9
+_VERSIONS = ("hftkit", "numba", "numpy", "pandas", "scipy")
 _DAY_NS = 86_400 * NS_PER_S
 
 
@@ -41,19 +49,40 @@ class Execution:
 
 @dataclass(frozen=True)
 class Search:
-    """How hard was looked: symbols and ordered pairs tested, discoveries at `fdr`, q-value of this pair (Benjamini-Hochberg)."""
+    """How hard was looked: symbols, ordered pairs tested and not tested (why: how many), discoveries at `fdr`, q-values of this pair by
+    Benjamini-Hochberg, Benjamini-Yekutieli and Bonferroni.
+    """
 
     symbols: int
     pairs_tested: int
     discoveries: int
     fdr: float
     q_value: float
+    q_by: float = math.nan
+    q_bonferroni: float = math.nan
+    not_tested: dict[str, int] = field(default_factory=dict)
+
+
+def search_of(scan: pd.DataFrame, row: pd.Series, discoveries: int, fdr: float) -> Search:
+    """The search that a row of `scan_pairs` comes from."""
+    made = tests_made(scan)
+    tested = made.pop("tested")
+    made.pop("ordered_pairs")
+    return Search(scan["lead"].nunique(), tested, discoveries, fdr, float(row["q_bh"]), float(row["q_by"]), float(row["q_bonferroni"]), made)
 
 
 def build_params(
-    panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, search: Search, execution: Execution | None = None
+    panel: Panel,
+    instruments: dict[str, Instrument],
+    calibration: Calibration,
+    search: Search,
+    execution: Execution | None = None,
+    made_by: str = "research.freeze",
 ) -> FrozenParams:
-    """The frozen parameters of a calibrated pair, not yet written. Raises ParamsError if they cannot be traded (negative hedge ratio, too small)."""
+    """The frozen parameters of a calibrated pair, not yet written. `made_by`: the notebook or command, for the provenance.
+
+    Raises ParamsError if they cannot be traded (negative hedge ratio, too small).
+    """
     execution = execution or Execution()
     chosen = calibration.sweep.chosen
     symbols = (calibration.lead, calibration.hedge)
@@ -82,7 +111,7 @@ def build_params(
             "tail_end_ns": end_ns,
         },
         arrays={"spread_tail": tuple(params.text_of(value) for value in calibration.bars.spread[-chosen.window :])},
-        provenance=_provenance(panel, calibration, search),
+        provenance=_provenance(panel, calibration, search, made_by),
         valid_from_ns=end_ns,
         valid_until_ns=end_ns + execution.valid_days * _DAY_NS,
     )
@@ -95,9 +124,10 @@ def freeze_pair(
     search: Search,
     folder: Path | str = FROZEN_FOLDER,
     execution: Execution | None = None,
+    made_by: str = "research.freeze",
 ) -> Path:
     """Build and write the frozen file; returns its path. Writing the same inputs again gives the same file."""
-    return params.freeze(build_params(panel, instruments, calibration, search, execution), folder)
+    return params.freeze(build_params(panel, instruments, calibration, search, execution, made_by), folder)
 
 
 def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, execution: Execution) -> LegPlan:
@@ -125,7 +155,7 @@ def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Cal
     )
 
 
-def _provenance(panel: Panel, calibration: Calibration, search: Search) -> dict[str, Any]:
+def _provenance(panel: Panel, calibration: Calibration, search: Search, made_by: str) -> dict[str, Any]:
     """Birth certificate: which data, which code, how many were tried, what was found, how it did on data it had not seen."""
     found = calibration.test_of_train
     index = panel.closes.index
@@ -142,7 +172,9 @@ def _provenance(panel: Panel, calibration: Calibration, search: Search) -> dict[
         "spans": {
             name: {"first": iso_from_ns(index[part.start].value), "last": iso_from_ns(index[part.stop - 1].value)} for name, part in spans.items()
         },
-        "code": {"hftkit": version("hftkit"), "kernels_sha256": sources_digest()},
+        "code": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}, "kernels_sha256": sources_digest()},
+        "made_by": made_by,
+        "seeds": {"bootstrap": BOOTSTRAP_SEED},
         "search": asdict(search),
         "engle_granger": {
             "null_hypothesis": found.null_hypothesis,
@@ -161,10 +193,27 @@ def _provenance(panel: Panel, calibration: Calibration, search: Search) -> dict[
             "train": calibration.train.summary(),
             "validation": calibration.validation.summary(),
         },
-        "out_of_sample": calibration.test.summary(),
+        "out_of_sample": {**calibration.test.summary(), "confidence": _confidence(calibration, panel.bar_ns)},
         "costs": asdict(calibration.costs),
     }
     return _as_text(body)
+
+
+def _confidence(calibration: Calibration, bar_ns: int) -> dict[str, Any]:
+    """Bands of the test span's result by the stationary bootstrap: what chance makes of so few trades."""
+    returns = calibration.test.frame["net"].to_numpy()
+    year = periods_per_year(bar_ns)
+    block = min(max(2.0 * calibration.test_of_train.half_life, 10.0), returns.size / 4.0)
+    bands = {
+        name: bootstrap_band(returns, statistic, block=block, draws=BOOTSTRAP_DRAWS, level=CONFIDENCE, seed=BOOTSTRAP_SEED)
+        for name, statistic in (("net", _total), ("sharpe", lambda part: sharpe(part, year)))
+    }
+    head = {"level": CONFIDENCE, "draws": BOOTSTRAP_DRAWS, "mean_block_bars": block, "seed": BOOTSTRAP_SEED, "method": "stationary bootstrap"}
+    return {**head, **{name: {"low": low, "high": high} for name, (low, high) in bands.items()}}
+
+
+def _total(returns: np.ndarray) -> float:
+    return float(returns.sum())
 
 
 def _as_text(value: Any) -> Any:

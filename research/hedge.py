@@ -17,7 +17,7 @@ from research.cointegration import engle_granger
 
 def ols_hedge_ratio(lead: Any, hedge: Any) -> float:
     """Least-squares slope of log(lead) on log(hedge), with a constant: step 1 of Engle and Granger. Prices (n,), positive."""
-    return float(engle_granger(np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64)), maxlag=0, autolag=None).hedge_ratio)
+    return float(engle_granger(*_logs(lead, hedge), maxlag=0, autolag=None).hedge_ratio)
 
 
 def tls_hedge_ratio(lead: Any, hedge: Any) -> float:
@@ -25,7 +25,7 @@ def tls_hedge_ratio(lead: Any, hedge: Any) -> float:
 
     The direction of the smallest singular value of the centred logs (Golub and Van Loan, Matrix Computations, 4th ed., 6.3).
     """
-    logs = np.column_stack([np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))])
+    logs = np.column_stack(_logs(lead, hedge))
     _, _, directions = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
     across = directions[-1]
     if not abs(across[0]) > 1e-12:
@@ -38,7 +38,7 @@ def dols_hedge_ratio(lead: Any, hedge: Any, leads_lags: int = 2) -> float:
 
     J. H. Stock and M. W. Watson (1993), Econometrica 61.4, 783-820.
     """
-    y, x = np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))
+    y, x = _logs(lead, hedge)
     k, steps = leads_lags, np.diff(x)
     n = x.size
     if k < 0 or n < 6 * (k + 1):
@@ -55,7 +55,7 @@ def kalman_hedge_ratios(lead: Any, hedge: Any, drift: float = 1e-5, noise: float
     the spread, default that of the residual of that first tenth.
     E. Chan, Algorithmic Trading (2013), chapter 3.
     """
-    y, x = np.log(np.asarray(lead, np.float64)), np.log(np.asarray(hedge, np.float64))
+    y, x = _logs(lead, hedge)
     start = max(30, y.size // 10)
     if y.size < start or not 0.0 <= drift < 1.0:
         raise DataError(f"{y.size} rows with a drift of {drift} make no filter", "Use at least 30 rows and 0 <= drift < 1")
@@ -83,10 +83,28 @@ def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, fl
     """
     if not np.isfinite(hedge_ratio):
         raise DataError(f"the hedge ratio is {hedge_ratio}", "Estimate it on a sample with variance")
+    _logs(lead, hedge, moving=False)
     spread = np.empty(len(lead))
     offset = math.log(ticks[0]) - hedge_ratio * math.log(ticks[1])
     log_spreads(mids_in_ticks(lead, ticks[0]), mids_in_ticks(hedge, ticks[1]), spread, hedge_ratio, offset)
     return spread
+
+
+def _logs(lead: Any, hedge: Any, moving: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Log prices of both; refuses what would end in a silent NaN: other lengths, prices not finite or not positive, and constants where `moving`."""
+    pair = np.ascontiguousarray(lead, np.float64), np.ascontiguousarray(hedge, np.float64)
+    if pair[0].shape != pair[1].shape or pair[0].ndim != 1:
+        raise DataError(f"lead and hedge have the shapes {pair[0].shape} and {pair[1].shape}", "Align the two series on one index first")
+    for name, values in zip(("lead", "hedge"), pair, strict=True):
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if bad.size:
+            raise DataError(
+                f"{name} has {bad.size} prices that are not finite and positive, the first {values[bad[0]]} at row {bad[0]}",
+                "Repair or drop these rows",
+            )
+        if moving and (values.size < 2 or np.ptp(values) <= 4 * np.spacing(values.max())):
+            raise DataError(f"{name} is constant", "A constant has no hedge ratio: leave it out")
+    return np.log(pair[0]), np.log(pair[1])
 
 
 def mids_in_ticks(prices: Any, tick: float) -> np.ndarray:

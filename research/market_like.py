@@ -12,18 +12,26 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import tomli_w
 
 from hftkit.errors import DataError
-from hftkit.exchange.config import Cointegration, FlowConfig, InstrumentConfig, SimConfig
+from hftkit.exchange.config import Cointegration, FlowConfig, InstrumentConfig, SimConfig, VolatilityConfig
+from hftkit.exchange.ticks import make_ticks
 from hftkit.instruments import Instrument
-from hftkit.units import decimal, iso_from_ns
+from hftkit.units import E8, decimal, iso_from_ns
 from research.data_loader import Panel
+from research.market_facts import MarketFacts, measure
 from research.pipeline import PipelineResult
-from research.stylised_facts import roll_spread
 
 YEAR_MINUTES = 365 * 24 * 60
 MAX_INSTRUMENTS = 12
+MAX_TRADES_PER_S, MIN_TRADES_PER_S = 5.0, 0.01  # of one symbol: more than this a simulator at many times wall time would not keep up with
+MIN_SPREAD_BPS = 0.5
+FIT_MINUTES = 60  # a round of the fit
+_FLOW = FlowConfig(
+    arrivals_per_s=3.0, maker_share=0.85, informed_share=0.05, half_spread_bps=0.8, depth_bps=4.0, quotes_per_side=10, max_quote_notional="20000"
+)
 
 
 def market_like(result: PipelineResult, instruments: dict[str, Instrument], speed: float, seed: int = 1) -> SimConfig:
@@ -48,71 +56,136 @@ def market_like(result: PipelineResult, instruments: dict[str, Instrument], spee
         start=iso_from_ns(panel.end_ns),
         minutes=1,
         market_annual_volatility=0.0,
-        flow=FlowConfig(
-            arrivals_per_s=min(3.0, 1800.0 / speed),
-            maker_share=0.85,
-            informed_share=0.05,
-            half_spread_bps=0.8,
-            depth_bps=4.0,
-            quotes_per_side=10,
-            max_quote_notional="20000",
-        ),
+        flow=msgspec.structs.replace(_FLOW, arrivals_per_s=min(3.0, 1800.0 / speed)),
         instruments=tuple(rows),
     )
 
 
 def calibrate_market(
-    panel: Panel, instruments: dict[str, Instrument], *, seed: int = 1, arrivals_per_s: float = 3.0, name: str = "calibrated"
+    panel: Panel,
+    instruments: dict[str, Instrument],
+    *,
+    facts: MarketFacts | None = None,
+    trades_per_s: float = 0.3,
+    seed: int = 1,
+    rounds: int = 4,
+    name: str = "calibrated",
 ) -> SimConfig:
-    """A synthetic market with this panel's volatilities, correlations and spread: one common factor, a random walk of its own for each symbol.
+    """A synthetic market like this panel: per symbol volatility, spread, trade rate and trade size; one common factor; clustered volatility.
 
-    Volatility and covariance are those of the efficient price: the bounce between bid and offer is taken out with the first autocovariance
-    (Roll 1984). The
-    factor is fitted to the covariances by principal axis factoring. Closes do not tell how many traders there are: `arrivals_per_s` does. Starts
-    where the panel ends, at its last prices. Raises DataError for fewer than three symbols, which do not identify a factor.
+    Volatility and covariance are those of the efficient price (the bounce between bid and offer taken out with the first autocovariance, Roll 1984);
+    the factor is fitted to the covariances by principal axis factoring. What traders make of their settings (spread, trade rate and size) is
+    found by simulation: `rounds` times the market runs for an hour, is measured, and the settings are corrected by the ratio (indirect
+    inference, Gourieroux, Monfort, Renault 1993). `facts`: measured with volumes and counts, else of the closes alone. A symbol without counts
+    gets `trades_per_s`, one above MAX_TRADES_PER_S that; one whose spread the bars cannot show gets one tick. Starts where the panel ends, at its
+    last prices. Raises DataError for fewer than three symbols, which do not identify a factor.
     """
     symbols = [symbol for symbol in panel.closes if symbol in instruments]
     if len(symbols) < 3:
         raise DataError(f"{len(symbols)} symbols with known scales do not identify a common factor", "Give a panel of three or more")
-    logs = np.log(panel.closes[symbols].to_numpy())
-    covariance = efficient_covariance(np.diff(logs, axis=0)) * YEAR_MINUTES * 60e9 / panel.bar_ns
+    facts = facts or measure(panel.closes[symbols], panel.bar_ns)
+    order = [list(facts.table.index).index(symbol) for symbol in symbols]
+    covariance = facts.covariance[np.ix_(order, order)]
     loadings = _one_factor(covariance)
-    factor = float(loadings.mean())
-    spread = float(np.median([roll_spread(column) for column in logs.T]))
+    factor = max(0.0, float(loadings.mean()))
     rows = []
     for i, symbol in enumerate(symbols):
         own = float(np.sqrt(max(0.0, covariance[i, i] - loadings[i] ** 2)))
         row = _instrument(instruments[symbol], panel, None)
-        rows.append(
-            msgspec.structs.replace(row, market_beta=round(float(loadings[i]) / factor, 6) if factor > 0 else 0.0, annual_volatility=round(own, 6))
-        )
-    return SimConfig(
+        beta = round(float(loadings[i]) / factor, 6) if factor > 0 else 0.0
+        rows.append(msgspec.structs.replace(row, market_beta=beta, annual_volatility=round(own, 6)))
+    config = SimConfig(
         name=name,
         seed=seed,
         start=iso_from_ns(panel.end_ns),
         minutes=1,
-        market_annual_volatility=round(max(factor, 0.0), 6),
-        flow=FlowConfig(
-            arrivals_per_s=arrivals_per_s,
-            maker_share=0.85,
-            informed_share=0.05,
-            half_spread_bps=round(max(0.1, 1e4 * spread / 2), 3),
-            depth_bps=round(max(0.5, 1e4 * spread * 2.5), 3),
-            quotes_per_side=10,
-            max_quote_notional="20000",
-        ),
+        market_annual_volatility=round(factor, 6),
+        volatility=_model_volatility(facts.volatility, float(np.mean(loadings**2 / np.diag(covariance)))),
+        flow=_FLOW,
         instruments=tuple(rows),
+    )
+    return _fit_traders(config, targets_of(config, facts, trades_per_s), rounds)
+
+
+def _model_volatility(measured: VolatilityConfig, share: float) -> VolatilityConfig:
+    """The model's volatility factors from those measured on returns, of whose variance the market factor has the part `share`.
+
+    A return's log volatility is about share v_market + (1 - share) v_own, so with q = sqrt(common share of the model) its variance is D V,
+    D = share^2 + (1 - share)^2 + 2 share (1 - share) q, of which (share + (1 - share) q)^2 / D is common. Solved for q on a grid, then for V.
+    """
+    q = np.linspace(0.0, 1.0, 201)
+    whole = share**2 + (1.0 - share) ** 2 + 2.0 * share * (1.0 - share) * q
+    k = int(np.argmin(np.abs((share + (1.0 - share) * q) ** 2 / whole - measured.common_share)))
+    scale = 1.0 / float(np.sqrt(whole[k]))
+    return msgspec.structs.replace(
+        measured,
+        fast_sd=round(min(1.0, scale * measured.fast_sd), 4),
+        slow_sd=round(min(1.0, scale * measured.slow_sd), 4),
+        common_share=round(float(q[k] ** 2), 4),
     )
 
 
-def efficient_covariance(returns: np.ndarray) -> np.ndarray:
-    """Covariance (n, n) of a bar's returns (bars, n), the first autocovariances added both ways; a variance stays at least half the plain one."""
-    centred = returns - returns.mean(axis=0)
-    plain = centred.T @ centred / len(centred)
-    lagged = centred[1:].T @ centred[:-1] / (len(centred) - 1)
-    result = plain + lagged + lagged.T
-    np.fill_diagonal(result, np.maximum(np.diag(result), 0.5 * np.diag(plain)))
-    return result
+def targets_of(config: SimConfig, facts: MarketFacts, trades_per_s: float) -> pd.DataFrame:
+    """What the traders of each symbol should make: `spread_bps`, `trades_per_s`, `trade_size` in quote units (NaN: no wish)."""
+    rows = {}
+    for row in config.instruments:
+        fact = facts.table.loc[row.symbol]
+        tick_bps = 1e4 / row.start_ticks
+        rate = fact["trades_per_s"]
+        rows[row.symbol] = {
+            "spread_bps": max(tick_bps, fact["spread_bps"]) if np.isfinite(fact["spread_bps"]) else max(tick_bps, MIN_SPREAD_BPS),
+            "trades_per_s": min(MAX_TRADES_PER_S, max(MIN_TRADES_PER_S, rate if np.isfinite(rate) else trades_per_s)),
+            "trade_size": fact["turnover_per_s"] / rate,
+        }
+    return pd.DataFrame(rows).T
+
+
+def traders_of(config: SimConfig, minutes: int) -> pd.DataFrame:
+    """The same of the simulated market: mean effective spread, twice the distance of a trade from the mid before it; trade rate; mean size."""
+    ticks = make_ticks(config, minutes)
+    trades = ticks.trades[ticks.trades["twice_mid"] > 0]
+    spread = 1e4 * np.abs(2 * trades["price"] - trades["twice_mid"]) / (trades["twice_mid"] / 2)
+    rows = {}
+    for i, row in enumerate(config.instruments):
+        mine = trades["instrument"] == i
+        n = int(mine.sum())
+        value = float(np.mean(trades["price"][mine] * trades["qty"][mine])) * row.instrument.tick_lot_e8 / E8 if n else np.nan
+        rows[row.symbol] = {"spread_bps": float(spread[mine].mean()) if n else np.nan, "trades_per_s": n / (60 * minutes), "trade_size": value}
+    return pd.DataFrame(rows).T
+
+
+def _fit_traders(config: SimConfig, targets: pd.DataFrame, rounds: int) -> SimConfig:
+    """Settings of each symbol's traders with which the simulated market meets the targets; first guess from the defaults' proportions."""
+    rows = []
+    for row in config.instruments:
+        wish = targets.loc[row.symbol]
+        half = max(0.05, 0.4 * wish["spread_bps"])
+        size = 3.0 * wish["trade_size"] if np.isfinite(wish["trade_size"]) else 20_000.0
+        rate = float(wish["trades_per_s"]) / 0.15
+        rows.append(_with_traders(row, half, rate, size))
+    config = msgspec.structs.replace(config, instruments=tuple(rows))
+    calm = VolatilityConfig()
+    for _ in range(rounds):
+        seen = traders_of(msgspec.structs.replace(config, volatility=calm), FIT_MINUTES)
+        ratio = (targets / seen).clip(0.25, 4.0).fillna(1.0)
+        rows = []
+        for row in config.instruments:
+            by = ratio.loc[row.symbol]
+            half, rate = (row.half_spread_bps or 1.0) * by["spread_bps"], (row.arrivals_per_s or 1.0) * by["trades_per_s"]
+            size = float(row.max_quote_notional or "20000") * by["trade_size"]
+            rows.append(_with_traders(row, half, rate, size))
+        config = msgspec.structs.replace(config, instruments=tuple(rows))
+    return config
+
+
+def _with_traders(row: InstrumentConfig, half_spread_bps: float, arrivals_per_s: float, size: float) -> InstrumentConfig:
+    return msgspec.structs.replace(
+        row,
+        half_spread_bps=round(float(np.clip(half_spread_bps, 0.05, 200.0)), 4),
+        depth_bps=round(float(np.clip(5.0 * half_spread_bps, 0.5, 1000.0)), 4),
+        arrivals_per_s=round(float(np.clip(arrivals_per_s, 0.02, 500.0)), 5),
+        max_quote_notional=str(round(float(np.clip(size, 10.0, 1e8)))),
+    )
 
 
 def _one_factor(covariance: np.ndarray, rounds: int = 200) -> np.ndarray:
@@ -146,8 +219,6 @@ def _instrument(scales: Instrument, panel: Panel, relation: Cointegration | None
 def write_config(config: SimConfig, path: Path) -> Path:
     """Write the configuration as TOML for `hftkit sim --config`."""
     body: dict[str, Any] = msgspec.to_builtins(config)
-    for row in body["instruments"]:
-        if row["cointegrated"] is None:
-            del row["cointegrated"]
+    body["instruments"] = [{key: value for key, value in row.items() if value is not None} for row in body["instruments"]]
     path.write_text(tomli_w.dumps(body))
     return path

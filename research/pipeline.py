@@ -18,7 +18,8 @@ from research.calibration import Calibration, calibrate_pair
 from research.cointegration import discoveries, scan_pairs
 from research.costs import Costs
 from research.data_loader import Panel
-from research.freeze import FROZEN_FOLDER, Execution, Search, freeze_pair
+from research.freeze import FROZEN_FOLDER, Execution, Search, freeze_pair, search_of
+from research.prefilter import Prefilter, illiquid
 from research.progress import progress
 from research.strategy_optimizer import Grid
 from research.walkforward import Split, three_way
@@ -55,15 +56,19 @@ def find_and_freeze(
     pair: tuple[str, str] | None = None,
     insist: bool = False,
     max_candidates: int = 5,
+    prefilter: Prefilter | None = None,
+    made_by: str = "research.pipeline.find_and_freeze",
 ) -> PipelineResult:
     """Run the whole research half.
 
     `pair` (lead, hedge) restricts the choice to one pair, not the search that its q-value comes from.
-    `costs` default to the instruments' own taker fees. With no discovery, or none that earns its costs on validation, DataError is raised: not
-    trading is a result. `insist=True` freezes the best of what there is all the same and says so in `warnings` (for trying the machinery out).
+    `costs` default to the instruments' own taker fees. `prefilter`: what is not worth testing (research/prefilter.py). `made_by`: notebook or
+    command, for the provenance. With no discovery, or none that earns its costs on validation, DataError is raised: not trading is a result.
+    `insist=True` freezes the best of what there is all the same and says so in `warnings` (for trying the machinery out).
     """
     split = three_way(len(panel.closes), fractions, embargo)
-    scan = scan_pairs(panel.closes.iloc[split.train])
+    limits = prefilter or Prefilter()
+    scan = scan_pairs(panel.closes.iloc[split.train], min_correlation=limits.min_correlation, leave_out=illiquid(panel.quality, limits))
     found = discoveries(scan, fdr, max_half_life=max_half_life)
     warnings: list[str] = []
     significant = scan[(scan["verdict"] == "ok") & (scan["q_bh"] <= fdr)]
@@ -94,8 +99,8 @@ def find_and_freeze(
             raise DataError(f"no pair found earns its costs: the best, {loss}", "Do not trade these; use other symbols or cheaper execution")
         warnings.append(loss)
     this = scan[(scan["lead"] == chosen.lead) & (scan["hedge"] == chosen.hedge)].iloc[0]
-    search = Search(panel.closes.shape[1], int(scan["pvalue"].notna().sum()), len(found), fdr, float(this["q_bh"]))
-    path = freeze_pair(panel, instruments, chosen, search, out_dir, execution)
+    search = search_of(scan, this, len(found), fdr)
+    path = freeze_pair(panel, instruments, chosen, search, out_dir, execution, made_by)
     return PipelineResult(panel, scan, found, split, tuple(candidates), chosen, search, load(path), path, tuple(warnings))
 
 

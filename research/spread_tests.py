@@ -43,6 +43,8 @@ def phillips_ouliaris(y: Any, x: Any, trend: str = "c", bandwidth: int | None = 
     """
     first = engle_granger(y, x, trend=trend, maxlag=0, autolag=None)
     u = first.residual
+    if u.size < 20:
+        raise DataError(f"{u.size} observations are too few for a Phillips-Ouliaris test", "Use a longer sample")
     if first.verdict != "ok":
         raise DataError(f"the pair cannot be tested: {first.verdict}", "Leave one of the two out")
     before, now = u[:-1], u[1:]
@@ -149,6 +151,18 @@ def cusum(spread: Any, lags: int = 1) -> SpreadTest:
     nothing changes (also for such dynamic regressions: Kraemer, Ploberger and Alt 1988). Rejects where they stray too far; the details say at
     which row they are farthest. A complement of `gregory_hansen`: there the null is no cointegration, here a stable relation.
     """
+    path = cusum_path(spread, lags)
+    row = int(np.abs(path).argmax())
+    statistic = float(abs(path[row]))
+    critical = {"1 %": 1.63, "5 %": 1.36, "10 %": 1.22}
+    details = {"farthest_row": row + lags, "lags": lags, "critical": critical}
+    return SpreadTest(
+        "CUSUM of least-squares residuals", "the spread reverts to one level at one speed", statistic, float(stats.kstwobign.sf(statistic)), details
+    )
+
+
+def cusum_path(spread: Any, lags: int = 1) -> np.ndarray:
+    """The cumulated, scaled residuals behind `cusum`, float64 (n - lags,): element k belongs to row k + lags."""
     values = _finite(spread, "the spread")
     n = values.size - lags
     if lags < 1 or n < 10 * (lags + 2):
@@ -159,14 +173,7 @@ def cusum(spread: Any, lags: int = 1) -> SpreadTest:
     left = residual @ residual
     if not left > n * (64.0 * np.spacing(np.abs(values).max())) ** 2:
         raise DataError("the spread is constant (or follows its own past exactly)", "It has no variance to test")
-    path = np.cumsum(residual) / np.sqrt(left / (n - lags - 1) * n)
-    row = int(np.abs(path).argmax())
-    statistic = float(abs(path[row]))
-    critical = {"1 %": 1.63, "5 %": 1.36, "10 %": 1.22}
-    details = {"farthest_row": row + lags, "lags": lags, "critical": critical}
-    return SpreadTest(
-        "CUSUM of least-squares residuals", "the spread reverts to one level at one speed", statistic, float(stats.kstwobign.sf(statistic)), details
-    )
+    return np.cumsum(residual) / np.sqrt(left / (n - lags - 1) * n)
 
 
 def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int) -> pd.DataFrame:

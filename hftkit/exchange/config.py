@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hftkit.errors import ConfigError, UnitError
+from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
@@ -45,6 +46,11 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     market_beta: float = 1.0
     annual_volatility: _NotNegative = 0.0  # its own, beside the market's; 365 days
     cointegrated: Cointegration | None = None
+    # its own traders, where they differ from [flow]
+    arrivals_per_s: _Positive | None = None
+    half_spread_bps: _Positive | None = None
+    depth_bps: _Positive | None = None
+    max_quote_notional: str | None = None
 
     @property
     def instrument(self) -> Instrument:
@@ -86,6 +92,16 @@ class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         shares = self.maker_share + self.informed_share + self.momentum_share
         if shares > 1.0 + 1e-12:
             raise ValueError(f"maker_share + informed_share + momentum_share must be at most 1, is {shares:g}")
+
+
+class VolatilityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Stochastic volatility (flow/volatility.py): a fast and a slow factor on the logarithm of every volatility. Both sd 0: constant volatility."""
+
+    fast_sd: Annotated[float, msgspec.Meta(ge=0, le=1.5)] = 0.0
+    slow_sd: Annotated[float, msgspec.Meta(ge=0, le=1.5)] = 0.0
+    fast_half_life_minutes: _Positive = 10.0
+    slow_half_life_minutes: _Positive = 720.0
+    common_share: _Share = 0.5  # part of the variance that all instruments have in common
 
 
 class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +154,8 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     flow: FlowConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
     venue: VenueConfig = VenueConfig()
+    binance: BinanceConfig | None = None  # served only if this section is there
+    volatility: VolatilityConfig = VolatilityConfig()
 
     def __post_init__(self) -> None:
         try:
@@ -145,7 +163,7 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             decimal(self.flow.max_quote_notional, "flow.max_quote_notional")
             seen: set[str] = set()
             for config in self.instruments:
-                _ = config.instrument, config.start_ticks
+                _ = config.instrument, config.start_ticks, decimal(config.max_quote_notional or "1", f"max_quote_notional of {config.symbol}")
                 if config.symbol in seen:
                     raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
                 pair = config.cointegrated
@@ -165,6 +183,11 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Symbols; the position is the instrument id."""
         return tuple(config.symbol for config in self.instruments)
 
+    def arrivals_per_s(self, index: int) -> float:
+        """Mean rate of all traders of one instrument."""
+        own = self.instruments[index].arrivals_per_s
+        return self.flow.arrivals_per_s if own is None else own
+
     @property
     def scales(self) -> tuple[Instrument, ...]:
         """Instruments in id order."""
@@ -172,10 +195,14 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def load_config(path: Path | str | None = None) -> SimConfig:
-    """Read a simulator configuration; None is the sample universe that ships with hftkit. Raises ConfigError."""
-    if path is None:
-        where = SAMPLE_UNIVERSE
-        text = resources.files("hftkit.exchange").joinpath("configs", SAMPLE_UNIVERSE).read_text()
+    """Read a simulator configuration: a TOML file, or one that ships with hftkit by its name (`binance`); None is the sample universe.
+
+    Raises ConfigError.
+    """
+    where = SAMPLE_UNIVERSE if path is None else f"{path}_universe.toml"
+    shipped = resources.files("hftkit.exchange").joinpath("configs", where)
+    if path is None or (str(path).isidentifier() and shipped.is_file()):
+        text = shipped.read_text()
     else:
         where = str(path)
         try:

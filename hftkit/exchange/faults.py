@@ -126,7 +126,9 @@ def _word_and_value(name: str, value: float) -> tuple[int, int]:
     if direction == BINANCE:
         return _dialect_word(name, key, value)
     if direction not in DIRECTIONS or key not in SETTINGS:
-        raise ValueError(f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)}, {BINANCE} and {', '.join(SETTINGS)}")
+        raise ValueError(
+            f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)}, {BINANCE} and {', '.join(SETTINGS)}"
+        )
     if key.split("_")[0] in _NEVER[direction]:
         raise ValueError(f"{name}: {key.split('_')[0]} cannot happen to the {direction.replace('_', ' ')}")
     setting = SETTINGS[key]

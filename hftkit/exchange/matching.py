@@ -32,7 +32,20 @@ from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
 from hftkit.exchange.queues import add_open, due_trigger, enqueue, full, release_slot, set_date, stop_waiting, take_slot, unlink, wait, waits_for_rise
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel, outer_kernel
 
-__all__ = ["Books", "apply", "apply_all", "expire", "fire_trigger", "new_books", "new_commands", "new_reports"]
+__all__ = [
+    "Books",
+    "apply",
+    "apply_all",
+    "end_order",
+    "expire",
+    "fire_trigger",
+    "level_report",
+    "new_books",
+    "new_commands",
+    "new_reports",
+    "reducible",
+    "trade",
+]
 
 _BUY = int(Side.BUY)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
@@ -65,7 +78,8 @@ def _answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: i
 
 
 @inlined_kernel
-def _level_report(reports: Any, n: int, instrument: int, side: int, price: int, qty: int) -> int:
+def level_report(reports: Any, n: int, instrument: int, side: int, price: int, qty: int) -> int:
+    """LEVEL: `qty` lots stand at a price now. Returns the reports written."""
     row = reports[n]
     row.kind, row.instrument, row.side, row.price, row.qty = _LEVEL, instrument, side, price, qty
     return n + 1
@@ -82,7 +96,7 @@ def _canceled_report(reports: Any, n: int, order: Any, reason: int) -> int:
 
 
 @inner_kernel
-def _end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int:
+def end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int:
     """Cancel an open order: CANCELED, and the level it leaves if it was in the book."""
     order = books.orders[slot]
     n = _canceled_report(reports, n, order, reason)
@@ -93,7 +107,7 @@ def _end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> in
     instrument, side, price = np.int64(order.instrument), np.int64(order.side), order.price
     total = unlink(books, slot)
     release_slot(books, slot)
-    return _level_report(reports, n, instrument, side, price, total)
+    return level_report(reports, n, instrument, side, price, total)
 
 
 # -- matching --------------------------------------------------------------------------------------------------------
@@ -107,7 +121,7 @@ def _would_take(top: Any, side: int, limit: int) -> bool:
 
 
 @inlined_kernel
-def _reducible(books: Books, account: int, instrument: int, side: int) -> int:
+def reducible(books: Books, account: int, instrument: int, side: int) -> int:
     """Lots that an order of this side may trade without the position passing zero or growing."""
     position = books.exposures[account, instrument].position
     return max(0, -position if side == _BUY else position)
@@ -151,7 +165,7 @@ def _available(books: Books, command: Any, limit: int, wanted: int) -> bool:
 
 
 @inlined_kernel
-def _trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker: Any, qty: int, leaves: int) -> int:
+def trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker: Any, qty: int, leaves: int) -> int:
     """`qty` lots change hands at the maker's price; `leaves` are then open of the taker. The maker stays in its queue."""
     counters = books.counters[0]
     maker.leaves -= qty
@@ -182,14 +196,14 @@ def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot:
         reason = _SELF_TRADE if command.flags & _EXPIRE_TAKER else _OK
         end_maker = _SELF_TRADE if command.flags & _EXPIRE_MAKER else _OK
     elif maker.flags & _REDUCE_ONLY:
-        allowed = _reducible(books, maker.account, command.instrument, 1 - command.side)
+        allowed = reducible(books, maker.account, command.instrument, 1 - command.side)
         qty = min(qty, allowed)
     if qty > 0:
         leaves -= qty
         level.qty -= qty
-        n = _trade(books, command, reports, n, order_id, maker, qty, leaves)
+        n = trade(books, command, reports, n, order_id, maker, qty, leaves)
     if maker.flags & _REDUCE_ONLY and end_maker == _OK and reason == _OK:
-        if _reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
+        if reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
             end_maker = _NOT_REDUCING
     if maker.leaves == 0:
         unlink(books, slot)
@@ -209,7 +223,7 @@ def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int,
     while leaves > floor and level.head != 0 and reason == _OK:
         n, leaves, reason = _meet(books, command, reports, n, order_id, np.int64(level.head), leaves, floor)
     if level.qty != before:
-        n = _level_report(reports, n, command.instrument, 1 - command.side, price, level.qty)
+        n = level_report(reports, n, command.instrument, 1 - command.side, price, level.qty)
     return n, leaves, reason
 
 
@@ -273,7 +287,7 @@ def _refusal(books: Books, command: Any, ts: int) -> int:
         return _DUPLICATE
     if command.time_in_force == _GTD and command.expire_ts <= ts:
         return _EXPIRED
-    if command.flags & _REDUCE_ONLY and command.qty > _reducible(books, command.account, command.instrument, command.side):
+    if command.flags & _REDUCE_ONLY and command.qty > reducible(books, command.account, command.instrument, command.side):
         return _NOT_REDUCING
     reason = _refused_now(books, command, limit)
     if reason == _OK and _may_rest(command) and full(books):
@@ -297,7 +311,7 @@ def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, want
     if command.time_in_force == _GTD:
         set_date(books, slot, command.expire_ts)
     total = enqueue(books, slot)
-    return _level_report(reports, n, command.instrument, command.side, command.price, total)
+    return level_report(reports, n, command.instrument, command.side, command.price, total)
 
 
 @inlined_kernel
@@ -361,7 +375,7 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     if slot == 0:
         books.counters[0].n_rejects += 1
         return _answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, 0, _UNKNOWN)
-    return _end_order(books, reports, 0, slot, _OK)
+    return end_order(books, reports, 0, slot, _OK)
 
 
 @inner_kernel
@@ -370,7 +384,7 @@ def _cancel_all(books: Books, command: Any, reports: Any) -> int:
     while slot != 0:
         following = np.int64(books.orders[slot].own_next)
         if command.instrument < 0 or books.orders[slot].instrument == command.instrument:
-            n = _end_order(books, reports, n, slot, _OK)
+            n = end_order(books, reports, n, slot, _OK)
         slot = following
     return n
 
@@ -389,7 +403,7 @@ def _replace_refusal(books: Books, command: Any, slot: int) -> int:
     if order.flags & _POST_ONLY and _would_take(books.tops[order.instrument], np.int64(order.side), command.price):
         return _WOULD_TAKE
     if order.flags & _REDUCE_ONLY:
-        if command.qty - order.filled > _reducible(books, np.int64(order.account), np.int64(order.instrument), np.int64(order.side)):
+        if command.qty - order.filled > reducible(books, np.int64(order.account), np.int64(order.instrument), np.int64(order.side)):
             return _NOT_REDUCING
     return _OK
 
@@ -401,7 +415,7 @@ def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves
     old_price, order_id = order.price, order.order_id
     total = unlink(books, slot)
     if command.price != old_price:  # at the same price the level is reported once, with the order back in it
-        n = _level_report(reports, n, command.instrument, command.side, old_price, total)
+        n = level_report(reports, n, command.instrument, command.side, old_price, total)
     n, left, reason = _match(books, command, reports, n, order_id, command.price, leaves, 0)
     if left == 0 or reason != _OK:
         release_slot(books, slot)
@@ -410,7 +424,7 @@ def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves
         return _answer(reports, n, _CANCELED, command, order_id, left, 0, command.qty - left, reason)
     order.price, order.leaves, order.filled = command.price, left, command.qty - left
     total = enqueue(books, slot)
-    return _level_report(reports, n, command.instrument, command.side, command.price, total)
+    return level_report(reports, n, command.instrument, command.side, command.price, total)
 
 
 @inner_kernel
@@ -429,7 +443,7 @@ def _replace_order(books: Books, command: Any, reports: Any) -> int:
         level.qty -= order.leaves - leaves
         add_open(books, order, leaves - order.leaves)
         order.leaves = leaves
-        return _level_report(reports, n, command.instrument, command.side, order.price, level.qty)
+        return level_report(reports, n, command.instrument, command.side, order.price, level.qty)
     return _requeue(books, command, reports, n, slot, leaves)
 
 
@@ -439,7 +453,7 @@ def _quote(books: Books, command: Any, reports: Any, ts: int) -> int:
     exposure = books.exposures[command.account, command.instrument]
     former = exposure.bid_quote if command.side == _BUY else exposure.ask_quote
     slot = find_key(books.table, command.account, former) if former != 0 else 0
-    n = _end_order(books, reports, 0, slot, _OK) if slot != 0 else 0
+    n = end_order(books, reports, 0, slot, _OK) if slot != 0 else 0
     former = 0
     if command.qty != 0:
         first = n
@@ -509,7 +523,7 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
     n = _answer(reports, 0, _TRIGGERED, command, order_id, command.qty, command.qty, 0, _OK)
     wanted = command.qty
     if command.flags & _REDUCE_ONLY:
-        wanted = min(wanted, _reducible(books, command.account, instrument, command.side))
+        wanted = min(wanted, reducible(books, command.account, instrument, command.side))
     reason = _refused_now(books, command, _limit_of(books, command)) if wanted > 0 else _NOT_REDUCING
     if reason != _OK:
         return _answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
@@ -520,4 +534,4 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
 def expire(books: Books, reports: Any, ts: int) -> int:
     """End one order whose date is exchange time `ts` (ns) or before. Returns the reports written, 0 if none is due."""
     slot = overdue(books, ts)
-    return _end_order(books, reports, 0, slot, _EXPIRED) if slot != 0 else 0
+    return end_order(books, reports, 0, slot, _EXPIRED) if slot != 0 else 0

@@ -112,7 +112,7 @@ def _remember(venue: Venue, row: Any, op: int) -> None:
 
 
 @inner_kernel
-def _deliver(venue: Venue, n: int, op: int, command: Any) -> int:
+def deliver(venue: Venue, n: int, op: int, command: Any) -> int:
     """Tell everybody what one event did: `venue.reports[:n]`, all of one instrument. Returns the instrument if there was a trade, else -1.
 
     `op`: Op of what was asked; `command`: the order that met the book, if one did.
@@ -139,6 +139,15 @@ def _deliver(venue: Venue, n: int, op: int, command: Any) -> int:
 
 
 @inner_kernel
+def fire_due(venue: Venue, instrument: int) -> None:
+    """Every waiting order that the last price has reached, one after another."""
+    n = fire_trigger(venue.books, venue.reports, instrument)
+    while n > 0:
+        deliver(venue, n, _NEW, venue.books.command[0])
+        n = fire_trigger(venue.books, venue.reports, instrument)
+
+
+@inner_kernel
 def carry_out(venue: Venue, command: Any) -> int:
     """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken.
 
@@ -148,12 +157,9 @@ def carry_out(venue: Venue, command: Any) -> int:
     refused = _OK
     if n > 0 and (venue.reports[0].kind == _REJECT or venue.reports[0].kind == _CANCEL_REJECT):
         refused = venue.reports[0].reason
-    traded = _deliver(venue, n, command.op, command)
-    while traded >= 0:
-        n = fire_trigger(venue.books, venue.reports, traded)
-        if n == 0:
-            return refused
-        _deliver(venue, n, _NEW, venue.books.command[0])
+    traded = deliver(venue, n, command.op, command)
+    if traded >= 0:
+        fire_due(venue, traded)
     return refused
 
 
@@ -204,7 +210,7 @@ def cancel_all(venue: Venue, account: int, instrument: int, reason: int) -> None
         for r in range(n):
             if venue.reports[r].kind == _CANCELED:
                 venue.reports[r].reason = reason
-        _deliver(venue, n, _CANCEL_ALL, command)
+        deliver(venue, n, _CANCEL_ALL, command)
 
 
 @inner_kernel
@@ -241,7 +247,7 @@ def pass_time(venue: Venue, ts: int) -> None:
     state.ts = max(state.ts, ts)
     n = expire(venue.books, venue.reports, state.ts)
     while n > 0:
-        _deliver(venue, n, _CANCEL, venue.command[0])
+        deliver(venue, n, _CANCEL, venue.command[0])
         n = expire(venue.books, venue.reports, state.ts)
     if state.ts < state.next_margin:
         return

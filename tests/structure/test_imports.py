@@ -24,6 +24,8 @@ ARROWS = {
 }
 # Beside a thing it is measured against, a benchmark may import what the thing itself may not.
 MAY_COMPARE = ("hftkit/benchmarks/", "live/benchmarks", "research/benchmarks")
+SHELLS = ("hftkit/exchange/servers/",)  # they carry bytes: network libraries are their business
+NETWORK = ("aiohttp", "websockets")
 NOT_WHILE_TRADING = ("pandas", "plotly", "vectorbt", "matplotlib", "statsmodels", "ipywidgets", "IPython", "research")
 WATCHERS = ("live.panels", "live.dashboard", "live.benchmarks")  # other processes than the engine
 
@@ -46,6 +48,7 @@ def test_import_arrows(package: str) -> None:
             for path in python_files(package)
             for module, line in imports(path)
             if within(module, forbidden) and not name(path).startswith(MAY_COMPARE)
+            if not (name(path).startswith(SHELLS) and within(module, NETWORK))
         }
     )
     assert not violations, report(violations, f"Cure: move the code to the package it belongs to; {why}.")

@@ -23,6 +23,7 @@ import numpy as np
 from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals
 from hftkit.exchange.flow.random import below, exponential_function, natural_log, uniform, waiting_time_ns
+from hftkit.exchange.flow.volatility import Volatility
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import Op
 from hftkit.exchange.matching import Books
@@ -51,6 +52,7 @@ class Flow(NamedTuple):
     value_states: np.ndarray  # uint64 (n + 1,): random streams of the fundamentals, the last is the market factor's
     agent_states: np.ndarray  # uint64 (n,): random streams of the agents
     market: np.ndarray  # float64 (2,): volatility per step, factor
+    volatility: Volatility
     clock: np.ndarray  # int64 (2,): fundamental steps done, exchange time of step 0
     quotes: np.ndarray  # int64 (n, 2 sides, places, 2): client_order_id (0 none), price
     commands: np.ndarray  # COMMAND (4 * places + 4,): what the last arrival asks for
@@ -207,7 +209,7 @@ def _follow_script(flow: Flow, until_step: int) -> None:
     """Carry out what the scenario has for the steps up to `until_step`, each at its own step of the fundamentals."""
     while flow.script_at[0] < flow.script.shape[0] and flow.script[flow.script_at[0], 0] <= until_step:
         row = flow.script[flow.script_at[0]]
-        advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, int(row[0]))
+        advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.volatility, flow.clock, int(row[0]))
         value, agent = flow.fundamentals[int(row[2])], flow.agents[int(row[2])]
         if row[1] == SHIFT_VALUE:
             if value.hedge < 0:
@@ -249,7 +251,7 @@ def act(flow: Flow, books: Books, instrument: int) -> int:
     now = agent.next_ns
     step = (now - flow.clock[1]) // STEP_NS
     _follow_script(flow, step)
-    advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, step)
+    advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.volatility, flow.clock, step)
     agent.next_ns = now + _next_wait(flow, instrument)
     if flow.momentum[instrument, 0] > 0.0:
         _follow_mid(flow, books, instrument)

@@ -12,6 +12,7 @@ from hftkit.exchange.flow.agents import Flow
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals, persistence_of
 from hftkit.exchange.flow.random import LN2, waiting_time_ns
 from hftkit.exchange.flow.scenarios import Scenario, script_of
+from hftkit.exchange.flow.volatility import new_volatility
 from hftkit.exchange.layout import AGENT, COMMAND, FUNDAMENTAL
 from hftkit.exchange.matching import Books, new_books
 from hftkit.kernels.jit import kernel
@@ -46,17 +47,21 @@ def _fundamentals(config: SimConfig) -> np.ndarray:
     return rows
 
 
+def _own(value: float | None, common: float) -> float:
+    return common if value is None else value
+
+
 def _agents(config: SimConfig, values: np.ndarray, start_ns: int) -> np.ndarray:
     rows = np.zeros(len(config.instruments), AGENT.dtype)
     flow = config.flow
     for i, (row, instrument, value) in enumerate(zip(rows, config.instruments, values, strict=True)):
         row["last_id"] = (i + 1) << 40  # ids are unique within a house account, over all instruments
-        row["rate"] = flow.arrivals_per_s
+        row["rate"] = config.arrivals_per_s(i)
         row["maker_share"] = flow.maker_share
         row["informed_share"] = flow.informed_share
-        row["half_spread"] = flow.half_spread_bps * _BPS * value
-        row["depth"] = flow.depth_bps * _BPS * value
-        row["max_qty"] = instrument.lots_for(flow.max_quote_notional)
+        row["half_spread"] = _own(instrument.half_spread_bps, flow.half_spread_bps) * _BPS * value
+        row["depth"] = _own(instrument.depth_bps, flow.depth_bps) * _BPS * value
+        row["max_qty"] = instrument.lots_for(instrument.max_quote_notional or flow.max_quote_notional)
         row["next_ns"] = start_ns
     return rows
 
@@ -71,7 +76,8 @@ def _excitation(config: SimConfig) -> np.ndarray:
     """Branching ratio, decay (1/s) and, as state, the stationary mean of the excess intensity."""
     flow = config.flow
     decay = LN2 / flow.excitation_half_life_s
-    return np.tile([flow.branching_ratio, decay, flow.branching_ratio * flow.arrivals_per_s], (len(config.instruments), 1))
+    rows = [(flow.branching_ratio, decay, flow.branching_ratio * config.arrivals_per_s(i)) for i in range(len(config.instruments))]
+    return np.array(rows, np.float64)
 
 
 def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0, scenario: Scenario | None = None) -> tuple[Flow, Books]:
@@ -87,8 +93,10 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
     start_ns = config.start_ns + steps * STEP_NS
     fundamentals, value_states = _fundamentals(config), _streams("fundamentals", seed, n + 1)
     market = np.array([config.market_annual_volatility / np.sqrt(SECONDS_PER_YEAR), 0.0])
+    story = scenario or Scenario(name="calm")
+    volatility = new_volatility(story.stochastic_volatility or config.volatility, _streams("volatility", seed, n + 1), persistence_of)
     clock = np.array([0, config.start_ns])
-    advance_fundamentals(fundamentals, value_states, market, clock, steps)
+    advance_fundamentals(fundamentals, value_states, market, volatility, clock, steps)
     agent_states = _streams(f"agents {skip_minutes}", seed, n)
     agents = _agents(config, fundamentals["value"], start_ns)
     _schedule(agents, agent_states)
@@ -98,12 +106,13 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
         value_states=value_states,
         agent_states=agent_states,
         market=market,
+        volatility=volatility,
         clock=clock,
         quotes=np.zeros((n, 2, places, 2), np.int64),
         commands=np.zeros(4 * places + 4, COMMAND.dtype),
         excitation=_excitation(config),
         momentum=np.tile([config.flow.momentum_share, 0.0], (n, 1)),
-        script=script_of(scenario or Scenario(name="calm"), config, steps),
+        script=script_of(story, config, steps),
         script_at=np.zeros(1, np.int64),
     )
     return flow, new_books([c.start_ticks for c in config.instruments], config.venue.max_orders, config.venue.ladder_ticks, config.venue.n_accounts)

@@ -13,6 +13,9 @@
     maker_share = 0.6              # a new share, not a factor
     for_minutes = 5                # the factors and the share go back after so long; 0: they stay. A move stays.
 
+    [stochastic_volatility]        # from the start and for as long as it runs: the keys of [volatility] in a configuration
+    fast_sd = 0.35
+
     [faults.feed]                  # a whole fault plan may go with it (faults.py); its script counts seconds of wall time
 
 A move of a cointegrated partner goes into its deviation, which reverts; of any other instrument into its value, which stays.
@@ -29,7 +32,7 @@ import numpy as np
 
 from hftkit.config import load_config as load_toml
 from hftkit.errors import ConfigError
-from hftkit.exchange.config import SimConfig
+from hftkit.exchange.config import SimConfig, VolatilityConfig
 from hftkit.exchange.faults import FaultPlan
 from hftkit.exchange.flow.agents import SCALE_QUANTITY, SCALE_RATE, SCALE_SPREAD, SCALE_VOLATILITY, SET_MAKER_SHARE, SHIFT_VALUE
 from hftkit.exchange.flow.random import natural_log
@@ -59,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     name: str
     events: tuple[ScenarioEvent, ...] = ()
+    stochastic_volatility: VolatilityConfig | None = None  # in place of the market's own
     faults: FaultPlan = FaultPlan()
 
 

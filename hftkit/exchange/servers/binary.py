@@ -26,6 +26,9 @@ from hftkit.exchange.faults import FaultPlan, counts_of, new_faults
 from hftkit.exchange.flow.agents import Flow, next_arrival
 from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.scenarios import Scenario
+from hftkit.exchange.history.build import HistoryPlan, history_report, new_history
+from hftkit.exchange.history.files import config_for
+from hftkit.exchange.history.market import AT_MAX, HOLD, ROW, ROWS, History, next_row_ts, run_history, target_time
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
@@ -86,6 +89,7 @@ class Shell(NamedTuple):
     event: np.ndarray  # int32 (4,)
     clock: np.ndarray  # int64 (2,): struct timespec
     faults: Faults
+    history: History  # without rows: the market is the synthetic one
 
 
 @inner_kernel
@@ -195,13 +199,23 @@ def _weather(venue: Venue, shell: Shell, now: int) -> None:
 
 
 @inner_kernel
+def _next_event(flow: Flow, shell: Shell) -> int:
+    """Exchange time of what the market does next."""
+    if shell.history.io[ROWS] > 0:
+        return next_row_ts(shell.history)
+    return flow.agents[next_arrival(flow)].next_ns
+
+
+@inner_kernel
 def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
         return 0
     if shell.io[ENGAGED_LINES] > 0 and shell.io[WAKE] < monotonic_ns(shell.clock) + 1_000_000:
         return 0
-    ahead = np.float64(flow.agents[next_arrival(flow)].next_ns - ts) / shell.speed[0]
+    if shell.history.plan[AT_MAX] != 0 and shell.history.io[ROW] < shell.history.io[ROWS]:
+        return 0
+    ahead = np.float64(_next_event(flow, shell) - ts) / shell.speed[0]
     if ahead >= 1e7:
         return 1 if shell.io[ENGAGED_LINES] > 0 else 10
     return max(1, int(ahead / 1e6))
@@ -214,9 +228,12 @@ def _exchange_time(shell: Shell, now: int) -> int:
 
 @inner_kernel
 def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
-    """The synthetic market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
-    run_flow(venue, flow, ts, ARRIVALS_PER_TURN)
-    behind = ts - flow.agents[next_arrival(flow)].next_ns
+    """The market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
+    if shell.history.io[ROWS] > 0:
+        run_history(venue, shell.history, ts, ARRIVALS_PER_TURN)
+    else:
+        run_flow(venue, flow, ts, ARRIVALS_PER_TURN)
+    behind = ts - _next_event(flow, shell)
     shell.io[LAG_NS] = max(0, np.int64(np.float64(behind) / shell.speed[0]))
     venue.state[0].max_lag_ns = max(venue.state[0].max_lag_ns, shell.io[LAG_NS])
 
@@ -227,8 +244,12 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
     timeout = _timeout_ms(flow, shell, venue.state[0].ts)
     n_ready = wait_events(shell.io[EPOLL_FD], shell.ready, timeout)
     now = monotonic_ns(shell.clock)
-    ts = _exchange_time(shell, now)
+    if shell.history.plan[HOLD] != 0 and venue.state[0].n_connections == 0:
+        shell.io[START_MONO] = now
+    ts = target_time(venue, shell.history, _exchange_time(shell, now), ARRIVALS_PER_TURN)
     _advance(venue, flow, shell, ts)
+    if shell.history.io[ROWS] > 0:
+        ts = min(ts, next_row_ts(shell.history))  # the clock never passes a row that is not worked yet
     set_time(venue, ts, now)
     run_script(shell.faults, now - shell.io[START_MONO], now)
     for r in range(max(0, n_ready)):
@@ -301,8 +322,16 @@ class BinaryServer:
         scenario: Scenario | None = None,
         plan: FaultPlan | None = None,
         fault_page: Path | None = None,
+        history: HistoryPlan | None = None,
     ) -> None:
-        """`plan`: faults from the start (the scenario's, else none); `fault_page`: a file on which they may be switched while it runs."""
+        """`plan`: faults from the start (the scenario's, else none); `fault_page`: a file on which they may be switched while it runs.
+
+        `history`: recorded data as the market, instead of the synthetic traders; `config` then gives the venue's manners, `speed` is the plan's rate.
+        """
+        self.history = history
+        if history is not None:
+            config, speed = config_for(history.history, config), history.rate or 1.0
+        self.config = config
         self.flow, books = new_market(config, seed, skip_minutes, scenario)
         self.venue = new_venue(config, books)
         self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
@@ -317,13 +346,17 @@ class BinaryServer:
             event=np.zeros(4, np.int32),
             clock=np.zeros(2, np.int64),
             faults=new_faults(plan or (scenario.faults if scenario is not None else FaultPlan()), n, config.venue.out_words, fault_page),
+            history=new_history(history, config.venue.max_orders),
         )
         self.shell.io[WAIT] = WAITS[config.venue.wait]
         self._listeners: list[socket.socket] = []
         self._epoll: Any = None
         self._doorbell = -1
         self._run = compiled_driver(run_slice, self.venue, self.flow, self.shell, 0)
-        compiled_driver(open_books, self.venue, self.flow, 0)(self.venue, self.flow, self.start_ts)
+        if history is None:
+            compiled_driver(open_books, self.venue, self.flow, 0)(self.venue, self.flow, self.start_ts)
+        else:
+            self.venue.state["ts"] = self.start_ts - 1
 
     def start(self, host: str, order_port: int, market_port: int, start_ts: int | None = None) -> tuple[int, int]:
         """Listen (0 picks a free port) and start the exchange clock. Returns the two ports. Raises VenueError if one is in use.
@@ -367,6 +400,11 @@ class BinaryServer:
         except BlockingIOError:
             return False
 
+    @property
+    def finished(self) -> bool:
+        """Is the history at its end? A synthetic market never is."""
+        return self.history is not None and bool(self.shell.history.io[ROW] >= self.shell.history.io[ROWS])
+
     def close(self) -> None:
         """Close every connection and both ports."""
         drop_everybody(self.venue, self.shell)
@@ -404,4 +442,5 @@ class BinaryServer:
             "slow_consumer_drops": int(state["n_dropped"]),
             "max_lag_ms": round(int(state["max_lag_ns"]) / 1e6, 3),
             "faults": counts_of(self.shell.faults.page),
+            "history": history_report(self.history, self.shell.history) if self.history is not None else None,
         }

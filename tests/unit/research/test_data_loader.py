@@ -42,12 +42,47 @@ def in_layout(name: str, candles: pd.DataFrame, folder: Path) -> Path:
         frame.assign(open_time=ms, close_time=ms + 59_999, quote=1.0, count=3, a=1.0, b=1.0, ignore=0).to_csv(path, index=False, header=False)
     elif name == "binance microseconds":
         frame.assign(open_time=ms * 1000).to_csv(path, index=False)
+    elif name == "vectorbt binance":  # vectorbt.BinanceData: index "Open time", title case
+        extra = {"Close time": 0, "Quote volume": 1.0, "Number of trades": 3, "Taker base volume": 1.0, "Taker quote volume": 1.0}
+        named = frame.set_axis(["Open time", "Open", "High", "Low", "Close", "Volume"], axis=1).set_index("Open time").assign(**extra)
+        named.to_parquet(folder / "W.parquet")
+        return folder / "W.parquet"
+    elif name == "freqtrade feather":
+        frame.rename(columns={"open_time": "date"}).to_feather(folder / "W_USDT_USDT-1m-futures.feather")
+        return folder / "W_USDT_USDT-1m-futures.feather"
+    elif name == "ccxt parsed":  # what ccxt itself makes of a venue's answer
+        answer = [
+            [int(row.open_time), *map(str, (row.open, row.high, row.low, row.close, row.volume)), 0, "0", 1, "0", "0", "0"]
+            for row in frame.assign(open_time=ms).itertuples()
+        ]
+        ccxt = pytest.importorskip("ccxt", reason="ccxt is a development dependency")
+        rows = ccxt.binance().parse_ohlcvs(answer)
+        pd.DataFrame(rows, columns=["timestamp", "open", "high", "low", "close", "volume"]).to_csv(path, index=False)
+    elif name == "binance rest":  # the names of the venue's own documentation
+        named = frame.assign(open_time=ms).set_axis(["openTime", "open", "high", "low", "close", "volume"], axis=1)
+        named.assign(closeTime=ms + 59_999, quoteAssetVolume=1.0, numberOfTrades=3).to_csv(path, index=False)
     elif name == "naive":
         frame.assign(open_time=frame["open_time"].dt.tz_localize(None)).to_csv(path, index=False)
     return path
 
 
-@pytest.mark.parametrize("layout", ["parquet", "vectorbt", "freqtrade", "ccxt", "ccxt header", "binance archive", "binance microseconds", "naive"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "parquet",
+        "vectorbt",
+        "freqtrade",
+        "ccxt",
+        "ccxt header",
+        "binance archive",
+        "binance microseconds",
+        "naive",
+        "vectorbt binance",
+        "freqtrade feather",
+        "ccxt parsed",
+        "binance rest",
+    ],
+)
 def test_every_layout_reads_the_same(layout, candles, tmp_path):
     frame = load_candles(in_layout(layout, candles, tmp_path))
     assert list(frame.columns) == ["open", "high", "low", "close", "volume"]
@@ -175,7 +210,7 @@ def test_folder_refusals(prices, tmp_path):
 
 
 def test_symbols_from_file_names():
-    names = ["BTCUSDT.parquet", "BTC_USDT-5m.csv", "BTCUSDT-1m-2024-01.csv.zip"]
+    names = ["BTCUSDT.parquet", "BTC_USDT-5m.csv", "BTCUSDT-1m-2024-01.csv.zip", "BTC_USDT_USDT-1m-futures.feather"]
     assert {symbol_of(Path(name)) for name in names} == {"BTCUSDT"}
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 from statsmodels.tsa.stattools import acf
 
 from hftkit.errors import DataError
-from hftkit.exchange.config import load_config
+from hftkit.exchange.config import SimConfig, VolatilityConfig, load_config
 from hftkit.exchange.tape import make_tape
-from research.data_loader import load_panel
+from research.data_commands import data
+from research.data_loader import Panel, load_panel
 from research.instruments import find_instruments
-from research.market_like import calibrate_market, efficient_covariance, write_config
+from research.market_facts import MarketFacts, efficient_covariance, measure, spread_of, volatility_factors
+from research.market_like import calibrate_market, traders_of, write_config
 from research.stylised_facts import (
     autocorrelation,
     distribution,
@@ -46,6 +52,96 @@ def test_a_calibrated_market_has_the_volatilities_and_correlations_of_its_model(
     given = efficient_covariance(np.diff(np.log(panel.closes[ALONE].to_numpy()), axis=0))
     assert np.diag(again) ** 0.5 == pytest.approx(np.diag(given) ** 0.5, rel=0.15)
     assert np.corrcoef(again[np.triu_indices(6, 1)], given[np.triu_indices(6, 1)])[0, 1] > 0.6
+
+
+def own_market() -> SimConfig:
+    """Six instruments with traders of their own, and volatility that clusters quickly."""
+    spreads, rates, sizes = (1.5, 2.0, 2.5, 4.0, 2.0, 3.0), (1.0, 3.0, 2.0, 1.5, 4.0, 2.0), ("5000", "20000", "8000", "40000", "10000", "20000")
+    rows = [
+        msgspec.structs.replace(row, half_spread_bps=spread, depth_bps=5 * spread, arrivals_per_s=rate, max_quote_notional=size)
+        for row, spread, rate, size in zip(load_config().instruments[6:], spreads, rates, sizes, strict=True)
+    ]
+    weather = VolatilityConfig(fast_sd=0.5, slow_sd=0.0, common_share=0.3)
+    return msgspec.structs.replace(load_config(), instruments=tuple(rows), volatility=weather)
+
+
+def candles_of(config: SimConfig, minutes: int) -> tuple[Panel, MarketFacts]:
+    tape = make_tape(config, minutes)
+    times = pd.to_datetime(tape["open_time"][0], unit="ns", utc=True)
+    scales = [(float(row.tick_size), float(row.lot_size)) for row in config.instruments]
+    closes, volumes, counts = (
+        pd.DataFrame({s: tape[field][i] * factor(*scales[i]) for i, s in enumerate(config.symbols)}, index=times)
+        for field, factor in (("close", lambda t, _: t), ("volume", lambda _, lot: lot), ("n_trades", lambda _, __: 1))
+    )
+    facts = measure(closes, 60_000_000_000, volumes=volumes, counts=counts)
+    return Panel(closes, 60_000_000_000, (), pd.DataFrame()), facts
+
+
+def test_a_market_made_like_another_measures_like_it_symbol_by_symbol() -> None:
+    """Round trip: simulate, measure, calibrate, simulate with another seed, measure again. The true spreads come from the book, not from closes."""
+    truth = own_market()
+    panel, facts = candles_of(truth, 6000)
+    made = calibrate_market(panel, {row.symbol: row.instrument for row in truth.instruments}, facts=facts, seed=99)
+    _, again = candles_of(made, 6000)
+    assert again.table["volatility"].to_numpy() == pytest.approx(facts.table["volatility"].to_numpy(), rel=0.12)
+    assert again.table["trades_per_s"].to_numpy() == pytest.approx(facts.table["trades_per_s"].to_numpy(), rel=0.10)
+    assert again.table["turnover_per_s"].to_numpy() == pytest.approx(facts.table["turnover_per_s"].to_numpy(), rel=0.20)
+    true, found = (traders_of(config, 240)["spread_bps"].to_numpy() for config in (truth, made))
+    assert found == pytest.approx(true, rel=0.25)
+    assert np.abs(again.correlation.to_numpy() - facts.correlation.to_numpy()).max() < 0.10
+    assert again.volatility.fast_sd == pytest.approx(facts.volatility.fast_sd, abs=0.08)
+    assert again.table["clustering"].mean() == pytest.approx(facts.table["clustering"].mean(), abs=0.03)
+    kurtosis = [f.table["excess_kurtosis"].median() for f in (facts, again)]
+    assert min(kurtosis) > 0.5
+    assert kurtosis[1] == pytest.approx(kurtosis[0], rel=0.5)
+
+
+def test_volatility_factors_are_found_in_returns_made_by_hand() -> None:
+    random = np.random.default_rng(8)
+    n, f = 20_000, 2.0 ** (-1 / 10.0)
+    shared, own = np.zeros(n), np.zeros((n, 4))
+    for i in range(1, n):
+        shared[i] = f * shared[i - 1] + np.sqrt(1 - f * f) * random.standard_normal()
+        own[i] = f * own[i - 1] + np.sqrt(1 - f * f) * random.standard_normal(4)
+    logs = 0.4 * (np.sqrt(0.5) * shared[:, None] + np.sqrt(0.5) * own)
+    found = volatility_factors(1e-3 * np.exp(logs) * random.standard_normal((n, 4)), 60_000_000_000)
+    assert found.fast_sd == pytest.approx(0.4, abs=0.05)
+    assert found.slow_sd < 0.12
+    assert found.common_share == pytest.approx(0.5, abs=0.1)
+    plain = volatility_factors(1e-3 * random.standard_normal((n, 4)), 60_000_000_000)
+    assert plain.fast_sd < 0.08
+
+
+def test_the_spread_is_seen_or_said_to_be_too_small() -> None:
+    random = np.random.default_rng(9)
+    value = np.cumsum(0.0005 * random.standard_normal(20_000))
+    seen, floor = spread_of(np.diff(value + 0.0005 * random.choice([-1, 1], value.size)))
+    assert seen == pytest.approx(0.001, rel=0.1)
+    assert floor < 0.5 * seen
+    hidden = [spread_of(np.diff(value + 0.00001 * random.choice([-1, 1], value.size)))[0] for _ in range(20)]
+    other = [spread_of(0.0005 * random.standard_normal(20_000))[0] for _ in range(20)]
+    assert floor > 0.00002
+    assert np.isnan(other).sum() >= 18  # two standard errors: one in forty is taken for a spread
+    assert np.isnan(hidden).all() or np.nanmax(hidden) < 0.0002
+
+
+def test_the_command_writes_a_market_that_runs(tmp_path: Path) -> None:
+    source = tmp_path / "candles"
+    source.mkdir()
+    for i, symbol in enumerate(ALONE[:3]):
+        frame = pd.read_parquet(SAMPLE / f"{symbol}.parquet").head(1500)
+        frame["count"] = 30 * (i + 1)  # half a trade a second, one, one and a half
+        frame.to_parquet(source / f"{symbol}.parquet")
+    out = tmp_path / "sim.toml"
+    done = CliRunner().invoke(data, ["market-like", str(source), "-o", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    table = {row["symbol"]: row for row in json.loads(done.output)["table"]}
+    made = load_config(out)
+    assert made.symbols == tuple(ALONE[:3])
+    for i, symbol in enumerate(ALONE[:3]):
+        assert table[symbol]["trades_per_s"] == pytest.approx(0.5 * (i + 1))
+        assert table[symbol]["trades_per_s made"] == pytest.approx(0.5 * (i + 1), rel=0.1)
+    assert make_tape(made, 5)["n_trades"].sum() > 0
 
 
 def test_two_symbols_identify_no_factor() -> None:

@@ -15,7 +15,9 @@ from research import figures
 from research.data_loader import load_panel
 from research.freeze import Execution
 from research.instruments import find_instruments, infer_instrument
+from research.performance import bootstrap_band
 from research.pipeline import find_and_freeze
+from research.prefilter import Prefilter
 from research.strategy_optimizer import Grid
 from tests.unit.research.synthetic_market import candles_of
 
@@ -68,7 +70,31 @@ def test_the_birth_certificate_is_complete(result, panel):
     assert provenance["search"]["pairs_tested"] == 42
     assert float(provenance["search"]["q_value"]) < 0.05
     assert float(provenance["out_of_sample"]["net"]) == result.chosen.test.net
-    assert set(provenance) >= {"code", "costs", "spans", "engle_granger", "calibration", "embargo_bars", "data_decisions"}
+    assert set(provenance) >= {"code", "costs", "spans", "engle_granger", "calibration", "embargo_bars", "data_decisions", "seeds", "made_by"}
+    assert set(provenance["code"]) == {"python", "hftkit", "numba", "numpy", "pandas", "scipy", "kernels_sha256"}
+    assert provenance["made_by"] == "research.pipeline.find_and_freeze"
+    row = result.scan[(result.scan["lead"] == result.chosen.lead) & (result.scan["hedge"] == result.chosen.hedge)].iloc[0]
+    for key, column in (("q_value", "q_bh"), ("q_by", "q_by"), ("q_bonferroni", "q_bonferroni")):
+        assert float(provenance["search"][key]) == row[column]
+
+
+def test_the_band_of_the_out_of_sample_result_is_the_bootstrap_of_its_returns(result):
+    seen = load(result.path).provenance["out_of_sample"]
+    band, returns = seen["confidence"], result.chosen.test.frame["net"].to_numpy()
+    expected = bootstrap_band(
+        returns, np.sum, block=float(band["mean_block_bars"]), draws=band["draws"], level=float(band["level"]), seed=band["seed"]
+    )
+    assert (float(band["net"]["low"]), float(band["net"]["high"])) == pytest.approx(expected)
+    assert float(band["net"]["low"]) < float(seen["net"]) < float(band["net"]["high"])
+    assert float(band["sharpe"]["low"]) < float(seen["sharpe"]) < float(band["sharpe"]["high"])
+
+
+def test_what_was_left_out_beforehand_is_counted(panel, instruments, tmp_path):
+    found = find_and_freeze(panel, instruments, tmp_path, grid=GRID, prefilter=Prefilter(min_correlation=0.3), made_by="notebooks/x.ipynb")
+    birth = load(found.path).provenance
+    assert birth["made_by"] == "notebooks/x.ipynb"
+    assert birth["search"]["pairs_tested"] + birth["search"]["not_tested"]["correlation below the filter"] == 42
+    assert birth["search"]["pairs_tested"] < 42
 
 
 def test_same_inputs_same_bytes(result, panel, instruments, tmp_path):

@@ -51,7 +51,16 @@ def test_freeze_writes_one_verified_file(frozen):
     assert [str(path) for path in folder.iterdir()] == [answer["path"]]
     assert answer["digest"][:12] in answer["path"]
     assert "good, digest " + answer["digest"] in invoke(params, "verify", answer["path"]).output
-    assert f"digest {answer['digest']}" in invoke(params, "show", answer["path"]).output
+    shown = invoke(params, "show", answer["path"]).output
+    assert answer["digest"] in shown
+    for words in (
+        "made by          hftkit freeze",
+        "42 ordered pairs of 7 symbols tested",
+        "with 90% confidence (stationary bootstrap, 1000 draws)",
+        "Bonferroni",
+    ):
+        assert words in shown
+    assert "provenance.code.kernels_sha256" in invoke(params, "show", answer["path"], "--all").output
     assert json.loads(invoke(params, "show", answer["path"], "--json").output)["digest"] == answer["digest"]
 
 

@@ -135,8 +135,8 @@ class Portfolio:
 
     @property
     def updated_ms(self) -> int:
-        """Time of the account's last fill."""
-        return max((position.updated_ms for position in self.positions), default=0)
+        """Time of the account's last fill; before the first, when the wallet was filled: the start. (Clients take 0 for "not valid".)"""
+        return max(self.venue.start_ns // _MS, *(position.updated_ms for position in self.positions))
 
     def liquidation_price(self, position: Position) -> str:
         """Where the account's equity falls to its maintenance margin, all other prices unchanged; "0" where that is nowhere."""

@@ -44,6 +44,7 @@ def _read_trailing(venue: BinanceVenue, symbol: Symbol, params: Parameters, orde
     order.callback_rate = rate
     now = venue.working_price(symbol, order.working_type)
     order.activate = read_price(symbol, params.number("activatePrice")) if "activatePrice" in params else now
+    order.extreme = now
     if "activatePrice" in params and now and (order.activate >= now if order.side == 0 else order.activate <= now):
         raise Refusal(-4135)
 
@@ -107,7 +108,7 @@ def read_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int
 def place_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """A new conditional order; the answer to give."""
     order = read_algo(venue, account, params, now_ms)
-    order.algo_id, order.updated_ms = venue.algo.next_id(), now_ms
+    order.algo_id, order.updated_ms, order.after_trade = venue.algo.next_id(), now_ms, venue.last_trade_id
     venue.algo.add(order)
     return shape(venue, order, queried=False)
 
@@ -167,11 +168,13 @@ def watch_prices(venue: BinanceVenue, now_ms: int) -> None:
     """After a slice: which conditional orders have been reached by what traded since, whose date has passed, whose order has ended."""
     for instrument in venue.algo.instruments:
         symbol = venue.symbols.all[instrument]
-        last, mark = venue.prices_since(symbol), venue.mark(symbol)
+        trades, mark = venue.trades_since(symbol), venue.mark(symbol)
         for order in venue.algo.waiting(instrument):
             if order.good_till and now_ms > order.good_till:
                 venue.algo.end(order, "EXPIRED", now_ms)
-            elif any(order.is_reached(price) for price in ([mark] if order.working_type == MARK else last) if price):
+                continue
+            prices = [mark] if order.working_type == MARK else [price for trade_id, price in trades if trade_id > order.after_trade]
+            if any(order.is_reached(price) for price in prices if price):
                 fire(venue, order, now_ms)
     for order in venue.algo.triggered:
         row = venue.store.order(order.account, order.number)

@@ -1,16 +1,17 @@
 """Conditional orders as the Algo service keeps them: a service of its own in front of the books, as on the real venue since December 2025.
 
-An algo order reserves nothing and is in no book; it has an id of its own. When its price is reached it becomes an order like any other, which may still
-be refused. Prices are looked at after every slice of the venue (a few milliseconds), trade by trade: the last price, or the mark price where asked for.
+An algo order reserves nothing and is in no book; it has an id of its own. When its price is reached it becomes an order like any other, which
+may still be refused. Prices are looked at after every slice of the venue (a few milliseconds), trade by trade: the last price, or the mark
+price where asked for.
 
     NEW -> CANCELED             by its owner
     NEW -> TRIGGERED -> FINISHED  the order is in the books, then is no longer open
     NEW -> REJECTED             triggered, and the order was refused (margin, nothing to reduce)
     NEW -> EXPIRED              triggered, and there was no position to close; or its date has passed
 
-Rules (section 3.3 of the venue's documentation): STOP* of a buyer waits for a rise to the trigger, of a seller for a fall; TAKE_PROFIT* the other way round.
-TRAILING_STOP_MARKET of a seller: once the price has been at or above the activation price, a fall from the highest price since by the callback rate; mirrored
-for a buyer.
+Rules, as the venue documents them: STOP* of a buyer waits for a rise to the trigger, of a seller for a fall; TAKE_PROFIT* the other way round.
+TRAILING_STOP_MARKET of a seller: once the price has been at or above the activation price, a fall from the highest price since by the callback
+rate; mirrored for a buyer.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class AlgoOrder:
     status: str = OPEN
     updated_ms: int = 0
     triggered_ms: int = 0
+    after_trade: int = 0  # only later trades count
     number: int = 0  # client order id in the venue of the order that it has become, 0 before
     failure: str = ""
     extreme: int = 0  # trailing: the best price since placement, 0 before the first

@@ -20,6 +20,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     demo_accounts: tuple[Annotated[int, msgspec.Meta(ge=1, le=2**62)], ...] = (1, 2)  # keys made at the start, told in the ready file only
     certificate: str = ""  # PEM files: HTTPS and WSS in place of HTTP and WS
     private_key: str = ""
+    wall_clock: bool = True  # exchange time begins at the present wall time, whatever the configuration's start
     check_timestamps: bool = True  # off where exchange time does not run like the clients' clocks
     recv_window_ms: _Count = 5000
     max_recv_window_ms: _Count = 60_000

@@ -1,4 +1,4 @@
-"""Names of the faults that the Binance dialect can be asked for (`binance.NAME` in a plan, in `hftkit faults set`), with their words on the fault page.
+"""Names of the faults of the Binance dialect (`binance.NAME` in a plan, in `hftkit faults set`), with their words on the fault page.
 
 Apart from faults.py so that the fault page knows the names without the dialect. Words: each fault has one for its settings, and the
 same word of the following block counts how often it has happened.

@@ -17,7 +17,8 @@ from hftkit.exchange.dialects.binance.symbols import Symbol, money, text_of
 from hftkit.units import E8
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.store_seam import CandleRow, TradeRow
+    from hftkit.exchange.dialects.binance.candles import Candle
+    from hftkit.exchange.dialects.binance.market_history import Trade
     from hftkit.exchange.dialects.binance.venue import BinanceVenue
 
 DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
@@ -63,7 +64,7 @@ def _rpi_depth(call: Call) -> Any:
     return depth_of(call.venue, call.symbol(), 1000)
 
 
-def _trade(symbol: Symbol, row: TradeRow) -> dict[str, Any]:
+def _trade(symbol: Symbol, row: Trade) -> dict[str, Any]:
     return {
         "id": row.trade_id,
         "price": symbol.price(row.price),
@@ -92,7 +93,7 @@ def _agg_trades(call: Call) -> Any:
     (start, end), first, limit = params.span(), params.optional_integer("fromId"), params.limit(500, 1000)
     if start is not None and end is not None and end - start > _HOUR_MS:
         raise Refusal(-1127, 1)
-    rows: Iterable[TradeRow] = call.venue.store.agg_trades(symbol.index)
+    rows: Iterable[Trade] = call.venue.store.agg_trades(symbol.index)
     if first is not None:
         rows = [row for row in rows if row.trade_id >= first]
     if start is not None:
@@ -125,7 +126,7 @@ def _kline_weight(params: Parameters) -> int:
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
 
-def _candles(call: Call, symbol: Symbol) -> list[CandleRow]:
+def _candles(call: Call, symbol: Symbol) -> list[Candle]:
     interval = call.params.required("interval")
     if interval not in INTERVALS:
         raise Refusal(-1120)
@@ -144,7 +145,7 @@ def quote_text(symbol: Symbol, ticks_lots: int) -> str:
     return text_of(symbol.notional_e8(ticks_lots) // 1000, 5)
 
 
-def _kline(symbol: Symbol, row: CandleRow) -> list[Any]:
+def _kline(symbol: Symbol, row: Candle) -> list[Any]:
     prices = [symbol.price(price) for price in (row.open, row.high, row.low, row.close)]
     taker = [symbol.qty(row.taker_qty), quote_text(symbol, row.taker_traded)]
     return [row.open_ms, *prices, symbol.qty(row.qty), row.close_ms, quote_text(symbol, row.traded), row.n_trades, *taker, "0"]
@@ -179,7 +180,9 @@ def _price_klines(call: Call, symbol: Symbol) -> Any:
 def _premium_klines(call: Call) -> Any:
     """The premium of the mark over the index, which are one price here."""
     zero = "0.00000000"
-    return [[row.open_ms, zero, zero, zero, zero, "0", row.close_ms, "0", max(1, row.n_trades), "0", "0", "0"] for row in _candles(call, call.symbol())]
+    return [
+        [row.open_ms, zero, zero, zero, zero, "0", row.close_ms, "0", max(1, row.n_trades), "0", "0", "0"] for row in _candles(call, call.symbol())
+    ]
 
 
 # -- tickers ---------------------------------------------------------------------------------------------------------
@@ -274,7 +277,7 @@ def premium_index(call: Call, symbol: Symbol) -> dict[str, Any]:
 def _funding_rates(call: Call) -> Any:
     wanted, (start, end) = call.symbol_or_none(), call.params.span()
     symbols = [wanted] if wanted is not None else call.venue.symbols.all
-    rows = [(row.ts // _MS, symbol, row) for symbol in symbols for row in call.venue.store.funding(symbol.index)]
+    rows = [(row.ts // _MS, symbol, row) for symbol in symbols for row in call.venue.store.funding_rates(symbol.index)]
     rows = [row for row in rows if (start is None or row[0] >= start) and (end is None or row[0] <= end)]
     rows.sort(key=lambda row: (row[0], row[1].index))
     limit = call.params.limit(100 if start is not None or end is not None else 200, 1000)
@@ -283,7 +286,7 @@ def _funding_rates(call: Call) -> Any:
             "symbol": symbol.name,
             "fundingRate": text_of(row.rate_ppm * 100, 8),
             "fundingTime": ms,
-            "markPrice": money(int(row.price * symbol.tick * E8)),
+            "markPrice": money(int(row.mark * symbol.tick * E8)),
             "rateType": "Regular",
         }
         for ms, symbol, row in (rows[:limit] if start is not None else rows[-limit:])
@@ -368,9 +371,7 @@ ROUTES: Table = {
     ("GET", "/fapi/v1/aggTrades"): Route(_agg_trades, weight=20, required=_BY_SYMBOL),
     ("GET", "/fapi/v1/klines"): Route(_klines, weight=_kline_weight, required=("symbol", "interval")),
     ("GET", "/fapi/v1/continuousKlines"): Route(_continuous, weight=_kline_weight, required=("pair", "contractType", "interval")),
-    ("GET", "/fapi/v1/indexPriceKlines"): Route(
-        lambda call: _price_klines(call, _pair(call)), weight=_kline_weight, required=("pair", "interval")
-    ),
+    ("GET", "/fapi/v1/indexPriceKlines"): Route(lambda call: _price_klines(call, _pair(call)), weight=_kline_weight, required=("pair", "interval")),
     ("GET", "/fapi/v1/markPriceKlines"): Route(
         lambda call: _price_klines(call, call.symbol()), weight=_kline_weight, required=("symbol", "interval")
     ),

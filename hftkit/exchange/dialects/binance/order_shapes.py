@@ -9,7 +9,7 @@ from hftkit.exchange.dialects.binance.symbols import Symbol, money, text_of
 from hftkit.exchange.dialects.binance.tickets import Ticket
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.store_seam import FillRow, OrderRow
+    from hftkit.exchange.dialects.binance.order_history import Fill, Order
     from hftkit.exchange.dialects.binance.venue import BinanceVenue
 
 SIDE_NAMES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
@@ -24,7 +24,7 @@ TYPE_NAMES = {
 _MS = 1_000_000
 
 
-def time_in_force_of(row: OrderRow) -> str:
+def time_in_force_of(row: Order) -> str:
     """The venue's time in force in this venue's words: post-only is one here, and a market order has none."""
     if row.order_type == OrderType.MARKET:
         return "GTC"
@@ -33,13 +33,13 @@ def time_in_force_of(row: OrderRow) -> str:
     return TimeInForce(row.time_in_force).name
 
 
-def stp_of(row: OrderRow) -> str:
+def stp_of(row: Order) -> str:
     """Self-trade prevention by the order's flags."""
     taker, maker = row.flags & OrderFlag.EXPIRE_TAKER, row.flags & OrderFlag.EXPIRE_MAKER
     return ("EXPIRE_BOTH" if maker else "EXPIRE_TAKER") if taker else ("EXPIRE_MAKER" if maker else "NONE")
 
 
-def ticket_of(venue: BinanceVenue, row: OrderRow) -> Ticket:
+def ticket_of(venue: BinanceVenue, row: Order) -> Ticket:
     """The dialect's knowledge of an order; made up from the venue's for one that came another way."""
     ticket = venue.tickets.of(row.account, row.client_order_id)
     if ticket is not None:
@@ -49,7 +49,7 @@ def ticket_of(venue: BinanceVenue, row: OrderRow) -> Ticket:
     return Ticket(name, row.client_order_id, kind, kind, time_in_force_of(row), stp_of(row), stop_price=row.trigger_price)
 
 
-def _numbers(symbol: Symbol, row: OrderRow) -> dict[str, str]:
+def _numbers(symbol: Symbol, row: Order) -> dict[str, str]:
     return {
         "price": symbol.price(0 if row.order_type == OrderType.MARKET else row.price),
         "avgPrice": symbol.average(row.traded, row.filled),
@@ -59,7 +59,7 @@ def _numbers(symbol: Symbol, row: OrderRow) -> dict[str, str]:
     }
 
 
-def acknowledgement(venue: BinanceVenue, row: OrderRow, *, as_new: bool = False) -> dict[str, object]:
+def acknowledgement(venue: BinanceVenue, row: Order, *, as_new: bool = False) -> dict[str, object]:
     """The answer to a request that placed, changed or cancelled an order. `as_new`: as it was before it met the book."""
     symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
     numbers = _numbers(symbol, row)
@@ -93,7 +93,7 @@ def acknowledgement(venue: BinanceVenue, row: OrderRow, *, as_new: bool = False)
     }
 
 
-def queried(venue: BinanceVenue, row: OrderRow) -> dict[str, object]:
+def queried(venue: BinanceVenue, row: Order) -> dict[str, object]:
     """The object that queries return."""
     symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
     numbers = _numbers(symbol, row)
@@ -126,7 +126,7 @@ def queried(venue: BinanceVenue, row: OrderRow) -> dict[str, object]:
     }
 
 
-def fill(venue: BinanceVenue, row: FillRow) -> dict[str, object]:
+def fill(venue: BinanceVenue, row: Fill) -> dict[str, object]:
     """An item of userTrades."""
     symbol = venue.symbols.all[row.instrument]
     return {

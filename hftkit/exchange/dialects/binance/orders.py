@@ -25,7 +25,7 @@ from hftkit.exchange.dialects.binance.symbols import Symbol, ratio_text, text_of
 from hftkit.exchange.dialects.binance.tickets import Ticket, new_client_id
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.store_seam import OrderRow
+    from hftkit.exchange.dialects.binance.order_history import Order
     from hftkit.exchange.dialects.binance.venue import BinanceVenue
 
 _OPEN = ("NEW", "PARTIALLY_FILLED")
@@ -38,7 +38,7 @@ _MS = 1_000_000
 # -- placing ---------------------------------------------------------------------------------------------------------
 
 
-def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> OrderRow:
+def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> Order:
     """Send a checked order to the books. Returns what became of it; raises the refusal of the matching engine."""
     venue.tickets.keep(account, ticket)
     reason = venue.desk.place(
@@ -127,7 +127,7 @@ def _test(call: Call) -> Any:
 # -- finding ---------------------------------------------------------------------------------------------------------
 
 
-def find(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> OrderRow | None:
+def find(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> Order | None:
     """The order named by orderId, else by origClientOrderId; None if there is none. -1102 if neither is sent."""
     params.either("origClientOrderId", "orderId")
     if "orderId" in params:
@@ -169,7 +169,7 @@ def _countdown(call: Call) -> Any:
 # -- changing --------------------------------------------------------------------------------------------------------
 
 
-def _ends_instead(venue: BinanceVenue, row: OrderRow, price: int, qty: int) -> bool:
+def _ends_instead(venue: BinanceVenue, row: Order, price: int, qty: int) -> bool:
     """Would this change rather end the order: nothing left to fill, or a post-only order that would take?"""
     top = venue.venue.books.tops[row.instrument]
     best = int(top["ask"] if row.side == 0 else top["bid"])
@@ -177,7 +177,7 @@ def _ends_instead(venue: BinanceVenue, row: OrderRow, price: int, qty: int) -> b
     return qty <= row.filled or (bool(row.flags & OrderFlag.POST_ONLY) and crosses)
 
 
-def _check_change(venue: BinanceVenue, account: int, row: OrderRow, params: Parameters) -> tuple[int, int, str]:
+def _check_change(venue: BinanceVenue, account: int, row: Order, params: Parameters) -> tuple[int, int, str]:
     """New price and quantity of an order, after every check. Returns (ticks, lots, priceMatch)."""
     symbol = venue.symbols.all[row.instrument]
     if row.order_type != OrderType.LIMIT:
@@ -231,7 +231,7 @@ def modify(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters
 
 
 def _amendment(
-    venue: BinanceVenue, row: OrderRow, ticket: Ticket, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
+    venue: BinanceVenue, row: Order, ticket: Ticket, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
 ) -> dict[str, object]:
     symbol = venue.symbols.all[row.instrument]
     change: dict[str, object] = {

@@ -1,7 +1,7 @@
 """One request in, one answer out: which endpoint, may it be asked now, by whom, and what it answers.
 
-In this order: path (-5000), ban and weight (418, 429), key (401), mandatory parameters, time (-1021), signature (-1022), order limits (-1015), then the
-endpoint itself. Faults come between admission and answer: see faults.py.
+In this order: path (-5000), ban and weight (418, 429), key (401), mandatory parameters, time (-1021), signature (-1022), order limits (-1015),
+then the endpoint itself. Faults come between admission and answer: see faults.py.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
 def handle(venue: BinanceVenue, request: Request) -> Response:
     """Answer one request. Runs on the venue's thread."""
     headers: dict[str, str] = {}
+    venue.catch_up()  # with what the slice before this request has done
     try:
         content, fault = _carry_out(venue, request, venue.now_ms(), headers)
         if fault == "unknown":

@@ -148,7 +148,9 @@ def _account_config(call: Call) -> Any:
 
 def _adl(call: Call) -> Any:
     book = Portfolio(call.venue, call.account)
-    return [{"symbol": p.symbol.name, "adlQuantile": {"LONG": 0, "SHORT": 0, "BOTH": 1}} for p in book.positions if p.lots and p.symbol in _rows(call)]
+    return [
+        {"symbol": p.symbol.name, "adlQuantile": {"LONG": 0, "SHORT": 0, "BOTH": 1}} for p in book.positions if p.lots and p.symbol in _rows(call)
+    ]
 
 
 def _trading_status(call: Call) -> Any:

@@ -1,7 +1,7 @@
 """What the dialect knows of an order beside what the venue does: its client id as text, and words that mean nothing to the matching engine.
 
-The venue's client order ids are integers, this protocol's are texts. Each order of the dialect gets the next integer above NUMBER_BASE, out of reach of
-the ids that clients of the binary dialect count up from; their orders show here with the integer as text, the venue's own as "autoclose-n".
+The venue's client order ids are integers, this protocol's are texts. Each order of the dialect gets the next integer above NUMBER_BASE, out of
+reach of the ids that clients of the binary dialect count up from; their orders show here with the integer as text, the venue's own as "autoclose-n".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Binance USD-M futures venue: everything that this dialect knows beside the compiled venue it stands in front of. Sans-I/O.
 
-All of it lives on the venue's thread (../../host.py): `handle` of router.py answers one request, `after_slice` does what time and trades bring about. What
-happens in the books comes back through the drop copy: `catch_up` drains it into the store, at once after each command.
+All of it lives on the venue's thread (../../host.py): `handle` of router.py answers one request, `after_slice` does what time and trades bring
+about. What happens in the books comes back through the drop copy: `catch_up` drains it into the store, at once after each command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hftkit.exchange.dialects.binance.faults import AnswerFaults
 from hftkit.exchange.dialects.binance.keys import KeyRing
 from hftkit.exchange.dialects.binance.limits import RateLimits
 from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
-from hftkit.exchange.dialects.binance.store_seam import Store
+from hftkit.exchange.dialects.binance.store import BinanceStore
 from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.tickets import Tickets
 from hftkit.exchange.venue import Venue
@@ -39,7 +39,7 @@ class BinanceVenue:
         sim: SimConfig,
         venue: Venue,
         keys: KeyRing,
-        store: Store,
+        store: BinanceStore,
         drain: Callable[[], None],
         fault_page: np.ndarray,
         start_ns: int,
@@ -150,15 +150,21 @@ class BinanceVenue:
         """The price that conditional orders look at now, ticks; 0 if there is none."""
         return self.mark(symbol) if working_type == MARK else int(self.venue.books.tops[symbol.index]["last"])
 
-    def prices_since(self, symbol: Symbol) -> list[int]:
-        """Prices of the trades since the last look, in their order; the last price if there were none."""
+    @property
+    def last_trade_id(self) -> int:
+        """Id of the last trade of the whole venue."""
+        return int(self.venue.books.counters[0]["last_trade_id"])
+
+    def trades_since(self, symbol: Symbol) -> list[tuple[int, int]]:
+        """(trade id, price in ticks) of the trades since the last look, in their order."""
         seen, fresh = self._seen_trades.get(symbol.index, 0), []
         for row in reversed(self.store.trades(symbol.index)):
             if row.trade_id <= seen:
                 break
-            fresh.append(row.price)
-            self._seen_trades[symbol.index] = max(self._seen_trades.get(symbol.index, 0), row.trade_id)
-        return fresh[::-1] or [int(self.venue.books.tops[symbol.index]["last"])]
+            fresh.append((row.trade_id, row.price))
+        if fresh:
+            self._seen_trades[symbol.index] = fresh[0][0]
+        return fresh[::-1]
 
     def update_id(self, symbol: Symbol) -> int:
         """The id of the last change of a book: one counter for depth, book ticker and snapshots."""

@@ -17,7 +17,7 @@ def paths(minutes: int, seed: int) -> np.ndarray:
     flow, _ = new_market(load_config(), seed)
     rows = np.empty((minutes, len(flow.fundamentals)))
     for m in range(minutes):
-        advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.clock, (m + 1) * 60)
+        advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.volatility, flow.clock, (m + 1) * 60)
         rows[m] = flow.fundamentals["x"]
     return rows
 
@@ -45,7 +45,7 @@ def test_another_seed_is_another_market_not_the_same_one_shifted() -> None:
 def test_skipping_ahead_gives_the_same_fundamentals() -> None:
     config = load_config()
     walked, _ = new_market(config)
-    advance_fundamentals(walked.fundamentals, walked.value_states, walked.market, walked.clock, 90 * 60)
+    advance_fundamentals(walked.fundamentals, walked.value_states, walked.market, walked.volatility, walked.clock, 90 * 60)
     skipped, _ = new_market(config, skip_minutes=90)
     assert (walked.fundamentals["value"] == skipped.fundamentals["value"]).all()
 

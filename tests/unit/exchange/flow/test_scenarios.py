@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hftkit.errors import ConfigError
-from hftkit.exchange.config import load_config
+from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.flow.scenarios import Scenario, ScenarioEvent, load_scenario, script_of, shipped_scenarios
 from hftkit.exchange.tape import make_tape
+from hftkit.exchange.ticks import make_ticks
 
 CONFIG = load_config()
 MINUTES = 40
@@ -26,7 +27,7 @@ def moved(tape: np.ndarray, other: np.ndarray, minute: int) -> np.ndarray:
 
 
 def test_all_that_ship_are_there_and_can_be_read() -> None:
-    assert {"calm", "crash", "depeg", "drought", "feed_outage", "gap", "trending"} == set(shipped_scenarios())
+    assert {"calm", "crash", "depeg", "drought", "feed_outage", "gap", "nervous", "trending"} == set(shipped_scenarios())
     for name in shipped_scenarios():
         assert load_scenario(name).name == name
         script_of(load_scenario(name), CONFIG, 0)
@@ -91,9 +92,21 @@ def test_hawkes_arrivals_keep_the_rate_and_cluster() -> None:
     assert (hawkes.var(axis=1) / hawkes.mean(axis=1)).mean() > 2.0 * (poisson.var(axis=1) / poisson.mean(axis=1)).mean()
 
 
-def test_momentum_traders_make_returns_continue() -> None:
-    config = msgspec.structs.replace(CONFIG, flow=msgspec.structs.replace(CONFIG.flow, maker_share=0.8, momentum_share=0.15))
+def signs_after_a_move(config: SimConfig) -> float:
+    """Correlation of a trade's side with the direction of the mid over the 30 seconds before it, the mean over the instruments."""
+    ticks = make_ticks(config, 120)
+    found = []
+    for i in range(len(config.instruments)):
+        trades = ticks.trades[ticks.trades["instrument"] == i]
+        second = (trades["ts"] - config.start_ns) // 1_000_000_000
+        trades, second = trades[second > 40], second[second > 40]
+        mid = (ticks.samples["bid"][:, i] + ticks.samples["ask"][:, i]) / 2
+        found.append(np.corrcoef(1 - 2 * trades["side"], np.sign(mid[second - 1] - mid[second - 31]))[0, 1])
+    return float(np.mean(found))
+
+
+def test_momentum_traders_buy_after_a_rise_and_sell_after_a_fall() -> None:
     base = msgspec.structs.replace(CONFIG, flow=msgspec.structs.replace(CONFIG.flow, maker_share=0.8))
-    with_momentum, without = make_tape(config, 120), make_tape(base, 120)
-    assert with_momentum["n_trades"].sum() > 0.5 * without["n_trades"].sum()
-    assert not np.array_equal(with_momentum, without)
+    followers = msgspec.structs.replace(base, flow=msgspec.structs.replace(base.flow, momentum_share=0.15))
+    assert abs(signs_after_a_move(base)) < 0.1
+    assert signs_after_a_move(followers) > 0.4

@@ -1,0 +1,385 @@
+"""Price files become a history that the simulator plays (`hftkit data history`, then `hftkit sim --history`): the reading side of exchange/history.
+
+What each grade of data becomes, in rows of docs/protocol.md:
+
+* **candles**: four prints a bar (open, the two extremes, close; a rising bar makes its low first), a quarter of the volume each, at the start,
+  after a third, after two thirds and 1 ns before the end of the bar, each with a quote `half_spread` ticks to either side. The aggressor is the
+  direction of the move.
+* **trades** (`trades`, `aggTrades`): each with its own side, and a quote whose touched side is the trade's price.
+* **quotes** (`bookTicker`), best with the trades of the same time beside them.
+* **streams**: Binance messages as a recorder wrote them, one line each: depth with its snapshot, book tickers, trades.
+
+Where quotes are our own (candles, trades) they show a part of the print, and the venue does not let them fill resting orders.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from hftkit.codes import DepthFlag, MessageType, Side
+from hftkit.errors import DataError
+from hftkit.exchange.history.files import CANDLES, TRADES, HistoryTape, with_grades
+from hftkit.instruments import Instrument
+from hftkit.kernels.wire.frame import header
+from research.data_loader import candle_files, load_candles, sha256_of, symbol_of
+from research.instruments import FILE_NAME, infer_instrument, load_instruments
+
+SHOWN = 0.1  # part of a candle's print that its quotes show
+WINDOW_TICKS = 100_000  # recorded levels further than this from the first price are left out: no order of ours stands there
+_FINEST = 8
+_TRADE_NAMES = {"price": ("price",), "qty": ("quantity", "qty"), "ts": ("transact_time", "time"), "sell": ("is_buyer_maker",)}
+_QUOTE_NAMES = {
+    "bid": ("best_bid_price",),
+    "bid_qty": ("best_bid_qty",),
+    "ask": ("best_ask_price",),
+    "ask_qty": ("best_ask_qty",),
+    "ts": ("transaction_time",),
+}
+
+
+@dataclass
+class _Rows:
+    """Rows of a tape before they are sorted: time, rank within a time, and the words."""
+
+    ts: list[np.ndarray] = field(default_factory=list)
+    rank: list[np.ndarray] = field(default_factory=list)
+    words: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, kind: MessageType, number: int, rank: int, ts: np.ndarray, *body: Any) -> None:
+        """Rows of one kind: `body` are the four words behind the time."""
+        words = np.empty((len(ts), 7), np.int64)
+        words[:, 0], words[:, 1], words[:, 2] = header(int(kind), 7, number), 0, ts
+        for column, values in enumerate(body, start=3):
+            words[:, column] = values
+        self.ts.append(np.asarray(ts, np.int64))
+        self.rank.append(np.full(len(ts), rank))
+        self.words.append(words)
+
+    def tape(self) -> np.ndarray:
+        """All rows in the order of time; at one time in the order of rank, then as they were added. Trades are numbered."""
+        if not self.ts or not sum(map(len, self.ts)):
+            raise DataError("there is nothing to replay in this span", "Give a longer span, or other files")
+        tape = np.concatenate(self.words)[np.lexsort((np.concatenate(self.rank), np.concatenate(self.ts)))]
+        is_trade = tape[:, 0] >> 16 & 0xFF == int(MessageType.TRADE)
+        tape[is_trade, 3] = np.arange(1, int(is_trade.sum()) + 1)
+        return tape
+
+
+def steps(values: Any, step: str, what: str) -> np.ndarray:
+    """Decimal numbers as whole ticks or lots, int64 (n,). Raises DataError naming the first that is none."""
+    raw = np.asarray(values, np.float64) / float(step)
+    whole = np.round(raw)
+    off = np.flatnonzero(~(np.abs(raw - whole) <= 1e-3))
+    if off.size:
+        raise DataError(
+            f"{what}: {np.asarray(values)[off[0]]} is no multiple of {step}", "Give the scales these data were recorded with (--instruments)"
+        )
+    return whole.astype(np.int64)
+
+
+def scales_of(symbol: str, prices: Any, quantities: Any | None = None) -> Instrument:
+    """Scales guessed from prices, and from quantities where each was recorded alone (a lot is then their finest step)."""
+    guessed = infer_instrument(symbol, pd.Series(np.asarray(prices, np.float64)))
+    if quantities is None:
+        return guessed
+    sizes = np.unique(np.asarray(quantities, np.float64))
+    places = next((d for d in range(_FINEST + 1) if np.allclose(sizes * 10**d, np.round(sizes * 10**d), rtol=1e-12, atol=1e-6)), _FINEST)
+    most = _FINEST - (len(guessed.tick_size) - 2 if "." in guessed.tick_size else 0)
+    return msgspec.structs.replace(guessed, lot_size="1" if min(places, most) == 0 else "0." + "0" * (min(places, most) - 1) + "1")
+
+
+# -- candles -----------------------------------------------------------------------------------------------------------
+
+
+def candles_to_history(
+    frames: Mapping[str, pd.DataFrame], instruments: Mapping[str, Instrument] | None = None, *, half_spread: int = 1, shown: float = SHOWN
+) -> HistoryTape:
+    """Candles (load_candles: open, high, low, close, volume, index the open time) of some symbols. Bars without volume print nothing.
+
+    `instruments`: scales, guessed from the prices where missing; `half_spread`: ticks; `shown`: part of a print that the quotes show.
+    """
+    rows, scales = _Rows(), []
+    for number, (symbol, frame) in enumerate(frames.items()):
+        if "volume" not in frame or not {"open", "high", "low"} <= set(frame):
+            raise DataError(f"{symbol}: candles without open, high, low or volume are no market", "Use files that have all five columns")
+        prices = frame[["open", "high", "low", "close"]].to_numpy()
+        instrument = (instruments or {}).get(symbol) or scales_of(symbol, prices.ravel())
+        scales.append(instrument)
+        _candle_rows(rows, number, frame, instrument, half_spread, shown)
+    history = HistoryTape("candles", rows.tape(), tuple(scales), (CANDLES,) * len(scales), {"half_spread_ticks": half_spread, "shown": str(shown)})
+    return history
+
+
+def _candle_rows(rows: _Rows, number: int, frame: pd.DataFrame, instrument: Instrument, half_spread: int, shown: float) -> None:
+    o, h, low, c = (steps(frame[name], instrument.tick_size, f"{instrument.symbol} {name}") for name in ("open", "high", "low", "close"))
+    volume = np.round(frame["volume"].to_numpy(np.float64) / float(instrument.lot_size)).astype(np.int64)
+    rising = c >= o
+    prices = np.column_stack([o, np.where(rising, low, h), np.where(rising, h, low), c])
+    lots = np.repeat((volume // 4)[:, None], 4, axis=1)
+    lots[:, 3] += volume - 4 * (volume // 4)
+    open_ns = pd.DatetimeIndex(frame.index).as_unit("ns").asi8
+    bar = int(np.median(np.diff(open_ns))) if len(frame) > 1 else 60_000_000_000
+    times = open_ns[:, None] + np.array([0, bar // 3, 2 * bar // 3, bar - 1])
+    prices, lots, times = prices.ravel(), lots.ravel(), times.ravel()
+    kept = lots > 0
+    prices, lots, times = prices[kept], lots[kept], times[kept]
+    rows.add(MessageType.TRADE, number, 0, times, 0, _direction(prices), prices, lots)
+    seen = np.maximum(1, (lots * shown).astype(np.int64))
+    rows.add(
+        MessageType.BBO, number, 1, times, np.maximum(1, prices - half_spread), seen, np.maximum(1, prices - half_spread) + 2 * half_spread, seen
+    )
+
+
+def _direction(prices: np.ndarray) -> np.ndarray:
+    """Aggressor of prints whose side nobody recorded: up is bought, down is sold, unchanged is as the one before (tick rule, Lee and Ready 1991)."""
+    move = np.sign(np.diff(prices, prepend=prices[:1]))
+    last = np.maximum.accumulate(np.where(move != 0, np.arange(move.size), 0))
+    return np.where(move[last] < 0, int(Side.SELL), int(Side.BUY))
+
+
+# -- trades and book tickers ---------------------------------------------------------------------------------------------
+
+
+def ticks_to_history(
+    trades: Mapping[str, pd.DataFrame], quotes: Mapping[str, pd.DataFrame], instruments: Mapping[str, Instrument] | None = None, *, spread: int = 1
+) -> HistoryTape:
+    """Trades and book tickers, by symbol, in the columns of the archive (research/archive_kinds.py).
+
+    A symbol without quotes gets a quote `spread` ticks wide round each trade. At one time the trades come first: a book ticker shows what they left.
+    """
+    rows, scales, only_trades = _Rows(), [], []
+    for number, symbol in enumerate(sorted({*trades, *quotes})):
+        traded = _columns(trades.get(symbol), _TRADE_NAMES, symbol)
+        quoted = _columns(quotes.get(symbol), _QUOTE_NAMES, symbol)
+        prices = np.concatenate([part[name] for part, names in ((traded, ("price",)), (quoted, ("bid", "ask"))) for name in names if part])
+        sizes = np.concatenate([part[name] for part, names in ((traded, ("qty",)), (quoted, ("bid_qty", "ask_qty"))) for name in names if part])
+        instrument = (instruments or {}).get(symbol) or scales_of(symbol, prices, sizes)
+        scales.append(instrument)
+        if traded:
+            _trade_rows(rows, number, traded, instrument, 0 if quoted else spread)
+        if quoted:
+            bid, ask = (steps(quoted[name], instrument.tick_size, f"{symbol} {name}") for name in ("bid", "ask"))
+            bid_qty, ask_qty = (steps(quoted[name], instrument.lot_size, f"{symbol} {name}") for name in ("bid_qty", "ask_qty"))
+            good = (bid < ask) & (bid_qty > 0) & (ask_qty > 0)
+            rows.add(MessageType.BBO, number, 1, quoted["ts"][good], bid[good], bid_qty[good], ask[good], ask_qty[good])
+        else:
+            only_trades.append(number)
+    made = with_grades("ticks", rows.tape(), tuple(scales), {"spread_ticks": spread})
+    grades = tuple(TRADES if i in only_trades else grade for i, grade in enumerate(made.grades))
+    return HistoryTape(made.name, made.tape, made.instruments, grades, made.origin)
+
+
+def _columns(frame: pd.DataFrame | None, names: Mapping[str, tuple[str, ...]], symbol: str) -> dict[str, np.ndarray]:
+    if frame is None:
+        return {}
+    found = {name: next((choice for choice in choices if choice in frame), None) for name, choices in names.items()}
+    missing = [choices[0] for name, choices in names.items() if found[name] is None]
+    if missing:
+        raise DataError(f"{symbol}: there is no column {missing[0]} among {list(frame.columns)}", "Use the columns of the archive")
+    columns = {name: frame[column].to_numpy() for name, column in found.items()}
+    columns["ts"] = pd.DatetimeIndex(pd.to_datetime(frame[found["ts"]], utc=True)).as_unit("ns").asi8
+    return columns
+
+
+def _trade_rows(rows: _Rows, number: int, traded: dict[str, np.ndarray], instrument: Instrument, spread: int) -> None:
+    price = steps(traded["price"], instrument.tick_size, f"{instrument.symbol} price")
+    qty = steps(traded["qty"], instrument.lot_size, f"{instrument.symbol} qty")
+    side = np.where(traded["sell"].astype(bool), int(Side.SELL), int(Side.BUY))
+    kept = qty > 0
+    price, qty, side, ts = price[kept], qty[kept], side[kept], traded["ts"][kept]
+    rows.add(MessageType.TRADE, number, 0, ts, 0, side, price, qty)
+    if spread:
+        bid = np.maximum(1, np.where(side == int(Side.SELL), price, price - spread))
+        rows.add(MessageType.BBO, number, 1, ts, bid, qty, bid + spread, qty)
+
+
+# -- recorded streams ----------------------------------------------------------------------------------------------------
+
+
+def streams_to_history(paths: list[Path], grade: str = "depth", instruments: Mapping[str, Instrument] | None = None) -> HistoryTape:
+    """Recorded Binance streams (`<receive time> <JSON>` a line) of one symbol, in the order of their exchange time.
+
+    `grade`: depth, or quotes to leave the depth out.
+    """
+    book = _StreamBook()
+    trades: list[tuple[int, float, float, bool]] = []
+    tickers: list[tuple[int, float, float, float, float]] = []
+    now = 0
+    for message in _messages(paths):
+        data = message.get("data", message)
+        kind = str(message.get("stream", "@snapshot")).split("@")[1]
+        stamp = int(data.get("T") or data.get("E") or 0) * 1_000_000
+        now = max(now, stamp)
+        if kind == "trade" and float(data["q"]) > 0:
+            trades.append((stamp, float(data["p"]), float(data["q"]), bool(data["m"])))
+        elif kind == "bookTicker":
+            tickers.append((stamp or now, float(data["b"]), float(data["B"]), float(data["a"]), float(data["A"])))
+        elif kind == "depth":
+            book.change(stamp, data)
+        elif kind == "snapshot":
+            book.snapshot(stamp or now, data)
+    times, levels = book.rows() if grade == "depth" else (np.zeros(0, np.int64), np.zeros((0, 4)))
+    prices = np.concatenate([[t[1] for t in trades], [t[1] for t in tickers], [t[3] for t in tickers], levels[:, 1]])
+    sizes = np.concatenate([[t[2] for t in trades], [t[2] for t in tickers], [t[4] for t in tickers], levels[:, 2]])
+    if not prices.size:
+        raise DataError(f"{paths[0].name} holds no depth, book tickers or trades", "Give files of recorded Binance streams")
+    symbol = book.symbol or symbol_of(paths[0])
+    instrument = (instruments or {}).get(symbol) or scales_of(symbol, prices, sizes)
+    rows = _Rows()
+    if trades:
+        ts, price, qty, sell = (np.array(column) for column in zip(*trades, strict=True))
+        _trade_rows(rows, 0, {"ts": ts.astype(np.int64), "price": price, "qty": qty, "sell": sell}, instrument, 0)
+    left_out = _level_rows(rows, times, levels, instrument, prices[0]) if len(levels) else 0
+    if tickers and not len(levels):
+        ts, bid, bid_qty, ask, ask_qty = (np.array(column) for column in zip(*tickers, strict=True))
+        ticks = [steps(side, instrument.tick_size, symbol) for side in (bid, ask)]
+        lots = [steps(side, instrument.lot_size, symbol) for side in (bid_qty, ask_qty)]
+        rows.add(MessageType.BBO, 0, 1, ts.astype(np.int64), ticks[0], lots[0], ticks[1], lots[1])
+    return with_grades(symbol, rows.tape(), (instrument,), {"levels_left_out": left_out, "breaks": book.breaks})
+
+
+def _level_rows(rows: _Rows, times: np.ndarray, levels: np.ndarray, instrument: Instrument, middle: float) -> int:
+    """DEPTH rows of (side, price, qty, last). Returns how many were left out for being too far away."""
+    near = np.abs(levels[:, 1] - middle) <= WINDOW_TICKS * float(instrument.tick_size)
+    batch = np.cumsum(np.concatenate([[0], levels[:-1, 3]]))[near]  # number of the message each row came with
+    kept = levels[near]
+    last = np.append(batch[1:] != batch[:-1], True)
+    price, qty = steps(kept[:, 1], instrument.tick_size, instrument.symbol), steps(kept[:, 2], instrument.lot_size, instrument.symbol)
+    flags = np.where(last, int(DepthFlag.END_OF_BATCH), 0)
+    rows.add(MessageType.DEPTH, 0, 1, times[near], kept[:, 0].astype(np.int64), flags, price, qty)
+    return int((~near).sum())
+
+
+def _messages(paths: list[Path]) -> Iterator[dict[str, Any]]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    for path in paths:
+        opener: Any = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    yield decode(line[line.index(b"{") :])
+                except ValueError as error:
+                    raise DataError(
+                        f"{path.name}, line {number} is no recorded message ({error})", "Each line is a receive time and the JSON"
+                    ) from None
+
+
+class _StreamBook:
+    """The depth stream from its snapshot on. What goes comes before what is new, so that no book is ever crossed."""
+
+    def __init__(self) -> None:
+        self.symbol = ""
+        self.breaks = 0
+        self._waiting: list[tuple[int, dict[str, Any]]] = []
+        self._last: int | None = None
+        self._book: dict[tuple[int, str], str] = {}
+        self._times: list[int] = []
+        self._rows: list[tuple[int, float, float, bool]] = []
+
+    def change(self, ts: int, data: dict[str, Any]) -> None:
+        """One depthUpdate."""
+        self.symbol = data["s"]
+        if self._last is None:
+            self._waiting.append((ts, data))
+            return
+        if data["u"] <= self._last:
+            return
+        before = data.get("pu", data["U"] - 1)
+        if before > self._last:
+            self.breaks += 1
+        self._last = data["u"]
+        self._put(ts, {(side, price): qty for side, name in ((0, "b"), (1, "a")) for price, qty in data[name]})
+
+    def snapshot(self, ts: int, data: dict[str, Any]) -> None:
+        """The REST snapshot: the levels it does not have are gone."""
+        new = {(side, price): qty for side, name in ((0, "bids"), (1, "asks")) for price, qty in data[name]}
+        self._put(ts, {**{key: "0" for key in self._book if key not in new}, **new})
+        self._last = data["lastUpdateId"]
+        waiting, self._waiting = self._waiting, []
+        for when, change in waiting:
+            self.change(max(ts, when), change)
+
+    def _put(self, ts: int, levels: dict[tuple[int, str], str]) -> None:
+        ordered = sorted(levels.items(), key=lambda item: float(item[1]) != 0)
+        for i, ((side, price), qty) in enumerate(ordered):
+            self._times.append(ts)
+            self._rows.append((side, float(price), float(qty), i == len(ordered) - 1))
+            if float(qty):
+                self._book[side, price] = qty
+            else:
+                self._book.pop((side, price), None)
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every level change: times int64 (n,) in ns; float64 (n, 4): side, price, quantity, last of its message."""
+        return np.array(self._times, np.int64), np.array(self._rows, np.float64).reshape(-1, 4)
+
+
+# -- whatever there is ---------------------------------------------------------------------------------------------------
+
+
+def read_history(
+    source: Path, *, symbols: list[str] | None = None, start: str | None = None, end: str | None = None,
+    grade: str = "depth", instruments: Path | None = None, half_spread: int = 1,
+) -> HistoryTape:  # fmt: skip
+    """A file or folder of candles, trades, book tickers (Parquet, CSV) or recorded streams (.jsonl, .jsonl.gz) as a history.
+
+    `start`, `end`: ISO times, UTC, `end` excluded. `instruments`: JSON list of scales; else `instruments.json` beside the data, else guessed.
+    """
+    paths = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
+    if not paths:
+        raise DataError(f"there is nothing at {source}", "Give a file or folder of candles, trades, book tickers or recorded streams")
+    known = _known_instruments(source, instruments)
+    streams = [path for path in paths if ".jsonl" in path.name]
+    if streams:
+        history, used = streams_to_history(streams, grade, known), streams
+    else:
+        used = [source] if source.is_file() else candle_files(source, symbols)
+        history = _tables_to_history({symbol_of(path): path for path in used}, known, (start, end), half_spread)
+    origin = {**history.origin, "files": [{"name": path.name, "sha256": sha256_of(path)} for path in used]}
+    return HistoryTape(source.name.split(".")[0], history.tape, history.instruments, history.grades, origin)
+
+
+def _known_instruments(source: Path, given: Path | None) -> dict[str, Instrument]:
+    if given is not None:
+        return load_instruments(given)
+    folder = source if source.is_dir() else source.parent
+    beside = [place / FILE_NAME for place in (folder, folder.resolve().parent) if (place / FILE_NAME).is_file()]
+    return load_instruments(beside[0]) if beside else {}
+
+
+def _tables_to_history(paths: dict[str, Path], known: dict[str, Instrument], span: tuple[str | None, str | None], half_spread: int) -> HistoryTape:
+    trades: dict[str, pd.DataFrame] = {}
+    quotes: dict[str, pd.DataFrame] = {}
+    candles: dict[str, pd.DataFrame] = {}
+    for symbol, path in paths.items():
+        head = pd.read_parquet(path) if path.name.endswith(".parquet") else pd.read_csv(path)
+        if "best_bid_price" in head:
+            quotes[symbol] = _cut(head.set_index(pd.DatetimeIndex(pd.to_datetime(head["transaction_time"], utc=True))), span)
+        elif "is_buyer_maker" in head:
+            stamp = "transact_time" if "transact_time" in head else "time"
+            trades[symbol] = _cut(head.set_index(pd.DatetimeIndex(pd.to_datetime(head[stamp], utc=True))), span)
+        else:
+            candles[symbol] = _cut(load_candles(path, on_gap="drop"), span)
+    if candles and (trades or quotes):
+        raise DataError("candles and ticks lie in one folder", "Convert one of them at a time")
+    return candles_to_history(candles, known, half_spread=half_spread) if candles else ticks_to_history(trades, quotes, known)
+
+
+def _cut(frame: pd.DataFrame, span: tuple[str | None, str | None]) -> pd.DataFrame:
+    start, end = (
+        pd.Timestamp(text, tz="UTC") if text and pd.Timestamp(text).tzinfo is None else pd.Timestamp(text) if text else None for text in span
+    )
+    kept = np.ones(len(frame), bool)
+    if start is not None:
+        kept &= frame.index >= start
+    if end is not None:
+        kept &= frame.index < end
+    return frame[kept]

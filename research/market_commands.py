@@ -1,0 +1,37 @@
+"""`hftkit data market-like`: measure a market, make one like it, and show both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hftkit.exchange.config import VolatilityConfig
+from research.instruments import find_instruments
+from research.market_facts import measure_folder
+from research.market_like import calibrate_market, targets_of, traders_of, write_config
+
+CHECK_MINUTES = 120
+
+
+def market_like_report(
+    folder: Path, symbols: Sequence[str] | None, on_gap: str, span: str, out: Path, trades_per_s: float, seed: int
+) -> dict[str, Any]:
+    """Writes `out`. Returns `table` (a row a symbol: what was wanted, what two hours of the made market give), `volatility` in words, `out`.
+
+    Raises DataError for a folder that cannot be used and for fewer than three symbols.
+    """
+    facts, panel = measure_folder(folder, symbols, span=span, on_gap=on_gap)
+    instruments, _ = find_instruments(folder, panel.closes)
+    made = calibrate_market(panel, instruments, facts=facts, trades_per_s=trades_per_s, seed=seed)
+    write_config(made, out)
+    wanted = targets_of(made, facts, trades_per_s)
+    seen = traders_of(msgspec.structs.replace(made, volatility=VolatilityConfig(), seed=made.seed + 1), CHECK_MINUTES)
+    table = facts.table[["volatility", "excess_kurtosis", "clustering"]].loc[list(made.symbols)]
+    for column in ("spread_bps", "trades_per_s", "trade_size"):
+        table[column], table[f"{column} made"] = wanted[column], seen[column]
+    shape = made.volatility
+    words = f"volatility factors: {shape.fast_sd:g} (10 minutes) and {shape.slow_sd:g} (12 hours) in logs, {100 * shape.common_share:.0f} % common"
+    return {"table": table.rename_axis("symbol").reset_index(), "volatility": words, "out": str(out)}
