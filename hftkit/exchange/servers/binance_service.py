@@ -11,9 +11,11 @@ from hftkit.exchange.config import SimConfig
 from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.exchange.dialects.binance.keys import KeyRing
 from hftkit.exchange.dialects.binance.store import BinanceStore
+from hftkit.exchange.dialects.binance.streams import Streams
 from hftkit.exchange.dialects.binance.venue import BinanceVenue
 from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.binance import BinanceServer
+from hftkit.exchange.servers.binance_ws import WebSocketShell
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.tap import Tap
 from hftkit.units import NS_PER_MINUTE, iso_from_ns
@@ -48,6 +50,10 @@ class BinanceService:
         self.venue = BinanceVenue(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts)
         self.host.hooks.append(self.venue.after_slice)
         self.http = BinanceServer(self.host, self.venue)
+        self.streams = Streams(self.venue, page)
+        self.tap.consumers.append(self.streams.take)
+        self.sockets = WebSocketShell(self.http, self.streams)
+        self.host.hooks.append(self.sockets.after_slice)
 
     def start(self, address: str, port: int) -> dict[str, Any]:
         """Listen; returns what the ready file tells: addresses and demo keys. Raises VenueError if the port is in use."""
@@ -62,7 +68,8 @@ class BinanceService:
         }
 
     def stop(self) -> None:
-        """No more requests; the port is closed."""
+        """No more requests; stream clients are told, the port is closed."""
         self.host.stop()
+        self.sockets.say_goodbye()
         self.http.stop()
         self.tap.close()

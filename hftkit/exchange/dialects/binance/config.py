@@ -34,7 +34,12 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_algo_orders: _Count = 200  # per account
     max_leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] = 125  # lowered to what the maintenance margin permits
     percent_price_ppm: _Ppm = 50_000  # limit prices beyond the mark by more than this are refused
-    strict_routes: bool = True  # streams asked for on the wrong route stay silent, as on the real venue
+    strict_routes: bool = False  # true: streams asked for on the wrong route stay silent, as on the real venue since April 2026
+    stream_messages_per_s: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0  # of one stream connection; the real venue's is 10; 0: no limit
+    stream_buffer_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 16 * 2**20  # unread beyond this, a stream connection is cut
+    ping_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 180.0  # between two pings of the venue
+    pong_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 600.0  # a connection without a pong for so long is closed
+    connection_life_s: Annotated[float, msgspec.Meta(gt=0, le=864_000)] = 86_400.0
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.private_key):

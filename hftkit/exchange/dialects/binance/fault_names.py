@@ -31,6 +31,8 @@ KINDS: dict[str, str] = {
 }
 NEXT, PPM = 0, 16  # + place in KINDS
 DELAY_US, JITTER_US, SKEW_MS, BAN_S, EXPIRE_LISTEN_KEYS = 40, 41, 42, 43, 44
+DROP_DEPTH, USER_DELAY_US, SWAP_USER, LOSE_USER, CUT_STREAMS, FREEZE_STREAMS, MUTE_PONGS, SILENT_STREAM = range(45, 53)
+SILENT_STREAMS = "0 none, 1 bookTicker, 2 depth, 3 trade and aggTrade, 4 markPrice, 5 user data"
 
 DIALECT_SETTINGS: dict[str, Setting] = {
     **{f"{kind}_next": Setting(NEXT + k, 1, 1e9, f"how many of the next requests: {doc}") for k, (kind, doc) in enumerate(KINDS.items())},
@@ -40,4 +42,12 @@ DIALECT_SETTINGS: dict[str, Setting] = {
     "skew_ms": Setting(SKEW_MS, 1, 1e9, "the clock that requests are checked with, and that /time tells, is wrong by this (may be negative)", -1e9),
     "ban_s": Setting(BAN_S, 1, 259_200, "the next address that asks is banned for so long (HTTP 418), once"),
     "expire_listen_keys": Setting(EXPIRE_LISTEN_KEYS, 1, 1, "1: every listen key ends now, once"),
+    "drop_depth_next": Setting(DROP_DEPTH, 1, 1e9, "how many of the next depth events are lost, so that pu does not fit"),
+    "user_delay_us": Setting(USER_DELAY_US, 1, 60e6, "user events go out so much later"),
+    "swap_user_next": Setting(SWAP_USER, 1, 1e9, "how many of the next user events go out after the one that follows them"),
+    "lose_user_next": Setting(LOSE_USER, 1, 1e9, "how many of the next user events are lost"),
+    "cut_streams": Setting(CUT_STREAMS, 1, 1, "1: every stream connection is cut now, once, without a close frame"),
+    "freeze_streams": Setting(FREEZE_STREAMS, 1, 1, "1: stream connections stay open and nothing but answers comes"),
+    "mute_pongs": Setting(MUTE_PONGS, 1, 1, "1: pings of clients are not answered, and the venue sends none"),
+    "silent_stream": Setting(SILENT_STREAM, 1, 5, f"one kind of stream falls silent: {SILENT_STREAMS}"),
 }

@@ -45,6 +45,14 @@ class ListenKeys:
         account, end = self._alive.get(key, (-1, 0))
         return account if now_ms < end else -1
 
+    def key_of(self, account: int) -> str:
+        """The account's key, "" if it has none."""
+        return self._key_of.get(account, "")
+
+    def accounts(self) -> list[int]:
+        """Accounts that have a key."""
+        return list(self._key_of)
+
     def expire(self, account: int) -> None:
         """End an account's key as if its time were over (a fault)."""
         if account in self._key_of:

@@ -130,7 +130,7 @@ def _is_exempt(params: Parameters) -> bool:
     return "true" in (params.text("reduceOnly").lower(), params.text("closePosition").lower())
 
 
-def _fault(venue: BinanceVenue, route: Route, call: Call) -> str:
+def meet_fault(venue: BinanceVenue, route: Route, call: Call) -> str:
     """The fault that meets this request, "" for none; raises those that keep it from being carried out."""
     kind = venue.faults.kind(route.security == Security.TRADE, route.places, _is_exempt(call.params))
     if kind == "unavailable":
@@ -155,7 +155,7 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
     headers[WEIGHT_HEADER] = str(venue.limits.used_weight(request.address, now_ms))
     headers[WEIGHT_HEADER] = str(venue.limits.charge(request.address, weight, now_ms, route.pool))
     call = admit(venue, route, request, params, now_ms)
-    fault = _fault(venue, route, call)
+    fault = meet_fault(venue, route, call)
     if route.orders != (0, 0):
         venue.limits.charge_orders(call.account, *route.orders, now_ms)
     content = route.handler(call)

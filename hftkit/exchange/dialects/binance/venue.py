@@ -167,8 +167,8 @@ class BinanceVenue:
         return fresh[::-1]
 
     def update_id(self, symbol: Symbol) -> int:
-        """The id of the last change of a book: one counter for depth, book ticker and snapshots."""
-        return int(self.venue.sequences[symbol.index, DEPTH_ROW])
+        """The id of a snapshot taken now: between the ids of the last change of the book and the next one (market_streams.py)."""
+        return 2 * int(self.venue.sequences[symbol.index, DEPTH_ROW]) + 1
 
     def summary(self) -> dict[str, Any]:
         """Figures for the summary of a run."""
