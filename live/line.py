@@ -19,10 +19,13 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState
+from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
+from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
 from hftkit.kernels.wire.binance import state as words_of
+from hftkit.kernels.wire.frame import header
+from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
 from live.account import Reconciler
@@ -43,6 +46,7 @@ from live.gateways.rate_budget import RateBudget
 from live.line_loop import (
     BELL,
     COLD_RING,
+    FRAMES,
     FRAMES_OUT,
     HELD_FD,
     MARKET_RING,
@@ -56,8 +60,8 @@ from live.line_loop import (
     VENUE_OFFSET_NS,
     Wire,
     new_wire,
-)  # fmt: skip
-from live.raw_ring import N_BYTES, START, backlog_bytes, raw_front, raw_push, raw_release
+)
+from live.raw_ring import backlog_bytes, payload
 from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
@@ -151,6 +155,7 @@ class BinanceLine:
 
     def connect(self) -> None:
         """Start the streams and the tasks. What cannot be opened now is tried again; `missing` says what is not there yet."""
+        self._push(FRAMES, instrument_frames(self.instruments))
         config, symbols = self.config, [instrument.symbol for instrument in self.instruments]
         self._add_stream(
             LinePart.PUBLIC,
@@ -192,10 +197,20 @@ class BinanceLine:
             lambda: open_order_api(self.config.order_url, key, self.now_ms, self._timeout_s, self._tls),
         )  # fmt: skip
         self.streams[LinePart.ORDERS] = OrderStream(
-            plan, self.wire.rings[ORDERS_RING], self.page.line[int(LinePart.ORDERS)], self.breakers[LinePart.ORDERS], self._say, self._bell,
+            plan,
+            self.wire.rings[ORDERS_RING],
+            self.page.line[int(LinePart.ORDERS)],
+            self.breakers[LinePart.ORDERS],
+            self._say,
+            self._bell,
             seed=os.getpid(),
-            io=self.io, held=HELD_FD, offered=OFFERED_FD, through_ring=THROUGH_RING, out_bell=self._out_bell, take_out=self._take_out,
-        )  # fmt: skip
+            io=self.io,
+            held=HELD_FD,
+            offered=OFFERED_FD,
+            through_ring=THROUGH_RING,
+            out_bell=self._out_bell,
+            take_out=self._take_out,
+        )
 
     def _open(self, url: str) -> Opened:
         return open_websocket(url, self._timeout_s, self._tls)
@@ -220,20 +235,19 @@ class BinanceLine:
         return ", ".join(part.text for part, stream in self.streams.items() if not stream.up)
 
     # -- rings ------------------------------------------------------------------------------------------------------
-    def _push(self, kind: int, payload: bytes) -> None:
+    def _push(self, kind: int, text: bytes) -> None:
         """Into the cold ring; from the venue loop's thread, or before it has tasks. A full ring drops it: the line asks again."""
-        data = np.frombuffer(payload or b"\0", np.uint8)
-        if raw_push(self.wire.rings[COLD_RING], data, 0, len(payload), int(kind), clock.monotonic_ns()) == 0:
-            self._say("cold_ring_full", kind=int(kind), n_bytes=len(payload))
+        ring, data = self.wire.rings[COLD_RING], np.frombuffer(text or b"\0", np.uint8)
+        if byte_ring_push(ring.words, ring.octets, data, 0, len(text), int(kind), clock.monotonic_ns()) == 0:
+            self._say("cold_ring_full", kind=int(kind), n_bytes=len(text))
         os.eventfd_write(self._bell, 1)
 
     def _take_out(self) -> bytes:
         """Everything in the out ring. For the one thread that sends."""
-        said, taken = np.zeros(8, np.int64), []
-        ring = self.wire.out_ring
-        while raw_front(ring, said):
-            taken.append(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes())
-            raw_release(ring, said)
+        view, ring, taken = np.zeros(VIEW_WORDS, np.int64), self.wire.out_ring, []
+        while byte_ring_front(ring.words, view):
+            taken.append(payload(ring, view))
+            byte_ring_release(ring.words, view)
         return b"".join(taken)
 
     def _set_offset(self, offset_ns: int) -> None:
@@ -328,6 +342,18 @@ class BinanceLine:
             "rate_limited": self.budget.n_limited,
             "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker)),
         }
+
+
+def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
+    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
+    frame = FRAME[MessageType.INSTRUMENT]
+    words = np.zeros((len(instruments), frame.words), np.int64)
+    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
+        symbol = instrument.symbol_words()
+        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
+        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
+        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
+    return words.tobytes()
 
 
 def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:

@@ -20,7 +20,17 @@ from hftkit.binance_line import Kind
 from hftkit.codes import EventKind, RecordType
 from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.memory.intrinsics import copy_words, load_acquire
+from hftkit.kernels.memory.byte_ring import (
+    VIEW_BYTES,
+    VIEW_KIND,
+    VIEW_START,
+    VIEW_TIME,
+    VIEW_WORDS,
+    byte_ring_front,
+    byte_ring_push,
+    byte_ring_release,
+)
+from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
@@ -42,8 +52,8 @@ from live.hot_loop import (
     publish_if_due,
     stamp,
     walk,
-)  # fmt: skip
-from live.raw_ring import KIND, N_BYTES, START, T_RECV, RawRing, raw_front, raw_push, raw_release, raw_ring
+)
+from live.raw_ring import RawRing, raw_ring
 
 # Words of Shell.io of a line (the upper half)
 HELD_FD, OFFERED_FD = 16, 17  # order socket that is written; the one to take at LINE_UP. -1: none, THROUGH_RING: the out ring
@@ -63,6 +73,7 @@ _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.L
 _REFUSED, _ABANDONED = int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
 _SPIN, _YIELD = int(Wait.SPIN), int(Wait.YIELD)
 _MARKET, _USER, _ORDER_API, _DUE = int(Kind.MARKET), int(Kind.USER), int(Kind.ORDER_API), int(Kind.DUE)
+FRAMES = 0x7E  # kind of a message of the cold side that is market data frames already
 _REST_DEPTH, _LINE_UP, _LINE_DOWN = int(Kind.REST_DEPTH), int(Kind.LINE_UP), int(Kind.LINE_DOWN)
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
@@ -74,22 +85,25 @@ class Wire(NamedTuple):
 
     rings: tuple[RawRing, ...]  # towards this loop: one of each part that streams, and one of the cold side
     frames: np.ndarray  # int64: frames of the message being worked
+    frame_octets: np.ndarray  # uint8 view of frames
     answers: np.ndarray  # int64: the line's answers to the engine's own market data requests
     out: np.ndarray  # uint8 (OUT_BYTES,): encoded requests
     out_ring: RawRing  # towards the thread that sends
-    said: np.ndarray  # int64 (8,): what is known of the message at the front of a ring
+    said: np.ndarray  # int64 (VIEW_WORDS,): what is known of the message at the front of a ring
     order_octets: np.ndarray  # uint8 view of rooms.order_out
 
 
 def new_wire(rooms: Any, n_instruments: int, ring_words: int = RING_WORDS) -> Wire:
     """Allocate it."""
+    frames = np.zeros(2 * ROOM_WORDS, np.int64)
     return Wire(
         rings=tuple(raw_ring(ring_words) for _ in range(N_RINGS)),
-        frames=np.zeros(2 * ROOM_WORDS, np.int64),
+        frames=frames,
+        frame_octets=frames.view(np.uint8),
         answers=np.zeros((n_instruments + 1) * ROOM_WORDS, np.int64),
         out=np.zeros(OUT_BYTES, np.uint8),
         out_ring=raw_ring(OUT_RING_WORDS),
-        said=np.zeros(8, np.int64),
+        said=np.zeros(VIEW_WORDS, np.int64),
         order_octets=rooms.order_out.view(np.uint8),
     )
 
@@ -102,10 +116,10 @@ def _send(rooms: Any, shell: Any, line: Any, wire: Any, encode: Any) -> None:
     ts_ms = (monotonic_ns(shell.scratch) + io[VENUE_OFFSET_NS]) // 1_000_000
     n = encode(line, rooms.order_out, start, end, ts_ms, wire.out, 0)
     if io[FRAMES_OUT] != 0:
-        raw_push(wire.out_ring, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
+        byte_ring_push(wire.out_ring.words, wire.out_ring.octets, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
         ring_bell(io[OUT_BELL], shell.scratch)
     elif n > 0 and io[HELD_FD] == THROUGH_RING:
-        raw_push(wire.out_ring, wire.out, 0, n, 0, 0)
+        byte_ring_push(wire.out_ring.words, wire.out_ring.octets, wire.out, 0, n, 0, 0)
         ring_bell(io[OUT_BELL], shell.scratch)
     elif n > 0 and (io[HELD_FD] < 0 or transmit(io[HELD_FD], wire.out, 0, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n):
         io[SEND_FAILED] += 1
@@ -193,17 +207,22 @@ def _run_message(
     """Translate one payload and run what comes of it, the answers to it included."""
     translate, encode, answer = functions
     io, low, subject = shell.io, kind & 0xFF, kind >> 8
-    of_market = low == _MARKET or low == _REST_DEPTH or (subject == _MARKET and (low == _LINE_UP or low == _LINE_DOWN))
+    of_market = low == _MARKET or low == _REST_DEPTH or low == FRAMES or (subject == _MARKET and (low == _LINE_UP or low == _LINE_DOWN))
     if low == _LINE_UP and subject == _ORDER_API:
         io[HELD_FD] = io[OFFERED_FD]
     elif low == _LINE_DOWN and subject == _ORDER_API:
         io[HELD_FD] = -1
     status = _RUNNING
-    if low == _LINE_DOWN and not of_market:
+    if low == _LINE_DOWN and not of_market and rooms.session[0].logged_on != 0:
+        line.state[LOGON_DUE] = 1  # acknowledged again once both parts are back
         status = _own_event(rooms, strategies, shell, page, line, wire, encode, _DISCONNECT, 0, _DISCONNECT_IN, t1)
     if status == _RUNNING:
         io[BATCH_AT], io[BATCH_ORDERS] = 0, 0 if of_market else 1
-        io[BATCH_END] = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
+        if low == FRAMES:
+            copy_bytes(wire.frame_octets, 0, octets, start, n_bytes)
+            io[BATCH_END] = n_bytes >> 3
+        else:
+            io[BATCH_END] = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
         status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
     while status == _RUNNING and (line.state[LOGON_DUE] != 0 or line.state[LOGOUT_DUE] != 0 or line.state[HEARTBEAT_DUE] != 0):
         io[BATCH_AT], io[BATCH_ORDERS] = 0, 1
@@ -221,13 +240,13 @@ def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: A
     """Run what waits in one ring, up to MESSAGES_A_TURN. Returns a LoopStatus."""
     said = wire.said
     for _ in range(MESSAGES_A_TURN):
-        if raw_front(ring, said) == 0:
+        if byte_ring_front(ring.words, said) == 0:
             return _RUNNING
         if not fits(shell.segment, shell.journal, reserve):
             return _JOURNAL_FULL
-        kind, n_bytes, start, t1 = said[KIND], said[N_BYTES], said[START], said[T_RECV]
+        kind, n_bytes, start, t1 = said[VIEW_KIND], said[VIEW_BYTES], said[VIEW_START], said[VIEW_TIME]
         status = _run_message(rooms, strategies, shell, page, line, wire, functions, ring.octets, start, n_bytes, kind, t1)
-        raw_release(ring, said)
+        byte_ring_release(ring.words, said)
         if status != _RUNNING:
             return status
     return _RUNNING

@@ -23,13 +23,14 @@ from hftkit import clock, layout
 from hftkit.binance_line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import ConfigError
+from hftkit.kernels.memory.byte_ring import VIEW_KIND, VIEW_TIME, VIEW_WORDS, byte_ring_front, byte_ring_release
 from live.config import BinanceConfig
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import open_websocket, tls_context
 from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.breaker import Breaker
 from live.gateways.rate_budget import RateBudget
-from live.raw_ring import KIND, N_BYTES, START, T_RECV, raw_front, raw_release, raw_ring
+from live.raw_ring import payload, raw_ring
 from live.venue_loop import VenueLoop
 
 ROUTES = {
@@ -95,14 +96,14 @@ class Recorder:
         for stream in self._streams:
             stream.start()
         end = clock.monotonic_s() + duration_s if duration_s else float("inf")
-        said = np.zeros(8, np.int64)
+        view = np.zeros(VIEW_WORDS, np.int64)
         try:
             while not stop.wait(_TURN_S) and clock.monotonic_s() < end:
                 for ring in self._rings:
-                    while raw_front(ring, said):
-                        if said[KIND] == Kind.MARKET:
-                            self._write(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes(), int(said[T_RECV]))
-                        raw_release(ring, said)
+                    while byte_ring_front(ring.words, view):
+                        if view[VIEW_KIND] == Kind.MARKET:
+                            self._write(payload(ring, view), int(view[VIEW_TIME]))
+                        byte_ring_release(ring.words, view)
         finally:
             for stream in self._streams:
                 stream.stop()

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from numba import types
 
-from hftkit import binance_line
+from hftkit import binance_calls, binance_line
 from hftkit.codes import Control
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
-from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
@@ -27,15 +27,12 @@ from live.line import BinanceLine, urls_from_ready
 from live.line_loop import line_loop, new_wire
 from live.venue import read_ready_file
 
+FUNCTIONS_TYPE = types.Tuple((binance_calls.TRANSLATE_TYPE, binance_calls.ENCODE_TYPE, binance_calls.ANSWER_TYPE))
 
-def dialect() -> tuple[tuple[Any, ...], Any]:
-    """translate, encode_orders and answer_data_requests as first-class functions, and the numba type of the three."""
-    import importlib
 
-    line_types, translate = (importlib.import_module(f"hftkit.kernels.wire.binance.{name}") for name in ("line_types", "translate"))
-
-    functions = (translate.translate, translate.encode_orders, translate.answer_data_requests)
-    return functions, types.Tuple((line_types.TRANSLATE_TYPE, line_types.ENCODE_TYPE, line_types.ANSWER_TYPE))
+def dialect() -> tuple[Any, Any, Any]:
+    """translate, encode_orders and answer_data_requests, compiled: first-class functions of FUNCTIONS_TYPE."""
+    return binance_calls.translator(), binance_calls.encoder(), binance_calls.answerer()
 
 
 class BinanceVenue:
@@ -56,8 +53,8 @@ class BinanceVenue:
         """The hot loop of a line."""
         sample = (Instrument(symbol="AAAUSDT", tick_size="1", lot_size="1"),)
         line, wire = binance_line.new_line(sample, order_capacity=rooms.orders.size), new_wire(rooms, 1, 64)
-        self._functions, functions_type = dialect()
-        self._loop = compiled_driver(line_loop, rooms, STRATEGIES_TYPE, shell, example_page(), line, wire, functions_type)
+        self._functions = dialect()
+        self._loop = jit.compiled_driver(line_loop, rooms, STRATEGIES_TYPE, shell, example_page(), line, wire, FUNCTIONS_TYPE)
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """The symbols of the frozen files, as exchangeInfo has them; both legs of each pair open for trading."""
@@ -78,7 +75,8 @@ class BinanceVenue:
 
     def limits(self, limits: Limits) -> Limits:
         """No order larger than the venue takes, no more of them than its windows allow, with some kept for hedges."""
-        rate, burst = self.line.budget.order_rate()
+        rate, most = self.line.budget.order_rate()
+        burst = min(limits.order_burst, most)
         largest = {item.instrument.symbol: min(item.max_lots, item.max_market_lots, limits.max_order_lots) for item in self._listed}
         for item in self._frozen:
             for symbol, unit in ((item.legs.lead, item.legs.unit_lead_lots), (item.legs.hedge, abs(item.legs.unit_hedge_lots))):
@@ -88,7 +86,7 @@ class BinanceVenue:
         return msgspec.structs.replace(
             limits,
             max_orders_per_s=min(limits.max_orders_per_s, rate),
-            order_burst=min(limits.order_burst, burst),
+            order_burst=burst,
             order_reserve=min(limits.order_reserve or burst // 4, max(burst - 1, 0)),
             max_order_lots_by_symbol={**largest, **{s: min(v, largest.get(s, v)) for s, v in limits.max_order_lots_by_symbol.items()}},
         )

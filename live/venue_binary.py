@@ -11,7 +11,7 @@ import msgspec
 
 from hftkit import clock
 from hftkit.instruments import Instrument
-from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
@@ -33,7 +33,7 @@ class BinaryVenue:
 
     def compile(self, rooms: Rooms, shell: Any) -> None:
         """The hot loop of two sockets."""
-        self._loop = compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
+        self._loop = jit.compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """Ask the market data port what it trades."""

@@ -31,7 +31,7 @@ from live.feeds.wire_reader import BROKEN, CLOSED, RING_FULL, WireReader
 from live.gateways.breaker import Breaker
 
 _TURN_S = 0.05
-_PING, _PONG, _CLOSE = 9, 10, 8
+_PING, _CLOSE = 9, 8
 _GRACE_S = 3.0  # a quiet second connection is taken as good after so long
 _NS = 1_000_000_000
 
@@ -258,9 +258,8 @@ class Stream(threading.Thread):
         before = reader.n_messages
         status = reader.received(n, clock.monotonic_ns())
         connection.alive_ns = now
-        for opcode, payload in reader.controls():
-            if opcode == _PING:
-                connection.send(control_frame(_PONG, payload))
+        if pongs := reader.pongs():
+            connection.send(pongs)
         messages = reader.n_messages - before
         if messages:
             self._ring_bell()

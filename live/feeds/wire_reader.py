@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from typing import Any
 
 import numpy as np
 
 from hftkit.binance_line import Kind, kind_of
-from live.feeds.deframe import CONTROL_ROW, FILL, FINE, MAX_CONTROLS, N_CONTROLS, N_MESSAGES, STATE_WORDS, WS_BROKEN, WS_CLOSED, WS_RING_FULL, deframe
-from live.raw_ring import RawRing, raw_push
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.memory.byte_ring import byte_ring_push
+from hftkit.kernels.wire.websocket import (
+    WS_CLOSED,
+    WS_ERROR,
+    WS_INCOMPLETE,
+    WS_JOINED,
+    WS_LENGTH,
+    WS_MASK,
+    WS_MESSAGE,
+    WS_NEXT,
+    WS_PONG_LENGTH,
+    WS_START,
+    WS_WORDS,
+    deframe,
+)
+from live.raw_ring import RawRing
 
 BUFFER_BYTES = 1024 * 1024
-BROKEN, CLOSED, RING_FULL = WS_BROKEN, WS_CLOSED, WS_RING_FULL
+PONG_BYTES = 4096
+FINE, CLOSED, BROKEN, RING_FULL = range(4)
+FILL, N_MESSAGES = 12, 13  # words of the reader's state beyond those of the deframer
 _NOTHING = np.zeros(8, np.uint8)
+
+
+@kernel
+def empty_buffer(buffer: Any, joined: Any, pongs: Any, ws: Any, ring: Any, kind: int, t_recv: int) -> int:
+    """Push every whole message of buffer[:ws[FILL]] (uint8) into the raw ring; what is left moves to the front. FINE, or why it is over.
+
+    `joined`: uint8, fragments of a message; `pongs`: uint8, answers to pings; `ws`: int64 (WS_WORDS,).
+    """
+    position, end, status = 0, ws[FILL], FINE
+    while status == FINE:
+        verdict = deframe(buffer, position, end, ws, joined, pongs)
+        if verdict == WS_INCOMPLETE:
+            break
+        if verdict == WS_ERROR:
+            status = BROKEN
+        elif verdict == WS_CLOSED:
+            status = CLOSED
+        else:
+            position = ws[WS_NEXT]
+            if verdict == WS_MESSAGE:
+                ws[N_MESSAGES] += 1
+                data = joined if ws[WS_JOINED] != 0 else buffer
+                if byte_ring_push(ring.words, ring.octets, data, ws[WS_START], ws[WS_LENGTH], kind, t_recv) == 0:
+                    status = RING_FULL
+    for i in range(end - position):
+        buffer[i] = buffer[position + i]
+    ws[FILL] = end - position
+    return status
 
 
 class WireReader:
@@ -20,8 +66,9 @@ class WireReader:
 
     def __init__(self, ring: RawRing, kind: Kind) -> None:
         self._ring, self._kind = ring, kind
-        self._buffer, self._parts = np.zeros(BUFFER_BYTES, np.uint8), np.zeros(BUFFER_BYTES, np.uint8)
-        self._controls, self._state = np.zeros(MAX_CONTROLS * CONTROL_ROW, np.uint8), np.zeros(STATE_WORDS, np.int64)
+        self._buffer, self._joined = np.zeros(BUFFER_BYTES + 16, np.uint8), np.zeros(BUFFER_BYTES, np.uint8)
+        self._pongs, self._ws = np.zeros(PONG_BYTES, np.uint8), np.zeros(WS_WORDS, np.int64)
+        self._ws[WS_MASK] = int.from_bytes(os.urandom(8), "little", signed=True) or 1
         self._view = memoryview(self._buffer.data)
         self._primed = 0
         self.ring_was_full = False
@@ -34,7 +81,7 @@ class WireReader:
     @property
     def n_messages(self) -> int:
         """Whole messages so far."""
-        return int(self._state[N_MESSAGES])
+        return int(self._ws[N_MESSAGES])
 
     def prime(self, data: bytes) -> None:
         """Bytes that came with the handshake."""
@@ -48,27 +95,23 @@ class WireReader:
 
     def space(self) -> memoryview:
         """Where the socket may write."""
-        return self._view[int(self._state[FILL]) :]
+        return self._view[int(self._ws[FILL]) :]
 
     def received(self, n_bytes: int, t_recv: int) -> int:
         """The socket has written so many bytes. FINE, BROKEN, CLOSED or RING_FULL."""
-        self._state[FILL] += n_bytes
-        status = int(deframe(self._buffer, self._parts, self._controls, self._state, self._ring, int(self._kind), t_recv))
+        self._ws[FILL] += n_bytes
+        status = int(empty_buffer(self._buffer, self._joined, self._pongs, self._ws, self._ring, int(self._kind), t_recv))
         self.ring_was_full = status == RING_FULL
         return status
 
-    def controls(self) -> Iterator[tuple[int, bytes]]:
-        """Control frames since the last call: opcode and payload."""
-        for i in range(min(int(self._state[N_CONTROLS]), MAX_CONTROLS)):
-            row = self._controls[i * CONTROL_ROW : (i + 1) * CONTROL_ROW]
-            yield int(row[0]), row[2 : 2 + int(row[1])].tobytes()
-        self._state[N_CONTROLS] = 0
+    def pongs(self) -> bytes:
+        """Answers to the pings since the last call, ready to send."""
+        n = int(self._ws[WS_PONG_LENGTH])
+        self._ws[WS_PONG_LENGTH] = 0
+        return self._pongs[:n].tobytes()
 
     def announce(self, up: bool, t_recv: int) -> None:
         """LINE_UP or LINE_DOWN, in its place among the messages. Room for it is always found: the hot thread empties the ring."""
         kind = kind_of(Kind.LINE_UP if up else Kind.LINE_DOWN, self._kind)
-        while raw_push(self._ring, _NOTHING, 0, 0, kind, t_recv) == 0:
+        while byte_ring_push(self._ring.words, self._ring.octets, _NOTHING, 0, 0, kind, t_recv) == 0:
             pass
-
-
-__all__ = ["BROKEN", "CLOSED", "FINE", "RING_FULL", "WireReader"]

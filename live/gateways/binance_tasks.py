@@ -31,7 +31,7 @@ from hftkit.kernels.wire.binance.state import (
     REQUEST_ORDER_ID,
     REQUEST_WORDS,
     Request,
-)  # fmt: skip
+)
 from hftkit.rooms import Rooms
 from hftkit.units import to_e8
 from live.account import Reconciler, Verdict
