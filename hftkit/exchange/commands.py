@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from hftkit.units import NS_PER_S, iso_from_ns
 
 if TYPE_CHECKING:
     from hftkit.exchange.history.build import HistoryPlan  # loads kernels
+    from hftkit.exchange.screen import Screen
     from hftkit.exchange.servers.binance_service import BinanceService
     from hftkit.exchange.servers.binary import BinaryServer
 
@@ -174,6 +176,7 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
 )
 @click.option("--hold", is_flag=True, help="Of the history: the clock stands until the first client connects.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="New folder for a journal of market data and executions.")
+@click.option("--quiet", is_flag=True, help="No live page, only the first and the last lines. [default where the output is no terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sim(
     config_path: str | None,
@@ -195,6 +198,7 @@ def sim(
     participation: float | None,
     hold: bool,
     record: Path | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run the exchange simulator until Ctrl-C, or to the end of a history.
@@ -247,6 +251,7 @@ def sim(
     }
     service: BinanceService | None = None
     recording: Recording | None = None
+    screen: Screen | None = None
     try:
         if config.binance is not None:
             from hftkit.exchange.servers.binance_service import BinanceService
@@ -263,8 +268,15 @@ def sim(
             + f"speed {'max' if history is not None and history.rate is None else f'{speed:g}'}, exchange time {iso_from_ns(server.start_ts)}",
             err=as_json,
         )
+        if sys.stdout.isatty() and not quiet and not as_json:
+            from hftkit.exchange.screen import Screen
+
+            title = f"{config.name}  orders {host}:{ports[0]}  data {host}:{ports[1]}"
+            screen = Screen(server, title, monotonic_ns)
         serve(server, recording.turn if recording is not None else server.run_slice if service is None else service.host.turn, stop, duration)
     finally:
+        if screen is not None:
+            screen.close()
         if service is not None:
             service.stop()
         server.close()
