@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ S, E = "BTC/USDT:USDT", "ETH/USDT:USDT"
 def lively() -> Iterator[Serving]:
     with serving(config_path=BUSY, weight_per_minute=1_000_000) as venue:
         yield venue
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Bounded by the caller's timeout: look at a condition that a client's own task brings about."""
+    never = asyncio.Event()
+    while not condition():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(never.wait(), 0.02)
 
 
 def watch(venue: Serving, play: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -97,13 +106,11 @@ def test_orders_fills_balance_and_positions(venue: Serving) -> None:
 
     async def play(exchange: Any) -> Any:
         watching = [asyncio.ensure_future(watch) for watch in (exchange.watch_orders(S), exchange.watch_balance(), exchange.watch_my_trades(S))]
-        while not venue.service.streams.hub.audiences:
-            await asyncio.sleep(0.05)
+        await until(lambda: venue.service.streams.hub.audiences)
         await asyncio.to_thread(lambda: venue.signed("POST", "/fapi/v1/order", 2, **offer))
         order = await exchange.create_order(S, "limit", "buy", 0.01, 12801.0)
         _, balance, trades = await asyncio.gather(*watching)
-        while {row["id"]: row["status"] for row in exchange.orders}.get(order["id"]) != "closed":
-            await asyncio.sleep(0.05)
+        await until(lambda: {row["id"]: row["status"] for row in exchange.orders}.get(order["id"]) == "closed")
         return order, balance, trades, await exchange.fetch_balance()
 
     order, balance, trades, of_rest = watch(venue, play)
@@ -116,14 +123,16 @@ def test_positions_follow_fills(venue: Serving) -> None:
 
     async def play(exchange: Any) -> Any:
         watching = asyncio.ensure_future(exchange.watch_positions([S]))
-        while not venue.service.streams.hub.audiences:
-            await asyncio.sleep(0.05)
+
+        def known() -> Any:
+            return exchange.positions.get("linear") if isinstance(exchange.positions, dict) else None
+
+        await until(lambda: known() is not None and venue.service.streams.hub.audiences)  # it drops what comes before its snapshot
         await asyncio.to_thread(lambda: venue.signed("POST", "/fapi/v1/order", 2, **offer))
         await exchange.create_order(S, "limit", "buy", 0.01, 12801.0)
         await watching
         held = (await exchange.fetch_positions([S]))[0]
-        while not any(row["contracts"] == held["contracts"] and row["symbol"] == S for row in exchange.positions["linear"]):
-            await asyncio.sleep(0.05)
+        await until(lambda: any(row["contracts"] == held["contracts"] and row["symbol"] == S for row in known()))
         return held
 
     assert watch(venue, play)["side"] in ("long", "short")
