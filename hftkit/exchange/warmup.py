@@ -19,9 +19,15 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
         simulator.close()
         return simulator
 
+    def desk() -> object:
+        from hftkit.exchange.desk import Desk
+        from hftkit.exchange.servers.binary import BinaryServer
+
+        return Desk(BinaryServer(load_config()).venue)
+
     def tape() -> object:
         from hftkit.exchange.tape import make_tape
 
         return make_tape(load_config(), minutes=1)
 
-    return [("exchange simulator", server), ("exchange tape", tape)]
+    return [("exchange simulator", server), ("exchange dialects", desk), ("exchange tape", tape)]

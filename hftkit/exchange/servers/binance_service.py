@@ -70,6 +70,6 @@ class BinanceService:
     def stop(self) -> None:
         """No more requests; stream clients are told, the port is closed."""
         self.host.stop()
-        self.sockets.say_goodbye()
+        self.sockets.stop()
         self.http.stop()
         self.tap.close()

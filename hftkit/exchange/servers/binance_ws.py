@@ -166,11 +166,23 @@ class WebSocketShell:
                     with contextlib.suppress(ConnectionError):
                         await peer.socket.ping(str(self.server.venue.now_ms()).encode())
 
-    def say_goodbye(self) -> None:
-        """Tell every stream connection that the venue closes. Called on the venue's thread, or when that has ended."""
+    async def _close_all(self) -> None:
+        for peer in self.peers.values():
+            self._end(peer, WSCloseCode.GOING_AWAY)
+        for _ in range(20):  # a second for their answers, then they are cut
+            if not self.peers:
+                return
+            await asyncio.sleep(0.05)
+        for peer in self.peers.values():
+            peer.transport.abort()
+
+    def stop(self) -> None:
+        """Tell every stream connection that the venue closes, then close all connections. The venue's thread must have ended."""
+        if not self.server.loop.is_running():
+            return
         outgoing = self.streams.shut_down()
-        if outgoing and not self.server.loop.is_closed():
-            self.server.loop.call_soon_threadsafe(self._deliver, outgoing)
+        self.server.loop.call_soon_threadsafe(self._deliver, outgoing)
+        asyncio.run_coroutine_threadsafe(self._close_all(), self.server.loop).result(5)
 
 
 async def _close(peer: Peer, code: int) -> None:

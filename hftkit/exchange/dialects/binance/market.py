@@ -214,8 +214,8 @@ def day_ticker(call: Call, symbol: Symbol) -> dict[str, Any]:
         "quoteVolume": quote_text(symbol, day.traded),
         "openTime": day.open_ms,
         "closeTime": day.close_ms,
-        "firstId": max(0, last.trade_id - day.n_trades + 1) if last else -1,
-        "lastId": last.trade_id if last else -1,
+        "firstId": day.first_id,
+        "lastId": day.last_id,
         "count": day.n_trades,
     }
 

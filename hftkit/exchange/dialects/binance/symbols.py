@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from hftkit.exchange.config import SimConfig
@@ -70,13 +71,22 @@ class Symbol:
     max_leverage: int
     leverage: int
 
+    @cached_property
+    def _price_unit(self) -> int:
+        """One tick in the last decimal that prices show."""
+        return int(self.tick.scaleb(self.price_places))
+
+    @cached_property
+    def _qty_unit(self) -> int:
+        return int(self.lot.scaleb(self.qty_places))
+
     def price(self, ticks: int) -> str:
         """Ticks as text."""
-        return text_of(int(ticks) * int(self.tick.scaleb(self.price_places)), self.price_places)
+        return text_of(int(ticks) * self._price_unit, self.price_places)
 
     def qty(self, lots: int) -> str:
         """Lots as text."""
-        return text_of(int(lots) * int(self.lot.scaleb(self.qty_places)), self.qty_places)
+        return text_of(int(lots) * self._qty_unit, self.qty_places)
 
     def notional_e8(self, ticks_lots: int) -> int:
         """Ticks times lots as money, 1e-8 quote."""

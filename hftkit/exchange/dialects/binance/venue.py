@@ -23,6 +23,7 @@ from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
 from hftkit.exchange.dialects.binance.store import BinanceStore
 from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.tickets import Tickets
+from hftkit.exchange.layout import ExecutionKind
 from hftkit.exchange.venue import Venue
 
 DEPTH_ROW = 2  # of Venue.sequences: every level change has the next number
@@ -58,6 +59,8 @@ class BinanceVenue:
         self.tickets = Tickets()
         self.algo = AlgoBook()
         self.on_leverage: list[Callable[[int, Symbol, int], None]] = []  # told (account, symbol, leverage) of every change
+        self._last_fills: dict[tuple[int, int], int] = {}  # exchange ms, by account and instrument
+        store.history.on_execution.append(self._note)
         self._drain = drain
         self._accounts: dict[int, int] = {}
         self._countdowns: dict[tuple[int, int], int] = {}  # (account, instrument): exchange ms when its orders go
@@ -131,8 +134,11 @@ class BinanceVenue:
 
     def last_fill_ms(self, account: int, instrument: int) -> int:
         """Time of an account's last fill in an instrument, 0 before the first."""
-        rows = self.store.fills(account, instrument)
-        return rows[-1].ts // _MS if rows else 0
+        return self._last_fills.get((account, instrument), 0)
+
+    def _note(self, row: Any, _: object) -> None:
+        if row.kind == ExecutionKind.TRADE:
+            self._last_fills[row.account, row.instrument] = row.ts // _MS
 
     def set_countdown(self, account: int, symbol: Symbol, length_ms: int, now_ms: int) -> None:
         """The account's orders in this symbol go after `length_ms`, unless told again before; 0 stops the countdown."""
