@@ -260,7 +260,7 @@ class Engine:
             write_hlog(
                 self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
             )
-        self.venue.close()
+        self.venue.close()  # again, where there were no rooms yet
         self.journal.close()
         self.log.close()
         if hasattr(self, "page"):
