@@ -22,6 +22,7 @@ _SUMMARY = {
     "calibrate": "calibrate one pair and check it out of sample",
     "freeze": "write one frozen parameter file",
     "backtest": "trade a frozen file over history, on the live step",
+    "check-lookahead": "does a signal use data of the future",
     "params": "show, verify and compare frozen parameter files",
     "sim": "run the exchange simulator",
     "faults": "switch faults of a running simulator",

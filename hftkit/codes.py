@@ -282,7 +282,7 @@ class Reject(Code):
 
 
 class RecordType(Code):
-    """Type of a journal record (docs/journal.md). 1..9 session, 16..31 inputs of `step`, 32..47 outputs."""
+    """Type of a journal record (docs/journal.md). 1..9 session, 16..31 inputs of `step`, 32..47 outputs, 48.. a venue's own."""
 
     SESSION_BEGIN = 1
     CONFIG = 2  # the session's configuration and frozen files, as canonical JSON
@@ -295,6 +295,7 @@ class RecordType(Code):
     ORDER_ENTRY_OUT = 32  # bytes handed to the order entry socket, written here first
     MARKET_DATA_OUT = 33  # bytes handed to the market data socket (snapshot requests)
     DECISION = 34  # a decision that sent nothing: a veto with its reason
+    DROP_COPY = 48  # of a recorded simulator: an EXECUTION, BALANCE or LOST record (exchange/layout.py)
 
 
 class Hop(Code):

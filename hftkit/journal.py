@@ -193,6 +193,23 @@ class JournalReader:
                 sequence += 1
                 position += RECORD_HEADER_WORDS + length
 
+    def chunks(self, most: int = 1 << 16) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same records, checked as strictly, many at a time: (words of the segment, int64 (n, 3): first payload word, payload words, type)."""
+        sequence, crc = 1, 0
+        for number, path in enumerate(self.segments, start=1):
+            words, position = self.load(path, number), SEGMENT_HEADER_WORDS
+            while True:
+                found = np.empty((most, 3), np.int64)
+                n, position, crc = journal_kernel.index_records(words, position, sequence, crc, found)
+                sequence += n
+                if n:
+                    self.ended = found[n - 1, 2] == RecordType.SESSION_END
+                    yield words, found[:n]
+                if n < most:
+                    break
+            verdict = journal_kernel.check_record(words, position, sequence, crc)
+            self.check_end(path, number, words, position, sequence, verdict, self.ended)
+
     def check_end(self, path: Path, number: int, words: np.ndarray, position: int, sequence: int, verdict: int, ended: bool) -> None:
         """Judge the place where the records of a segment stop: end mark (`verdict` -1), torn tail (noted in `torn`) or damage (raises)."""
         untouched = "Replay the untouched copy"

@@ -7,6 +7,7 @@ state must be the recorded one too.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,9 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
             if verdict == kernel.REPLAY_COLD_RECORD:
                 record_type, payload = _take_cold(words, cursor)
                 if record_type == RecordType.CONFIG:
+                    if "market" in json.loads(bytes_of(payload)):
+                        problem = f"{folder} is the recording of a simulator: it holds no decisions to replay"
+                        raise JournalError(problem, f"Play it as a market with: hftkit sim --history {folder}")
                     config = SessionConfig.from_bytes(bytes_of(payload))
                     kernels = strategy_kernels(config)
                     result = ReplayResult(config, build_rooms(config), identical=True, ended=False)

@@ -31,7 +31,7 @@ class Calibration:
     test: Run
 
     def decisions(self, prices: pd.DataFrame) -> np.ndarray:
-        """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what walkforward.find_lookahead recomputes)."""
+        """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what lookahead.check_lookahead recomputes)."""
         bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks)
         return run_rule(bars, self.sweep.chosen, self.costs).frame["target"].to_numpy()
 

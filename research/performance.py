@@ -118,15 +118,13 @@ def deflated_sharpe(returns: np.ndarray, trials: np.ndarray) -> float:
     return probabilistic_sharpe(returns, expected_best_sharpe(trials))
 
 
-def bootstrap_band(
-    returns: np.ndarray,
-    statistic: Callable[[np.ndarray], float] = np.sum,
-    block: float = 50.0,
-    draws: int = 1000,
-    level: float = 0.9,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Confidence band of a statistic of dependent returns: stationary bootstrap with blocks of mean length `block` bars."""
+def bootstrap_draws(
+    returns: np.ndarray, statistic: Callable[[np.ndarray], float] = np.sum, block: float = 50.0, draws: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """A statistic of dependent returns over resamples of them, float64 (draws,): stationary bootstrap with blocks of mean length `block` bars.
+
+    D. N. Politis and J. P. Romano (1994), J. Amer. Statist. Assoc. 89, 1303-1313.
+    """
     values = np.asarray(returns, np.float64)
     rng = np.random.default_rng(seed)
     results = np.empty(draws)
@@ -138,6 +136,19 @@ def bootstrap_band(
         offsets = np.arange(values.size) - np.repeat(starts, lengths)
         places = np.repeat(rng.integers(0, values.size, starts.size), lengths) + offsets
         results[i] = statistic(values[places % values.size])
+    return results
+
+
+def bootstrap_band(
+    returns: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = np.sum,
+    block: float = 50.0,
+    draws: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Confidence band of a statistic of dependent returns: the middle `level` of its bootstrap draws."""
+    results = bootstrap_draws(returns, statistic, block, draws, seed)
     tail = 50.0 * (1.0 - level)
     low, high = np.percentile(results, [tail, 100.0 - tail])
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Honest spans: train, validation, test, in time order with an embargo between them, and a check against looking ahead.
+"""Honest spans: train, validation, test, in time order with an embargo between them. The check of a signal is lookahead.py.
 
 Train: find and calibrate. Validation: choose among candidates. Test: look once, report. The embargo keeps a position or a window that began in one
 span from touching the next.
@@ -7,11 +7,10 @@ span from touching the next.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from hftkit.errors import DataError
 
@@ -64,16 +63,3 @@ def combinatorial_purged(n: int, groups: int = 6, held_out: int = 2, embargo: in
         if not train.size:
             raise DataError(f"an embargo of {embargo} bars leaves nothing to train on", "Use a smaller embargo or more data")
         yield train, np.flatnonzero(test)
-
-
-def find_lookahead(decide: Callable[[pd.DataFrame], np.ndarray], prices: pd.DataFrame, cuts: Sequence[int]) -> int | None:
-    """Recompute decisions with the data up to each cut only; returns the first cut whose past decisions differ, None if all are bit-equal.
-
-    `decide` maps prices (n rows) to decisions (n,). A decision that used later data cannot survive the cut unchanged.
-    """
-    whole = np.asarray(decide(prices))
-    for cut in cuts:
-        part = np.asarray(decide(prices.iloc[:cut]))
-        if part.tobytes() != np.ascontiguousarray(whole[:cut]).tobytes():
-            return cut
-    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,9 @@ from hftkit.units import NS_PER_S, iso_from_ns
 
 if TYPE_CHECKING:
     from hftkit.exchange.history.build import HistoryPlan  # loads kernels
+    from hftkit.exchange.screen import Screen
     from hftkit.exchange.servers.binance_service import BinanceService
+    from hftkit.exchange.servers.binary import BinaryServer
 
 
 def _write_atomically(path: Path, content: dict[str, Any], private: bool) -> None:
@@ -53,6 +56,41 @@ def _history_plan(path: Path, rate: str, estimate: str, participation: float | N
     if speed is not None and not 0 < speed < 1e9:
         raise ConfigError(f"rate {rate!r} is no speed", "Give a positive number, or max")
     return HistoryPlan(load_history(path), estimate, participation, speed, hold)
+
+
+class Recording:
+    """Drains the drop copy after each slice into a journal."""
+
+    def __init__(self, server: BinaryServer, folder: Path, service: BinanceService | None, market: dict[str, Any]) -> None:
+        """Shares the tap of the Binance service where there is one."""
+        from hftkit.exchange.recorder import Recorder
+        from hftkit.exchange.tap import Tap
+
+        self._recorder = Recorder(folder, server.venue, server.config, unix_ns(), monotonic_ns(), market)
+        self._tap = service.tap if service is not None else Tap(server.venue.tap)
+        self._tap.consumers.append(self._recorder.consume)
+        self._tap.open()
+        self._run = service.host.turn if service is not None else server.run_slice
+        self._pumps = service is None
+
+    def turn(self) -> None:
+        """One slice, and what it left in the drop copy."""
+        self._recorder.time_ns = monotonic_ns()
+        self._run()
+        if self._pumps:
+            self._tap.pump()
+
+    def close(self) -> None:
+        """What the end of the connections left, and the end of the journal."""
+        self._tap.pump()
+        self._tap.close()
+        self._recorder.close()
+
+
+def _market(server: BinaryServer, scenario: str | None) -> dict[str, Any]:
+    if server.history is not None:
+        return {"history": server.history.history.digest, "queue": server.history.estimate}
+    return {"seed": server.config.seed, "scenario": scenario or ""}
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
@@ -137,6 +175,8 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
     help="Of the history: part of a print that clients may have. [default: 1; candles 0.1]",
 )
 @click.option("--hold", is_flag=True, help="Of the history: the clock stands until the first client connects.")
+@click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="New folder for a journal of market data and executions.")
+@click.option("--quiet", is_flag=True, help="No live page, only the first and the last lines. [default where the output is no terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sim(
     config_path: str | None,
@@ -157,6 +197,8 @@ def sim(
     estimate: str,
     participation: float | None,
     hold: bool,
+    record: Path | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run the exchange simulator until Ctrl-C, or to the end of a history.
@@ -166,6 +208,7 @@ def sim(
       hftkit sim --speed 60 --order-port 0 --market-port 0 --ready-file sim.json
       hftkit sim --config binance --binance-port 8080 --ready-file sim.json
       hftkit sim --history day.npz --rate max --hold
+      hftkit sim --record data/journals/calm --duration 600 --speed 10
     """
     config = _with_binance(load_config(config_path), binance_port, binance_tls, ready_file)
     history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
@@ -207,12 +250,16 @@ def sim(
         "faults": str(fault_page.resolve()) if fault_page is not None else None,
     }
     service: BinanceService | None = None
+    recording: Recording | None = None
+    screen: Screen | None = None
     try:
         if config.binance is not None:
             from hftkit.exchange.servers.binance_service import BinanceService
 
             service = BinanceService(server, config)
             ready["binance"] = service.start(host, config.binance.port)
+        if record is not None:
+            recording = Recording(server, record, service, _market(server, scenario_name))
         if ready_file is not None:
             _write_atomically(ready_file, ready, private=service is not None)
         click.echo(
@@ -221,11 +268,20 @@ def sim(
             + f"speed {'max' if history is not None and history.rate is None else f'{speed:g}'}, exchange time {iso_from_ns(server.start_ts)}",
             err=as_json,
         )
-        serve(server, server.run_slice if service is None else service.host.turn, stop, duration)
+        if sys.stdout.isatty() and not quiet and not as_json:
+            from hftkit.exchange.screen import Screen
+
+            title = f"{config.name}  orders {host}:{ports[0]}  data {host}:{ports[1]}"
+            screen = Screen(server, title, monotonic_ns)
+        serve(server, recording.turn if recording is not None else server.run_slice if service is None else service.host.turn, stop, duration)
     finally:
+        if screen is not None:
+            screen.close()
         if service is not None:
             service.stop()
         server.close()
+        if recording is not None:
+            recording.close()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
         if fault_page is not None:

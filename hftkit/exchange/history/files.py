@@ -159,34 +159,50 @@ def _read_file(path: Path) -> HistoryTape:
 
 def journal_history(folder: Path) -> HistoryTape:
     """The market data in a journal. Snapshots become the level changes they stand for; where there is depth, BBO frames say nothing new and go."""
-    instruments: tuple[Instrument, ...] = ()
-    books: dict[int, dict[tuple[int, int], int]] = {}
-    loading: dict[int, dict[tuple[int, int], int]] = {}
-    rows: list[np.ndarray] = []
     reader = JournalReader(folder)
-    for record in reader:
-        if record.type == RecordType.CONFIG:
-            instruments = msgspec.convert(json.loads(bytes_of(record.payload))["instruments"], tuple[Instrument, ...])
-        if record.type != RecordType.MARKET_DATA_IN:
-            continue
-        frame = record.payload
-        kind, number = int(frame[0]) >> 16 & 0xFF, int(frame[0]) >> 32 & 0xFFFFFFFF
-        if kind == _BEGIN:
-            loading[number] = {}
-        elif kind == _END and number in loading:
-            rows += _changes(books.get(number, {}), loading[number], frame, number)
-            books[number] = loading.pop(number)
-        elif kind == _DEPTH and int(frame[4]) & _SNAPSHOT:
-            loading.setdefault(number, {})[int(frame[3]), int(frame[5])] = int(frame[6])
-        elif kind == _DEPTH:
-            books.setdefault(number, {})[int(frame[3]), int(frame[5])] = int(frame[6])
-            rows.append(frame)
-        elif kind in (_BBO, _TRADE):
-            rows.append(frame)
-    if not rows or not instruments:
+    instruments: tuple[Instrument, ...] = ()
+    parts: list[np.ndarray] = [np.zeros((0, TAPE_WORDS), np.int64)]
+    for words, records in reader.chunks():
+        for at, n_words, _ in records[records[:, 2] == RecordType.CONFIG]:
+            instruments = msgspec.convert(json.loads(bytes_of(words[at : at + n_words]))["instruments"], tuple[Instrument, ...])
+        at = records[records[:, 2] == RecordType.MARKET_DATA_IN, 0]
+        parts.append(words[np.minimum(at[:, None] + np.arange(TAPE_WORDS), words.size - 1)])  # shorter frames: what follows is not looked at
+    frames = np.concatenate(parts)
+    kind = frames[:, 0] >> 16 & 0xFF
+    if not np.isin(kind, (_BBO, _TRADE, _DEPTH)).any() or not instruments:
         raise DataError(f"the journal {folder} holds no market data", "Record a run with: hftkit sim --record FOLDER")
-    tape = np.array(rows, np.int64)
-    return with_grades(folder.name, tape, instruments, {"journal": folder.name, "epoch": reader.epoch, "torn": reader.torn})
+    return with_grades(folder.name, _rows_of(frames, kind), instruments, {"journal": folder.name, "epoch": reader.epoch, "torn": reader.torn})
+
+
+def _rows_of(frames: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Rows of a tape from the market data frames of a journal (n, 7): a snapshot in place of its level changes."""
+    is_level = (kind == _DEPTH) & (frames[:, 4] & _SNAPSHOT != 0)
+    plain = np.isin(kind, (_BBO, _TRADE, _DEPTH)) & ~is_level
+    rows, done = [], 0
+    for end in np.flatnonzero(kind == _END).tolist():
+        number = frames[end, 0] >> 32
+        begins = np.flatnonzero((kind[:end] == _BEGIN) & (frames[:end, 0] >> 32 == number))
+        if not begins.size:
+            continue  # the journal begins within a snapshot
+        levels = frames[begins[-1] : end][is_level[begins[-1] : end] & (frames[begins[-1] : end, 0] >> 32 == number)]
+        rows.append(frames[done:end][plain[done:end]])
+        before = np.concatenate(rows)
+        mine = before[(before[:, 0] >> 16 & 0xFF == _DEPTH) & (before[:, 0] >> 32 == number)]
+        rows.append(_changes(mine, levels, frames[end], int(number)))
+        done = end
+    return np.concatenate([*rows, frames[done:][plain[done:]]])
+
+
+def _changes(rows: np.ndarray, levels: np.ndarray, end: np.ndarray, number: int) -> np.ndarray:
+    """DEPTH rows that turn the book after `rows` into `levels`: what goes first, so that the book is never crossed in between."""
+    old = {(int(row[3]), int(row[5])): int(row[6]) for row in rows}
+    new = {(int(row[3]), int(row[5])): int(row[6]) for row in levels}
+    changed = [(key, 0) for key, qty in old.items() if qty and not new.get(key)]
+    changed += [(key, qty) for key, qty in new.items() if qty != old.get(key, 0)]
+    word = TAPE_WORDS * 8 | _DEPTH << 16 | 1 << 24 | number << 32
+    made = np.array([[word, end[1], end[2], side, 0, price, qty] for (side, price), qty in changed], np.int64).reshape(-1, TAPE_WORDS)
+    made[-1:, 4] = _END_OF_BATCH
+    return made
 
 
 def with_grades(name: str, tape: np.ndarray, instruments: tuple[Instrument, ...], origin: dict[str, Any]) -> HistoryTape:
@@ -197,17 +213,6 @@ def with_grades(name: str, tape: np.ndarray, instruments: tuple[Instrument, ...]
     quoted = set(number[kind == _BBO].tolist())
     grades = tuple(DEPTH if i in with_depth else QUOTES if i in quoted else TRADES for i in range(len(instruments)))
     return HistoryTape(name, np.ascontiguousarray(tape[kept]), instruments, grades, origin)
-
-
-def _changes(old: dict[tuple[int, int], int], new: dict[tuple[int, int], int], end: np.ndarray, number: int) -> list[np.ndarray]:
-    """DEPTH rows that turn one book into another: what goes first, so that the book is never crossed in between."""
-    levels = [(key, 0) for key, qty in old.items() if qty and not new.get(key)]
-    levels += [(key, qty) for key, qty in new.items() if qty != old.get(key, 0)]
-    word = TAPE_WORDS * 8 | _DEPTH << 16 | 1 << 24 | number << 32
-    rows = [np.array([word, end[1], end[2], side, 0, price, qty], np.int64) for (side, price), qty in levels]
-    if rows:
-        rows[-1][4] = _END_OF_BATCH
-    return rows
 
 
 # -- the venue that plays it -----------------------------------------------------------------------------------------

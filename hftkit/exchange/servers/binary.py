@@ -401,6 +401,11 @@ class BinaryServer:
             return False
 
     @property
+    def lag_ms(self) -> float:
+        """How far the market is behind the clock now, wall time."""
+        return int(self.shell.io[LAG_NS]) / 1e6
+
+    @property
     def finished(self) -> bool:
         """Is the history at its end? A synthetic market never is."""
         return self.history is not None and bool(self.shell.history.io[ROW] >= self.shell.history.io[ROWS])

@@ -86,3 +86,22 @@ def check_record(segment: Any, position: int, sequence: int, crc: int) -> int:
     check = crc32c_words(segment, position, 3, crc)
     check = crc32c_words(segment, position + RECORD_HEADER_WORDS, n_words, check)
     return n_words if check == segment[position + 3] else -4
+
+
+@kernel
+def index_records(segment: Any, position: int, sequence: int, crc: int, found: Any) -> tuple[int, int, int]:
+    """Verify records from word `position` on, as long as they are good and fit into `found`, int64 (n, 3): first payload word, payload words, type.
+
+    `sequence`: of the first; `crc`: of the record before it. Returns (records found, next position in words, CRC of the last).
+    """
+    n = 0
+    while n < found.shape[0]:
+        n_words = check_record(segment, position, sequence, crc)
+        if n_words < 0:
+            break
+        found[n, 0], found[n, 1], found[n, 2] = position + RECORD_HEADER_WORDS, n_words, segment[position] >> 32
+        crc = segment[position + 3]
+        position += RECORD_HEADER_WORDS + n_words
+        sequence += 1
+        n += 1
+    return n, position, crc

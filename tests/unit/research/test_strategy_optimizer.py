@@ -9,8 +9,8 @@ import pytest
 from hftkit.errors import DataError
 from research.costs import NO_COSTS, Costs
 from research.hedge import log_spread, ols_hedge_ratio, unit_return
+from research.lookahead import check_lookahead
 from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep, walk_forward
-from research.walkforward import find_lookahead
 
 RULE = Thresholds(window=80, entry_z=1.5, exit_z=0.0, stop_z=5.0, max_holding_bars=200)
 SMALL = Grid(windows=(60, 120), entries=(1.5, 2.0, 2.5), exits=(0.0, 0.5), stops=(4.0, 5.0))
@@ -47,7 +47,7 @@ def test_the_future_does_not_change_past_targets(bars, prices):
         return run_rule(PairBars(part["A0USDT"], part["B0USDT"], 0.8, bars.bar_ns), RULE, Costs()).frame["target"].to_numpy()
 
     cuts = [81, 90, 500, 1777, 3999]
-    assert find_lookahead(decide, prices, cuts) is None
+    assert check_lookahead(decide, prices, cuts).honest
     changed = prices.copy()
     changed.iloc[1777:] *= np.random.default_rng(0).uniform(0.5, 2.0, size=changed.iloc[1777:].shape)
     assert (decide(changed)[:1777] == decide(prices)[:1777]).all()
@@ -59,7 +59,7 @@ def test_a_leak_is_found(prices):
         spread = log_spread(part["A0USDT"], part["B0USDT"], 0.8)
         return np.sign(spread - spread.mean())  # the mean of the whole sample: the future
 
-    assert find_lookahead(leaky, prices, [100, 1000]) == 100
+    assert check_lookahead(leaky, prices, [100, 1000]).leaks["cut"].iloc[0] == prices.index[99]
 
 
 def test_costs_are_paid_on_every_fill(bars):

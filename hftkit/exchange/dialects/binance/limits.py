@@ -75,7 +75,7 @@ class RateLimits:
     def ban(self, address: str, now_ms: int, length_ms: int = 0) -> Refusal:
         """Ban an address from now on; returns the refusal to answer with."""
         who = self._address(address)
-        length_ms = length_ms or min(LONGEST_BAN_MS, FIRST_BAN_MS << min(who.n_bans, 11))
+        length_ms = length_ms or min(LONGEST_BAN_MS, FIRST_BAN_MS << min(who.n_bans, 12))
         who.n_bans += 1
         who.banned_until = now_ms + length_ms
         return self._banned(address, who, now_ms)
