@@ -94,6 +94,7 @@ class BinanceLine:
         self._paused_for: set[str] = set()
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
+        self._stopped = False
 
     def now_ms(self) -> int:
         """The venue's clock, as we estimate it; our own before the first estimate."""
@@ -184,7 +185,7 @@ class BinanceLine:
             stream.start()
 
     def _add_stream(self, part: LinePart, kind: Kind, silence_s: float, open_: Callable[[], Opened], announced: bool = True) -> None:
-        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced)
+        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced, self.config.first_pause_s)
         self.streams[part] = Stream(
             plan, self.wire.rings[_RINGS[part]], self.page.line[int(part)], self.breakers[part], self._say, self._bell, os.getpid()
         )
@@ -195,6 +196,7 @@ class BinanceLine:
         plan = StreamPlan(
             LinePart.ORDERS, Kind.ORDER_API, 0.0, self.config.reconnect_h * 3600, _PING_S,
             lambda: open_order_api(self.config.order_url, key, self.now_ms, self._timeout_s, self._tls),
+            first_pause_s=self.config.first_pause_s,
         )  # fmt: skip
         self.streams[LinePart.ORDERS] = OrderStream(
             plan,
@@ -310,7 +312,10 @@ class BinanceLine:
 
     # -- end --------------------------------------------------------------------------------------------------------
     def stop(self) -> None:
-        """Close everything; the dead man's switch is disarmed where nothing of ours is left open."""
+        """Close everything, the dead man's switch disarmed: nothing of ours is left open. A second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         for stream in self.streams.values():
             stream.stop()
         for stream in self.streams.values():
