@@ -6,6 +6,8 @@ that sockets are never starved; what is left is done in the next turns, and the 
 
 Exchange time = start + speed * monotonic time elapsed. Python makes the sockets, calls `run_slice` again and again, and handles signals
 between two slices. A slice ends early when somebody rings the doorbell (an eventfd that the same epoll watches): exchange/host.py.
+
+Long because one turn of the loop is one thought: waiting, market, reading, faults, writing, in the order in which they happen.
 """
 
 from __future__ import annotations
