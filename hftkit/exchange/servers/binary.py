@@ -7,7 +7,7 @@ that sockets are never starved; what is left is done in the next turns, and the 
 Exchange time = start + speed * monotonic time elapsed. Python makes the sockets, calls `run_slice` again and again, and handles signals
 between two slices. A slice ends early when somebody rings the doorbell (an eventfd that the same epoll watches): exchange/host.py.
 
-Long because the loop and what starts and ends it belong together.
+Long because one turn of the loop is one thought: waiting, market, reading, faults, writing, in the order in which they happen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
-from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, wakes_at, write_engaged
+from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, waits_for_socket, wakes_at, write_engaged
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue, new_venue
@@ -148,12 +148,24 @@ def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
 
 
 @inner_kernel
+def _watch(shell: Shell, index: int, for_room: bool) -> None:
+    """Watch a client's socket for bytes, and for room to write if something is left over."""
+    wanted = EPOLLIN | (EPOLLOUT if for_room else 0)
+    if wanted != shell.watched[index]:
+        shell.watched[index] = wanted
+        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
+
+
+@inner_kernel
 def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
     client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
     if engage(shell.faults, line):
         if not write_engaged(venue, shell.faults, shell.fds[index], index, now):
             _drop(venue, shell, index)
+            return
+        direction = RESPONSE if client.port == _ORDER_ENTRY else FEED
+        _watch(shell, index, waits_for_socket(shell.faults, index, direction, now))
         return
     refill(venue, index)
     while client.out_end > client.out_start:
@@ -172,10 +184,7 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     if client.state == _CLOSING:
         _drop(venue, shell, index)  # what the peer has not taken by now it will not get
         return
-    wanted = EPOLLIN | (EPOLLOUT if client.out_end > client.out_start else 0)
-    if wanted != shell.watched[index]:
-        shell.watched[index] = wanted
-        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
+    _watch(shell, index, client.out_end > client.out_start)
 
 
 @inner_kernel
@@ -213,14 +222,13 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
         return 0
-    if shell.io[ENGAGED_LINES] > 0 and shell.io[WAKE] < monotonic_ns(shell.clock) + 1_000_000:
+    wake = shell.io[WAKE] - monotonic_ns(shell.clock) if shell.io[ENGAGED_LINES] > 0 else _LONG_NS
+    if wake < 1_000_000:
         return 0
     if shell.history.plan[AT_MAX] != 0 and shell.history.io[ROW] < shell.history.io[ROWS]:
         return 0
     ahead = np.float64(_next_event(flow, shell) - ts) / shell.speed[0]
-    if ahead >= 1e7:
-        return 1 if shell.io[ENGAGED_LINES] > 0 else 10
-    return max(1, int(ahead / 1e6))
+    return max(1, int(min(ahead, np.float64(wake), 1e7) / 1e6))
 
 
 @inner_kernel
