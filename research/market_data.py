@@ -1,7 +1,7 @@
-"""Recordings as research data: a simulator run, a live session's journal or a history file as quotes, trades, levels and candles in pandas.
+"""Market data of a journal or a history file, instrument by instrument: quotes, trades, levels, candles, and a panel for the other rooms of research.
 
-What was played or traded can be asked the same questions as what was downloaded: `candles` and `panel` are what every other room of research
-reads. The other way round, prices into something the simulator plays, is research/history.py.
+Reads what `hftkit sim --record` wrote, what a live session received, and what `hftkit data history` made. A recorded run's orders and balances are in
+research/recording.py, a session's signal and fills in research/session.py; prices into something the simulator plays: research/history.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from research.data_quality import audit
 
 
 @dataclass(frozen=True)
-class Recording:
+class MarketData:
     """Market data of some instruments, in decimal units, index the exchange time (UTC). `source`: what it was read from.
 
     `tape`: the frames themselves (exchange/history/files.py). Tables are made when asked for.
@@ -98,12 +98,12 @@ class Recording:
         return chosen, float(instrument.tick_size), float(instrument.lot_size)
 
 
-def load_recording(path: Path | str) -> Recording:
+def load_market_data(path: Path | str) -> MarketData:
     """Read a history file (.npz) or the folder of a journal: of `hftkit sim --record`, or of a live session (what its engine received).
 
     Raises DataError or JournalError for what is neither, or is damaged.
     """
-    return Recording(Path(path), load_history(path))
+    return MarketData(Path(path), load_history(path))
 
 
 def _times(rows: np.ndarray) -> pd.DatetimeIndex:

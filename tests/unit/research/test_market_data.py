@@ -17,7 +17,7 @@ from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels.wire.frame import header
 from research.cointegration import scan_pairs
 from research.history import candles_to_history, ticks_to_history
-from research.recordings import load_recording
+from research.market_data import load_market_data
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 
@@ -33,7 +33,7 @@ def archive_trades(seed: int, n: int = 300) -> pd.DataFrame:
 @pytest.fixture
 def recorded(tmp_path):
     trades = {"AAA": archive_trades(1), "BBB": archive_trades(2)}
-    return trades, load_recording(save_history(ticks_to_history(trades, {}), tmp_path / "run.npz"))
+    return trades, load_market_data(save_history(ticks_to_history(trades, {}), tmp_path / "run.npz"))
 
 
 def test_trades_come_back_as_they_went_in(recorded):
@@ -69,7 +69,7 @@ def test_candles_are_those_of_pandas_and_a_panel_says_what_it_filled(recorded):
 def test_candles_that_were_played_come_back(tmp_path):
     prices = make_prices(200)[["A0USDT", "B0USDT"]]
     candles = {symbol: candles_of(prices[symbol]).set_index("open_time") for symbol in prices}
-    recording = load_recording(save_history(candles_to_history(candles), tmp_path / "c.npz"))
+    recording = load_market_data(save_history(candles_to_history(candles), tmp_path / "c.npz"))
     for symbol, frame in candles.items():
         back = recording.candles(symbol)
         np.testing.assert_allclose(back[["open", "high", "low", "close"]], frame[["open", "high", "low", "close"]], rtol=1e-12)
@@ -86,7 +86,7 @@ def test_a_journal_reads_like_a_file(recorded, tmp_path):
     for row in recording.tape.tape:
         writer.append(RecordType.MARKET_DATA_IN, int(row[2]), row)
     writer.close()
-    again = load_recording(tmp_path / "session")
+    again = load_market_data(tmp_path / "session")
     for symbol in recording.symbols:
         pd.testing.assert_frame_equal(again.trades(symbol), recording.trades(symbol))
         pd.testing.assert_frame_equal(again.quotes(symbol), recording.quotes(symbol))
@@ -97,7 +97,7 @@ def test_a_quiet_side_is_not_a_price_of_zero_and_mids_stand_in_for_trades(tmp_pa
     minute = 60_000_000_000
     rows = np.array([[word, 0, k * minute, bid, int(bid > 0), ask, 1] for k, (bid, ask) in enumerate([(99, 101), (0, 102), (100, 104)])], np.int64)
     made = HistoryTape("quotes", rows, (Instrument(symbol="A", tick_size="0.01", lot_size="1"),), (CANDLES,))
-    recording = load_recording(save_history(made, tmp_path / "q.npz"))
+    recording = load_market_data(save_history(made, tmp_path / "q.npz"))
     quotes = recording.quotes("A")
     assert np.isnan(quotes["bid"].iloc[1])
     assert quotes["bid_qty"].iloc[1] == 0.0
@@ -112,4 +112,4 @@ def test_refusals(recorded, tmp_path):
     with pytest.raises(DataError, match="less than two bars"):
         recording.panel("1D")
     with pytest.raises(HftkitError, match="there is nothing"):
-        load_recording(tmp_path / "none")
+        load_market_data(tmp_path / "none")
