@@ -21,7 +21,8 @@ def watch_feed(ready: Mapping[str, Any], control: FaultControl, seconds: float, 
     Columns: `at_s`; `instrument`; `missing`, sequence numbers left out before this frame (negative: it came again, or late); `delay_ms`, how much
     longer than the quickest frame it took.
     """
-    rows, last = [], {}
+    rows: list[tuple[float, int, int, float]] = []
+    last: dict[int, int] = {}
     left = list(script)
     with PlainClient(ready["host"], ready["market_port"]) as client:
         client.send(SUBSCRIBE, int(Channel.BBO))
