@@ -12,7 +12,6 @@ Long because one turn of the loop is one thought: waiting, market, reading, faul
 
 from __future__ import annotations
 
-import errno as errors
 import os
 import select
 import socket
@@ -36,6 +35,7 @@ from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
 from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, waits_for_socket, wakes_at, write_engaged
+from hftkit.exchange.servers.listening import listen
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue, new_venue
@@ -303,22 +303,6 @@ def drop_everybody(venue: Venue, shell: Shell) -> None:
         _drop(venue, shell, index)
 
 
-def _listen(host: str, port: int, what: str) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errors.EADDRINUSE:
-            raise VenueError(f"port {port} ({what}) on {host} is in use", "Stop the other process, or choose a free port with 0") from None
-        raise VenueError(f"cannot listen on {host}:{port} ({what}): {error.strerror or error}", "Check --host and the port") from None
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
-
-
 class BinaryServer:
     """The simulator on two TCP ports. `start` opens the books and the ports, `run_slice` does the work, `close` ends it."""
 
@@ -383,7 +367,7 @@ class BinaryServer:
                 (order_port, Port.ORDER_ENTRY, ORDER_FD, "order entry"),
                 (market_port, Port.MARKET_DATA, MARKET_FD, "market data"),
             ):
-                listener = _listen(host, port, what)
+                listener = listen(host, port, what)
                 self._listeners.append(listener)
                 io[word] = listener.fileno()
                 watch_descriptor(io[EPOLL_FD], EPOLL_CTL_ADD, listener.fileno(), EPOLLIN, LISTENER + int(kind), self.shell.event)
