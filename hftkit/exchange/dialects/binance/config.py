@@ -14,7 +14,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The Binance USD-M futures dialect of the simulator. The defaults are the real venue's where it has such a figure."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # HTTP and WebSocket on one port; 0 picks a free one
-    margin_asset: str = ""  # what wallets hold; empty: the quote asset of the first instrument
+    margin_asset: str = ""  # what wallets hold; empty: the quote asset of the instruments
     accounts: dict[str, Annotated[int, msgspec.Meta(ge=1, le=2**62)]] = {}  # API key to account number; its secret: see keys.py
     key_file: str = ""  # TOML, API key = "secret" or a PEM public key; read beside the environment
     demo_accounts: tuple[Annotated[int, msgspec.Meta(ge=1, le=2**62)], ...] = (1, 2)  # keys made at the start, told in the ready file only

@@ -5,6 +5,7 @@ Prices are ticks and quantities lots inside; texts are padded to the decimals of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -16,7 +17,7 @@ from hftkit.exchange.dialects.binance.errors import Refusal
 from hftkit.exchange.venue import Venue
 from hftkit.units import E8, decimal
 
-QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD1", "USD", "BTC", "EUR")
+QUOTES = ("FDUSD", "USDT", "USDC", "USD1", "USD", "BTC", "EUR")  # longest first
 _E8_PLACES = 8
 
 
@@ -107,12 +108,18 @@ class Symbol:
         return (Decimal(int(cost_e8)) / (Decimal(int(lots)) * self.lot * E8)).quantize(Decimal("1e-8"))
 
 
-def split_symbol(name: str, fallback: str) -> tuple[str, str]:
-    """Base and quote asset of a symbol: the quote is the longest known one that it ends in, else `fallback`."""
-    for quote in sorted(QUOTES, key=len, reverse=True):
+def quote_of(names: Sequence[str]) -> str:
+    """The quote asset of a universe: the longest known one that all its symbols end in, else that of the first, else USDT."""
+    shared = [quote for quote in QUOTES if all(name.endswith(quote) and len(name) > len(quote) for name in names)]
+    return shared[0] if shared else split_symbol(names[0], "USDT")[1]
+
+
+def split_symbol(name: str, usual: str) -> tuple[str, str]:
+    """Base and quote asset of a symbol: the quote is `usual` if it ends in that, else the longest known one, else `usual`."""
+    for quote in (usual, *QUOTES):
         if name.endswith(quote) and len(name) > len(quote):
             return name[: -len(quote)], quote
-    return name, fallback
+    return name, usual
 
 
 class Symbols:
@@ -120,7 +127,7 @@ class Symbols:
 
     def __init__(self, config: SimConfig, binance: BinanceConfig, venue: Venue) -> None:
         self.venue = venue
-        self.margin_asset = binance.margin_asset or split_symbol(config.instruments[0].symbol, "USDT")[1]
+        self.margin_asset = binance.margin_asset or quote_of(config.symbols)
         self.all = [self._symbol(i, config, binance) for i in range(len(config.instruments))]
         self._by_name = {symbol.name: symbol for symbol in self.all}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hftkit.exchange.dialects.binance.errors import OF_REJECT, STATUSES, TEXTS, Refusal, refusal_of
 from hftkit.exchange.dialects.binance.parameters import Parameters
-from hftkit.exchange.dialects.binance.symbols import places_of, split_symbol, text_of
+from hftkit.exchange.dialects.binance.symbols import places_of, quote_of, split_symbol, text_of
 
 NAMES = st.sampled_from(["symbol", "quantity", "price", "limit", "orderId", "reduceOnly", "signature", "batchOrders", "orderidlist", "x"])
 
@@ -99,4 +99,11 @@ def test_integers_as_decimal_text(value: int, places: int) -> None:
 def test_symbols_fall_apart_into_assets() -> None:
     names = {"BTCUSDT": ("BTC", "USDT"), "ALFAUSD": ("ALFA", "USD"), "ETHFDUSD": ("ETH", "FDUSD"), "ONE": ("ONE", "USDT"), "USDT": ("USDT", "USDT")}
     assert {name: split_symbol(name, "USDT") for name in names} == names
+    assert split_symbol("DELTUSD", "USD") == ("DELT", "USD")
+    assert [quote_of(universe) for universe in (["ALFAUSD", "DELTUSD"], ["BTCUSDT", "ETHUSDT"], ["ETHBTC", "BTCUSDT"], ["ONE"])] == [
+        "USD",
+        "USDT",
+        "BTC",
+        "USDT",
+    ]
     assert [places_of(Decimal(step)) for step in ("0.10", "0.0005", "1", "10")] == [1, 4, 0, 0]
