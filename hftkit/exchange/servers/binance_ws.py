@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -23,7 +22,7 @@ from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.units import NS_PER_S
 
 STREAM_SLICE_NS = 1_000_000  # while somebody listens: the longest that an event waits for its batch
-_log = logging.getLogger("hftkit.exchange.binance")
+CLOSE_TIMEOUT_S = 1.0  # for a client's answer to a close frame
 
 
 @dataclass
@@ -93,7 +92,7 @@ class WebSocketShell:
             refusal = await self.server.host.call(self.api.open, number, request.remote or "", query)
             if refusal is not None:
                 return web.json_response(refusal.body, status=refusal.status, headers=refusal.headers)
-        socket = web.WebSocketResponse(autoping=False, autoclose=True, compress=False, max_msg_size=2 * LONGEST_MESSAGE)
+        socket = web.WebSocketResponse(timeout=CLOSE_TIMEOUT_S, autoping=False, compress=False, max_msg_size=2 * LONGEST_MESSAGE)
         await socket.prepare(request)
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):  # gone during the handshake
@@ -187,4 +186,4 @@ class WebSocketShell:
 
 async def _close(peer: Peer, code: int) -> None:
     with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-        await asyncio.wait_for(peer.socket.close(code=code), 5)
+        await asyncio.wait_for(peer.socket.close(code=code), 2 * CLOSE_TIMEOUT_S)

@@ -128,7 +128,7 @@ def test_depth_partial_book_and_ticker_agree(lively: Serving) -> None:
                     partial[data["u"]] = data
                 else:
                     await book.event(data)
-                    if book.synced:
+                    if book.synced and book.last_u == data["u"]:
                         best = max(book.bids, key=float), min(book.asks, key=float)
                         tops.append((data["u"], best[0], book.bids[best[0]], best[1], book.asks[best[1]]))
         return partial, tickers, book, tops

@@ -122,20 +122,16 @@ def test_positions_follow_fills(venue: Serving) -> None:
     offer = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": "12801.0"}
 
     async def play(exchange: Any) -> Any:
+        await exchange.watch_positions([S])  # by REST; from then on by the stream
         watching = asyncio.ensure_future(exchange.watch_positions([S]))
-
-        def known() -> Any:
-            return exchange.positions.get("linear") if isinstance(exchange.positions, dict) else None
-
-        await until(lambda: known() is not None and venue.service.streams.hub.audiences)  # it drops what comes before its snapshot
+        await until(lambda: venue.service.streams.hub.audiences)
         await asyncio.to_thread(lambda: venue.signed("POST", "/fapi/v1/order", 2, **offer))
         await exchange.create_order(S, "limit", "buy", 0.01, 12801.0)
-        await watching
-        held = (await exchange.fetch_positions([S]))[0]
-        await until(lambda: any(row["contracts"] == held["contracts"] and row["symbol"] == S for row in known()))
-        return held
+        return (await watching)[-1], (await exchange.fetch_positions([S]))[0]
 
-    assert watch(venue, play)["side"] in ("long", "short")
+    followed, held = watch(venue, play)
+    assert (followed["contracts"], followed["side"]) == (held["contracts"], held["side"])
+    assert followed["entryPrice"] == pytest.approx(held["entryPrice"])
 
 
 def test_orders_over_the_websocket_api(venue: Serving) -> None:

@@ -128,8 +128,9 @@ class MarketStreams:
             changes = rows[of_rows == i]
             last_id, ts_ms, listed = 2 * int(changes[-1, 1]), int(changes[-1, 2]) // _MS, changes[:, [3, 5, 6]].tolist()
             for audience in audiences:
-                if audience.state is None:
-                    audience.state = _Depth(2 * (int(changes[0, 1]) - 1))
+                before = 2 * (int(changes[0, 1]) - 1)
+                if audience.state is None or audience.state.last_id != before:  # the first, or some are lost: then pu will not fit
+                    audience.state = _Depth(before)
                 depth = audience.state
                 depth.last_id, depth.ts_ms = last_id, ts_ms
                 for side, price, qty in listed:
