@@ -15,6 +15,7 @@ from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
 from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, skip_value, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
@@ -30,6 +31,14 @@ _STREAM, _DATA, _e, _E, _T, _o, _a = range(7)
 _ORDER = ["s", "c", "S", "o", "f", "q", "p", "x", "X", "i", "l", "z", "L", "n", "N", "T", "t", "m", "ps", "er"]
 ORDER_KEYS = key_table(_ORDER)
 N_ORDER = len(_ORDER)
+# The order of captures; `n`, `N`, `er` may be missing
+_ORDER_ROWS = template(
+    '{"e":"ORDER_TRADE_UPDATE","T":# ,"E":# ,"o":{"s":$ ,"c":$ ,"S":$ ,"o":$ ,"f":$ ,"q":$ ,"p":$ ,"ap":$ ,"sp":$ ,"x":$ ,"X":$ ,"i":# ,"l":$ ,"z":$ '
+    ',"L":$ ?,"n":$ ?,"N":$ ,"T":# ,"t":# ,"b":$ ,"a":$ ,"m":! ,"R":! ,"wt":$ ,"ot":$ ,"ps":$ ,"cp":! ,"rp":$ ,"pP":! ,"si":# ,"ss":# ,"V":$ ,"pm":$ '
+    ',"gtd":# ?,"er":$ }}',
+    {key: i for i, key in enumerate(_ORDER)},
+)
+_LITERALS = texts()
 _os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
 
 _ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide"]
@@ -66,6 +75,7 @@ _P0, _P1, _P2 = _FORCED_PREFIXES
 
 _C = Counter
 _NOT_JSON, _MISSING, _WRONG_TYPE, _OUT_OF_RANGE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE), int(_C.OUT_OF_RANGE)
+_FAST, _GENERAL = int(_C.FAST), int(_C.GENERAL)
 _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNORED), int(_C.FOREIGN_ORDERS), int(_C.FORCED)
 _ORDER_UPDATES, _ACCOUNT_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.ACCOUNT_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
 _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED), int(_C.HEDGE_MODE)
@@ -314,6 +324,10 @@ def _count(line: Any, event: int, position: int) -> int:
 @inner_kernel
 def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
     """One message data[start:end] (uint8) of the user data stream. New position in `words`, or `refused`."""
+    if scan_expected(data, start, end, _ORDER_ROWS, _LITERALS, line.inner, N_ORDER) == end:
+        line.counters[_FAST] += 1
+        return _order_update(line, data, t_recv, words, position)
+    line.counters[_GENERAL] += 1
     k = line.tokens
     at = scan_object(data, start, end, TOP_KEYS, k, N_TOP)
     if at < 0 or skip_space(data, at, end) != end:
