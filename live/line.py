@@ -19,7 +19,7 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType
+from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
@@ -92,6 +92,7 @@ class BinanceLine:
         self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
         self.streams: dict[LinePart, Stream] = {}
         self._paused_for: set[str] = set()
+        self._paused_by_us = False
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -288,12 +289,18 @@ class BinanceLine:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
     def _door(self, reason: str, shut: bool) -> None:
-        """PAUSE while any reason stands, RESUME when the last one is gone."""
-        before = bool(self._paused_for)
+        """PAUSE while any reason stands, RESUME when the last one is gone; what the operator has paused or stopped stays so."""
+        before, trading = bool(self._paused_for), int(self.rooms.risk["trading"][0])
         (self._paused_for.add if shut else self._paused_for.discard)(reason)
-        if bool(self._paused_for) != before:
-            self._say("paused" if shut else "resumed", why=reason)
-            self._control(Control.PAUSE if shut else Control.RESUME)
+        if not before and self._paused_for and trading == Trading.ENABLED:
+            self._paused_by_us = True
+            self._say("paused", why=reason)
+            self._control(Control.PAUSE)
+        elif before and not self._paused_for and self._paused_by_us:
+            self._paused_by_us = False
+            if trading == Trading.PAUSED:
+                self._say("resumed", why=reason)
+                self._control(Control.RESUME)
 
     def _publish(self) -> None:
         rows, account = self.page.line, self.page.account[0]
