@@ -28,6 +28,7 @@ from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
+from hftkit.units import to_e8
 from live.account import Reconciler
 from live.config import BinanceConfig
 from live.feeds.binance import market_url, private_url, public_url
@@ -127,6 +128,10 @@ class BinanceLine:
         if self.trading:
             for symbol in symbols:
                 fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
+            rows = json.loads(await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+            held = {row["symbol"]: row["positionAmt"] for row in rows if row["symbol"] in symbols and to_e8(row["positionAmt"])}
+            if held:
+                raise VenueError(f"the account already holds {held}", "Flatten it, or trade with another account: a session starts flat")
         return listed_instruments(info, symbols, fees)
 
     def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:

@@ -32,10 +32,11 @@ from hftkit.replay import replay
 from live.gateways.keys import load_key
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 CONFIG = """
 [venue]
 kind = "binance"
+connect_timeout_s = 60.0
 [venue.binance]
 clock_every_s = 0.2
 reconcile_s = 1.0
