@@ -19,7 +19,7 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType
+from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
@@ -28,6 +28,7 @@ from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
+from hftkit.units import to_e8
 from live.account import Reconciler
 from live.config import BinanceConfig
 from live.feeds.binance import market_url, private_url, public_url
@@ -92,6 +93,7 @@ class BinanceLine:
         self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
         self.streams: dict[LinePart, Stream] = {}
         self._paused_for: set[str] = set()
+        self._paused_by_us = False
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -126,6 +128,10 @@ class BinanceLine:
         if self.trading:
             for symbol in symbols:
                 fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
+            rows = json.loads(await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+            held = {row["symbol"]: row["positionAmt"] for row in rows if row["symbol"] in symbols and to_e8(row["positionAmt"])}
+            if held:
+                raise VenueError(f"the account already holds {held}", "Flatten it, or trade with another account: a session starts flat")
         return listed_instruments(info, symbols, fees)
 
     def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:
@@ -288,12 +294,18 @@ class BinanceLine:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
     def _door(self, reason: str, shut: bool) -> None:
-        """PAUSE while any reason stands, RESUME when the last one is gone."""
-        before = bool(self._paused_for)
+        """PAUSE while any reason stands, RESUME when the last one is gone; what the operator has paused or stopped stays so."""
+        before, trading = bool(self._paused_for), int(self.rooms.risk["trading"][0])
         (self._paused_for.add if shut else self._paused_for.discard)(reason)
-        if bool(self._paused_for) != before:
-            self._say("paused" if shut else "resumed", why=reason)
-            self._control(Control.PAUSE if shut else Control.RESUME)
+        if not before and self._paused_for and trading == Trading.ENABLED:
+            self._paused_by_us = True
+            self._say("paused", why=reason)
+            self._control(Control.PAUSE)
+        elif before and not self._paused_for and self._paused_by_us:
+            self._paused_by_us = False
+            if trading == Trading.PAUSED:
+                self._say("resumed", why=reason)
+                self._control(Control.RESUME)
 
     def _publish(self) -> None:
         rows, account = self.page.line, self.page.account[0]

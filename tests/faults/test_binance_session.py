@@ -7,7 +7,11 @@ every order at the venue exactly as often as it was sent: once, or never if it w
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
+import signal
+import subprocess
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
@@ -23,19 +27,21 @@ from hftkit.journal import JournalReader
 from hftkit.kernels.wire.frame import frame_type, frame_words
 from hftkit.layout import FRAME
 from hftkit.params import FrozenParams, LegPlan, freeze
-from hftkit.processes import LiveSession, Simulator
+from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
 from live.gateways.keys import load_key
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 CONFIG = """
 [venue]
 kind = "binance"
+connect_timeout_s = 60.0
 [venue.binance]
 clock_every_s = 0.2
 reconcile_s = 1.0
 first_pause_s = 0.1
+dead_man_s = 120.0
 [loop]
 wait = "block"
 order_timeout_ms = 500
@@ -59,8 +65,8 @@ def frozen_file(folder: Path) -> Path:
         "max_holding_bars": 10,
     }
     body = {
-        "schema_version": 1, "name": "drill", "strategy": "pairs", "strategy_version": 1, "legs": legs,
-        "instruments": tuple(scales[symbol] for symbol in SYMBOLS), "parameters": parameters, "arrays": {}, "provenance": {}, "valid_from_ns": 0, "valid_until_ns": 2**62,
+        "schema_version": 1, "name": "drill", "strategy": "pairs", "strategy_version": 1, "legs": legs, "parameters": parameters, "arrays": {},
+        "instruments": tuple(scales[symbol] for symbol in SYMBOLS), "provenance": {}, "valid_from_ns": 0, "valid_until_ns": 2**62,
     }  # fmt: skip
     return freeze(FrozenParams(**body), folder)
 
@@ -234,3 +240,37 @@ def test_a_venue_whose_clock_jumps_halts_trading(venue, params, tmp_path):
             venue.fault(skew_ms=0)
     assert result["halt_reason"] == Reject.RISK_CLOCK_OFFSET
     assert_whole(session, venue, result)
+
+
+def test_observe_mode_watches_without_a_key_and_sends_nothing(venue, params, tmp_path):
+    (tmp_path / "live.toml").write_text(CONFIG)
+    options = ("--config", str(tmp_path / "live.toml"), "--mode", "observe")
+    with LiveSession(params, venue.simulator.ready_file, tmp_path, "session", 600.0, options) as session:
+        wait_for(session, "a signal", lambda: any(e["event"] == "signal" for e in log_of(session)))
+        session.send(Control.RESUME)  # not even an operator can make it trade
+        frames = int(session.telemetry().session["n_market_data"])
+        wait_for(session, "the market", lambda: int(session.telemetry().session["n_market_data"]) > frames + 300)
+        session.process.send_signal(signal.SIGTERM)
+        result = session.wait(PATIENCE_S)
+    assert result["status"] == "stopped"
+    assert result["orders_sent"] == 0
+    assert set(result["line"]["parts"]) == {"public", "market"}
+    assert replay(session.folder).identical
+
+
+def test_recorded_streams_can_be_followed_from_the_file_alone(venue, tmp_path):
+    command = [*HFTKIT, "data", "record", "--symbols", ",".join(SYMBOLS), "--out", str(tmp_path), "--duration", "4", "--json"]
+    run = subprocess.run([*command, "--ready-file", str(venue.simulator.ready_file)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    summary = json.loads(run.stdout)
+    assert summary["unreadable"] == summary["breaks"] == summary["lost"] == 0
+    for symbol in SYMBOLS:
+        with gzip.open(summary["files"][symbol], "rb") as lines:
+            messages = [(int(line.split(b" ", 1)[0]), json.loads(line.split(b" ", 1)[1])) for line in lines]
+        assert len(messages) == summary["messages"][symbol] + sum(m["stream"].endswith("@snapshot") for _, m in messages)
+        depth = [m["data"] for _, m in messages if "@depth" in m["stream"]]
+        assert len(depth) > 5
+        assert all(later["pu"] == earlier["u"] for earlier, later in itertools.pairwise(depth))
+        snapshots = [m["data"]["lastUpdateId"] for _, m in messages if m["stream"].endswith("@snapshot")]
+        assert depth[0]["U"] <= snapshots[0] <= depth[-1]["u"]
+        assert abs(messages[-1][0] - clock.unix_ns()) < 60 * 10**9
