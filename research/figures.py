@@ -107,6 +107,7 @@ def stability_map(sweep: Sweep) -> Figure:
     """Sharpe of the sweep over window and entry at the chosen exit and stop: the single cells, and the mean with their neighbours."""
     chosen = sweep.chosen
     table = sweep.table[(sweep.table["exit_z"] == chosen.exit_z) & (sweep.table["stop_z"] == chosen.stop_z)]
+    table = table[table["zscore"] == chosen.zscore]
     figure = Figure(figsize=(9.0, 3.6), dpi=110, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     grids = [table.pivot(index="window", columns="entry_z", values=column) for column in ("sharpe", "score")]
