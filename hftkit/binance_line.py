@@ -26,6 +26,7 @@ first needs neither: what comes twice is left, by update id and trade id.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -88,8 +89,17 @@ def client_order_id_text(client_order_id: int) -> str:
 def wrap_rest_answer(method: str, client_order_id: int, http_status: int, body: bytes) -> bytes:
     """A REST answer of an order endpoint in the shape of the order API. `method`: "place", "cancel", "status" or "modify"."""
     letter = {"place": "n", "cancel": "c", "status": "q", "modify": "m"}[method]
-    member = "result" if http_status == 200 else "error"
-    return b'{"id":"%s%016x","status":%d,"%s":%s}' % (letter.encode(), client_order_id, http_status, member.encode(), body or b"null")
+    try:
+        json.loads(body)
+    except ValueError:
+        body = b"null"  # a page of some proxy: its status is all we know
+    return b'{"id":"%s%016x","status":%d,"%s":%s}' % (
+        letter.encode(),
+        client_order_id,
+        http_status,
+        b"result" if http_status == 200 else b"error",
+        body,
+    )
 
 
 def counters(line: Line) -> dict[str, int]:

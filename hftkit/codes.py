@@ -218,6 +218,7 @@ class SignalReason(Code):
     IMBALANCE = 11
     COOLDOWN = 12
     EXPIRED = 13
+    LOW_CONFIDENCE = 14  # the frozen reversion model does not believe in this entry, or cannot tell
 
 
 class Reject(Code):

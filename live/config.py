@@ -28,6 +28,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     book_limit: Literal[100, 500, 1000] = 1000
     depth_speed: Literal["100ms", "250ms", "500ms"] = "100ms"
     reconnect_h: Annotated[float, msgspec.Meta(gt=0, lt=24)] = 23.0  # early, with the second connection first
+    first_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # before the first attempt to reconnect; then twice as long each time, up to 60 s
     silence_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0  # a market stream silent for so long is replaced
     reconcile_s: Annotated[float, msgspec.Meta(ge=0.2)] = 5.0
     clock_every_s: Annotated[float, msgspec.Meta(ge=0.05)] = 2.0

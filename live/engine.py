@@ -31,7 +31,7 @@ from hftkit.errors import HftkitError, VenueError
 from hftkit.histogram import write_hlog
 from hftkit.instruments import Instrument
 from hftkit.journal import JournalWriter, words_of
-from hftkit.kernels.jit import sources_digest
+from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.params import FrozenParams, check_scales, check_validity, load
@@ -89,7 +89,7 @@ class Engine:
 
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
-        self._phase(SessionStatus.COMPONENTS, f"kernels {sources_digest()[:12]}")
+        self._phase(SessionStatus.COMPONENTS, f"kernels {jit.sources_digest()[:12]}")
         sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=Limits())
         rooms = build_rooms(sample)
         self.venue.compile(rooms, self._shell(rooms))
@@ -120,7 +120,7 @@ class Engine:
         (self.folder / "telemetry.path").write_text(str(page_path(self.folder)))
         self.shell = self._shell(self.rooms)
         now = clock.monotonic_ns()
-        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": sources_digest()}).encode()))
+        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": jit.sources_digest()}).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
         self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
@@ -260,7 +260,7 @@ class Engine:
             write_hlog(
                 self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
             )
-        self.venue.close()
+        self.venue.close()  # again, where there were no rooms yet
         self.journal.close()
         self.log.close()
         if hasattr(self, "page"):

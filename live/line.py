@@ -19,7 +19,7 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType
+from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
@@ -28,6 +28,7 @@ from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
+from hftkit.units import to_e8
 from live.account import Reconciler
 from live.config import BinanceConfig
 from live.feeds.binance import market_url, private_url, public_url
@@ -92,8 +93,10 @@ class BinanceLine:
         self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
         self.streams: dict[LinePart, Stream] = {}
         self._paused_for: set[str] = set()
+        self._paused_by_us = False
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
+        self._stopped = False
 
     def now_ms(self) -> int:
         """The venue's clock, as we estimate it; our own before the first estimate."""
@@ -125,6 +128,10 @@ class BinanceLine:
         if self.trading:
             for symbol in symbols:
                 fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
+            rows = json.loads(await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+            held = {row["symbol"]: row["positionAmt"] for row in rows if row["symbol"] in symbols and to_e8(row["positionAmt"])}
+            if held:
+                raise VenueError(f"the account already holds {held}", "Flatten it, or trade with another account: a session starts flat")
         return listed_instruments(info, symbols, fees)
 
     def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:
@@ -184,7 +191,7 @@ class BinanceLine:
             stream.start()
 
     def _add_stream(self, part: LinePart, kind: Kind, silence_s: float, open_: Callable[[], Opened], announced: bool = True) -> None:
-        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced)
+        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced, self.config.first_pause_s)
         self.streams[part] = Stream(
             plan, self.wire.rings[_RINGS[part]], self.page.line[int(part)], self.breakers[part], self._say, self._bell, os.getpid()
         )
@@ -195,6 +202,7 @@ class BinanceLine:
         plan = StreamPlan(
             LinePart.ORDERS, Kind.ORDER_API, 0.0, self.config.reconnect_h * 3600, _PING_S,
             lambda: open_order_api(self.config.order_url, key, self.now_ms, self._timeout_s, self._tls),
+            first_pause_s=self.config.first_pause_s,
         )  # fmt: skip
         self.streams[LinePart.ORDERS] = OrderStream(
             plan,
@@ -286,12 +294,18 @@ class BinanceLine:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
     def _door(self, reason: str, shut: bool) -> None:
-        """PAUSE while any reason stands, RESUME when the last one is gone."""
-        before = bool(self._paused_for)
+        """PAUSE while any reason stands, RESUME when the last one is gone; what the operator has paused or stopped stays so."""
+        before, trading = bool(self._paused_for), int(self.rooms.risk["trading"][0])
         (self._paused_for.add if shut else self._paused_for.discard)(reason)
-        if bool(self._paused_for) != before:
-            self._say("paused" if shut else "resumed", why=reason)
-            self._control(Control.PAUSE if shut else Control.RESUME)
+        if not before and self._paused_for and trading == Trading.ENABLED:
+            self._paused_by_us = True
+            self._say("paused", why=reason)
+            self._control(Control.PAUSE)
+        elif before and not self._paused_for and self._paused_by_us:
+            self._paused_by_us = False
+            if trading == Trading.PAUSED:
+                self._say("resumed", why=reason)
+                self._control(Control.RESUME)
 
     def _publish(self) -> None:
         rows, account = self.page.line, self.page.account[0]
@@ -310,7 +324,10 @@ class BinanceLine:
 
     # -- end --------------------------------------------------------------------------------------------------------
     def stop(self) -> None:
-        """Close everything; the dead man's switch is disarmed where nothing of ours is left open."""
+        """Close everything, the dead man's switch disarmed: nothing of ours is left open. A second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         for stream in self.streams.values():
             stream.stop()
         for stream in self.streams.values():

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hftkit.errors import DataError
-from hftkit.params import load
+from hftkit.params import FrozenParams, load
 from research.data_loader import load_panel
+
+if TYPE_CHECKING:
+    from hftkit.backtest import Latency  # loads kernels
 
 
 @click.command()
@@ -22,23 +26,34 @@ from research.data_loader import load_panel
 @click.option("--lots", type=click.IntRange(min=1), help="Quantity shown at the touch of each bar [default: no limit].")
 @click.option("--order-latency-us", type=click.FloatRange(min=0), default=0.0, show_default=True, help="To the venue, and the answer back.")
 @click.option("--journal", type=click.Path(path_type=Path, file_okay=False), help="Write a journal here, for `hftkit replay --verify`.")
+@click.option("--history", type=click.Path(path_type=Path), help="A history or a recorded journal in place of candles: quote by quote.")
+@click.option(
+    "--post-seconds", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Of a history: had the orders been posted for so long."
+)
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the tear sheet (one HTML file) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 def backtest(
     frozen: Path, folder: Path, start: str | None, end: str | None, on_gap: str, half_spread_ticks: int, lots: int | None,
-    order_latency_us: float, journal: Path | None, report: Path | None, as_json: bool,
+    order_latency_us: float, journal: Path | None, history: Path | None, post_seconds: float, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade a FROZEN file over the candles in FOLDER with a simulated venue, and print what came of it.
 
     The spread window starts empty: the first trades come after `window` bars. Prices the parameters were calibrated on flatter them.
 
-    Example: hftkit backtest data/frozen/FILE.json data/sample/1m --report data/runs/tear_sheet.html
+    \b
+    Examples:
+      hftkit backtest data/frozen/FILE.json data/sample/1m --report data/runs/tear_sheet.html
+      hftkit backtest data/frozen/FILE.json --history data/journals/calm
     """
     from hftkit.backtest import BAR_LOTS, Latency
     from research.event_backtest import backtest_bars
     from research.tear_sheet import cost_split, figures_of, write_tear_sheet
 
     params = load(frozen)
+    if history is not None:
+        away = round(order_latency_us * 1000)
+        _over_history(params, history, Latency(order_ns=away, answer_ns=away), round(post_seconds * 1e9), journal, as_json)
+        return
     panel = load_panel(folder, [params.legs.lead, params.legs.hedge], on_gap=on_gap)  # type: ignore[arg-type]
     if panel.bar_ns != params.parameters["bar_ns"]:
         raise DataError(
@@ -69,6 +84,29 @@ def backtest(
     click.echo("  " + ", ".join(f"{name} {value:.2f}" for name, value in split.items()) + " (quote currency)")
     if written:
         click.echo(f"tear sheet: {written}")
+    if journal:
+        click.echo(f"journal: {journal} (prove it with: hftkit replay {journal} --verify)")
+
+
+def _over_history(params: FrozenParams, path: Path, latency: Latency, post_ns: int, journal: Path | None, as_json: bool) -> None:
+    from hftkit.exchange.history.files import load_history
+    from research.history_backtest import backtest_history
+
+    run = backtest_history(params, load_history(path), latency=latency, post_ns=post_ns, journal=journal)
+    engine, net = run.engine, run.engine.net_e8 / 1e8
+    counts = {"events": engine.events, "orders": engine.orders, "fills": len(run.fills), "rejects": engine.rejects, "vetoes": engine.vetoes}
+    if as_json:
+        posted = json.loads(run.posted.to_json(orient="index"))
+        click.echo(json.dumps({**counts, "net": net, "fees": float(run.fills["fee"].sum()), "posted": posted, "state": engine.digest}, indent=1))
+        return
+    click.echo(
+        f"{params.name}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + f"; net {net:.2f}, fees {run.fills['fee'].sum():.2f}"
+    )
+    if len(run.posted):
+        click.echo(f"the same orders, had they been posted for {post_ns / 1e9:g} s (gains against taking, of what was filled):")
+        click.echo(f"  {'':12}{'filled':>10}{'price gain':>14}{'fee gain':>12}")
+        for name, row in run.posted.iterrows():
+            click.echo(f"  {name:<12}{row['filled_share']:>10.1%}{row['price_gain']:>14.2f}{row['fee_gain']:>12.2f}")
     if journal:
         click.echo(f"journal: {journal} (prove it with: hftkit replay {journal} --verify)")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from research.cointegration import EngleGranger, engle_granger
 from research.costs import Costs
 from research.data_loader import Panel
-from research.strategy_optimizer import Grid, PairBars, Run, Sweep, run_rule, sweep
+from research.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, run_rule, sweep
 from research.walkforward import Split
 
 
@@ -29,11 +29,18 @@ class Calibration:
     train: Run
     validation: Run
     test: Run
+    gate: Gate | None = None
 
     def decisions(self, prices: pd.DataFrame) -> np.ndarray:
         """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what lookahead.check_lookahead recomputes)."""
         bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks)
-        return run_rule(bars, self.sweep.chosen, self.costs).frame["target"].to_numpy()
+        return run_rule(bars, self.sweep.chosen, self.costs, gate=self.gate).frame["target"].to_numpy()
+
+    def gated(self, gate: Gate) -> Calibration:
+        """The same thresholds, entries filtered by a reversion model (train it on the train span): the three spans run again."""
+        spans = self.split.train, self.split.validation, self.split.test
+        train, validation, test = (run_rule(self.bars, self.sweep.chosen, self.costs, span, gate) for span in spans)
+        return replace(self, train=train, validation=validation, test=test, gate=gate)
 
     def table(self) -> pd.DataFrame:
         """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
@@ -62,4 +69,4 @@ def calibrate_pair(
     bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
     swept = sweep(bars, grid or Grid.for_half_life(found.half_life), costs, split.train, min_trades)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
-    return Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, *runs)
+    return Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])

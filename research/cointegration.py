@@ -165,7 +165,7 @@ def scan_pairs(
     refuses the scan (`on_bad="refuse"`, the default) or is left out with that reason ("exclude").
 
     `prices`: one column a symbol, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
-    (maxlag + 2)^2 * 16 + 3 n * 8 bytes. One row a pair, best first:
+    (maxlag + 2)^2 * 16 + 3 n * 8 bytes, and under 500 bytes a pair. One row a pair, best first:
 
         lead, hedge       regression log(lead) = intercept + hedge_ratio * log(hedge) + spread
         hedge_ratio, statistic, pvalue, lag, nobs, half_life (bars), correlation (of the changes)

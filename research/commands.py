@@ -126,6 +126,7 @@ def calibrate(
     Example: hftkit calibrate CHARUSD DELTUSD data/sample/1m --figures data/runs/calibration
     """
     from research.calibration import calibrate_pair
+    from research.capacity import capacity, impacts_in
     from research.instruments import find_instruments
     from research.pipeline import costs_of
     from research.walkforward import three_way
@@ -136,7 +137,9 @@ def calibrate(
     ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
     costs = Costs(fee, half_spread_bps, slippage_bps)
     result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), costs, ticks=ticks)
-    written = _write_figures(result, panel, figures) if figures else []
+    laws = impacts_in(folder, lead, hedge)
+    carried = capacity(result.test, result.hedge_ratio, *laws) if laws else None
+    written = _write_figures(result, panel, figures, carried) if figures else []
     if as_json:
         body = {
             "lead": lead,
@@ -150,6 +153,8 @@ def calibrate(
             "deflated_sharpe": result.sweep.deflated_sharpe,
             "spans": json.loads(result.table().to_json(orient="index")),
         }
+        known = carried is not None and carried.best > 0
+        body |= {f"capacity_{name}": getattr(carried, name) if known else None for name in ("best", "halves", "exhausted")}
         click.echo(json.dumps({**body, "figures": [str(path) for path in written]}, indent=1))
         return
     click.echo(result.test_of_train.report())
@@ -158,11 +163,12 @@ def calibrate(
     )
     click.echo(f"costs of a fill: {result.costs}")
     click.echo(result.table().to_string(float_format=lambda value: f"{value:.4g}"))
+    click.echo("capacity on the test span: " + (str(carried) if carried else "not estimated, these candles have no volume"))
     for path in written:
         click.echo(f"wrote {path}")
 
 
-def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
+def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> list[Path]:
     from research import figures
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +178,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path) -> list[Path]:
         "stability": figures.stability_map(result.sweep),
         "equity": figures.equity(result),
         "out_of_sample": figures.out_of_sample(result),
+        **({"capacity": figures.capacity_curve(carried)} if carried else {}),
     }
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png")

@@ -20,7 +20,7 @@ from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams
 from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 from hftkit.rooms import Limits
-from research.strategy_optimizer import PairBars, Thresholds
+from research.strategy_optimizer import Gate, PairBars, Thresholds, walk
 
 _E8 = 1e8
 
@@ -96,16 +96,12 @@ def backtest_bars(
     return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result)
 
 
-def compare_with_rule(run: PairBacktest, bars: PairBars, thresholds: Thresholds) -> pd.DataFrame:
+def compare_with_rule(run: PairBacktest, bars: PairBars, thresholds: Thresholds, gate: Gate | None = None) -> pd.DataFrame:
     """Bars at which the engine's position after the bar is not the rule's target: empty where sweep and engine trade the same.
 
     Columns target (rule) and engine, index the close of the bar.
     """
-    from hftkit.kernels.market.bar_backtest import walk_rule
-
-    z = bars.z(thresholds.window)
-    targets, reasons = np.empty(z.size, np.int64), np.empty(z.size, np.int64)
-    walk_rule(z, targets, reasons, thresholds.entry_z, thresholds.exit_z, thresholds.stop_z, thresholds.max_holding_bars)
+    targets, reasons, _ = walk(bars, thresholds, gate=gate)
     both = pd.DataFrame(
         {"target": targets, "engine": run.bars["target"].to_numpy(), "reason": [SignalReason(int(code)).text for code in reasons]},
         index=run.bars.index,

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure as _Figure
 from matplotlib.ticker import PercentFormatter
 
 from research.calibration import Calibration
+from research.capacity import Capacity
 from research.strategy_optimizer import Run, Sweep
 
 INK, BLUE, ORANGE, GREEN, RED, GREY = "#22313f", "#2f6690", "#d1720f", "#2a9d6f", "#c0392b", "#9aa5ad"
@@ -106,6 +107,7 @@ def stability_map(sweep: Sweep) -> Figure:
     """Sharpe of the sweep over window and entry at the chosen exit and stop: the single cells, and the mean with their neighbours."""
     chosen = sweep.chosen
     table = sweep.table[(sweep.table["exit_z"] == chosen.exit_z) & (sweep.table["stop_z"] == chosen.stop_z)]
+    table = table[table["zscore"] == chosen.zscore]
     figure = Figure(figsize=(9.0, 3.6), dpi=110, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     grids = [table.pivot(index="window", columns="entry_z", values=column) for column in ("sharpe", "score")]
@@ -170,6 +172,34 @@ def out_of_sample(calibration: Calibration) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    return figure
+
+
+def capacity_curve(found: Capacity, currency: str = "quote currency") -> Figure:
+    """Profit a year against the notional of one unit, with its band; below, the return on it. Marked: half the return, most profit, nothing left."""
+    table = found.table
+    figure, (axes, below) = stacked(2, 4.6, ratios=(3, 2))
+    axes.fill_between(table["notional"], table["low"], table["high"], color=BLUE, alpha=0.12, lw=0, label="90 % band")
+    axes.plot(table["notional"], table["before_impact"], color=GREY, lw=1.0, ls="--", label="without impact")
+    axes.plot(table["notional"], table["net"], color=BLUE, lw=1.6, label="net of impact")
+    below.plot(table["notional"], table["net_return"], color=INK, lw=1.4)
+    for place, color, name in ((found.halves, GREEN, "half the return"), (found.best, ORANGE, "most profit"), (found.exhausted, RED, "nothing left")):
+        if np.isfinite(place):
+            for panel in (axes, below):
+                panel.axvline(place, color=color, lw=1.0, ls=":", label=f"{name}: {place:,.0f}" if panel is axes else None)
+    for panel in (axes, below):
+        panel.set_xscale("log")
+        panel.axhline(0.0, color=GREY, lw=0.8)
+    if np.isfinite(found.best):
+        top = float(table["high"].max())
+        axes.set_ylim(-0.4 * top, 1.15 * top)
+    axes.set_ylabel(f"profit a year, {currency}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    below.set_ylabel("return a year")
+    below.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    below.set_xlabel(f"notional of the lead leg of one unit, {currency}")
+    axes.set_title("Capacity: square-root impact against profit")
+    legend(axes, 2)
     return figure
 
 

@@ -22,6 +22,7 @@ from hftkit.instruments import Instrument
 from hftkit.kernels.jit import sources_digest
 from hftkit.params import FrozenParams, LegPlan
 from hftkit.strategies import strategy
+from hftkit.strategies.pairs import TREES_ARRAY, tail_bars
 from hftkit.units import NS_PER_S, iso_from_ns
 from research.calibration import Calibration
 from research.data_loader import Panel
@@ -92,6 +93,7 @@ def build_params(
             "Choose a pair with a hedge ratio from 0.05 to 20",
         )
     end_ns = panel.end_ns
+    gate, tail = calibration.gate, tail_bars(chosen.zscore, chosen.window, calibration.gate is not None)
     return FrozenParams(
         schema_version=params.SCHEMA_VERSION,
         name=f"pairs-{calibration.lead}-{calibration.hedge}".lower(),
@@ -109,8 +111,13 @@ def build_params(
             "max_holding_bars": chosen.max_holding_bars,
             "max_imbalance": params.text_of(execution.max_imbalance),
             "tail_end_ns": end_ns,
+            **({"zscore": chosen.zscore} if chosen.zscore != "rolling" else {}),
+            **({"confidence": params.text_of(gate.confidence)} if gate else {}),
         },
-        arrays={"spread_tail": tuple(params.text_of(value) for value in calibration.bars.spread[-chosen.window :])},
+        arrays={
+            "spread_tail": tuple(params.text_of(value) for value in calibration.bars.spread[-tail:]),
+            **({TREES_ARRAY: tuple(params.text_of(value) for value in gate.table)} if gate else {}),
+        },
         provenance=_provenance(panel, calibration, search, made_by),
         valid_from_ns=end_ns,
         valid_until_ns=end_ns + execution.valid_days * _DAY_NS,

@@ -44,7 +44,7 @@ def known_pair(
 
 
 def estimates(seeds: int, rows: tuple[int, ...] = (500, 2000, 8000), **truth: float) -> pd.DataFrame:
-    """Estimates of many known pairs and sample lengths: columns rows, seed, OLS, TLS, DOLS, Kalman (last bar), half_life. `truth`: see known_pair."""
+    """Estimates over known pairs and sample lengths: columns rows, seed, OLS, TLS, DOLS, Kalman (last bar), half_life. `truth`: as in known_pair."""
     found = []
     for n in rows:
         for seed in progress(range(seeds), f"{seeds} pairs of {n} bars"):

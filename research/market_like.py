@@ -216,9 +216,14 @@ def _instrument(scales: Instrument, panel: Panel, relation: Cointegration | None
     )
 
 
+def _known(value: Any) -> Any:
+    """Plain data without its None values: TOML has none."""
+    if isinstance(value, dict):
+        return {key: _known(entry) for key, entry in value.items() if entry is not None}
+    return [_known(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
 def write_config(config: SimConfig, path: Path) -> Path:
     """Write the configuration as TOML for `hftkit sim --config`."""
-    body: dict[str, Any] = msgspec.to_builtins(config)
-    body["instruments"] = [{key: value for key, value in row.items() if value is not None} for row in body["instruments"]]
-    path.write_text(tomli_w.dumps(body))
+    path.write_text(tomli_w.dumps(_known(msgspec.to_builtins(config))))
     return path

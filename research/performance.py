@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from hftkit.errors import DataError
+
 _EULER = 0.5772156649015329
 YEAR_NS = 365.25 * 86_400e9  # these markets never close
 
@@ -25,8 +27,16 @@ def periods_per_year(bar_ns: int) -> float:
 
 def sharpe(returns: np.ndarray, periods: float) -> float:
     """Annualised Sharpe ratio: mean / sample standard deviation * sqrt(periods). NaN without variance."""
-    spread = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
+    spread = _deviation(returns)
     return float(np.mean(returns) / spread * np.sqrt(periods)) if spread > 0 else float("nan")
+
+
+def _deviation(returns: np.ndarray) -> float:
+    """Sample standard deviation; 0 for fewer than two values, and for a constant, of which arithmetic leaves a rounding error."""
+    values = np.asarray(returns, np.float64)
+    if values.size < 2 or not np.ptp(values) > 4.0 * np.spacing(np.abs(values).max()):
+        return 0.0
+    return float(np.std(values, ddof=1))
 
 
 def sortino(returns: np.ndarray, periods: float) -> float:
@@ -95,7 +105,7 @@ def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int) -> pd.Series:
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio exceeds `benchmark`, given skew and kurtosis of the returns (n,). NaN without variance."""
     returns = np.asarray(returns, np.float64)
-    spread = returns.std(ddof=1) if returns.size > 2 else 0.0
+    spread = _deviation(returns) if returns.size > 2 else 0.0
     if not spread > 0.0:
         return float("nan")
     ratio = returns.mean() / spread
@@ -118,16 +128,19 @@ def deflated_sharpe(returns: np.ndarray, trials: np.ndarray) -> float:
     return probabilistic_sharpe(returns, expected_best_sharpe(trials))
 
 
-def bootstrap_band(
-    returns: np.ndarray,
-    statistic: Callable[[np.ndarray], float] = np.sum,
-    block: float = 50.0,
-    draws: int = 1000,
-    level: float = 0.9,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Confidence band of a statistic of dependent returns: stationary bootstrap with blocks of mean length `block` bars."""
+def bootstrap_draws(
+    returns: np.ndarray, statistic: Callable[[np.ndarray], float] = np.sum, block: float = 50.0, draws: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """A statistic of dependent returns over resamples of them, float64 (draws,): stationary bootstrap with blocks of mean length `block` bars.
+
+    D. N. Politis and J. P. Romano (1994), J. Amer. Statist. Assoc. 89, 1303-1313.
+    """
     values = np.asarray(returns, np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size or not values.size:
+        raise DataError(
+            f"{bad.size} of {values.size} returns are not finite, the first at row {bad[0] if bad.size else 0}", "Resample whole returns only"
+        )
     rng = np.random.default_rng(seed)
     results = np.empty(draws)
     for i in range(draws):
@@ -138,6 +151,19 @@ def bootstrap_band(
         offsets = np.arange(values.size) - np.repeat(starts, lengths)
         places = np.repeat(rng.integers(0, values.size, starts.size), lengths) + offsets
         results[i] = statistic(values[places % values.size])
+    return results
+
+
+def bootstrap_band(
+    returns: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = np.sum,
+    block: float = 50.0,
+    draws: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Confidence band of a statistic of dependent returns: the middle `level` of its bootstrap draws."""
+    results = bootstrap_draws(returns, statistic, block, draws, seed)
     tail = 50.0 * (1.0 - level)
     low, high = np.percentile(results, [tail, 100.0 - tail])
     return float(low), float(high)

@@ -1,109 +1,103 @@
-"""Will this spread come back before it stops out? A random forest over the moments of entry, trained with purged folds, scored by a compiled kernel.
+"""Will this spread come back before it stops out? A forest or gradient boosting, trained with purged folds, frozen as one array, scored by a
+compiled kernel.
 
-A sample is a bar at which the rule enters; its label is 1 if the trade left by its exit, 0 if it ended by a stop or the holding limit. The
-features are known at the close of that bar. scikit-learn trains; what is kept is five arrays, which `hftkit.kernels.stats.forest` scores
-to 1e-9 of scikit-learn, and which survive a round trip through the decimal text of a frozen file.
+A sample is a bar at which a trade may begin (entry_z <= |z| < stop_z); its label is 1 if a trade begun there leaves by its exit, 0 if it ends by
+the stop or
+the holding limit. The features are known at that bar (hftkit/kernels/market/reversion_features.py, the very function that runs live). Neighbouring
+samples share most of their future, so folds are purged by an embargo of at least the holding limit. scikit-learn trains; what is kept
+is one table, which `hftkit.kernels.stats.forest` scores to 1e-9 of scikit-learn, and which survives the decimal text of a frozen file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from hftkit.codes import SignalReason
 from hftkit.errors import DataError
-from hftkit.kernels.stats.forest import forest_probabilities
-from hftkit.params import text_of
-from research.costs import NO_COSTS
-from research.strategy_optimizer import PairBars, Thresholds, run_rule
+from hftkit.kernels.market.bar_backtest import outcomes
+from hftkit.kernels.market.reversion_features import FEATURES
+from hftkit.kernels.stats.forest import LOGISTIC, MEAN, tree_probabilities
+from research.progress import progress
+from research.strategy_optimizer import Gate, PairBars, Thresholds
 from research.walkforward import combinatorial_purged
 
 CONFIDENCE = 0.8
-FEATURES = ("size", "step_5", "step_20", "volatility", "crossings")
-_ARRAYS = ("feature", "threshold", "left", "right", "value", "roots")
-_FLOATS = ("threshold", "value")
+Kind = Literal["forest", "boosting"]
 
 
 @dataclass(frozen=True)
 class ReversionModel:
-    """`arrays`: of the forest, see kernels/stats/forest.py. `folds`: one row a purged fold: samples, brier, base_brier (always saying the mean),
-    confident (how many), hit_rate (of those).
+    """`table`: the trees, float64 (words,), see kernels/stats/forest.py. `folds`: one row a purged fold: samples, brier, base_brier (always saying
+    the mean), confident (how many), hit_rate (of those). `judged`: one row a sample, probability from a model that had not seen it, and what
+    happened.
     """
 
-    arrays: dict[str, np.ndarray]
+    table: np.ndarray
     folds: pd.DataFrame
+    judged: pd.DataFrame
     samples: int
 
     def probability(self, features: Any) -> np.ndarray:
-        """Probability of a return before the stop, float64 (m,), of rows of FEATURES (m, k). NaN where a feature is not finite."""
+        """Probability of a return before the stop, float64 (m,), of rows of FEATURES (m, 5). NaN where a feature is not finite."""
         rows = np.ascontiguousarray(features, np.float64)
         out = np.empty(len(rows))
-        forest_probabilities(rows, *(self.arrays[name] for name in _ARRAYS), out)
+        tree_probabilities(rows, self.table, out)
         return out
 
-    def texts(self) -> dict[str, tuple[str, ...]]:
-        """The arrays as decimal text, for FrozenParams.arrays."""
-        return {f"reversion_{name}": tuple(text_of(value) for value in self.arrays[name]) for name in _ARRAYS}
+    def gate(self, confidence: float = CONFIDENCE) -> Gate:
+        """The model as a filter of entries, for the sweep, the event-driven backtest and the frozen file."""
+        return Gate(self.table, confidence)
+
+    def calibration(self, bins: int = 8) -> pd.DataFrame:
+        """Said against happened, in bins of equal numbers of out-of-fold samples: columns said, happened, samples."""
+        places = pd.qcut(self.judged["probability"], bins, duplicates="drop")
+        grouped = self.judged.groupby(places, observed=True)
+        table = pd.DataFrame({"said": grouped["probability"].mean(), "happened": grouped["reverted"].mean(), "samples": grouped.size()})
+        return table.reset_index(drop=True)
 
 
-def arrays_from_texts(texts: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Inverse of `ReversionModel.texts`: the same bits."""
-    kinds = {name: np.float64 if name in _FLOATS else np.int64 for name in _ARRAYS}
-    return {name: np.array([float(text) for text in texts[f"reversion_{name}"]]).astype(kind) for name, kind in kinds.items()}
-
-
-def entries(bars: PairBars, thresholds: Thresholds) -> pd.DataFrame:
-    """One row an entry of the rule that has ended: FEATURES at its bar, `reverted` 0 or 1; index the bar's position in `bars`."""
-    frame = run_rule(bars, thresholds, NO_COSTS).frame
-    target, reason, z = frame["target"].to_numpy(), frame["reason"].to_numpy(), frame["z"].to_numpy()
-    steps = np.abs(np.diff(z, prepend=np.nan))
-    above = pd.Series(z > 0).astype(float).diff().abs()
-    known = pd.DataFrame(
-        {
-            "size": np.abs(z),
-            "step_5": np.sign(z) * (z - pd.Series(z).shift(5).to_numpy()),
-            "step_20": np.sign(z) * (z - pd.Series(z).shift(20).to_numpy()),
-            "volatility": pd.Series(steps).rolling(20).mean().to_numpy(),
-            "crossings": above.rolling(thresholds.window).sum().to_numpy(),
-        }
-    )
-    before = np.concatenate([[0], target[:-1]])
-    starts, ends = np.flatnonzero((before == 0) & (target != 0)), np.flatnonzero((before != 0) & (target == 0))
-    starts = starts[: len(ends)]
-    known = known.iloc[starts].copy()
-    known["reverted"] = (reason[ends] == SignalReason.EXIT.text).astype(np.int64)
-    return known.dropna()
+def samples(bars: PairBars, thresholds: Thresholds, span: slice = slice(None)) -> pd.DataFrame:
+    """One row a bar at which a trade may begin and has ended within `span`: FEATURES, `reverted` 0 or 1; index the bar's position in `bars`."""
+    z = bars.z(thresholds.window, thresholds.zscore)
+    positions = np.arange(z.size)[span]
+    labels = np.empty(positions.size, np.int64)
+    outcomes(z[span], labels, thresholds.entry_z, thresholds.exit_z, thresholds.stop_z, thresholds.max_holding_bars)
+    table = pd.DataFrame(bars.features(thresholds.window, thresholds.zscore)[span], positions, list(FEATURES))
+    table["reverted"] = labels
+    return table[labels >= 0].dropna()
 
 
 def train(
-    bars: PairBars, thresholds: Thresholds, embargo: int = 240, trees: int = 100, seed: int = 0, confidence: float = CONFIDENCE
+    bars: PairBars,
+    thresholds: Thresholds,
+    span: slice = slice(None),
+    kind: Kind = "forest",
+    trees: int = 60,
+    embargo: int | None = None,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> ReversionModel:
-    """Train on all entries of `bars` (hand in the train span), judged on purged folds.
+    """Train on the samples of `span` (the train span), judged on five purged folds. `embargo` in bars, default the holding limit.
 
-    Raises DataError with fewer than 50 entries or one outcome only.
+    Raises DataError with fewer than 50 samples or one outcome only.
     """
-    from sklearn.ensemble import RandomForestClassifier
-
-    table = entries(bars, thresholds)
-    labels = table["reverted"].to_numpy()
+    table = samples(bars, thresholds, span)
+    labels, rows, at = table["reverted"].to_numpy(), table[list(FEATURES)].to_numpy(), table.index.to_numpy()
     if len(table) < 50 or labels.min() == labels.max():
         raise DataError(
-            f"{len(table)} entries, {int(labels.sum())} of them reverted, teach nothing", "Use more data, or a rule that stops now and then"
+            f"{len(table)} moments of entry, {int(labels.sum())} of them reverted, teach nothing", "Use more data, or a rule that stops now and then"
         )
-    rows, at = table[list(FEATURES)].to_numpy(), table.index.to_numpy()
-
-    def fitted(chosen: np.ndarray) -> Any:
-        return RandomForestClassifier(trees, min_samples_leaf=10, random_state=seed, n_jobs=1).fit(rows[chosen], labels[chosen])
-
-    folds = []
-    for learn, judge in combinatorial_purged(len(bars.index), groups=5, held_out=1, embargo=embargo):
-        inside, outside = np.isin(at, learn), np.isin(at, judge)
+    first, n = int(np.arange(len(bars.index))[span][0]), len(np.arange(len(bars.index))[span])
+    apart = thresholds.max_holding_bars if embargo is None else embargo
+    folds, judged = [], []
+    for learn, judge in progress(list(combinatorial_purged(n, groups=5, held_out=1, embargo=min(apart, n))), f"purged folds of the {kind}"):
+        inside, outside = np.isin(at, learn + first), np.isin(at, judge + first)
         if len(set(labels[inside])) < 2 or not outside.any():
             continue
-        probability = fitted(inside).predict_proba(rows[outside])[:, 1]
+        probability = _fitted(kind, trees, seed, rows[inside], labels[inside]).predict_proba(rows[outside])[:, 1]
         truth = labels[outside]
         sure = probability >= confidence
         folds.append(
@@ -115,23 +109,46 @@ def train(
                 "hit_rate": float(truth[sure].mean()) if sure.any() else float("nan"),
             }
         )
-    return ReversionModel(forest_arrays(fitted(np.ones(len(rows), bool))), pd.DataFrame(folds), len(rows))
+        judged.append(pd.DataFrame({"probability": probability, "reverted": truth}, at[outside]))
+    if not judged:
+        raise DataError("no fold holds both outcomes once it is purged", "Use more data or a shorter holding limit")
+    return ReversionModel(table_of(_fitted(kind, trees, seed, rows, labels)), pd.DataFrame(folds), pd.concat(judged).sort_index(), len(rows))
 
 
-def forest_arrays(forest: Any) -> dict[str, np.ndarray]:
-    """The trees of a fitted RandomForestClassifier (two classes) as the arrays of kernels/stats/forest.py."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
-    at = 0
-    for estimator in forest.estimators_:
+def _fitted(kind: Kind, trees: int, seed: int, rows: np.ndarray, labels: np.ndarray) -> Any:
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+
+    leaf = max(10, len(rows) // 50)
+    if kind == "boosting":
+        model = GradientBoostingClassifier(
+            n_estimators=trees, max_depth=3, learning_rate=0.05, subsample=0.7, min_samples_leaf=leaf, random_state=seed
+        )
+    else:
+        model = RandomForestClassifier(trees, max_depth=6, min_samples_leaf=leaf, random_state=seed, n_jobs=1)
+    return model.fit(rows, labels)
+
+
+def table_of(model: Any) -> np.ndarray:
+    """A fitted RandomForestClassifier or GradientBoostingClassifier (two classes) as the table of kernels/stats/forest.py."""
+    boosted = hasattr(model, "learning_rate")
+    estimators = [tree for row in model.estimators_ for tree in row] if boosted else model.estimators_
+    roots, nodes, at = [], [], 0
+    for estimator in estimators:
         tree = estimator.tree_
         leaf = tree.children_left < 0
         shares = tree.value[:, 0, :]
-        parts["feature"].append(np.where(leaf, -1, tree.feature))
-        parts["threshold"].append(np.where(leaf, 0.0, tree.threshold))
-        parts["left"].append(np.where(leaf, -1, tree.children_left + at))
-        parts["right"].append(np.where(leaf, -1, tree.children_right + at))
-        parts["value"].append(shares[:, 1] / shares.sum(axis=1))
-        parts["roots"].append(np.array([at]))
+        value = shares[:, 0] if boosted else shares[:, 1] / shares.sum(axis=1)
+        columns = (
+            np.where(leaf, -1, tree.feature),
+            np.where(leaf, value, tree.threshold),
+            np.where(leaf, -1, tree.children_left + at),
+            np.where(leaf, -1, tree.children_right + at),
+        )
+        nodes.append(np.column_stack(columns).astype(np.float64))
+        roots.append(float(at))
         at += tree.node_count
-    kinds = {name: np.float64 if name in _FLOATS else np.int64 for name in _ARRAYS}
-    return {name: np.ascontiguousarray(np.concatenate(parts[name]), kinds[name]) for name in _ARRAYS}
+    link, offset, scale = MEAN, 0.0, 1.0 / len(roots)
+    if boosted:
+        prior = float(model.init_.class_prior_[1])
+        link, offset, scale = LOGISTIC, float(np.log(prior / (1.0 - prior))), float(model.learning_rate)
+    return np.concatenate([[link, offset, scale, len(roots)], roots, np.concatenate(nodes).ravel()]).astype(np.float64)

@@ -29,16 +29,18 @@ def price_of_many_tests(counts: pd.DataFrame, level: float) -> Figure:
     right.set_yticks(rows, [_NAMES[str(name)] for name in shares.index])
     right.axvline(level, color=INK, lw=1, ls="--", label=f"stated level {level:g}")
     for row, share, width in zip(rows, shares, error, strict=True):
-        right.annotate(f"{share:.1%}", (min(share + width, 0.86) + 0.02, row), va="center", fontsize=8, color=INK)
-    right.set_xlim(0, 1.05)
+        right.annotate(f"{share:.1%}", (max(share + width, level) + 0.02, row), va="center", fontsize=8, color=INK)
+    right.set_xlim(0, 1.15)
     right.set_xlabel("share of universes with any false pair (95 % bars)")
     legend(right, 1)
     return figure
 
 
-def against_truth(estimated: pd.DataFrame, hedge_ratio: float, half_life: float) -> Figure:
+def against_truth(
+    estimated: pd.DataFrame, hedge_ratio: float, half_life: float, title: str = "estimates over many pairs whose truth is known"
+) -> Figure:
     """Of known_truth.estimates: spread of the hedge ratios (left) and of the half-life (right) by sample length; dashed: the truth."""
-    figure, (left, right) = _two("estimates over many pairs whose truth is known")
+    figure, (left, right) = _two(title)
     lengths = sorted(estimated["rows"].unique())
     for k, (name, color) in enumerate(_COLORS.items()):
         _boxes(left, [estimated.loc[estimated["rows"] == n, name] for n in lengths], np.arange(len(lengths)) + 0.18 * (k - 1.5), color, 0.14)

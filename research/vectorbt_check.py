@@ -18,8 +18,7 @@ from research.strategy_optimizer import PairBars, Thresholds
 
 def signal_frames(bars: PairBars, cells: list[Thresholds]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Long entries, long exits, short entries, short exits: bool (n, cells), as levels: vectorbt itself ignores an entry while in a position."""
-    z = {window: bars.z(window) for window in {cell.window for cell in cells}}
-    columns = np.column_stack([z[cell.window] for cell in cells])
+    columns = np.column_stack([bars.z(cell.window, cell.zscore) for cell in cells])
     entry, leave = np.array([cell.entry_z for cell in cells]), np.array([cell.exit_z for cell in cells])
     with np.errstate(invalid="ignore"):
         return columns <= -entry, columns >= -leave, columns >= entry, columns <= leave
@@ -32,7 +31,7 @@ def vectorbt_portfolio(bars: PairBars, cells: list[Thresholds]) -> Any:
     """
     import vectorbt as vbt
 
-    biggest = float(np.nanmax(np.abs(np.column_stack([bars.z(cell.window) for cell in cells]))))
+    biggest = float(np.nanmax(np.abs(np.column_stack([bars.z(cell.window, cell.zscore) for cell in cells]))))
     for cell in cells:
         if cell.stop_z <= biggest or cell.max_holding_bars < len(bars.index):
             raise DataError(f"{cell} may stop out or reach its holding limit", "vectorbt's signals have neither: choose cells where they cannot bind")

@@ -271,7 +271,7 @@ def sim(
         if sys.stdout.isatty() and not quiet and not as_json:
             from hftkit.exchange.screen import Screen
 
-            title = f"{config.name}  orders {host}:{ports[0]}  data {host}:{ports[1]}"
+            title = f"orders :{ports[0]}  data :{ports[1]}  Ctrl-C stops"
             screen = Screen(server, title, monotonic_ns)
         serve(server, recording.turn if recording is not None else server.run_slice if service is None else service.host.turn, stop, duration)
     finally:

@@ -9,7 +9,7 @@
 * Funding: at each whole interval of the exchange clock longs pay shorts a part of the notional (the reverse if the rate is negative); the
   fund keeps what rounding leaves.
 
-Marks: filters.mark_price. A waiting order needs margin only once it is triggered, and is not checked then: liquidation is.
+Marks: filters.mark_price. A waiting order needs margin once it is triggered: it is checked then (orders.fire_due).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import OrderState, Reject
+from hftkit.codes import OrderFlag, OrderState, OrderType, Reject
 from hftkit.exchange.accounts import book_fill, closed_place, is_client, remember_closed
 from hftkit.exchange.filters import filter_order
 from hftkit.exchange.flow.agents import Flow, act, next_arrival, open_book
@@ -12,8 +12,9 @@ from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import BalanceKind, Op, ReportKind
 from hftkit.exchange.margin import closing_order, insure, is_short_of_margin, lacks_margin, settle_funding
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
-from hftkit.exchange.matching import apply, expire, fire_trigger
+from hftkit.exchange.matching import apply, end_order, expire, fire_trigger
 from hftkit.exchange.outbox import listens, next_letter, post
+from hftkit.exchange.queues import due_trigger
 from hftkit.exchange.tap_records import tap_balance, tap_event, tap_fill, tap_refusal
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel, kernel
@@ -32,6 +33,8 @@ _CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CAN
 _NEW, _CANCEL, _REPLACE, _CANCEL_ALL, _QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL), int(Op.QUOTE)
 _STATE_FILLED, _STATE_CANCELED, _STATE_REJECTED = int(OrderState.FILLED), int(OrderState.CANCELED), int(OrderState.REJECTED)
 _STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_LIQUIDATION)
+_LIMIT, _MARKET, _REDUCE_ONLY = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderFlag.REDUCE_ONLY)
+_STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
 _OK, _DUPLICATE = int(Reject.NONE), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
 _TAKEOVER = int(BalanceKind.LIQUIDATION)
 _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reject.VENUE_INSUFFICIENT_MARGIN)
@@ -139,12 +142,31 @@ def deliver(venue: Venue, n: int, op: int, command: Any) -> int:
 
 
 @inner_kernel
+def _lacks_margin_now(venue: Venue, slot: int) -> bool:
+    """Would the order that waits in a slot need more margin than its account has, now that its trigger is reached?"""
+    order, condition, command = venue.books.orders[slot], venue.books.conditions[slot], venue.books.command[0]
+    if order.flags & _REDUCE_ONLY:
+        return False
+    is_market = condition.order_type == _STOP_MARKET or condition.order_type == _TAKE_PROFIT_MARKET
+    command.op, command.instrument, command.account, command.client_order_id = _NEW, order.instrument, order.account, order.client_order_id
+    command.side, command.order_type = order.side, _MARKET if is_market else _LIMIT
+    command.price, command.qty = condition.limit_price, order.leaves
+    return lacks_margin(venue, command)
+
+
+@inner_kernel
 def fire_due(venue: Venue, instrument: int) -> None:
-    """Every waiting order that the last price has reached, one after another."""
-    n = fire_trigger(venue.books, venue.reports, instrument)
-    while n > 0:
-        deliver(venue, n, _NEW, venue.books.command[0])
-        n = fire_trigger(venue.books, venue.reports, instrument)
+    """Every waiting order that the last price has reached, one after another: it needs its margin now, or is cancelled."""
+    while True:
+        slot = due_trigger(venue.books, instrument)
+        if slot == 0:
+            return
+        if _lacks_margin_now(venue, slot):
+            n = end_order(venue.books, venue.reports, 0, slot, _NO_MARGIN)
+            deliver(venue, n, _CANCEL, venue.books.command[0])
+        else:
+            n = fire_trigger(venue.books, venue.reports, instrument)
+            deliver(venue, n, _NEW, venue.books.command[0])
 
 
 @inner_kernel

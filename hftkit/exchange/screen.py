@@ -1,7 +1,8 @@
 """What `hftkit sim` shows while it runs: books, clients, rates, lag, faults.
 
-`look` copies figures out of the venue's arrays, `draw` makes them a page. The page is drawn by a thread of its own (`Screen`), which only reads: the compiled loop holds no lock of the interpreter and is never waited for. A
-figure read while it is being written belongs to the next page; nothing here decides anything.
+`look` copies figures out of the venue's arrays, `draw` makes them a page. The page is drawn by a thread of its own (`Screen`), which only reads:
+the compiled loop holds no lock of the interpreter and is never waited for. A figure read while it is being written belongs to the next page;
+nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def draw(server: Any, title: str, before: Look, now: Look, width: int, height: i
     used = (
         len(head) + len(foot) + 3 + (min(len(now.clients), max(1, height // 3)) + 2 + int(len(now.clients) > height // 3) if len(now.clients) else 1)
     )
-    books = _books_table(server, before, now, max(1, height - used - 1))
+    books = _books_table(server, before, now, max(1, height - used - 1), width)
     return Group(*head, books, clients, *foot)
 
 
@@ -108,7 +109,7 @@ def _headline(server: Any, title: str, now: Look, width: int) -> Text:
     rate = "max" if server.history is not None and server.history.rate is None else f"{server.speed:g}x"
     behind = (f"  behind {now.lag_ms:,.0f} ms", "bold red") if now.lag_ms >= 50 else ("", "")
     clock = iso_from_ns(now.exchange_ns // 10**9 * 10**9).replace("T", " ").rstrip("Z")
-    return _line(width, (title, "bold"), (f"  {clock} UTC  {rate}", ""), behind)
+    return _line(width, (server.config.name, "bold"), (f"  {clock} UTC  {rate}", ""), behind, (f"  {title}", "dim"))
 
 
 def _per_second(after: int, before: int, seconds: float) -> str:
@@ -120,7 +121,7 @@ def _rates(before: Look, now: Look, width: int) -> Text:
     seconds = (now.time_ns - before.time_ns) / 1e9
     shown = (("in", "messages_in"), ("out", "messages_out"), ("orders", "orders"), ("trades", "trades"))
     parts = [f"{name} {_per_second(getattr(now, field), getattr(before, field), seconds)}/s" for name, field in shown]
-    return _line(width, ("   ".join(parts), ""), ("   Ctrl-C stops", "dim"))
+    return _line(width, ("   ".join(parts), ""))
 
 
 def _history_line(now: Look) -> list[Text]:
@@ -140,11 +141,10 @@ def _table(*columns: tuple[str, Any]) -> Table:
     return table
 
 
-def _books_table(server: Any, before: Look, now: Look, room: int) -> Table:
-    table = _table(
-        ("book", "left"), ("bid qty", "right"), ("bid", "right"), ("ask", "right"), ("ask qty", "right"), ("bps", "right"), ("levels", "right"),
-        ("orders", "right"), ("trades/s", "right"),
-    )  # fmt: skip
+def _books_table(server: Any, before: Look, now: Look, room: int, width: int) -> Table:
+    names = ["book", "bid qty", "bid", "ask", "ask qty", "bps", "levels", "trades/s", "orders"]
+    kept = [name for name in names if width >= 100 or (name != "orders" and (width >= 78 or name not in ("bid qty", "ask qty", "levels")))]
+    table = _table(*((name, "left" if name == "book" else "right") for name in kept))
     seconds = (now.time_ns - before.time_ns) / 1e9
     instruments = server.config.scales
     busiest = np.argsort(-(now.n_trades - before.n_trades), kind="stable")
@@ -152,17 +152,18 @@ def _books_table(server: Any, before: Look, now: Look, room: int) -> Table:
     for i in shown:
         one, top, (bid, bid_qty, ask, ask_qty) = instruments[i], now.tops[i], now.quotes[i].tolist()
         spread = f"{2e4 * (ask - bid) / (ask + bid):.1f}" if bid and ask else "-"
-        table.add_row(
-            one.symbol,
-            from_steps(bid_qty, one.lot_size) if bid else "-",
-            Text(from_steps(bid, one.tick_size) if bid else "-", "green"),
-            Text(from_steps(ask, one.tick_size) if ask else "-", "red"),
-            from_steps(ask_qty, one.lot_size) if ask else "-",
-            spread,
-            f"{top['n_bid']}/{top['n_ask']}",
-            f"{top['n_orders']:,}",
-            _per_second(int(now.n_trades[i]), int(before.n_trades[i]), seconds),
-        )
+        cells = {
+            "book": one.symbol,
+            "bid qty": from_steps(bid_qty, one.lot_size) if bid else "-",
+            "bid": Text(from_steps(bid, one.tick_size) if bid else "-", "green"),
+            "ask": Text(from_steps(ask, one.tick_size) if ask else "-", "red"),
+            "ask qty": from_steps(ask_qty, one.lot_size) if ask else "-",
+            "bps": spread,
+            "levels": f"{top['n_bid']}/{top['n_ask']}",
+            "trades/s": _per_second(int(now.n_trades[i]), int(before.n_trades[i]), seconds),
+            "orders": f"{top['n_orders']:,}",
+        }
+        table.add_row(*(cells[name] for name in kept))
     if len(instruments) > room:
         table.caption = f"the busiest {room} of {len(instruments)}"
         table.caption_justify = "left"

@@ -37,10 +37,11 @@ N_TICKS, NEXT_SAMPLE = 0, 1  # places of the cursor
 
 
 class Ticks(NamedTuple):
-    """`trades`: TICK (n,), in time order. `samples`: SAMPLE (seconds, n_instruments), 0 where a side is empty."""
+    """`trades`: TICK (n,), in time order. `samples`: SAMPLE (seconds, n_instruments), 0 where a side is empty. `books`: as they are at the end."""
 
     trades: np.ndarray
     samples: np.ndarray
+    books: Books
 
 
 @inner_kernel
@@ -109,4 +110,12 @@ def make_ticks(config: SimConfig, minutes: int, seed: int | None = None, scenari
         done = _run(flow, books, reports, ticks, samples, cursor, config.start_ns)
         parts.append(ticks[: cursor[N_TICKS]].copy())
         cursor[N_TICKS] = 0
-    return Ticks(np.concatenate(parts), samples)
+    return Ticks(np.concatenate(parts), samples, books)
+
+
+def depth_of(books: Books, instrument: int) -> tuple[np.ndarray, np.ndarray]:
+    """The whole book of an instrument: bids and asks, each int64 (levels, 2) of price in ticks and lots, the best price first."""
+    levels, top = books.levels[instrument], books.tops[instrument]
+    prices = np.flatnonzero(levels["qty"]) + top["base"]
+    rows = np.stack([prices, levels["qty"][prices - top["base"]]], axis=1)
+    return rows[prices <= top["bid"]][::-1], rows[prices > top["bid"]]

@@ -4,27 +4,34 @@ What it believes. Two log prices are cointegrated: s = log(lead) - hedge_ratio *
 the spread when it is `entry_z` standard deviations rich, buys when as cheap, and leaves by the rule of
 kernels/market/reversion.py, the same function that the research sweep calls.
 
-Time is exchange time, cut into bars of `bar_ns`. The rolling window holds the spread at the close of the last `window` bars; the
-bar in progress is never part of its own mean, so a decision uses nothing that was not known at its moment. A bar closes when the first
+Time is exchange time, cut into bars of `bar_ns`. The window holds the spread at the close of the last bars (`window` of them, or three times as many
+for an EWMA or Kalman z-score, see kernels/market/moments.py); the bar in progress is never part of its own mean, so a decision uses nothing that
+was not known at its moment. A bar closes when the first
 event of a later bar arrives, at the last spread seen before it; a bar without an event closes at the one before (as a candle without
 a trade does). The window starts from the frozen `spread_tail` if that ends within a tenth of a window before the session,
 else it is collected afresh and the strategy waits.
+
+With a frozen reversion model (array `reversion_trees`, see kernels/stats/forest.py) an entry is taken only if the model gives the spread a
+probability of at least
+`confidence` to come back before its stop; its features (kernels/market/reversion_features.py) are z-scores at closes, and that of the moment.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.market.moments import mean_std, push
+from hftkit.kernels.market.moments import KINDS, held, moments, push
 from hftkit.kernels.market.reversion import next_target
+from hftkit.kernels.market.reversion_features import FEATURES, MEMORY, push_zscore, reversion_features
 from hftkit.kernels.market.signals import imbalance, mid_ticks
 from hftkit.kernels.market.spread import log_spread
+from hftkit.kernels.stats.forest import check_table, tree_probability
 from hftkit.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -46,6 +53,8 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     max_holding_bars: Annotated[int, msgspec.Meta(ge=1)]
     max_imbalance: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # no entry against a lead book more one-sided than this
     tail_end_ns: Annotated[int, msgspec.Meta(ge=0)] = 0  # exchange time at which the frozen spread_tail ends, 0 without one
+    zscore: Literal["rolling", "ewma", "kalman"] = "rolling"
+    confidence: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8  # probability that a frozen reversion model must give to an entry
 
     def __post_init__(self) -> None:
         if not self.exit_z < self.entry_z < self.stop_z:
@@ -54,56 +63,102 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise ValueError(f"hedge_ratio must be finite, is {self.hedge_ratio}")
 
 
+TREES_ARRAY = "reversion_trees"  # frozen array: the table of kernels/stats/forest.py
 # Indices into `params`: the fields of PairsParams, in order, then what pack_params derives
-HEDGE_RATIO, BAR_NS, WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, MAX_IMBALANCE, TAIL_END_NS = range(9)
-TICK_OFFSET = 9  # log(tick of lead) - hedge_ratio * log(tick of hedge): mids are in ticks, the spread in log prices
+HEDGE_RATIO, BAR_NS, WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, MAX_IMBALANCE, TAIL_END_NS, ZSCORE, CONFIDENCE = range(11)
+TICK_OFFSET = 11  # log(tick of lead) - hedge_ratio * log(tick of hedge): mids are in ticks, the spread in log prices
+GATED = 12  # 1 with a reversion model, whose table follows
+TREES = 13
+ZSCORE_NAMES = KINDS  # ZSCORE holds the index
 
 # Indices into `state`
-BAR, HEAD, COUNT, TARGET, BARS_HELD, BLOCKED, LAST_SPREAD, MEAN, STD, STARTED = range(10)
-RING = 16  # the window, `window` values
+BAR, HEAD, COUNT, TARGET, BARS_HELD, BLOCKED, LAST_SPREAD, MEAN, STD, STARTED, Z_HEAD, Z_COUNT, BELIEF = range(13)
+FEATURE_ROW = 16  # features of the entry looked at last
+Z_RING = FEATURE_ROW + len(FEATURES)  # z-scores at the last closes
+RING = Z_RING + MEMORY  # the window: spreads at the last closes
 
 _NONE, _NO_BOOK, _WARMING_UP = int(SignalReason.NONE), int(SignalReason.NO_BOOK), int(SignalReason.WARMING_UP)
 _NOT_FINITE, _ZERO_VARIANCE = int(SignalReason.NOT_FINITE), int(SignalReason.ZERO_VARIANCE)
-_ENTRY, _IMBALANCE = int(SignalReason.ENTRY), int(SignalReason.IMBALANCE)
+_ENTRY, _IMBALANCE, _LOW_CONFIDENCE = int(SignalReason.ENTRY), int(SignalReason.IMBALANCE), int(SignalReason.LOW_CONFIDENCE)
 
 
 @kernel
-def _close_bars(bar: int, window: int, state: Any) -> None:
-    """Close every bar before `bar`, at the last spread seen; the first call decides whether the frozen tail still fits."""
-    ring = state[RING : RING + window]
+def _zscore(spread: float, state: Any, full: bool) -> float:
+    return (spread - state[MEAN]) / state[STD] if full and state[STD] > 0.0 else math.nan
+
+
+@kernel
+def _push_bar(spread: float, params: Any, state: Any, with_moments: bool) -> None:
+    """One bar closes at `spread` (log price): its z-score against the moments before it, then the window that includes it."""
+    kind, window = int(params[ZSCORE]), int(params[WINDOW])
+    size = held(kind, window)
+    ring = state[RING : RING + size]
+    if params[GATED] != 0.0:
+        z = _zscore(spread, state, int(state[COUNT]) == size)
+        z_head, z_count = push_zscore(state[Z_RING : Z_RING + MEMORY], int(state[Z_HEAD]), int(state[Z_COUNT]), z)
+        state[Z_HEAD], state[Z_COUNT] = z_head, z_count
+    head, count = push(ring, int(state[HEAD]), int(state[COUNT]), spread)
+    state[HEAD], state[COUNT] = head, count
+    if with_moments:
+        state[MEAN], state[STD] = moments(kind, window, ring, head, count)
+
+
+@kernel
+def _close_bars(bar: int, params: Any, state: Any) -> None:
+    """Close every bar before `bar`, at the last spread seen."""
     bars = bar - int(state[BAR])
     if bars <= 0:
         return
-    head, count = int(state[HEAD]), int(state[COUNT])
-    for _ in range(min(bars, window)):
-        head, count = push(ring, head, count, state[LAST_SPREAD])
-    state[HEAD] = head
-    state[COUNT] = count
-    state[MEAN], state[STD] = mean_std(ring, head, count)
+    closing = min(bars, held(int(params[ZSCORE]), int(params[WINDOW])) + MEMORY)  # older ones would be forgotten again
+    for k in range(closing):
+        _push_bar(state[LAST_SPREAD], params, state, k == closing - 1 or params[GATED] != 0.0)
     state[BAR] = bar
     if state[TARGET] != 0.0:
         state[BARS_HELD] += bars
 
 
 @kernel
+def seed(tail: Any, params: Any, state: Any) -> int:
+    """Close one bar for each spread of `tail` float64 (m,), log price, oldest first. Returns the number of values in the window."""
+    for t in range(tail.size):
+        _push_bar(tail[t], params, state, True)
+    return int(state[COUNT])
+
+
+@kernel
 def _start(bar: int, params: Any, state: Any) -> None:
+    """The first event decides whether the frozen tail still fits."""
     window = int(params[WINDOW])
     tail_next = int(params[TAIL_END_NS]) // int(params[BAR_NS])  # first bar after the frozen tail
     gap = bar - tail_next
     if params[TAIL_END_NS] == 0.0 or gap < 0 or gap > max(window // 10, 1):
         state[HEAD] = 0.0
         state[COUNT] = 0.0
-    state[MEAN], state[STD] = mean_std(state[RING : RING + window], int(state[HEAD]), int(state[COUNT]))
+        state[Z_HEAD] = 0.0
+        state[Z_COUNT] = 0.0
+        state[MEAN], state[STD] = math.nan, math.nan
     state[LAST_SPREAD] = math.nan  # a bar without any event is not known
     state[BAR] = bar
     state[STARTED] = 1.0
 
 
 @kernel
+def _believed(z: float, params: Any, state: Any) -> bool:
+    """Whether the frozen reversion model, if there is one, gives an entry at `z` enough probability."""
+    if params[GATED] == 0.0:
+        return True
+    row = state[FEATURE_ROW : FEATURE_ROW + len(FEATURES)]
+    reversion_features(state[Z_RING : Z_RING + MEMORY], int(state[Z_HEAD]), int(state[Z_COUNT]), z, row)
+    state[BELIEF] = tree_probability(row, params[TREES:])
+    return state[BELIEF] >= params[CONFIDENCE]
+
+
+@kernel
 def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any, signal: Any) -> int:
     """Evaluate one strategy slot after a book change. Owns SIGNAL[slot] and its own `state`.
 
-    `event` EVENT (1,), `book` BOOK (n,), `legs` LEGS (k,) (which instruments), `params` float64 (10,), `state` float64 (16 + window,),
+    `event` EVENT (1,), `book` BOOK (n,), `legs` LEGS (k,) (which instruments), `params` float64 (p,) of `pack_params`, `state` float64 (s,) of
+    `pack_state`,
     `signal` SIGNAL (k,). Returns the codes.SignalReason, also in signal[slot].reason. Log prices; z in standard deviations.
     """
     s = signal[slot]
@@ -113,11 +168,10 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
     if not (mid_lead > 0.0 and mid_hedge > 0.0):
         s.reason = _NO_BOOK
         return s.reason
-    window = int(params[WINDOW])
     bar = s.ts_event // int(params[BAR_NS])
     if state[STARTED] == 0.0:
         _start(bar, params, state)
-    _close_bars(bar, window, state)
+    _close_bars(bar, params, state)
     spread = log_spread(mid_lead, mid_hedge, params[HEDGE_RATIO], params[TICK_OFFSET])
     state[LAST_SPREAD] = spread
     s.spread = spread
@@ -125,11 +179,11 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
     s.std = state[STD]
     s.imbalance = imbalance(lead)
     s.n_bars = int(state[COUNT])
-    if s.n_bars < window:
+    if s.n_bars < held(int(params[ZSCORE]), int(params[WINDOW])):
         s.zscore = math.nan
         s.reason = _WARMING_UP
         return s.reason
-    s.zscore = (spread - state[MEAN]) / state[STD] if state[STD] > 0.0 else math.nan
+    s.zscore = _zscore(spread, state, True)
     target, blocked, reason = next_target(
         int(state[TARGET]),
         s.zscore,
@@ -142,6 +196,8 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
     )
     if reason == _ENTRY and s.imbalance * target < -params[MAX_IMBALANCE]:
         target, reason = 0, _IMBALANCE
+    if reason == _ENTRY and not _believed(s.zscore, params, state):
+        target, reason = 0, _LOW_CONFIDENCE
     if reason == _NOT_FINITE and state[STD] == 0.0:
         reason = _ZERO_VARIANCE
     if target != int(state[TARGET]):
@@ -154,31 +210,40 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
 
 
 def pack_params(frozen: FrozenParams) -> np.ndarray:
-    """Kernel parameters float64 (10,)."""
+    """Kernel parameters float64 (TREES + words of the reversion model,)."""
     values = STRATEGY.check(frozen, frozen.name)
     ticks = {instrument.symbol: float(instrument.tick_size) for instrument in frozen.instruments}
     offset = math.log(ticks[frozen.legs.lead]) - values.hedge_ratio * math.log(ticks[frozen.legs.hedge])
-    return np.array([*msgspec.structs.astuple(values), offset], np.float64)
+    fields = {**msgspec.structs.asdict(values), "zscore": ZSCORE_NAMES.index(values.zscore)}
+    trees = frozen.array(TREES_ARRAY)
+    return np.array([*fields.values(), offset, float(trees.size > 0), *trees], np.float64)
 
 
 def pack_state(frozen: FrozenParams) -> np.ndarray:
-    """Kernel state float64 (16 + window,), its window seeded from the frozen array `spread_tail` (log price units)."""
-    window = int(frozen.parameters["window"])
-    state = np.zeros(RING + window, np.float64)
-    tail = frozen.array("spread_tail")[-window:]
-    state[RING : RING + tail.size] = tail
-    state[COUNT] = tail.size
-    state[HEAD] = tail.size % window
+    """Kernel state float64 (RING + values of the window,), seeded from the frozen array `spread_tail` (log price units)."""
+    packed = pack_params(frozen)
+    size = held(int(packed[ZSCORE]), int(packed[WINDOW]))
+    state = np.zeros(RING + size, np.float64)
+    state[MEAN] = state[STD] = math.nan
+    seed(frozen.array("spread_tail")[-(size + MEMORY) :], packed, state)
     return state
 
 
-def legs_objection(frozen: FrozenParams, values: PairsParams) -> str:
+def tail_bars(zscore: str, window: int, gated: bool) -> int:
+    """How many closing spreads a frozen `spread_tail` holds so that the strategy is ready at once: the window, and the z-scores that a model looks
+    at."""
+    return held(ZSCORE_NAMES.index(zscore), window) + (MEMORY if gated else 0)
+
+
+def objection(frozen: FrozenParams, values: PairsParams) -> str:
     """A pair whose legs do not stand against each other as the hedge ratio says is a bet on the market, not on the spread."""
     lots = frozen.legs.unit_hedge_lots
     if frozen.legs.hedge and lots * values.hedge_ratio >= 0:
         side = "negative" if values.hedge_ratio > 0 else "positive"
         return f"with hedge_ratio {values.hedge_ratio:g} unit_hedge_lots must be {side}, is {lots}"
-    return ""
+    trees = frozen.array(TREES_ARRAY)
+    wrong = check_table(trees, len(FEATURES)) if trees.size else 0
+    return f"word {wrong - 1} of the array {TREES_ARRAY} is wrong: no walk through these trees ends in a leaf" if wrong else ""
 
 
 STRATEGY = Strategy(
@@ -189,5 +254,5 @@ STRATEGY = Strategy(
     pack_params=pack_params,
     pack_state=pack_state,
     beliefs="the log prices of two instruments are cointegrated, so their spread reverts to its rolling mean",
-    objection=legs_objection,
+    objection=objection,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit import clock
 from hftkit.binance_line import Kind, kind_of
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import byte_ring_push
@@ -31,6 +32,7 @@ PONG_BYTES = 4096
 FINE, CLOSED, BROKEN, RING_FULL = range(4)
 FILL, N_MESSAGES = 12, 13  # words of the reader's state beyond those of the deframer
 _NOTHING = np.zeros(8, np.uint8)
+_PATIENCE_S = 5.0
 
 
 @kernel
@@ -111,7 +113,7 @@ class WireReader:
         return self._pongs[:n].tobytes()
 
     def announce(self, up: bool, t_recv: int) -> None:
-        """LINE_UP or LINE_DOWN, in its place among the messages. Room for it is always found: the hot thread empties the ring."""
-        kind = kind_of(Kind.LINE_UP if up else Kind.LINE_DOWN, self._kind)
-        while byte_ring_push(self._ring.words, self._ring.octets, _NOTHING, 0, 0, kind, t_recv) == 0:
+        """LINE_UP or LINE_DOWN, in its place among the messages. Room is found as long as the hot thread empties the ring; at its end nobody does."""
+        kind, end = kind_of(Kind.LINE_UP if up else Kind.LINE_DOWN, self._kind), clock.monotonic_s() + _PATIENCE_S
+        while byte_ring_push(self._ring.words, self._ring.octets, _NOTHING, 0, 0, kind, t_recv) == 0 and clock.monotonic_s() < end:
             pass

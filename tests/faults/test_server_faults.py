@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from click.testing import CliRunner
 
 from hftkit.codes import OrderState, Reject
 from hftkit.errors import HftkitError
+from hftkit.exchange.config import load_config
 from hftkit.exchange.fault_commands import faults as command
+from hftkit.exchange.fault_line import OUTBOUND, TX_END, TX_START
 from hftkit.exchange.faults import FaultControl, FaultPlan, ScriptLine, write_settings
-from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, SUBSCRIBE, FollowerBook, PlainClient, frame
-from tests.unit.exchange.running import simulator
+from hftkit.exchange.servers.binary import N_TURNS, START_MONO, START_TS, BinaryServer
+from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, SUBSCRIBE, FollowerBook, PlainClient, frame, parse
+from tests.unit.exchange.running import HOST, simulator
 
 BUY, SELL = 0, 1
 
@@ -212,3 +216,43 @@ def test_a_client_that_never_reads_under_faults_does_not_hold_up_others() -> Non
             client.send(LOGON, 3, 0, 0, 0, 1, 0, 0, 0, 0)
             assert client.receive().name == "LOGON_ACK"
         lazy.close()
+
+
+def test_a_full_socket_is_left_to_epoll_and_loses_nothing() -> None:
+    """A client that does not read, with delayed frames for it: the loop sleeps until there is room, instead of trying again and again."""
+    config = load_config()
+    server = BinaryServer(config, speed=2000.0, plan=FaultPlan(feed={"latency_us": 1}))
+    _, port = server.start(HOST, 0, 0)
+    data = socket.socket()
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    data.connect((HOST, port))
+    data.sendall(frame(SUBSCRIBE, 1, 7))
+    line = server.shell.faults.lines
+    for _ in range(2000):
+        server.run_slice(5_000_000)
+        if (line[:, OUTBOUND, TX_START] != line[:, OUTBOUND, TX_END]).any():
+            break
+    assert (line[:, OUTBOUND, TX_START] != line[:, OUTBOUND, TX_END]).any(), "the socket was never full"
+    server.shell.io[START_TS] = int(server.venue.state[0]["ts"])  # the market stands from here on
+    server.shell.io[START_MONO] = 2**62
+    server.shell.speed[0] = 1e-12
+    server.run_slice(20_000_000)
+    before = int(server.shell.io[N_TURNS])
+    server.run_slice(200_000_000)
+    assert int(server.shell.io[N_TURNS]) - before < 60  # one in 10 ms; an attempt a millisecond would make 200
+    data.settimeout(0.0)
+    received = b""
+    for _ in range(2000):
+        server.run_slice(1_000_000)
+        try:
+            received += data.recv(1 << 16)
+        except BlockingIOError:
+            if not (line[:, OUTBOUND, TX_START] != line[:, OUTBOUND, TX_END]).any():
+                break
+    messages, rest = parse(received)
+    assert rest == b""
+    for instrument in range(len(config.instruments)):
+        numbers = [message.seq for message in messages if message.name == "TRADE" and message.instrument == instrument]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    data.close()
+    server.close()

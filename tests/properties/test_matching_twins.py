@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hftkit.exchange.layout import COMMAND, Op, ReportKind
 from hftkit.exchange.matching import Books, apply, expire, fire_trigger, new_books, new_commands, new_reports
 from hftkit.exchange.matching_plain import PlainExchange
+from hftkit.kernels.jit import compiled_driver
 
 LADDER = 128
 REFERENCE = (1000, 40)  # the second window starts at tick 1
@@ -109,24 +110,31 @@ def compare(reports: Any, n: int, expected: list[dict[str, int]], seen: dict[str
             seen[key] = seen.get(key, 0) + 1
 
 
-def drive(commands: list[dict[str, int]], capacity: int, check_every: int) -> dict[str, int]:
-    """Both implementations through the same commands, triggers and dates; returns how often each kind of report was seen."""
+def drive(commands: list[dict[str, int]], capacity: int, check_every: int, as_served: bool = False) -> dict[str, int]:
+    """Both implementations through the same commands, triggers and dates; returns how often each kind of report was seen.
+
+    `as_served`: the compiled engine as one whole program (jit.py), as the servers run it.
+    """
     books = new_books(REFERENCE, capacity, LADDER)
     reports, row = new_reports(books), new_commands(1)
+    carry_out, wake, end = apply, fire_trigger, expire
+    if as_served:
+        carry_out, wake = compiled_driver(apply, row[0], books, reports, 0), compiled_driver(fire_trigger, books, reports, 0)
+        end = compiled_driver(expire, books, reports, 0)
     windows = [(int(top["base"]), int(top["base"]) + LADDER - 1) for top in books.tops]
     plain = PlainExchange(windows, capacity)
     seen: dict[str, int] = {}
     for i, command in enumerate(commands):
         reports[:64]["kind"] = -1  # poison
         while expected := plain.expire(i):
-            compare(reports, expire(books, reports, i), expected, seen, (i, "expire"))
-        assert expire(books, reports, i) == 0
+            compare(reports, end(books, reports, i), expected, seen, (i, "expire"))
+        assert end(books, reports, i) == 0
         row[0] = tuple(command[name] for name in COMMAND.dtype.names or ())
-        compare(reports, apply(row[0], books, reports, i), plain.apply(command, i), seen, (i, command))
+        compare(reports, carry_out(row[0], books, reports, i), plain.apply(command, i), seen, (i, command))
         for instrument in (0, 1):
             while expected := plain.fire_trigger(instrument):
-                compare(reports, fire_trigger(books, reports, instrument), expected, seen, (i, "trigger"))
-            assert fire_trigger(books, reports, instrument) == 0
+                compare(reports, wake(books, reports, instrument), expected, seen, (i, "trigger"))
+            assert wake(books, reports, instrument) == 0
         if i % check_every == 0:
             check_books(books, plain)
     check_books(books, plain)
@@ -170,9 +178,9 @@ EVERY = {"REJECT 403", "REJECT 406", "REJECT 409", "REJECT 411", "REJECT 412", "
 }
 
 
-@pytest.mark.parametrize(("seed", "capacity"), [(1, 4096), (2, 40)])
-def test_random_streams_agree(seed: int, capacity: int) -> None:
-    seen = drive(random_commands(seed, 12_000), capacity, check_every=50)
+@pytest.mark.parametrize(("seed", "capacity", "as_served"), [(1, 4096, True), (2, 40, False)])
+def test_random_streams_agree(seed: int, capacity: int, as_served: bool) -> None:
+    seen = drive(random_commands(seed, 12_000), capacity, 50, as_served)
     assert set(ReportKind.__members__) <= set(seen)
     assert set(seen) >= EVERY
     assert ("REJECT 501" in seen) == (capacity == 40)
@@ -181,7 +189,7 @@ def test_random_streams_agree(seed: int, capacity: int) -> None:
 @pytest.mark.slow
 def test_millions_of_operations_agree() -> None:
     for seed in range(100, 140):
-        drive(random_commands(seed, 50_000), 4096 if seed % 2 else 60, check_every=1000)
+        drive(random_commands(seed, 50_000), 4096 if seed % 2 else 60, 1000, as_served=seed % 4 < 2)
 
 
 @st.composite

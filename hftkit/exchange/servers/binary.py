@@ -7,12 +7,11 @@ that sockets are never starved; what is left is done in the next turns, and the 
 Exchange time = start + speed * monotonic time elapsed. Python makes the sockets, calls `run_slice` again and again, and handles signals
 between two slices. A slice ends early when somebody rings the doorbell (an eventfd that the same epoll watches): exchange/host.py.
 
-Long because the loop and what starts and ends it belong together.
+Long because one turn of the loop is one thought: waiting, market, reading, faults, writing, in the order in which they happen.
 """
 
 from __future__ import annotations
 
-import errno as errors
 import os
 import select
 import socket
@@ -35,7 +34,8 @@ from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
-from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, wakes_at, write_engaged
+from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, waits_for_socket, wakes_at, write_engaged
+from hftkit.exchange.servers.listening import listen
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue, new_venue
@@ -148,12 +148,24 @@ def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
 
 
 @inner_kernel
+def _watch(shell: Shell, index: int, for_room: bool) -> None:
+    """Watch a client's socket for bytes, and for room to write if something is left over."""
+    wanted = EPOLLIN | (EPOLLOUT if for_room else 0)
+    if wanted != shell.watched[index]:
+        shell.watched[index] = wanted
+        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
+
+
+@inner_kernel
 def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
     client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
     if engage(shell.faults, line):
         if not write_engaged(venue, shell.faults, shell.fds[index], index, now):
             _drop(venue, shell, index)
+            return
+        direction = RESPONSE if client.port == _ORDER_ENTRY else FEED
+        _watch(shell, index, waits_for_socket(shell.faults, index, direction, now))
         return
     refill(venue, index)
     while client.out_end > client.out_start:
@@ -172,10 +184,7 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     if client.state == _CLOSING:
         _drop(venue, shell, index)  # what the peer has not taken by now it will not get
         return
-    wanted = EPOLLIN | (EPOLLOUT if client.out_end > client.out_start else 0)
-    if wanted != shell.watched[index]:
-        shell.watched[index] = wanted
-        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
+    _watch(shell, index, client.out_end > client.out_start)
 
 
 @inner_kernel
@@ -213,14 +222,13 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
         return 0
-    if shell.io[ENGAGED_LINES] > 0 and shell.io[WAKE] < monotonic_ns(shell.clock) + 1_000_000:
+    wake = shell.io[WAKE] - monotonic_ns(shell.clock) if shell.io[ENGAGED_LINES] > 0 else _LONG_NS
+    if wake < 1_000_000:
         return 0
     if shell.history.plan[AT_MAX] != 0 and shell.history.io[ROW] < shell.history.io[ROWS]:
         return 0
     ahead = np.float64(_next_event(flow, shell) - ts) / shell.speed[0]
-    if ahead >= 1e7:
-        return 1 if shell.io[ENGAGED_LINES] > 0 else 10
-    return max(1, int(ahead / 1e6))
+    return max(1, int(min(ahead, np.float64(wake), 1e7) / 1e6))
 
 
 @inner_kernel
@@ -295,22 +303,6 @@ def drop_everybody(venue: Venue, shell: Shell) -> None:
         _drop(venue, shell, index)
 
 
-def _listen(host: str, port: int, what: str) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errors.EADDRINUSE:
-            raise VenueError(f"port {port} ({what}) on {host} is in use", "Stop the other process, or choose a free port with 0") from None
-        raise VenueError(f"cannot listen on {host}:{port} ({what}): {error.strerror or error}", "Check --host and the port") from None
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
-
-
 class BinaryServer:
     """The simulator on two TCP ports. `start` opens the books and the ports, `run_slice` does the work, `close` ends it."""
 
@@ -375,7 +367,7 @@ class BinaryServer:
                 (order_port, Port.ORDER_ENTRY, ORDER_FD, "order entry"),
                 (market_port, Port.MARKET_DATA, MARKET_FD, "market data"),
             ):
-                listener = _listen(host, port, what)
+                listener = listen(host, port, what)
                 self._listeners.append(listener)
                 io[word] = listener.fileno()
                 watch_descriptor(io[EPOLL_FD], EPOLL_CTL_ADD, listener.fileno(), EPOLLIN, LISTENER + int(kind), self.shell.event)

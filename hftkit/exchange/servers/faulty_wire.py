@@ -52,7 +52,6 @@ from hftkit.syscalls import receive as receive_bytes
 _LOGGED_ON, _CLOSING = int(ClientState.LOGGED_ON), int(ClientState.CLOSING)
 _ORDER_PORT = int(Port.ORDER_ENTRY)
 _THROTTLED = int(Reject.SESSION_THROTTLED)
-_SOCKET_FULL_NS = 1_000_000  # between two attempts at a socket that takes nothing
 
 
 @inner_kernel
@@ -179,12 +178,21 @@ def write_engaged(venue: Venue, faults: Faults, fd: int, index: int, now: int) -
 
 
 @inner_kernel
+def waits_for_socket(faults: Faults, index: int, direction: int, now: int) -> bool:
+    """Is there something to send that the socket does not take now?"""
+    line = faults.lines[index, OUTBOUND]
+    return line[TX_START] != line[TX_END] and not _frozen(faults, direction, now)
+
+
+@inner_kernel
 def wakes_at(faults: Faults, index: int, way: int, direction: int, now: int) -> int:
     """When this line next has something to do (ns, monotonic); 2**62 if nothing is under way."""
     line = faults.lines[index, way]
     queue = faults.queue_in[index] if way == INBOUND else faults.queue_out[index]
-    if line[TX_START] != line[TX_END]:
-        return now + _SOCKET_FULL_NS
+    if line[TX_START] != line[TX_END]:  # the socket is full: epoll tells when it is not, unless the line is frozen
+        if not _frozen(faults, direction, now):
+            return 2**62
+        return faults.cursor[1 + direction]
     due = np.int64(2**62)
     if line[START] != line[END]:
         due = queue[line[START]]

@@ -77,3 +77,14 @@ def copy_bytes(typing_context: Any, target: Any, target_start: Any, source: Any,
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, types.int64), generate
+
+
+@intrinsic
+def load_8(typing_context: Any, array: Any, index: Any) -> Any:
+    """The eight bytes of a uint8 array from `index` as one little-endian int64. No bounds check: the caller has made sure."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()), align=1)
+
+    return types.int64(array, types.int64), generate

@@ -230,6 +230,29 @@ def test_an_account_sees_its_money_and_cannot_spend_more() -> None:
     assert hand.send(b, NEW_ORDER, 4, 1, 0, 0, 0, 10_001, 50_000, instrument=0)[0].name == "ORDER_ACK"  # makes nothing larger
 
 
+def test_a_triggered_order_needs_its_margin_then() -> None:
+    hand = Hand(initial_balance="1000", leverage=10, maintenance_margin_ppm=50_000)
+    hand.at(0)
+    a, b = hand.enter(1), hand.enter(2)
+    large = (1, 0, 2, 0, 0, 0, 110_000, 10_100, 0)  # buy 110 at the market once the price rises to 101.00: 11,110, margin 1,111
+    small = (2, 0, 2, 0, 0, 0, 50_000, 10_100, 0)
+    for stop in (large, small):
+        assert hand.send(b, CONDITIONAL_ORDER, *stop, instrument=0)[0].name == "ORDER_ACK"  # waiting, it needs none
+    hand.send(a, NEW_ORDER, 1, 1, 0, 0, 0, 10_100, 60_000, instrument=0)
+    hand.send(a, NEW_ORDER, 2, 0, 0, 1, 0, 10_150, 200, instrument=0)
+    hand.take(a)
+    c = hand.enter(3)
+    hand.send(c, NEW_ORDER, 1, 0, 0, 1, 0, 10_100, 200, instrument=0)  # trades at 101.00
+    told = [(m.name, m.client_order_id) for m in hand.take(b)]
+    assert told[0] == ("ORDER_CANCELED", 1)
+    assert told[1:3] == [("ORDER_TRIGGERED", 2), ("ORDER_FILL", 2)]
+    assert hand.send(b, ORDER_QUERY, 1, instrument=0)[0].state == OrderState.CANCELED
+    (status,) = hand.send(b, ACCOUNT_QUERY)
+    assert status.initial_margin_e8 <= status.wallet_e8 + status.unrealised_e8
+    reduce = (3, 1, 2, 0, 2, 0, 50_000, 9_000, 0)  # an order that only reduces needs none
+    assert hand.send(b, CONDITIONAL_ORDER, *reduce, instrument=0)[0].name == "ORDER_ACK"
+
+
 @pytest.mark.parametrize("size", [1, 7, 8, 13, 100, 4096])
 def test_chunks_of_any_size_are_the_same_session(size: int) -> None:
     stream = logon(1) + b"".join(frame(4, 2 + i, 1 + i, i % 2, 0, 0, 0, 90 + i, 2, instrument=1) for i in range(20))

@@ -9,13 +9,15 @@ import numpy as np
 
 from hftkit.binance_calls import answerer, encoder, translator
 from hftkit.binance_line import Kind, Line, counters, kind_of, new_line
-from hftkit.codes import MessageType
+from hftkit.codes import MessageType, Sync
 from hftkit.instruments import Instrument
+from hftkit.kernels.market.book import BOOK_LOST, BOOK_QUIET, apply_to_book
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import REQUEST_WORDS
+from hftkit.kernels.wire.decode import MALFORMED, decode_market_data
 from hftkit.kernels.wire.encode import encode_cancel, encode_heartbeat, encode_new_order, encode_order_query
 from hftkit.kernels.wire.frame import FRAME_OK, check_frame, frame_instrument, frame_type, frame_words
-from hftkit.layout import FRAME, ORDER
+from hftkit.layout import BOOK, BOOK_DEPTH, EVENT, FRAME, ORDER
 
 INSTRUMENTS = (
     Instrument(symbol="BTCUSDT", tick_size="0.10", lot_size="0.001"),
@@ -154,6 +156,34 @@ def frames_of(words: np.ndarray) -> list[Frame]:
         found.append(Frame(words[at : at + n]))
         at += n
     return found
+
+
+class Replica:
+    """The engine's own books, fed with frames as the engine is: decoded, then applied."""
+
+    def __init__(self, n: int = len(INSTRUMENTS)) -> None:
+        self.event, self.book = np.zeros(1, EVENT.dtype), np.zeros(n, BOOK.dtype)
+        self.levels = np.zeros((n, 2, BOOK_DEPTH, 2), np.int64)
+
+    def take(self, words: np.ndarray) -> int:
+        """Apply all frames; the last outcome that was not quiet."""
+        at, outcome = 0, BOOK_QUIET
+        while at < words.size:
+            assert check_frame(words, at, words.size) == FRAME_OK
+            assert decode_market_data(words, at, self.event, 1, self.book.size) != MALFORMED
+            applied = apply_to_book(self.event, self.book, self.levels)
+            assert applied != BOOK_LOST, "the line's own sequence has a gap"
+            outcome = applied or outcome
+            at += frame_words(int(words[at]))
+        return outcome
+
+    def is_synced(self, i: int = 0) -> bool:
+        return bool(self.book[i]["sync"] == Sync.SYNCED)
+
+    def sides(self, i: int = 0) -> tuple[dict[int, int], dict[int, int]]:
+        b = self.book[i]
+        bids, asks = self.levels[i, 0, : b["n_bid"]], self.levels[i, 1, : b["n_ask"]]
+        return dict(map(tuple, bids.tolist())), dict(map(tuple, asks.tolist()))
 
 
 class Hand:

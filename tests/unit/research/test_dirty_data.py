@@ -15,6 +15,7 @@ from research.data_loader import load_panel
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, log_spread, ols_hedge_ratio, tls_hedge_ratio
 from research.johansen import johansen
 from research.pair_report import report
+from research.performance import bootstrap_band, probabilistic_sharpe, sharpe
 from research.spread_tests import (
     cusum,
     gregory_hansen,
@@ -169,6 +170,17 @@ def test_near_collinear_series_say_so_or_agree_with_a_careful_computation(clean)
     assert verdicts[0] == "ok"
     assert verdicts[-1] != "ok"
     assert verdicts == sorted(verdicts, key=lambda verdict: verdict != "ok")
+
+
+def test_figures_of_a_run_have_no_silent_nan_and_no_wrong_number():
+    returns = np.random.default_rng(0).normal(size=300)
+    returns[7] = np.nan
+    with pytest.raises(DataError, match="1 of 300 returns are not finite, the first at row 7"):
+        bootstrap_band(returns)
+    constant = np.full(300, 0.1)  # its standard deviation is 1e-17 by arithmetic: a Sharpe ratio of 1e17 would be a wrong number
+    assert np.isnan(sharpe(constant, 365.0))
+    assert np.isnan(probabilistic_sharpe(constant))
+    assert bootstrap_band(constant) == pytest.approx((30.0, 30.0))
 
 
 def test_all_refusals_are_of_one_family():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +14,11 @@ from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams, LegPlan, text_of
 from hftkit.replay import replay
 from hftkit.rooms import Limits
+from hftkit.strategies.pairs import tail_bars
 from research.costs import NO_COSTS
 from research.event_backtest import backtest_bars, compare_with_rule
-from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep
+from research.reversion_model import train
+from research.strategy_optimizer import Gate, Grid, PairBars, Thresholds, run_rule, sweep
 
 BAR_NS = 60_000_000_000
 RATIO = 0.8123456789
@@ -22,7 +26,7 @@ TICKS = (1e-4, 1e-4)
 RULE = Thresholds(window=80, entry_z=1.5, exit_z=0.25, stop_z=3.0, max_holding_bars=25)  # short enough for stops and holding limits
 
 
-def frozen_pair(rule: Thresholds) -> FrozenParams:
+def frozen_pair(rule: Thresholds, gate: Gate | None = None, tail: tuple[str, ...] = ()) -> FrozenParams:
     scales = {"tick_size": "0.0001", "lot_size": "0.001", "min_notional": "5", "taker_fee_ppm": 100}
     return FrozenParams(
         schema_version=1,
@@ -48,8 +52,10 @@ def frozen_pair(rule: Thresholds) -> FrozenParams:
             "exit_z": text_of(rule.exit_z),
             "stop_z": text_of(rule.stop_z),
             "max_holding_bars": rule.max_holding_bars,
+            "zscore": rule.zscore,
+            **({"confidence": text_of(gate.confidence)} if gate else {}),
         },
-        arrays={},
+        arrays={"spread_tail": tail, **({"reversion_trees": tuple(text_of(word) for word in gate.table)} if gate else {})},
         provenance={},
         valid_from_ns=0,
         valid_until_ns=1,
@@ -64,12 +70,13 @@ def bars(prices) -> PairBars:
 def test_the_engine_trades_what_the_sweep_chose_trade_by_trade(prices, bars):
     grid = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0, 0.5), stops=(3.0, 4.0), max_holding_bars=40)
     winner = sweep(bars, grid, NO_COSTS).chosen
-    for rule in (winner, RULE):
+    for rule in (winner, replace(RULE, window=30, zscore="ewma"), replace(RULE, window=30, zscore="kalman"), RULE):
         run = backtest_bars(frozen_pair(rule), prices)
         assert compare_with_rule(run, bars, rule).empty
         assert run.bars["spread"].to_numpy().tobytes() == bars.spread.tobytes()
-        finite = np.isfinite(bars.z(rule.window))
-        assert (run.bars["zscore"].to_numpy()[finite] == bars.z(rule.window)[finite]).all()
+        z = bars.z(rule.window, rule.zscore)
+        finite = np.isfinite(z)
+        assert (run.bars["zscore"].to_numpy()[finite] == z[finite]).all()
         swept = run_rule(bars, rule, NO_COSTS).frame
         entries = np.flatnonzero(np.diff(swept["target"].to_numpy(), prepend=0) * swept["target"].to_numpy() > 0)
         assert list(run.trades["entry"]) == list(swept.index[entries] + pd.Timedelta(BAR_NS, "ns"))
@@ -77,6 +84,33 @@ def test_the_engine_trades_what_the_sweep_chose_trade_by_trade(prices, bars):
     assert len(run.trades) > 30
     reasons = set(swept["reason"])
     assert {"stop", "holding limit"} <= {reason.replace("_", " ").lower() for reason in reasons}
+
+
+@pytest.mark.parametrize("zscore", ["rolling", "kalman"])
+def test_a_reversion_gate_filters_the_same_entries_in_sweep_backtest_and_replay(prices, bars, tmp_path, zscore):
+    rule = replace(RULE, window=40, entry_z=1.0, zscore=zscore)
+    gate = train(bars, rule, slice(0, 2000), trees=10).gate(0.55)
+    swept, free = run_rule(bars, rule, NO_COSTS, gate=gate), run_rule(bars, rule, NO_COSTS)
+    assert 10 < swept.trades < free.trades
+    run = backtest_bars(frozen_pair(rule, gate), prices, journal=tmp_path / "journal")
+    assert compare_with_rule(run, bars, rule, gate).empty
+    assert len(run.trades) == swept.trades
+    assert replay(tmp_path / "journal").identical
+
+
+def test_a_frozen_tail_makes_every_kind_of_zscore_and_the_gate_ready_at_once(prices, bars):
+    """The window and the memory of z-scores rebuilt from a frozen tail hold the bits of a session that saw all the bars."""
+    cut = 2500
+    for zscore in ("rolling", "ewma", "kalman"):
+        rule = replace(RULE, window=40, entry_z=1.0, zscore=zscore)
+        gate = train(bars, rule, slice(0, 2000), trees=10).gate(0.55)
+        tail = tuple(text_of(x) for x in bars.spread[cut - tail_bars(zscore, 40, True) : cut])
+        frozen = with_parameters(frozen_pair(rule, gate, tail), tail_end_ns=int(prices.index[cut].value))
+        late = backtest_bars(frozen, prices.iloc[cut:])
+        assert (late.bars["zscore"].to_numpy() == bars.z(40, zscore)[cut:]).all()
+        expected = run_rule(bars, rule, NO_COSTS, slice(cut, None), gate).frame["target"].to_numpy()
+        assert (late.bars["target"].to_numpy() == expected).all()
+        assert late.engine.orders > 0
 
 
 def test_a_journal_of_the_backtest_replays_identically(prices, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from hftkit.errors import DataError
 from research.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
 
 
@@ -15,6 +16,12 @@ def test_equals_statsmodels(n):
     np.testing.assert_allclose(benjamini_hochberg(p_values), multipletests(p_values, method="fdr_bh")[1], rtol=1e-12)
     np.testing.assert_allclose(benjamini_yekutieli(p_values), multipletests(p_values, method="fdr_by")[1], rtol=1e-12)
     np.testing.assert_allclose(bonferroni(p_values), multipletests(p_values, method="bonferroni")[1], rtol=1e-12)
+
+
+def test_what_is_no_probability_is_refused():
+    for correct in (benjamini_hochberg, benjamini_yekutieli, bonferroni):
+        with pytest.raises(DataError, match="outside 0"):
+            correct(np.array([0.1, 1.2]))
 
 
 def test_tests_that_were_not_made_are_not_counted():

@@ -42,7 +42,8 @@ def test_calibrate_draws_and_reports(data_folder, tmp_path):
     answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").output)
     assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.05)
     assert set(answer["spans"]) == {"train", "validation", "test"}
-    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert len(list(tmp_path.glob("*.png"))) == 6
+    assert 0 < answer["capacity_halves"] < answer["capacity_best"] < answer["capacity_exhausted"]
     assert "null hypothesis" in invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50).output
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from hftkit.kernels.jit import inlined_kernel, kernel
+from hftkit.kernels.memory.intrinsics import load_8
 
 MAX_TEXT = 24
 KEY_COLUMNS = 5  # three words, length, number
 _K1, _K2, _K3 = 0x1E3779B97F4A7C15, 0x2545F4914F6CDD1D, 0x3C79AC492BA7B653
 _FOLD = 40
+_LOW_BYTES = np.array([*((1 << 8 * n) - 1 for n in range(8)), -1], np.int64)
 
 
 def identity_words(text: bytes) -> tuple[int, int, int]:
@@ -60,18 +62,23 @@ def identify_words(w0: int, w1: int, w2: int, n_bytes: int, table: Any) -> int:
     return -1
 
 
+@inlined_kernel
+def _word(data: Any, start: int, n_bytes: int) -> int:
+    """The first eight of n_bytes bytes as an identity word, zero padded."""
+    if start + 8 <= data.size:
+        return load_8(data, start) & _LOW_BYTES[min(n_bytes, 8)]
+    word: Any = 0
+    for i in range(min(n_bytes, 8)):
+        word |= np.int64(data[start + i]) << (8 * i)
+    return word
+
+
 @kernel
 def identify(data: Any, start: int, n_bytes: int, table: Any) -> int:
     """Number of the text data[start:][:n_bytes] (uint8) in a `key_table`, -1 if it is not there."""
     if n_bytes <= 0 or n_bytes > MAX_TEXT:
         return -1
-    w0: Any = 0
-    w1: Any = 0
-    w2: Any = 0
-    for i in range(min(n_bytes, 8)):
-        w0 |= np.int64(data[start + i]) << (8 * i)
-    for i in range(8, min(n_bytes, 16)):
-        w1 |= np.int64(data[start + i]) << (8 * (i - 8))
-    for i in range(16, n_bytes):
-        w2 |= np.int64(data[start + i]) << (8 * (i - 16))
+    w0 = _word(data, start, n_bytes)
+    w1 = _word(data, start + 8, n_bytes - 8) if n_bytes > 8 else 0
+    w2 = _word(data, start + 16, n_bytes - 16) if n_bytes > 16 else 0
     return identify_words(w0, w1, w2, n_bytes, table)

@@ -15,6 +15,7 @@ from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
 from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, skip_value, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
@@ -30,6 +31,14 @@ _STREAM, _DATA, _e, _E, _T, _o, _a = range(7)
 _ORDER = ["s", "c", "S", "o", "f", "q", "p", "x", "X", "i", "l", "z", "L", "n", "N", "T", "t", "m", "ps", "er"]
 ORDER_KEYS = key_table(_ORDER)
 N_ORDER = len(_ORDER)
+# The order of captures; `n`, `N`, `er` may be missing
+_ORDER_ROWS = template(
+    '{"e":"ORDER_TRADE_UPDATE","T":# ,"E":# ,"o":{"s":$ ,"c":$ ,"S":$ ,"o":$ ,"f":$ ,"q":$ ,"p":$ ,"ap":$ ,"sp":$ ,"x":$ ,"X":$ ,"i":# ,"l":$ ,"z":$ '
+    ',"L":$ ?,"n":$ ?,"N":$ ,"T":# ,"t":# ,"b":$ ,"a":$ ,"m":! ,"R":! ,"wt":$ ,"ot":$ ,"ps":$ ,"cp":! ,"rp":$ ,"pP":! ,"si":# ,"ss":# ,"V":$ ,"pm":$ '
+    ',"gtd":# ?,"er":$ }}',
+    {key: i for i, key in enumerate(_ORDER)},
+)
+_LITERALS = texts()
 _os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
 
 _ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide"]
@@ -66,10 +75,11 @@ _P0, _P1, _P2 = _FORCED_PREFIXES
 
 _C = Counter
 _NOT_JSON, _MISSING, _WRONG_TYPE, _OUT_OF_RANGE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE), int(_C.OUT_OF_RANGE)
+_FAST, _GENERAL = int(_C.FAST), int(_C.GENERAL)
 _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNORED), int(_C.FOREIGN_ORDERS), int(_C.FORCED)
 _ORDER_UPDATES, _ACCOUNT_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.ACCOUNT_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
 _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED), int(_C.HEDGE_MODE)
-_FEE_OTHER, _UNKNOWN_ORDERS = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS)
+_FEE_OTHER, _UNKNOWN_ORDERS, _UNKNOWN_SYMBOL = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS), int(_C.UNKNOWN_SYMBOL)
 _ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
 _ID_BYTES = 18  # hk and 16 hex digits
@@ -164,13 +174,12 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
     if o.instrument != instrument or o.side != side or total > o.qty or last > total or (o.order_id != 0 and o.order_id != order_id):
         return refused(_OUT_OF_RANGE)
     line.counters[_ORDER_UPDATES] += 1
-    if o.order_id == 0 and execution != EX_NEW:
-        o.order_id = order_id
     if execution == EX_NEW:
         return acknowledged(line, slot, order_id, ts, words, position)
     if execution == EX_TRADE or execution == EX_CALCULATED:
         return _fill(line, data, slot, order_id, last, total, status, ts, t_recv, words, position)
     if execution == EX_CANCELED or execution == EX_EXPIRED:
+        o.order_id = order_id
         return ended(line, slot, total, 0 if execution == EX_CANCELED else _end_reason(data, k), ts, t_recv, words, position)
     if execution == EX_REJECTED:
         return rejected(line, slot, _BAD_ORDER, ts, words, position)
@@ -192,6 +201,7 @@ def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int,
         return refused(_OUT_OF_RANGE)
     if k[_om, 0] != TRUE and k[_om, 0] != FALSE:
         return refused(_MISSING if k[_om, 0] == ABSENT else _WRONG_TYPE)
+    o.order_id = order_id
     position = filled(line, slot, order_id, trade_id, last, total, price, fee, 1 if k[_om, 0] == TRUE else 0, ts, t_recv, words, position)
     if status == ST_FILLED and total < o.qty:  # the venue has made the order smaller (reduce only)
         position = ended(line, slot, total, _REDUCE_ONLY, ts, t_recv, words, position)
@@ -211,6 +221,7 @@ def _position_row(line: Any, data: Any, at: int, end: int) -> int:
         return refused(_MISSING if k[symbol, 0] == ABSENT else _WRONG_TYPE)
     instrument = text_number(data, k, symbol, line.symbol_table)
     if instrument < 0:
+        line.counters[_UNKNOWN_SYMBOL] += 1
         return 0
     if k[side, 0] != ABSENT and text_number(data, k, side, _BOTH) < 0:
         line.counters[_HEDGE] += 1
@@ -246,22 +257,25 @@ def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
 
 @inner_kernel
 def _wallet(line: Any, data: Any, start: int, end: int) -> int:
-    """The quote asset's row of `B`: wallet balance in 1e-8, REFUSED if there is none."""
-    k, wallet = line.inner, REFUSED
+    """The quote asset's row of `B`: wallet balance in 1e-8 into line.number[1], REFUSED if there is none. 0, or `refused`."""
+    k = line.inner
+    line.number[1] = REFUSED
     at = next_item(data, start + 1, end)
     while at >= 0:
         at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
         if at < 0:
-            return REFUSED
+            return refused(_WRONG_TYPE)
         w0: Any = 0
         n = k[_asset, 2] - k[_asset, 1]
         if k[_asset, 0] == STRING and n == line.state[s.QUOTE_BYTES] and n <= 8:
             for i in range(n):
                 w0 |= np.int64(data[k[_asset, 1] + i]) << (8 * i)
             if w0 == line.state[s.QUOTE0]:
-                wallet = steps_of(data, k, _wb, 1, 8)
+                line.number[1] = steps_of(data, k, _wb, 1, 8)
+                if line.number[1] == REFUSED:
+                    return why_not(k, _wb, STRING)
         at = next_item(data, at, end)
-    return wallet
+    return 0
 
 
 @inner_kernel
@@ -277,9 +291,11 @@ def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: 
     status = _position_rows(line, data, p0, p1)
     if status < 0:
         return status
-    wallet = _wallet(line, data, b0, b1)
-    if wallet != REFUSED:
-        line.state[s.WALLET_E8] = wallet
+    status = _wallet(line, data, b0, b1)
+    if status < 0:
+        return status
+    if line.number[1] != REFUSED:
+        line.state[s.WALLET_E8] = line.number[1]
     line.counters[_ACCOUNT_UPDATES] += 1
     return _tell_positions(line, ts, words, position)
 
@@ -308,6 +324,10 @@ def _count(line: Any, event: int, position: int) -> int:
 @inner_kernel
 def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
     """One message data[start:end] (uint8) of the user data stream. New position in `words`, or `refused`."""
+    if scan_expected(data, start, end, _ORDER_ROWS, _LITERALS, line.inner, N_ORDER) == end:
+        line.counters[_FAST] += 1
+        return _order_update(line, data, t_recv, words, position)
+    line.counters[_GENERAL] += 1
     k = line.tokens
     at = scan_object(data, start, end, TOP_KEYS, k, N_TOP)
     if at < 0 or skip_space(data, at, end) != end:
@@ -385,7 +405,8 @@ def _order_of(line: Any, data: Any, slot: int) -> int:
     """Slot of the order that a userTrades row belongs to; `slot` is that of the row before."""
     k = line.inner
     order_id, instrument = id_of(data, k, _torder), instrument_of(line, data, k, _tsymbol)
-    if order_id <= 0 or instrument < 0:
+    if order_id < 0 or instrument < 0:
+        line.counters[-1 - min(order_id, instrument)] += 1
         return -1
     if slot >= 0 and line.tracks[slot].order_id == order_id and line.tracks[slot].instrument == instrument:
         return slot

@@ -31,7 +31,7 @@ def noisy_z(n: int = 3000, seed: int = 1) -> np.ndarray:
 
 def walked(z: np.ndarray, *rule: float) -> tuple[np.ndarray, np.ndarray, int]:
     targets, reasons = np.full(z.size, 99), np.full(z.size, 99)
-    return targets, reasons, kernel.walk_rule(z, targets, reasons, *rule)
+    return targets, reasons, kernel.walk_rule(z, np.empty(0), targets, reasons, *rule, 0.0)
 
 
 @pytest.mark.parametrize("rule", [(1.5, 0.0, 4.0, 50), (1.0, 0.5, 2.0, 5), (2.0, 0.25, 6.0, 1000)])
@@ -47,7 +47,7 @@ def test_net_return_is_that_of_the_trades_one_by_one():
     step = np.random.default_rng(3).normal(size=z.size) * 1e-3
     targets, _, entries = walked(z, 1.5, 0.0, 4.0, 50)
     net = np.full(z.size, np.nan)
-    turnover = kernel.net_returns(targets, step, net, 2e-4)
+    turnover = kernel.net_returns(targets, step, net, 2e-4, 1e-6)
     total, trades, t = 0.0, 0, 0
     while t < z.size:  # each trade: the steps it was held for, less two fills
         if targets[t] == 0:
@@ -56,7 +56,7 @@ def test_net_return_is_that_of_the_trades_one_by_one():
         side, began = targets[t], t
         while t < z.size and targets[t] == side:
             t += 1
-        total += side * step[began + 1 : t + 1].sum() - 2 * 2e-4
+        total += side * step[began + 1 : t + 1].sum() - 2 * 2e-4 - 1e-6 * (min(t, z.size - 1) - began)
         trades += 1
     assert trades == entries
     assert net.sum() == pytest.approx(total, rel=1e-10)
@@ -80,11 +80,11 @@ def test_sweep_equals_one_run_a_cell():
     cells = np.array([[0, 1.5, 0.0, 4.0, 50], [1, 1.5, 0.0, 4.0, 50], [1, 2.0, 0.5, 3.0, 20]])
     out = np.full((3, kernel.RESULT_FIELDS), np.nan)
     scratch = np.empty(step.size, np.int64), np.empty(step.size, np.int64), np.empty(step.size)
-    assert kernel.sweep_cells(z, step, cells, *scratch, out, 1e-4) == 3
+    assert kernel.sweep_cells(z, np.empty((2, 0)), step, cells, *scratch, out, 1e-4, 0.0, 0.0) == 3
     for cell, row in zip(cells, out, strict=True):
         targets, _, entries = walked(z[int(cell[0])], *cell[1:4], int(cell[4]))
         net, one = np.empty(step.size), np.full(kernel.RESULT_FIELDS, np.nan)
-        turnover = kernel.net_returns(targets, step, net, 1e-4)
+        turnover = kernel.net_returns(targets, step, net, 1e-4, 0.0)
         kernel.summarise(net, targets, one)
         assert (row[kernel.TRADES], row[kernel.TURNOVER]) == (entries, turnover)
         assert row[[kernel.NET, kernel.SHARPE, kernel.DRAWDOWN]].tolist() == one[[kernel.NET, kernel.SHARPE, kernel.DRAWDOWN]].tolist()

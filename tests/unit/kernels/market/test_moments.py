@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.kernels.market.moments import mean_std, push, trailing_moments
+from hftkit.kernels.market.moments import EWMA, KALMAN, ROLLING, ewma_mean_std, held, local_level, mean_std, moments, push, trailing_moments
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 6))
 
@@ -55,7 +55,7 @@ def test_rotation_of_the_ring_does_not_change_a_bit(values, window):
 def test_trailing_moments_are_the_stream_one_bar_late(values, window):
     series = np.array(values, np.float64)
     mean, std = np.full(series.size, 7.0), np.full(series.size, 7.0)
-    ready = trailing_moments(series, np.empty(window), mean, std)
+    ready = trailing_moments(series, np.empty(window), mean, std, ROLLING, window)
     assert ready == np.count_nonzero(~np.isnan(mean))
     for t in range(series.size):
         known = series[:t][np.isfinite(series[:t])]
@@ -95,3 +95,58 @@ def test_too_few_values_have_no_moments():
     mean, std = mean_std(ring, head, count)
     assert mean == 5.0
     assert np.isnan(std)
+
+
+@pytest.mark.parametrize("window", [2, 5, 30])
+def test_ewma_equals_pandas_over_the_values_held(window):
+    values = np.log(100 + np.cumsum(np.random.default_rng(6).normal(size=300)))
+    size = held(EWMA, window)
+    mean, std = np.empty(300), np.empty(300)
+    assert trailing_moments(values, np.empty(size), mean, std, EWMA, window) == 300 - size
+    for t in range(size, 300, 7):
+        weighted = pd.Series(values[t - size : t]).ewm(span=window)
+        assert mean[t] == pytest.approx(weighted.mean().iloc[-1], rel=1e-12)
+        assert std[t] == pytest.approx(weighted.std().iloc[-1], rel=1e-9)
+
+
+@pytest.mark.parametrize("window", [3, 20])
+def test_the_local_level_is_the_kalman_filter_of_statsmodels(window):
+    """Known ratio of variances, first value known with the variance of one observation: predictions, and the scale from the one-step errors."""
+    from statsmodels.tsa.statespace.structural import UnobservedComponents
+
+    values = np.cumsum(np.random.default_rng(7).normal(size=200)) * 0.01 + 3.0
+    gain = 2 / (window + 1)
+    size = held(KALMAN, window)
+    for t in (size, 150, 200):
+        part = values[t - size : t]
+        model = UnobservedComponents(part[1:], "llevel")
+        model.ssm.initialize_known(np.array([part[0]]), np.array([[1.0 + gain**2 / (1 - gain)]]))
+        kalman = model.filter([1.0, gain**2 / (1 - gain)])
+        scale = np.mean(kalman.forecasts_error[0] ** 2 / kalman.forecasts_error_cov[0, 0])
+        mean, std = local_level(part, 0, size, window)
+        assert mean == pytest.approx(float(kalman.predicted_state[0, -1]), rel=1e-10)
+        assert std == pytest.approx(float(np.sqrt(scale * (kalman.predicted_state_cov[0, 0, -1] + 1.0))), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(FINITE, min_size=1, max_size=60), st.integers(2, 6), st.sampled_from([ROLLING, EWMA, KALMAN]))
+def test_every_kind_streams_as_it_batches_whatever_the_rotation(values, window, kind):
+    size = held(kind, window)
+    series = np.array(values)
+    mean, std = np.empty(series.size), np.empty(series.size)
+    trailing_moments(series, np.empty(size), mean, std, kind, window)
+    for t in range(size, series.size):
+        fresh, head, count = np.empty(size), 0, 0
+        for value in series[t - size : t]:
+            head, count = push(fresh, head, count, value)
+        assert moments(kind, window, fresh, head, count) == (mean[t], std[t])
+
+
+@pytest.mark.parametrize("moment", [ewma_mean_std, local_level])
+def test_every_kind_says_what_it_does_not_know(moment):
+    ring = np.full(6, 0.1)
+    assert np.isnan(moment(ring, 0, 0, 2)).all()
+    mean, std = moment(ring, 1, 1, 2)
+    assert mean == 0.1
+    assert np.isnan(std)
+    assert moment(ring, 0, 6, 2) == (0.1, 0.0)

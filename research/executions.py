@@ -1,4 +1,7 @@
-"""A recorded run of the simulator (`hftkit sim --record FOLDER`) as research data: trades, quotes, candles, executions, balances as pandas."""
+"""What the venue knows of a recorded run (`hftkit sim --record FOLDER`) beside the market: executions, balances, every best quote, as pandas.
+
+Trades, levels and candles of the same folder: research/recordings.py.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,16 @@ _EXECUTION_COLUMNS = ("account_id", "client_order_id", "order_id", "qty", "fille
 
 
 @dataclass(frozen=True)
-class Recording:
+class VenueRun:
     """Everything by exchange time (UTC); prices and quantities in quote and base units, money in quote units.
 
-    `trades`: symbol, side (aggressor), price, qty, trade_id. `quotes`: symbol, bid, bid_qty, ask, ask_qty (NaN where a side is empty).
-    `executions`: one row an event of a client's order: symbol, account_id, event, side, prices, quantities, fee, realised, reason, wallet, position.
-    `balances`: wallets and positions that changed without a trade. `market`: what the market was. `torn`: why the journal was cut, '' if it was not.
-    `lost`: records that did not fit into the drop copy.
+    `quotes`: symbol, bid, bid_qty, ask, ask_qty (NaN where a side is empty). `executions`: one row an event of a client's order: symbol, account_id,
+    event, side, prices, quantities, fee, realised, reason, wallet, position. `balances`: wallets and positions that changed without a trade.
+    `market`: what the market was. `lost`: records that did not fit into the drop copy. `torn`: why the journal was cut, '' if it was not.
     """
 
     folder: Path
     instruments: tuple[Instrument, ...]
-    trades: pd.DataFrame
     quotes: pd.DataFrame
     executions: pd.DataFrame
     balances: pd.DataFrame
@@ -41,23 +42,12 @@ class Recording:
     lost: int
     torn: str
 
-    def candles(self, every: str = "1min") -> dict[str, pd.DataFrame]:
-        """Candles of each symbol that traded, in the columns of research.data_loader: a bar without trades repeats the last close, volume 0."""
-        made = {}
-        for symbol, trades in self.trades.groupby("symbol", sort=False):
-            bars = trades["price"].resample(every).ohlc()
-            bars["close"] = bars["close"].ffill()
-            bars = bars.fillna({name: bars["close"] for name in ("open", "high", "low")})
-            bars["volume"] = trades["qty"].resample(every).sum()
-            made[str(symbol)] = bars.rename_axis("open_time")
-        return made
 
-
-def load_recording(folder: Path | str) -> Recording:
+def load_run(folder: Path | str) -> VenueRun:
     """Read the journal of a recorded run. Raises JournalError for a damaged one, DataError for one of another kind."""
     reader = JournalReader(folder)
     config: dict[str, Any] = {}
-    market: dict[int, list[np.ndarray]] = {int(MessageType.TRADE): [], int(MessageType.BBO): []}
+    market: dict[int, list[np.ndarray]] = {int(MessageType.BBO): []}
     copies: dict[int, list[np.ndarray]] = {int(kind): [] for kind in TapKind}
     widths = {int(TapKind.EXECUTION): EXECUTION.dtype.itemsize // 8, int(TapKind.BALANCE): BALANCE.dtype.itemsize // 8, int(TapKind.LOST): 3}
     for words, records in reader.chunks():
@@ -74,10 +64,9 @@ def load_recording(folder: Path | str) -> Recording:
     instruments = msgspec.convert(config["instruments"], tuple[Instrument, ...])
     executions = _stack(copies[int(TapKind.EXECUTION)]).view(EXECUTION.dtype).reshape(-1)
     balances = _stack(copies[int(TapKind.BALANCE)]).view(BALANCE.dtype).reshape(-1)
-    return Recording(
+    return VenueRun(
         Path(folder),
         instruments,
-        _trades(_stack(market[int(MessageType.TRADE)]), instruments),
         _quotes(_stack(market[int(MessageType.BBO)]), instruments),
         _executions(executions, instruments),
         _balances(balances, instruments),
@@ -101,13 +90,6 @@ def _scales(numbers: np.ndarray, instruments: tuple[Instrument, ...]) -> tuple[n
 
 def _utc(ts: np.ndarray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(ts, utc=True), name="time").as_unit("ns")
-
-
-def _trades(rows: np.ndarray, instruments: tuple[Instrument, ...]) -> pd.DataFrame:
-    symbol, tick, lot = _scales(rows[:, 0] >> 32, instruments)
-    side = np.where(rows[:, 4] == int(Side.BUY), "buy", "sell")
-    columns = {"symbol": symbol, "side": side, "price": rows[:, 5] * tick, "qty": rows[:, 6] * lot, "trade_id": rows[:, 3]}
-    return pd.DataFrame(columns, index=_utc(rows[:, 2]))
 
 
 def _quotes(rows: np.ndarray, instruments: tuple[Instrument, ...]) -> pd.DataFrame:
