@@ -170,6 +170,9 @@ def test_a_message_cut_at_any_byte_is_refused(name: str) -> None:
         assert hand.give(payload[:n], kind) == []
         assert hand.count("not_json") == before + 1
     assert hand.give(payload + b"x", kind) == []
+    for n in range(len(payload)):  # nor is a byte behind the buffer looked at (NUMBA_BOUNDSCHECK=1)
+        data = np.frombuffer(bytearray(payload[:n]), np.uint8)
+        assert translator()(hand.line, data, 0, n, int(kind), hand.now, hand.words, 0) == 0
 
 
 class Fuzzer:

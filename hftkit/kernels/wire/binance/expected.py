@@ -59,7 +59,7 @@ def _value(data: Any, at: int, end: int, follows: int) -> int:
         return at if at < end else BROKEN
     if follows == FLAG:
         at = skip_value(data, at, end)
-        return at if at == start + 4 + (data[start] != 116) and (data[start] == 116 or data[start] == 102) else BROKEN
+        return at if at > 0 and (data[start] == 116 or data[start] == 102) else BROKEN
     if at >= end or data[at] != _OPEN_ARRAY:
         return BROKEN
     while at + 1 < end and not (data[at] == _CLOSE_ARRAY and (data[at + 1] == _CLOSE_ARRAY or at == start + 1)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_a_fill_before_its_acknowledgement_brings_it_along() -> None:
     assert api(hand, api_answer()) == []
     assert user(hand, fill("0.010", "0.010", 5, "FILLED")) == []
     assert hand.count("fills_repeated") == 1
+
+
+def test_order_updates_in_the_documented_order_go_the_short_way() -> None:
+    for message in (fill("0.002", "0.002", 5), order_update()):
+        answers = []
+        for payload in (text(message), json.dumps(message).encode(), text({"stream": "key", "data": message})):
+            hand = placed()
+            answers.append([repr(frame) for frame in user(hand, payload)])
+            assert (hand.count("fast"), hand.count("general")) == ((1, 0) if payload == text(message) else (0, 1))
+        assert answers[0]
+        assert answers[0] == answers[1] == answers[2]
 
 
 def test_fills_that_were_lost_are_fetched_and_booked_once() -> None:
