@@ -93,7 +93,7 @@ class BinanceLine:
         self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
         self.streams: dict[LinePart, Stream] = {}
         self._paused_for: set[str] = set()
-        self._paused_by_us = False
+        self._paused_by_us = self._closed = False
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -277,7 +277,7 @@ class BinanceLine:
             if LinePart.ORDERS in self.streams:
                 self.streams[LinePart.ORDERS].drop()
         self._door("order breaker", self.order_breaker.tick(now) is BreakerState.OPEN)
-        self._door("rate limit", self.now_ms() < self.budget.closed_until_ms)
+        self._hold(self.now_ms() < self.budget.closed_until_ms)
         self._publish()
 
     def _after_error(self, now: float) -> None:
@@ -292,6 +292,14 @@ class BinanceLine:
             self.budget.limited(self.now_ms())
         elif what is Reaction.STOP:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
+
+    def _hold(self, closed: bool) -> None:
+        """After 429 or 418 nothing at all is sent until the pause is over, exits included: to the hot thread the order line is down."""
+        if closed != self._closed and self.trading:
+            self._closed = closed
+            self._say("paused" if closed else "resumed", why="rate limit")
+            kind = binance_line.kind_of(Kind.LINE_DOWN if closed else Kind.LINE_UP, Kind.ORDER_API)
+            self.loop.loop.call_soon_threadsafe(self._push, kind, b"")
 
     def _door(self, reason: str, shut: bool) -> None:
         """PAUSE while any reason stands, RESUME when the last one is gone; what the operator has paused or stopped stays so."""

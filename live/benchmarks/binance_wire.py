@@ -64,7 +64,7 @@ def frozen_for_small_venue(folder: Path) -> Path:
 def small_venue(folder: Path, secure: bool, options: tuple[str, ...] = ()) -> Iterator[Path]:
     """The small venue as a process; gives its ready file."""
     ready = folder / "small.json"
-    command = [sys.executable, "-m", "live.benchmarks.small_venue", str(ready), "--pace", "0.005", "--burst", "1", *options]
+    command = [sys.executable, "-c", "from live.benchmarks.small_venue import main; main()", str(ready), "--pace", "0.005", "--burst", "1", *options]
     if secure:
         from hftkit.exchange.servers.certificates import self_signed
 

@@ -114,7 +114,7 @@ def ask(opened: Opened, text: str, timeout_s: float) -> tuple[str, Opened]:
 
 def random_mask_seed() -> int:
     """Entropy for the masks of compiled frames: RFC 6455 asks that a mask cannot be foreseen by whoever made the payload."""
-    return int.from_bytes(os.urandom(8), "little", signed=True)
+    return int.from_bytes(os.urandom(8), "little") or 1
 
 
 def _shown(url: str) -> str:
