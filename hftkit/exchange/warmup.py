@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
+from hftkit.instruments import Instrument
+from hftkit.kernels.wire.frame import header
 
 
 def warm() -> list[tuple[str, Callable[[], object]]]:
@@ -30,4 +35,13 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
 
         return make_tape(load_config(), minutes=1)
 
-    return [("exchange simulator", server), ("exchange dialects", desk), ("exchange tape", tape)]
+    def history() -> object:
+        from hftkit.exchange.history.build import HistoryPlan
+        from hftkit.exchange.history.files import with_grades
+        from hftkit.exchange.history.rehearsal import REQUEST, rehearse
+
+        frame = header(int(MessageType.TRADE), 7, 0)
+        tape = with_grades("warm-up", np.array([[frame, 1, 1, 1, 0, 100, 1]]), (Instrument(symbol="ONE", tick_size="1", lot_size="1"),), {})
+        return rehearse(HistoryPlan(tape), np.zeros(0, REQUEST))
+
+    return [("exchange simulator", server), ("exchange dialects", desk), ("exchange tape", tape), ("history as the market", history)]
