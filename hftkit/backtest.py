@@ -50,7 +50,7 @@ class Desk(NamedTuple):
     """The tape, the simulated venue and what is in flight between it and the engine. All int64, times in ns."""
 
     tape: np.ndarray  # (rows * TAPE_WORDS,) frames
-    quote: np.ndarray  # (instruments, 4) bid ticks, lots, ask ticks, lots, as the venue has them
+    quote: np.ndarray  # (instruments, 6) bid ticks, lots, ask ticks, lots, as the venue has them; lots bought and sold since
     orders: np.ndarray  # (QUEUE_SLOTS * SLOT_WORDS,) on their way to the venue
     answers: np.ndarray  # (QUEUE_SLOTS * SLOT_WORDS,) on their way back
     jitter: np.ndarray  # (m,) ns added to the latency of one order after another
@@ -78,6 +78,21 @@ class Latency:
         if self.jitter_ns == 0:
             return np.zeros(1, np.int64)
         return np.random.default_rng(self.seed).exponential(self.jitter_ns, 4096).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What stands behind the touch of a tape: `levels` prices one tick apart, level k with 1 + `growth` * k times the quantity of the touch.
+
+    Growth 0 makes impact linear in size, growth 2 the square-root law. The default is the touch alone.
+    """
+
+    levels: int = 1
+    growth: int = 2
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.levels <= kernel.MAX_LEVELS and 0 <= self.growth <= 1000):
+            raise DataError(f"{self} is no book", f"Use 1 to {kernel.MAX_LEVELS} levels and a growth of 0 to 1000")
 
 
 @dataclass(frozen=True)
@@ -170,6 +185,7 @@ def backtest(
     tape: np.ndarray,
     *,
     latency: Latency | None = None,
+    depth: Depth | None = None,
     timer_ns: int = 0,
     sample_every_ns: int = 0,
     max_fills: int = 1_000_000,
@@ -177,13 +193,15 @@ def backtest(
 ) -> BacktestResult:
     """Run a session over a tape.
 
-    `timer_ns`: period of timer events (hedge deadlines between quotes), 0 for none; `sample_every_ns` (exchange time): keep signal and equity for
+    `depth`: what is assumed behind the touch; `timer_ns`: period of timer events (hedge deadlines between quotes), 0 for none; `sample_every_ns`
+    (exchange time): keep signal and equity for
     pictures; `journal`: folder for a journal of the run. Raises DataError for a tape that is none.
     """
     latency = latency or Latency()
     _check_tape(tape, len(config.instruments))
     rooms, strategies = build_rooms(config), strategy_kernels(config)
     desk = _desk(tape, len(config.instruments), latency, timer_ns, sample_every_ns, journal is not None)
+    desk.plan[kernel.LEVELS], desk.plan[kernel.GROWTH] = (depth or Depth()).levels, (depth or Depth()).growth
     span = int(tape[-1, 2] - tape[0, 2])
     rows = span // sample_every_ns + 2 if sample_every_ns else 0
     samples, fills = np.zeros((rows, len(SAMPLE_COLUMNS))), np.zeros((max_fills, len(FILL_COLUMNS)), np.int64)
@@ -243,7 +261,7 @@ def _desk(tape: np.ndarray, n: int, latency: Latency, timer_ns: int, sample_ever
     slots = kernel.QUEUE_SLOTS * kernel.SLOT_WORDS
     return Desk(
         tape=np.ascontiguousarray(tape).reshape(-1),
-        quote=np.zeros((n, 4), np.int64),
+        quote=np.zeros((n, 6), np.int64),
         orders=np.zeros(slots, np.int64),
         answers=np.zeros(slots, np.int64),
         jitter=latency.jitter(),

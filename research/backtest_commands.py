@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 @click.option("--on-gap", type=click.Choice(["refuse", "drop", "fill"]), default="refuse", show_default=True, help="What to do with missing bars.")
 @click.option("--half-spread-ticks", type=click.IntRange(min=1), default=1, show_default=True, help="Half the bid-ask spread of both legs.")
 @click.option("--lots", type=click.IntRange(min=1), help="Quantity shown at the touch of each bar [default: no limit].")
+@click.option(
+    "--levels", type=click.IntRange(1, 16), default=1, show_default=True, help="Price levels at and behind the touch, growing by the square-root law."
+)
 @click.option("--order-latency-us", type=click.FloatRange(min=0), default=0.0, show_default=True, help="To the venue, and the answer back.")
 @click.option("--journal", type=click.Path(path_type=Path, file_okay=False), help="Write a journal here, for `hftkit replay --verify`.")
 @click.option("--history", type=click.Path(path_type=Path), help="A history or a recorded journal in place of candles: quote by quote.")
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the tear sheet (one HTML file) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 def backtest(
-    frozen: Path, folder: Path, start: str | None, end: str | None, on_gap: str, half_spread_ticks: int, lots: int | None,
+    frozen: Path, folder: Path, start: str | None, end: str | None, on_gap: str, half_spread_ticks: int, lots: int | None, levels: int,
     order_latency_us: float, journal: Path | None, history: Path | None, post_seconds: float, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade a FROZEN file over the candles in FOLDER with a simulated venue, and print what came of it.
@@ -45,7 +48,7 @@ def backtest(
       hftkit backtest data/frozen/FILE.json data/sample/1m --report data/runs/tear_sheet.html
       hftkit backtest data/frozen/FILE.json --history data/journals/calm
     """
-    from hftkit.backtest import BAR_LOTS, Latency
+    from hftkit.backtest import BAR_LOTS, Depth, Latency
     from research.event_backtest import backtest_bars
     from research.tear_sheet import cost_split, figures_of, write_tear_sheet
 
@@ -69,6 +72,7 @@ def backtest(
         half_spread_ticks=(half_spread_ticks, half_spread_ticks),
         lots=lots or BAR_LOTS,
         latency=Latency(order_ns=away, answer_ns=away),
+        depth=Depth(levels),
         journal=journal,
     )
     figures, split, engine = figures_of(run), cost_split(run), run.engine

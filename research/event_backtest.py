@@ -7,13 +7,17 @@ and `compare_with_rule` says where they do not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import BAR_LOTS, BacktestResult, Latency, backtest, bars_to_tape, session_of
+from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, backtest, bars_to_tape, session_of
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
@@ -23,6 +27,7 @@ from hftkit.rooms import Limits
 from research.strategy_optimizer import Gate, PairBars, Thresholds, walk
 
 _E8 = 1e8
+FUNDING_COLUMNS = ("symbol", "position", "rate", "paid")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,9 @@ class PairBacktest:
     """`bars`: by bar close (UTC), state after the bar's own fills: spread, mean, std, zscore, lead_position and hedge_position in lots,
     target (-1, 0, 1), equity (quote).
 
-    `fills`: one row a fill: symbol, side, price, qty (base units), fee, cost (paid against the mid of its bar), both in quote.
+    `fills`: one row a fill: symbol, side, price, qty (base units), fee, cost (paid against the mid of its bar), slippage (the part of cost beyond
+    the touch), all three in quote. `funding`: one row a payment: symbol, position (base units), rate, paid (quote, negative: received); equity
+    is after it.
     `trades`: one row a round trip from flat to flat: entry, exit, side (of the spread), bars, gross, fees, net in quote; exit NaT where still open.
     `capital`: value of the lead leg of one unit at the first bar, what returns refer to.
     """
@@ -41,6 +48,7 @@ class PairBacktest:
     trades: pd.DataFrame
     capital: float
     engine: BacktestResult
+    funding: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FUNDING_COLUMNS)))
 
     @property
     def returns(self) -> pd.Series:
@@ -69,12 +77,17 @@ def backtest_bars(
     half_spread_ticks: tuple[int, int] = (1, 1),
     lots: int = BAR_LOTS,
     latency: Latency | None = None,
+    depth: Depth | None = None,
+    funding: pd.DataFrame | None = None,
     limits: Limits | None = None,
     journal: Path | None = None,
 ) -> PairBacktest:
     """Trade one frozen pair over the closes of its legs (one column a symbol, index the open time of each bar, UTC).
 
-    `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `journal`: folder for a journal
+    `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `depth`: what stands
+    behind it (slippage by size); `funding`: rates by payment time (UTC index, a column a symbol), paid on the position held then at the last
+    close, outside
+    the engine, whose ledger knows fills only; `journal`: folder for a journal
     that `hftkit replay --verify` accepts.
     """
     config = session_of(frozen) if limits is None else session_of(frozen, limits)
@@ -89,11 +102,50 @@ def backtest_bars(
     close_ns = pd.DatetimeIndex(closes.index).as_unit("ns").asi8 + bar_ns
     lead_ticks, hedge_ticks = closes_in_ticks(closes[lead.symbol], lead), closes_in_ticks(closes[hedge.symbol], hedge)
     tape = bars_to_tape(close_ns, lead_ticks, hedge_ticks, bar_ns // 2, half_spread_ticks, lots)
-    result = backtest(config, tape, latency=latency, sample_every_ns=bar_ns * 3 // 4, max_fills=4 * len(closes) + 16, journal=journal)
+    result = backtest(config, tape, latency=latency, depth=depth, sample_every_ns=bar_ns * 3 // 4, max_fills=4 * len(closes) + 16, journal=journal)
     bars = _bars(result, close_ns)
-    fills = _fills(result, closes, bar_ns)
+    fills = _fills(result, closes, bar_ns, half_spread_ticks)
+    paid = funding_payments(fills, closes, funding, bar_ns) if funding is not None else pd.DataFrame(columns=list(FUNDING_COLUMNS))
+    if len(paid):
+        running = paid["paid"].groupby(level=0).sum().cumsum()
+        bars["equity"] -= running.reindex(bars.index, method="ffill").fillna(0.0)
     capital = float(closes[lead.symbol].iloc[0]) * float(lead.lot_size) * frozen.legs.unit_lead_lots
-    return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result)
+    return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result, paid)
+
+
+def backtest_many_bars(
+    frozen: Iterable[FrozenParams], closes: pd.DataFrame, *, processes: int | None = None, **options: object
+) -> Iterator[PairBacktest]:
+    """`backtest_bars` of many parameter sets over the same closes, in `processes` processes (default: one a core); in order, the same whatever
+    their number."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(_one_of_many, closes=closes, options=options), frozen)
+
+
+def _one_of_many(frozen: FrozenParams, closes: pd.DataFrame, options: dict[str, object]) -> PairBacktest:
+    return backtest_bars(frozen, closes, **options)  # type: ignore[arg-type]
+
+
+def funding_payments(fills: pd.DataFrame, closes: pd.DataFrame, rates: pd.DataFrame, bar_ns: int) -> pd.DataFrame:
+    """What a perpetual future's holder pays: position before the payment time x last close before it x rate. Columns FUNDING_COLUMNS, index the time.
+
+    Raises DataError for rates without a time zone or that are not finite.
+    """
+    times = pd.DatetimeIndex(rates.index)
+    if times.tz is None or not np.isfinite(rates.to_numpy(np.float64)).all():
+        raise DataError("funding rates need a UTC index and finite values", "See research.archive (fundingRate) for rates as they were paid")
+    closed = pd.DatetimeIndex(closes.index) + pd.Timedelta(bar_ns, "ns")
+    parts = []
+    for symbol in closes.columns.intersection(rates.columns):
+        own = fills[fills["symbol"] == symbol]
+        held = np.concatenate([[0.0], np.where(own["side"] == "buy", own["qty"], -own["qty"]).cumsum()])
+        position = held[own.index.searchsorted(times, side="left")]
+        row = closed.searchsorted(times, side="right") - 1
+        price, rate = closes[symbol].to_numpy()[np.maximum(row, 0)], rates[symbol].to_numpy(np.float64)
+        due = (row >= 0) & (np.abs(position) > 1e-12) & (times <= closed[-1])
+        table = pd.DataFrame({"symbol": symbol, "position": position, "rate": rate, "paid": position * price * rate}, times)
+        parts.append(table[due])
+    return pd.concat(parts).sort_index(kind="stable") if parts else pd.DataFrame(columns=list(FUNDING_COLUMNS))
 
 
 def compare_with_rule(run: PairBacktest, bars: PairBars, thresholds: Thresholds, gate: Gate | None = None) -> pd.DataFrame:
@@ -126,7 +178,7 @@ def _bars(result: BacktestResult, close_ns: np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def _fills(result: BacktestResult, closes: pd.DataFrame, bar_ns: int) -> pd.DataFrame:
+def _fills(result: BacktestResult, closes: pd.DataFrame, bar_ns: int, half_spread_ticks: tuple[int, int]) -> pd.DataFrame:
     table = pd.DataFrame(result.fills, columns=list(FILL_COLUMNS))
     instruments = result.config.instruments
     symbols = np.array([instrument.symbol for instrument in instruments], object)
@@ -146,6 +198,7 @@ def _fills(result: BacktestResult, closes: pd.DataFrame, bar_ns: int) -> pd.Data
             "qty": qty,
             "fee": table["fee_e8"].to_numpy() / _E8,
             "cost": sign * (price - mid) * qty,
+            "slippage": (sign * (price - mid) - np.array(half_spread_ticks)[names] * tick[names]) * qty,
         },
         index=pd.to_datetime(table["ts_event"].to_numpy(), utc=True),
     )

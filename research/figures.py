@@ -18,6 +18,7 @@ from matplotlib.ticker import PercentFormatter
 
 from research.calibration import Calibration
 from research.capacity import Capacity
+from research.reversion_model import ReversionModel
 from research.strategy_optimizer import Run, Sweep
 
 INK, BLUE, ORANGE, GREEN, RED, GREY = "#22313f", "#2f6690", "#d1720f", "#2a9d6f", "#c0392b", "#9aa5ad"
@@ -244,3 +245,31 @@ def bare(axes: Axes) -> None:
     """No spines, no ticks: for maps."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=INK)
+
+
+def reliability(model: ReversionModel, bins: int = 8) -> Figure:
+    """Calibration curve of a reversion model on moments it had not seen: what it said against what happened, and how often it says so."""
+    figure = Figure(figsize=(9.0, 3.6), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    curve = model.calibration(bins)
+    error = np.sqrt(curve["happened"] * (1 - curve["happened"]) / curve["samples"])
+    left.plot([0, 1], [0, 1], color=GREY, lw=1.0, ls="--", label="what is said happens")
+    left.errorbar(
+        curve["said"], curve["happened"], yerr=error, color=BLUE, marker="o", ms=5, lw=1.3, capsize=2, label="purged folds, one standard error"
+    )
+    left.set_xlabel("probability said")
+    left.set_ylabel("share that reverted")
+    low = max(0.0, min(curve["said"].min(), curve["happened"].min()) - 0.1)
+    left.set_xlim(low, 1.0)
+    left.set_ylim(low, 1.0)
+    left.legend(fontsize=8, frameon=False, loc="upper left")
+    for outcome, color, name in ((1, GREEN, "reverted"), (0, RED, "stopped, or took too long")):
+        part = model.judged.loc[model.judged["reverted"] == outcome, "probability"]
+        right.hist(part, bins=np.linspace(low, 1, 30), color=color, alpha=0.6, label=f"{name}: {len(part)}")
+    right.set_xlabel("probability said")
+    right.set_ylabel("moments of entry")
+    right.legend(fontsize=8, frameon=False, loc="upper left")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=INK, labelsize=9)
+    return figure

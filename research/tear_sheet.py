@@ -45,17 +45,23 @@ def figures_of(run: PairBacktest) -> pd.Series:
 
 
 def cost_split(run: PairBacktest) -> pd.Series:
-    """Quote currency: `gross` before all costs, `fees`, `crossing` (fills against the mid of their bar), `net`. gross = fees + crossing + net."""
-    fees, crossing = float(run.fills["fee"].sum()), float(run.fills["cost"].sum())
+    """Quote currency: `gross` before all costs, `fees`, `crossing` (the touch against the mid of its bar), `slippage` (beyond the touch),
+    `funding`, `net`.
+
+    gross = fees + crossing + slippage + funding + net.
+    """
+    fees, slippage, funding = float(run.fills["fee"].sum()), float(run.fills["slippage"].sum()), float(run.funding["paid"].sum())
+    crossing = float(run.fills["cost"].sum()) - slippage
     net = float(run.bars["equity"].iloc[-1])
-    return pd.Series({"gross": net + fees + crossing, "fees": fees, "crossing": crossing, "net": net})
+    gross = net + fees + crossing + slippage + funding
+    return pd.Series({"gross": gross, "fees": fees, "crossing": crossing, "slippage": slippage, "funding": funding, "net": net})
 
 
 def equity_figure(run: PairBacktest) -> Figure:
     """Running return after and before costs, drawdown and position below."""
     figure, (axes, below, last) = stacked(3, 5.6, ratios=(4, 1.4, 1))
     equity = run.bars["equity"] / run.capital
-    paid = (run.fills["fee"] + run.fills["cost"]).groupby(level=0).sum().cumsum()
+    paid = pd.concat([run.fills["fee"] + run.fills["cost"], run.funding["paid"].astype(float)]).groupby(level=0).sum().cumsum()
     before = equity + paid.reindex(equity.index, method="ffill").fillna(0.0) / run.capital
     for series, color, width, name in ((before, GREY, 0.9, "before costs"), (equity, BLUE, 1.3, "after costs")):
         axes.plot(thin(series).index, thin(series), color=color, lw=width, label=name)
@@ -118,10 +124,9 @@ def trades_figure(run: PairBacktest) -> Figure:
     left.set_xlabel("net of a round trip (quote currency)")
     left.set_ylabel("round trips")
     split = cost_split(run)
-    colors = [GREY, ORANGE, ORANGE, GREEN if split["net"] > 0 else RED]
-    bars = right.barh(
-        ["before costs", "fees", "crossing the spread", "net"], [split["gross"], -split["fees"], -split["crossing"], split["net"]], color=colors
-    )
+    names = ["before costs", "fees", "crossing the spread", "slippage by size", "funding", "net"]
+    values = [split["gross"], *(-split[cost] for cost in ("fees", "crossing", "slippage", "funding")), split["net"]]
+    bars = right.barh(names, values, color=[GREY, *[ORANGE] * 4, GREEN if split["net"] > 0 else RED])
     right.bar_label(bars, fmt="%.2f", fontsize=8, padding=3)
     right.invert_yaxis()
     right.axvline(0, color=INK, lw=0.6)

@@ -5,8 +5,14 @@ a market data frame arrives at the engine, a timer runs. Every input reaches the
 received, so a backtest can be journalled and replayed as one.
 
 The venue keeps the best bid and offer of the tape at its own time, which runs ahead of what the engine has seen by the market data latency. It takes
-market, IOC and FOK orders: they fill at the touch, at most with the quantity shown there, and what they took is gone until the tape's
-next quote of that instrument. It refuses orders that would rest (no queue is modelled). Fees as the instrument states, rounded down to 1e-8 quote.
+market, IOC and FOK orders, and what they took is gone until the tape's next quote of that instrument. A tape shows the touch only; behind it the
+venue
+assumes plan[LEVELS] price levels one tick apart, level k with 1 + plan[GROWTH] * k times the quantity of the touch. One level: orders meet what
+was shown and no
+more. Growth 0: impact linear in size. Growth 2: K levels hold K**2 times the touch, so that the price moves with the square root of the size, the law
+found in most markets (Toth et al. 2011, Physical Review X 1, 021006). Each level is a fill of its own.
+It refuses orders that would rest: their place in a queue is hftkit/exchange/history's subject. Fees as the instrument states, rounded down to
+1e-8 quote.
 """
 
 from __future__ import annotations
@@ -24,11 +30,13 @@ from hftkit.kernels.wire.venue_codec import encode_logon_ack, encode_order_ack, 
 from hftkit.layout import ALLOWED
 
 TAPE_WORDS = 7  # a BBO or TRADE frame: header, sequence, exchange time ns, four words
-QUEUE_SLOTS = 256  # orders on their way to the venue, and answers on their way back
+QUEUE_SLOTS = 2048  # orders on their way to the venue, and answers on their way back
 SLOT_WORDS = 16  # due ns, then the frame
+MAX_LEVELS = 16
+IN_FLIGHT = 64  # orders; each may be answered by MAX_LEVELS + 2 frames
 
 # Words of desk.plan (int64): fixed for a run
-DATA_LATENCY, ORDER_LATENCY, ANSWER_LATENCY, TIMER_NS, SAMPLE_NS, JOURNALLED = range(6)
+DATA_LATENCY, ORDER_LATENCY, ANSWER_LATENCY, TIMER_NS, SAMPLE_NS, JOURNALLED, LEVELS, GROWTH = range(8)
 PLAN_WORDS = 8
 # Words of desk.io (int64): where the run stands
 ENGINE_ROW, VENUE_ROW, ORDER_HEAD, ORDER_TAIL, ANSWER_HEAD, ANSWER_TAIL, NEXT_TIMER, VENUE_SEQ, NEXT_ID, JITTER, ORDERS, REJECTS, STARTED = range(13)
@@ -37,7 +45,7 @@ IO_WORDS = 16
 # Why run_tape came back
 TAPE_END = 0
 TAPE_JOURNAL_FULL = 1  # give it the next segment and call it again
-TAPE_QUEUE_FULL = 2  # more orders in flight than QUEUE_SLOTS
+TAPE_QUEUE_FULL = 2  # more orders in flight than IN_FLIGHT, or answers than a quarter of QUEUE_SLOTS
 
 NEVER = 2**63 - 1
 JOURNAL_RESERVE_WORDS = 1024
@@ -57,7 +65,7 @@ _NO_LIQUIDITY, _NOT_FILLABLE = int(Reject.BOOK_NO_LIQUIDITY), int(Reject.BOOK_FO
 
 @kernel
 def _quote_until(desk: Any, time_ns: int) -> None:
-    """Bring the venue's quotes (int64 (n, 4): bid, lots, ask, lots) to what the tape shows at `time_ns`."""
+    """Bring the venue's quotes (int64 (n, 6): bid, lots, ask, lots, lots bought and sold since) to what the tape shows at `time_ns`."""
     tape, io = desk.tape, desk.io
     row, rows = io[VENUE_ROW], tape.size // TAPE_WORDS
     while row < rows and tape[row * TAPE_WORDS + 2] <= time_ns:
@@ -66,6 +74,7 @@ def _quote_until(desk: Any, time_ns: int) -> None:
             quote = desk.quote[frame_instrument(tape[base])]
             for k in range(4):
                 quote[k] = tape[base + 3 + k]
+            quote[4], quote[5] = 0, 0
         row += 1
     io[VENUE_ROW] = row
 
@@ -98,10 +107,40 @@ def _refused(desk: Any, instruments: Any, order: int) -> int:
 
 
 @kernel
+def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, trade: bool) -> int:
+    """Lots that the NEW_ORDER frame at word `order` can take, level by level within its limit; with `trade` it takes them, a fill a level."""
+    words, io = desk.orders, desk.io
+    instrument, side, qty = frame_instrument(words[order]), words[order + 3], words[order + 8]
+    quote, ins = desk.quote[instrument], instruments[instrument]
+    touch, away = (2, 1) if side == _BUY else (0, -1)
+    taken, above, filled = quote[4 + side], 0, 0
+    for level in range(desk.plan[LEVELS]):
+        price = quote[touch] + away * level
+        beyond = words[order + 4] == _LIMIT and (price > words[order + 7] if side == _BUY else price < words[order + 7])
+        if quote[touch] <= 0 or price <= 0 or beyond or filled == qty:
+            break
+        shown = quote[touch + 1] * (1 + desk.plan[GROWTH] * level)
+        lots = min(qty - filled, above + shown - max(taken + filled, above))
+        above += shown
+        if lots <= 0:
+            continue
+        filled += lots
+        if trade:
+            quote[4 + side] += lots
+            notional = price * lots * ins.tick_lot_e8
+            fee = notional // _PPM * ins.taker_fee_ppm + notional % _PPM * ins.taker_fee_ppm // _PPM
+            io[NEXT_ID] += 1
+            slot, trade_id = _answer_slot(desk, time_ns), io[NEXT_ID]
+            sequence, id_, rest = io[VENUE_SEQ], words[order + 2], qty - filled
+            encode_order_fill(desk.answers, slot, instrument, sequence, time_ns, id_, order_id, trade_id, side, 0, price, lots, rest, fee)
+    return filled
+
+
+@kernel
 def _match(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
     """The venue takes the NEW_ORDER frame at word `order` of desk.orders and answers it."""
     words, io = desk.orders, desk.io
-    instrument, client_order_id, side, qty = frame_instrument(words[order]), words[order + 2], words[order + 3], words[order + 8]
+    instrument, client_order_id, qty = frame_instrument(words[order]), words[order + 2], words[order + 8]
     reason = _refused(desk, instruments, order)
     if reason != 0:
         io[REJECTS] += 1
@@ -112,23 +151,9 @@ def _match(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
     order_id = io[NEXT_ID]
     slot = _answer_slot(desk, time_ns)
     encode_order_ack(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id)
-    quote = desk.quote[instrument]
-    touch = 2 if side == _BUY else 0
-    price, limit = quote[touch], words[order + 7]
-    marketable = price > 0 and (words[order + 4] != _LIMIT or (limit >= price if side == _BUY else limit <= price))
-    filled = min(qty, quote[touch + 1]) if marketable else 0
-    if words[order + 5] == _FOK and filled < qty:
-        filled = 0
-    if filled > 0:
-        quote[touch + 1] -= filled
-        ins = instruments[instrument]
-        notional = price * filled * ins.tick_lot_e8
-        fee = notional // _PPM * ins.taker_fee_ppm + notional % _PPM * ins.taker_fee_ppm // _PPM
-        io[NEXT_ID] += 1
-        slot = _answer_slot(desk, time_ns)
-        encode_order_fill(
-            desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, io[NEXT_ID], side, 0, price, filled, qty - filled, fee
-        )
+    filled = 0
+    if words[order + 5] != _FOK or _take(desk, instruments, order, order_id, time_ns, False) == qty:
+        filled = _take(desk, instruments, order, order_id, time_ns, True)
     if filled < qty:
         slot = _answer_slot(desk, time_ns)
         reason = _NOT_FILLABLE if words[order + 5] == _FOK else _NO_LIQUIDITY
@@ -143,7 +168,7 @@ def _dispatch(rooms: Any, desk: Any, now: int) -> bool:
     while position < rooms.out_end[0]:
         n_words = frame_words(out[position])
         if frame_type(out[position]) == _NEW_ORDER:
-            if io[ORDER_TAIL] - io[ORDER_HEAD] >= QUEUE_SLOTS // 4 or io[ANSWER_TAIL] - io[ANSWER_HEAD] >= QUEUE_SLOTS // 2:
+            if io[ORDER_TAIL] - io[ORDER_HEAD] >= IN_FLIGHT or io[ANSWER_TAIL] - io[ANSWER_HEAD] >= QUEUE_SLOTS // 4:
                 return False
             due = now + desk.plan[ORDER_LATENCY] + desk.jitter[io[JITTER] % desk.jitter.size]
             if io[ORDER_TAIL] > io[ORDER_HEAD]:  # one connection: an order never overtakes the one before

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hftkit.backtest import Latency, with_parameters
+from hftkit.backtest import Depth, Latency, with_parameters
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams, LegPlan, text_of
@@ -16,9 +16,10 @@ from hftkit.replay import replay
 from hftkit.rooms import Limits
 from hftkit.strategies.pairs import tail_bars
 from research.costs import NO_COSTS
-from research.event_backtest import backtest_bars, compare_with_rule
+from research.event_backtest import backtest_bars, backtest_many_bars, compare_with_rule
 from research.reversion_model import train
 from research.strategy_optimizer import Gate, Grid, PairBars, Thresholds, run_rule, sweep
+from research.tear_sheet import cost_split
 
 BAR_NS = 60_000_000_000
 RATIO = 0.8123456789
@@ -171,3 +172,47 @@ def test_parameters_can_be_varied(prices, bars):
     rule = Thresholds(window=80, entry_z=2.0, exit_z=0.25, stop_z=3.0, max_holding_bars=25)
     run = backtest_bars(with_parameters(frozen_pair(RULE), entry_z="2.0"), prices)
     assert compare_with_rule(run, bars, rule).empty
+
+
+def test_size_moves_the_price_level_by_level(prices):
+    """A unit of 10,000 lots meets 1,000 lots at the touch, then 3,000, 5,000, 7,000: the law of the square root, a fill a level."""
+    rule, part = frozen_pair(RULE), prices.iloc[:1000]
+    run = backtest_bars(rule, part, lots=1000, depth=Depth(levels=8))
+    first = run.fills.iloc[:4]
+    assert (first["symbol"] == "A0USDT").all()
+    assert (first["qty"] * 1000).round().tolist() == [1000, 3000, 5000, 1000]
+    sign = 1 if first["side"].iloc[0] == "buy" else -1
+    assert (sign * (first["price"] - first["price"].iloc[0]) / 1e-4).round().tolist() == [0, 1, 2, 3]
+    assert first["slippage"].sum() == pytest.approx((3000 * 1 + 5000 * 2 + 1000 * 3) * 1e-3 * 1e-4, rel=1e-6)
+    small = cost_split(backtest_bars(rule, part, depth=Depth(levels=8)))
+    large = cost_split(run)
+    assert small["slippage"] == pytest.approx(0.0, abs=1e-9) and large["slippage"] > 0.0  # noqa: PT018 - one comparison of two runs
+    assert large[["fees", "crossing", "slippage", "funding", "net"]].sum() == pytest.approx(large["gross"], abs=1e-9)
+    with pytest.raises(DataError, match="is no book"):
+        Depth(levels=0)
+
+
+def test_funding_is_paid_on_what_is_held(prices):
+    times = prices.index[100::480]
+    rates = pd.DataFrame({"A0USDT": 1e-3, "B0USDT": -2e-3}, index=times)
+    free, paid = (backtest_bars(frozen_pair(RULE), prices, funding=one) for one in (None, rates))
+    assert paid.engine.digest == free.engine.digest  # the engine trades as before
+    expected = 0.0
+    for time in times:
+        for symbol, rate in (("A0USDT", 1e-3), ("B0USDT", -2e-3)):
+            own = free.fills[(free.fills["symbol"] == symbol) & (free.fills.index < time)]
+            held = sum(qty if side == "buy" else -qty for side, qty in zip(own["side"], own["qty"], strict=True))
+            expected += held * prices[symbol].loc[time - pd.Timedelta(BAR_NS, "ns")] * rate
+    assert len(paid.funding) > 1
+    assert paid.funding["paid"].sum() == pytest.approx(expected, abs=1e-9)
+    assert free.bars["equity"].iloc[-1] - paid.bars["equity"].iloc[-1] == pytest.approx(expected, abs=1e-6)
+    assert cost_split(paid)["funding"] == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(DataError, match="funding rates need"):
+        backtest_bars(frozen_pair(RULE), prices, funding=rates.tz_localize(None))
+
+
+def test_many_parameter_sets_in_processes_are_the_same_runs(prices):
+    sets = [with_parameters(frozen_pair(RULE), entry_z=text_of(entry)) for entry in (1.5, 2.0)]
+    apart = [run.engine.digest for run in backtest_many_bars(sets, prices.iloc[:800], processes=2)]
+    assert apart == [backtest_bars(one, prices.iloc[:800]).engine.digest for one in sets]
+    assert apart[0] != apart[1]

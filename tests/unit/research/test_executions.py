@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from research.recordings import load_recording
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
 from hftkit.exchange.history.files import load_history
 from hftkit.exchange.ticks import make_ticks
 from research.executions import VenueRun, load_run
-from research.recordings import load_recording
 
 
 @pytest.fixture(scope="module")
