@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from research.cointegration import EngleGranger, engle_granger
 from research.costs import Costs
 from research.data_loader import Panel
+from research.reversion_model import train
 from research.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, run_rule, sweep
 from research.walkforward import Split
 
@@ -57,16 +59,20 @@ def calibrate_pair(
     grid: Grid | None = None,
     min_trades: int = 10,
     ticks: tuple[float, float] = (1.0, 1.0),
+    zscores: Sequence[str] = ("rolling",),
+    confidence: float | None = None,
 ) -> Calibration:
     """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
 
-    The grid defaults to windows in proportion to the half-life found on the train span. `ticks`: tick sizes of lead and hedge (see PairBars).
+    The grid defaults to windows in proportion to the half-life found on the train span, for each kind of `zscores` (every one counts as trials).
+    `ticks`: tick sizes of lead and hedge (see PairBars). `confidence`: filter entries by a reversion model trained on the train span.
     """
     closes = panel.closes[[lead, hedge]]
     logs = np.log(closes.iloc[split.train].to_numpy())
     found = engle_granger(logs[:, 0], logs[:, 1])
     hedge_ratio = float(found.hedge_ratio)
     bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
-    swept = sweep(bars, grid or Grid.for_half_life(found.half_life), costs, split.train, min_trades)
+    swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
-    return Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])
+    calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])
+    return calibrated if confidence is None else calibrated.gated(train(bars, swept.chosen, split.train).gate(confidence))

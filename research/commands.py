@@ -26,6 +26,19 @@ def _cost_options(command: Command) -> Command:
     return command
 
 
+def _rule_options(command: Command) -> Command:
+    for option in (
+        click.option("--zscore", "zscores", default="rolling", show_default=True, help="Kinds to try, separated by commas: rolling, ewma, kalman."),
+        click.option(
+            "--confidence",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            help="Take entries only above this probability of a return before the stop (model of the train span; often 0.8) [default: no gate].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def _prefilter_options(command: Command) -> Command:
     for option in (
         click.option(
@@ -115,11 +128,13 @@ def scan(
 @click.argument("hedge")
 @panel_options
 @_cost_options
+@_rule_options
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
 @as_json_option
 def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
-    fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, figures: Path | None, as_json: bool,
+    fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, zscores: str, confidence: float | None, figures: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Calibrate one pair on a train span; show how it does on validation and test.
 
@@ -136,7 +151,7 @@ def calibrate(
     fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
     ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
     costs = Costs(fee, half_spread_bps, slippage_bps)
-    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), costs, ticks=ticks)
+    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), costs, None, 10, ticks, zscores.split(","), confidence)
     laws = impacts_in(folder, lead, hedge)
     carried = capacity(result.test, result.hedge_ratio, *laws) if laws else None
     written = _write_figures(result, panel, figures, carried) if figures else []
@@ -188,6 +203,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
 @click.command()
 @panel_options
 @_cost_options
+@_rule_options
 @_prefilter_options
 @click.option("--pair", help="LEAD/HEDGE: freeze this pair [default: the best discovery on the validation span].")
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
@@ -207,7 +223,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
 def freeze(
     folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, pair: str | None,
     fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float,
-    as_json: bool,
+    zscores: str, confidence: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file for `hftkit live`.
 
@@ -226,6 +242,7 @@ def freeze(
         panel, instruments, out, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps), insist=insist,
         pair=(pair.split("/")[0], pair.split("/")[1]) if pair else None, execution=Execution(unit_notional=unit_notional, valid_days=valid_days),
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze",
+        zscores=zscores.split(","), confidence=confidence,
     )  # fmt: skip
     chosen = result.chosen
     if as_json:

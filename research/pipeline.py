@@ -6,6 +6,7 @@ everything is chosen, and its result travels in the frozen file whatever it says
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +59,15 @@ def find_and_freeze(
     max_candidates: int = 5,
     prefilter: Prefilter | None = None,
     made_by: str = "research.pipeline.find_and_freeze",
+    zscores: Sequence[str] = ("rolling",),
+    confidence: float | None = None,
 ) -> PipelineResult:
     """Run the whole research half.
 
     `pair` (lead, hedge) restricts the choice to one pair, not the search that its q-value comes from.
     `costs` default to the instruments' own taker fees. `prefilter`: what is not worth testing (research/prefilter.py). `made_by`: notebook or
-    command, for the provenance. With no discovery, or none that earns its costs on validation, DataError is raised: not trading is a result.
+    command, for the provenance. `zscores`, `confidence`: see calibrate_pair. With no discovery, or none that earns its costs on validation,
+    DataError is raised: not trading is a result.
     `insist=True` freezes the best of what there is all the same and says so in `warnings` (for trying the machinery out).
     """
     split = three_way(len(panel.closes), fractions, embargo)
@@ -86,7 +90,7 @@ def find_and_freeze(
         pair_costs = costs or costs_of(instruments, row.lead, row.hedge)
         try:
             ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
-            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, ticks=ticks))
+            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence))
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             warnings.append(f"{row.lead}/{row.hedge}: {reason.problem}")
     if not candidates:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hftkit.clock import monotonic_s
 from tests.contract.binance.serving import BTC, Serving, serving
 
 ORDER, SYMBOL = "/fapi/v1/order", {"symbol": "BTCUSDT"}
@@ -87,11 +88,9 @@ def test_a_liquidation_shows_as_one() -> None:
         other.until("ORDER_ACK")
         seller.order(1, BTC, 1, 119_000, 10, tif=1)
         seller.until("ORDER_FILL")
-        for _ in range(3000):
-            if not venue.signed("GET", "/fapi/v3/positionRisk", 1).body:
-                break
-        else:
-            pytest.fail("account 1 was never taken over")
+        deadline = monotonic_s() + 20.0  # margins are looked at once a second
+        while venue.signed("GET", "/fapi/v3/positionRisk", 1).body:
+            assert monotonic_s() < deadline, "account 1 was never taken over"
         forced = venue.signed("GET", "/fapi/v1/forceOrders", 1, **SYMBOL).body
         assert [row["clientOrderId"].startswith("autoclose-") for row in forced] == [True]
         assert (forced[0]["side"], Decimal(forced[0]["executedQty"])) == ("SELL", Decimal("0.010"))  # the fund took the rest

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from research.recordings import load_recording
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
 from hftkit.exchange.history.files import load_history
 from hftkit.exchange.ticks import make_ticks
 from research.executions import VenueRun, load_run
+from research.market_data import load_market_data
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_trades_are_the_tape_of_the_same_seed(recording: VenueRun) -> None:
     """Trade by trade what the market makes without any server, whatever the server's clock did."""
     config = load_config()
     made = make_ticks(config, 3).trades
-    market = load_recording(recording.folder)
+    market = load_market_data(recording.folder)
     for i, instrument in enumerate(recording.instruments):
         mine = market.trades(instrument.symbol)
         wanted = made[made["instrument"] == i]

@@ -47,6 +47,14 @@ def test_calibrate_draws_and_reports(data_folder, tmp_path):
     assert "null hypothesis" in invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50).output
 
 
+def test_calibrate_tries_the_kinds_of_zscore_it_is_told(data_folder):
+    text = invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--zscore", "ewma,kalman").output
+    assert "zscore='ewma'" in text or "zscore='kalman'" in text
+    one = invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--json").output
+    two = invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--zscore", "rolling,ewma", "--json").output
+    assert json.loads(two)["trials"] == 2 * json.loads(one)["trials"]
+
+
 def test_freeze_writes_one_verified_file(frozen):
     answer, folder = frozen
     assert [str(path) for path in folder.iterdir()] == [answer["path"]]

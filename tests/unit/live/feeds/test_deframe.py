@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from hftkit.binance_line import Kind
+from hftkit.kernels.memory.byte_ring import VIEW_KIND, VIEW_WORDS, byte_ring_front, byte_ring_release
 from live.feeds.wire_reader import BROKEN, CLOSED, FINE, RING_FULL, WireReader
-from live.raw_ring import KIND, N_BYTES, START, raw_front, raw_release, raw_ring
+from live.raw_ring import payload, raw_ring
 
 
 def read_all(ring):
-    said, found = np.zeros(8, np.int64), []
-    while raw_front(ring, said):
-        assert said[KIND] == Kind.MARKET
-        found.append(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes())
-        raw_release(ring, said)
+    said, found = np.zeros(VIEW_WORDS, np.int64), []
+    while byte_ring_front(ring.words, said):
+        assert said[VIEW_KIND] == Kind.MARKET
+        found.append(payload(ring, said))
+        byte_ring_release(ring.words, said)
     return found
 
 
@@ -41,16 +42,16 @@ messages = st.lists(st.tuples(st.binary(max_size=400), st.integers(1, 4), st.boo
 @given(messages, st.data())
 def test_whole_messages_come_out_however_they_are_fragmented_and_cut(script, data):
     wire, expected, pings = b"", [], []
-    for payload, fragments, ping in script:
-        size = -(-max(len(payload), 1) // fragments)
-        pieces = [payload[i : i + size] for i in range(0, max(len(payload), 1), size)]
+    for text, fragments, ping in script:
+        size = -(-max(len(text), 1) // fragments)
+        pieces = [text[i : i + size] for i in range(0, max(len(text), 1), size)]
         for i, piece in enumerate(pieces):
             opcode = Opcode.TEXT if i == 0 else Opcode.CONT
             wire += Frame(opcode, piece, fin=i + 1 == len(pieces)).serialize(mask=False)
             if ping:  # control frames may stand between fragments
-                wire += Frame(Opcode.PING, payload[:125]).serialize(mask=False)
-                pings.append((9, payload[:125]))
-        expected.append(payload)
+                wire += Frame(Opcode.PING, text[:125]).serialize(mask=False)
+                pings.append((9, text[:125]))
+        expected.append(text)
     ring = raw_ring(4096)
     reader = WireReader(ring, Kind.MARKET)
     seen = []

@@ -15,10 +15,11 @@ from websockets.sync.server import serve
 from hftkit import clock, layout
 from hftkit.binance_line import Kind, kind_of
 from hftkit.codes import LinePart, LineState
+from hftkit.kernels.memory.byte_ring import VIEW_KIND, VIEW_WORDS, byte_ring_front, byte_ring_release
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import open_websocket
 from live.gateways.breaker import Breaker, BreakerConfig
-from live.raw_ring import KIND, N_BYTES, START, raw_front, raw_release, raw_ring
+from live.raw_ring import payload, raw_ring
 
 UP, DOWN = kind_of(Kind.LINE_UP, Kind.MARKET), kind_of(Kind.LINE_DOWN, Kind.MARKET)
 PATIENCE_S = 20.0
@@ -57,7 +58,7 @@ class Feed:
 @pytest.fixture
 def part():
     """(feed, stream, read): `read()` gives what is new in the ring, after letting the feed speak once."""
-    feed, ring, said, bell = Feed(), raw_ring(1 << 17), np.zeros(8, np.int64), os.eventfd(0, os.EFD_NONBLOCK)
+    feed, ring, said, bell = Feed(), raw_ring(1 << 17), np.zeros(VIEW_WORDS, np.int64), os.eventfd(0, os.EFD_NONBLOCK)
     with serve(feed.handler, "127.0.0.1", 0, compression=None) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -69,10 +70,10 @@ def part():
         def read():
             feed.tick()
             found = []
-            while raw_front(ring, said):
-                kind = int(said[KIND])
-                found.append(kind if kind in (UP, DOWN) else int(ring.octets[said[START] : said[START] + said[N_BYTES]].tobytes()))
-                raw_release(ring, said)
+            while byte_ring_front(ring.words, said):
+                kind = int(said[VIEW_KIND])
+                found.append(kind if kind in (UP, DOWN) else int(payload(ring, said)))
+                byte_ring_release(ring.words, said)
             return found
 
         stream.start()
