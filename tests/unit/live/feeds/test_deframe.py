@@ -103,7 +103,7 @@ TEXT = Frame(Opcode.TEXT, b"x").serialize(mask=False)
 @pytest.mark.parametrize(
     "wire",
     [
-        Frame(Opcode.TEXT, b"x").serialize(mask=True),  # a server must not mask
+        b"\x81\x81\x01\x02\x03\x04y",  # a server must not mask
         b"\xc1\x01x",  # reserved bit: compression was never negotiated
         b"\x83\x01x",  # reserved opcode
         b"\x8b\x01x",  # reserved control opcode
