@@ -225,7 +225,7 @@ def legend(axes: Axes, columns: int) -> None:
 
 def time_axis(axes: Axes) -> None:
     """UTC dates that do not crowd."""
-    locator = dates.AutoDateLocator(maxticks=9)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     axes.set_xlabel("time (UTC)")
