@@ -52,6 +52,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "market_data_frames": int(session["n_market_data"]),
         "book_gaps": int(rooms.book["n_gaps"].sum()),
         "signals": int(session["n_signals"]),
+        "signals_not_finite": int(session["n_not_finite"]),
         "entries": int(rooms.legs["n_entries"].sum()),
         "exits": int(rooms.legs["n_exits"].sum()),
         "unwinds": int(rooms.legs["n_unwinds"].sum()),

@@ -12,6 +12,7 @@ same, because none of them reads a clock, a random number or anything outside it
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import types
@@ -105,6 +106,8 @@ def _sense_market_data(rooms: Any, strategies: Any) -> int:
         if leg.lead == e.instrument or leg.hedge == e.instrument:
             strategies[slot](slot, rooms.event, rooms.book, rooms.legs, rooms.params[slot], rooms.state[slot], rooms.signal)
             s.n_signals += 1
+            if not math.isfinite(rooms.signal[slot].zscore):
+                s.n_not_finite += 1  # no trade: see the signal's reason
             sensed = SENSED_CHANGE
     return sensed
 

@@ -66,6 +66,11 @@ def test_an_order_meets_the_market_of_its_arrival():
     assert missed.fills[0, 0] > late.fills[0, 0]  # filled only by a second attempt, at the new price
 
 
+def test_signals_without_a_z_score_are_counted():
+    session = backtest(session_of(BUY_ONE_UNIT), tape()).rooms.session[0]  # a fixed target has none, ever
+    assert session["n_not_finite"] == session["n_signals"] > 0
+
+
 def test_a_timer_runs_what_no_quote_would():
     plan = msgspec.structs.replace(BUY_ONE_UNIT.legs, retry_ns=0)
     config = session_of(msgspec.structs.replace(BUY_ONE_UNIT, legs=plan))

@@ -125,7 +125,12 @@ def move(o: Any, open_qty: Any, event: int, filled: int) -> int:
 
 @kernel
 def _by_status(e: Any, o: Any, open_qty: Any) -> int:
-    """ORDER_STATUS settles an unknown outcome: what the venue says is the truth, except for fills it still has to report."""
+    """ORDER_STATUS settles an unknown outcome: what the venue says is the truth, except for fills it still has to report.
+
+    The answer to a query may come after the order's end: then it must know the same fills, or say that the venue has forgotten the order.
+    """
+    if is_final(o.state):
+        return 0 if e.code == _FREE or (is_final(e.code) and e.qty == o.filled_qty) else _ILLEGAL
     if e.code == _FREE or e.code == _REJECTED:
         return move(o, open_qty, WAS_REJECTED, 0)
     if e.qty != o.filled_qty:

@@ -103,6 +103,32 @@ def test_final_states_accept_nothing(state):
     assert table.is_final(int(state))
 
 
+@pytest.mark.parametrize(
+    ("ended", "code", "filled", "accepted"),
+    [
+        ("fill", OrderState.FILLED, 7, True),
+        ("fill", OrderState.CANCELED, 5, False),  # it knows of fewer fills
+        ("fill", OrderState.PARTIALLY_FILLED, 7, False),  # order entry is one ordered session: nothing comes back to life
+        ("cancel", OrderState.CANCELED, 0, True),
+        ("cancel", OrderState.EXPIRED, 0, True),
+        ("cancel", OrderState.CANCELED, 3, False),  # a fill that nobody told us
+        ("cancel", OrderState.FREE, 0, True),  # the venue has forgotten it
+    ],
+)
+def test_a_late_answer_to_a_query_must_agree_with_the_end(ended, code, filled, accepted):
+    model = Model()
+    model.create(0, 0, 7)
+    model.apply((3 << 32) | 1, "ack", 0)
+    model.apply((3 << 32) | 1, ended, 7)
+    before = model.orders[1].copy()
+    clear_event(model.event, int(EventKind.ORDER_STATUS), 0, 9, 9, 0)
+    e = model.event[0]
+    e["client_order_id"], e["code"], e["qty"] = (3 << 32) | 1, int(code), filled
+    assert (table.apply_order_event(model.event, model.orders, model.open) >= 0) == accepted
+    assert model.orders[1]["state"] == before["state"]
+    model.check()
+
+
 def test_ids_are_deterministic_and_never_reused():
     model = Model()
     for _ in range(5):
