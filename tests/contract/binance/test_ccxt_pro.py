@@ -38,8 +38,9 @@ def watch(venue: Serving, play: Callable[[Any], Awaitable[Any]]) -> Any:
     async def run() -> Any:
         key = venue.key()
         exchange = point(ccxt.pro.binanceusdm({"apiKey": key["key"], "secret": key["secret"]}), venue.url)
-        exchange.urls["api"]["ws"]["linear"] = f"{venue.ws_url}/ws"
-        exchange.urls["api"]["ws"]["ws-api"]["linear"] = f"{venue.ws_url}/ws-fapi/v1"
+        for name in ("linear", "future"):  # its name in newer versions, and in older ones
+            exchange.urls["api"]["ws"][name] = f"{venue.ws_url}/ws"
+            exchange.urls["api"]["ws"]["ws-api"][name] = f"{venue.ws_url}/ws-fapi/v1"
         try:
             await exchange.load_markets()
             return await asyncio.wait_for(play(exchange), 40)
