@@ -15,10 +15,11 @@ from hftkit.errors import HftkitError
 
 @click.command()
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
-def warmup(quiet: bool) -> None:
+@click.option("--only", multiple=True, metavar="LABEL", help="Only this one of the kernels that it lists while it works; may be given again.")
+def warmup(quiet: bool, only: tuple[str, ...]) -> None:
     """Compile every kernel that live, simulator and replay use into the cache.
 
-    The first time on a machine takes about a minute; later runs find everything on disk. The cache is keyed by a digest of the
+    The first time on a machine takes some three minutes; later runs find everything on disk. The cache is keyed by a digest of the
     kernel sources, so an update needs one more warmup, never a clean.
 
     \b
@@ -29,6 +30,10 @@ def warmup(quiet: bool) -> None:
     from hftkit.warmup import find_tasks, warm_all
 
     tasks, skipped = find_tasks()
+    if unknown := set(only) - {label for label, _ in tasks}:
+        raise HftkitError(f"no kernel is called {', '.join(sorted(unknown))}", f"Choose among: {', '.join(label for label, _ in tasks)}")
+    if only:
+        tasks = [(label, task) for label, task in tasks if label in only]
     for line in skipped:
         click.echo(line, err=True)
     console = Console(stderr=True, quiet=quiet)

@@ -29,6 +29,10 @@ from research.pipeline import PipelineResult, find_and_freeze
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 # Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
 EXECUTION = Execution(unit_notional=4_000.0, retry_ns=5_000_000, hedge_deadline_ns=1_000_000_000)
+_COMPILED = ("strategy pairs", "control page", "journal check", "exchange simulator", "hot loop", "replay")  # what the demo runs, no more
+_KERNELS = [word for label in _COMPILED for word in ("--only", label)]
+    word for label in ("strategy pairs", "control page", "journal check", "exchange simulator", "hot loop", "replay") for word in ("--only", label)
+]
 
 
 @dataclass
@@ -47,7 +51,7 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
     is_sample = truth is not None  # the simulator's own universe: it trades on where this data ends
     folder = runs / iso_from_ns(unix_ns() // 10**9 * 10**9).replace(":", "").replace("-", "").removesuffix("Z")
     folder.mkdir(parents=True, exist_ok=True)
-    warm = subprocess.Popen([*HFTKIT, "warmup", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    warm = subprocess.Popen([*HFTKIT, "warmup", "--quiet", *_KERNELS], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         if not is_sample:
             data = _choose(data, console)

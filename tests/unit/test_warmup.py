@@ -51,6 +51,15 @@ def test_a_kernel_that_does_not_compile_is_named_in_one_line(monkeypatch: pytest
     assert str(failed.exception) == "hot loop does not compile: No implementation of function foo. Run `hftkit doctor`"
 
 
+def test_only_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    install(monkeypatch, FakeEntry("a", [("one", lambda: ran.append("one")), ("two", lambda: ran.append("two"))]))
+    assert "1 kernels ready" in CliRunner().invoke(command, ["--only", "two"], catch_exceptions=False).stdout
+    assert ran == ["two"]
+    refused = CliRunner().invoke(command, ["--only", "three"])
+    assert str(refused.exception) == "no kernel is called three. Choose among: one, two"
+
+
 def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, FakeEntry("a", [("fine", lambda: None)]))
     done = CliRunner().invoke(command, ["--quiet"], catch_exceptions=False)
