@@ -31,8 +31,6 @@ HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 EXECUTION = Execution(unit_notional=4_000.0, retry_ns=5_000_000, hedge_deadline_ns=1_000_000_000)
 _COMPILED = ("strategy pairs", "control page", "journal check", "exchange simulator", "hot loop", "replay")  # what the demo runs, no more
 _KERNELS = [word for label in _COMPILED for word in ("--only", label)]
-    word for label in ("strategy pairs", "control page", "journal check", "exchange simulator", "hot loop", "replay") for word in ("--only", label)
-]
 
 
 @dataclass
