@@ -18,6 +18,7 @@ from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.tap import Tap
 from hftkit.exchange.testing import CANCEL_ORDER, PlainClient
 from hftkit.journal import JournalReader
+from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS
 from hftkit.kernels.wire.frame import header
 from tests.unit.exchange.running import HOST
 
@@ -140,12 +141,20 @@ def test_after_a_loss_the_books_come_again(first: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_recording_is_refused_and_a_torn_one_cut(first: Path, tmp_path: Path) -> None:
-    segment = bytearray((first / "segment-000001.hftj").read_bytes())
-    (tmp_path / "bad").mkdir()
-    segment[len(segment) // 4] ^= 1
-    (tmp_path / "bad" / "segment-000001.hftj").write_bytes(segment)
-    with pytest.raises(JournalError, match="CRC"):
-        load_history(tmp_path / "bad")
+    whole = (first / "segment-000001.hftj").read_bytes()
+    words = np.frombuffer(whole, np.int64)
+    position = SEGMENT_HEADER_WORDS
+    for _ in range(100):  # a recording's length varies with the machine; its hundredth record is always there
+        position += RECORD_HEADER_WORDS + int(words[position] & 0xFFFFFFFF) // 8
+    damages = {"wrong sequence number": 1, "CRC": 2, "CRC that does not fit": RECORD_HEADER_WORDS, "impossible length": 0}
+    for number, (message, word) in enumerate(damages.items()):
+        bad = tmp_path / f"bad{number}"
+        bad.mkdir()
+        segment = bytearray(whole)
+        segment[(position + word) * 8] ^= 1
+        (bad / "segment-000001.hftj").write_bytes(segment)
+        with pytest.raises(JournalError, match=message):
+            load_history(bad)
     with pytest.raises(JournalError, match="already holds a journal"):
         Recorded(first, speed=FAST)
     empty = Recorded(tmp_path / "empty", speed=1.0)
