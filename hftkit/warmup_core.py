@@ -59,9 +59,9 @@ def warm() -> list[Task]:
     """The core's part of `hftkit warmup`."""
     rooms = build_rooms(example_session())
     return [
+        ("replay", lambda: _replay(rooms)),
+        ("backtest", _backtest),
         ("strategy pairs", lambda: strategy("pairs").kernel().compile(STRATEGY_SIGNATURE.args)),
         ("control page", lambda: _write(np.zeros(WORDS, np.int64), int(Control.NONE))),
         ("journal check", lambda: check_record(np.zeros(16, np.int64), 8, 1, 0)),
-        ("replay", lambda: _replay(rooms)),
-        ("backtest", _backtest),
     ]

@@ -18,4 +18,4 @@ def _compile(kind: str) -> None:
 
 def warm() -> list[Task]:
     """The live side's part of `hftkit warmup`."""
-    return [("hot loop", lambda: _compile("binary")), ("hot loop of a line", lambda: _compile("binance"))]
+    return [("hot loop of a line", lambda: _compile("binance")), ("hot loop", lambda: _compile("binary"))]

@@ -12,6 +12,7 @@ Run tests with NUMBA_BOUNDSCHECK=1 to check every index.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -142,12 +143,31 @@ class _WholeProgramCompiler(CompilerBase):
 _OUTERMOST: dict[str, Any] = {**_WITHOUT_RUNTIME, "pipeline_class": _WholeProgramCompiler}
 
 
+def _one_writer(dispatcher: Any) -> Any:
+    """Let one process at a time write the function's cache index.
+
+    numba reads the index, picks a free file number, and writes both back without a lock: of two processes that compile the same function for
+    different types at the same moment, one entry is lost, or worse, leads to the other's code.
+    """
+    file = dispatcher._cache._cache_file
+    save = file.save
+
+    def save_alone(key: Any, data: Any) -> None:
+        with open(os.path.join(file._cache_path, "lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, or the process ends
+            save(key, data)
+
+    file.save = save_alone
+    return dispatcher
+
+
 def _by_type_only(dispatcher: Any) -> Any:
     """Make calls from other kernels compile for int64, not for each constant that happens to be passed.
 
     numba would compile `encode(words, 0)` and `encode(words, at)` apart, and everything above them again: it halves the time to compile
     the larger loops. LLVM still folds constants where it inlines.
     """
+    _one_writer(dispatcher)
     template_for = dispatcher.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
@@ -187,7 +207,7 @@ def inner_kernel(function: Callable[..., Any]) -> Any:
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, with `numba.prange` loops on several threads: for research scans only, never on the hot path."""
-    return numba.njit(parallel=True, **_OPTIONS)(function)
+    return _one_writer(numba.njit(parallel=True, **_OPTIONS)(function))
 
 
 def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -199,7 +219,10 @@ def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]
     def decorate(function: Callable[..., Any]) -> Any:
         twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
         twin.__qualname__, twin.__doc__ = f"{function.__qualname__}.outermost", function.__doc__  # its own place in the disk cache
-        return numba.njit(signature, **_OUTERMOST)(twin)
+        dispatcher = _one_writer(numba.njit(**_OUTERMOST)(twin))
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
 
     return decorate
 

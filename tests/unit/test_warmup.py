@@ -35,7 +35,7 @@ def test_every_task_of_every_room_runs_once(monkeypatch: pytest.MonkeyPatch) -> 
     install(
         monkeypatch, FakeEntry("b", [("two", lambda: ran.append("two"))]), FakeEntry("a", [("one", lambda: ran.append("one"))]), FakeEntry("c", None)
     )
-    done = CliRunner().invoke(command, [], catch_exceptions=False)
+    done = CliRunner().invoke(command, ["--jobs", "1"], catch_exceptions=False)
     assert ran == ["one", "two"]
     assert "2 kernels ready" in done.stdout
     assert "c skipped: live is not installed" in done.stderr
@@ -46,7 +46,7 @@ def test_a_kernel_that_does_not_compile_is_named_in_one_line(monkeypatch: pytest
         raise TypeError("No implementation of\n function foo")
 
     install(monkeypatch, FakeEntry("a", [("fine", lambda: None), ("hot loop", broken)]))
-    failed = CliRunner().invoke(command, [])
+    failed = CliRunner().invoke(command, ["--jobs", "1"])
     assert isinstance(failed.exception, HftkitError)
     assert str(failed.exception) == "hot loop does not compile: No implementation of function foo. Run `hftkit doctor`"
 
@@ -62,13 +62,13 @@ def test_only_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, FakeEntry("a", [("fine", lambda: None)]))
-    done = CliRunner().invoke(command, ["--quiet"], catch_exceptions=False)
+    done = CliRunner().invoke(command, ["--quiet", "--jobs", "1"], catch_exceptions=False)
     assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_second_warmup_compiles_nothing(tmp_path: Path) -> None:
     """The core's own list, in two real processes: after the first, every kernel comes from disk and no cache file is written."""
-    code = "from hftkit.warmup_core import warm\nfor label, task in warm()[:3]: task()"
+    code = "from hftkit.warmup_core import warm\nfor label, task in warm()[-3:]: task()"
     environment = {**os.environ, "HFTKIT_CACHE": str(tmp_path)}
 
     def run() -> dict[Path, int]:
@@ -78,3 +78,16 @@ def test_the_second_warmup_compiles_nothing(tmp_path: Path) -> None:
     first = run()
     assert len(first) > 4
     assert run() == first
+
+
+def test_several_processes_compile_the_same_as_one(tmp_path: Path) -> None:
+    """Two lines at once, each with two processes: whatever they write at the same time, a third finds everything and writes nothing."""
+    labels = ("strategy pairs", "control page", "journal check")
+    line = [str(Path(sys.executable).parent / "hftkit"), "warmup", "--jobs", "2", *(word for label in labels for word in ("--only", label))]
+    environment = {**os.environ, "HFTKIT_CACHE": str(tmp_path)}
+    both = [subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert all("3 kernels ready" in process.communicate()[0] and process.returncode == 0 for process in both)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
+    assert subprocess.run(line, env=environment, check=False, capture_output=True).returncode == 0
+    assert before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")} == before

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 from hftkit.kernels import jit
 from hftkit.kernels.wire import frame
@@ -108,3 +109,23 @@ def _shifted_twice(value: int) -> int:
 def test_calls_with_constants_do_not_compile_apart() -> None:
     assert _shifted_twice(10) == 27
     assert len(_shifted.signatures) == 1
+
+
+SAVE_MANY = """
+import sys
+from numba.core.caching import IndexDataCacheFile
+from hftkit.kernels import jit
+class Dispatcher:
+    class _cache:
+        _cache_file = IndexDataCacheFile(sys.argv[1], "one_function", 0)
+jit._one_writer(Dispatcher)
+for i in range(100):
+    Dispatcher._cache._cache_file.save((sys.argv[2], i), f"{sys.argv[2]} {i}")
+"""
+
+
+def test_processes_that_compile_one_function_at_once_keep_each_others_code(tmp_path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", SAVE_MANY, str(tmp_path), name], cwd=ROOT) for name in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    index = IndexDataCacheFile(str(tmp_path), "one_function", 0)
+    assert [index.load((name, i)) for name in "ab" for i in range(100)] == [f"{name} {i}" for name in "ab" for i in range(100)]
