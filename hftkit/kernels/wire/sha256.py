@@ -1,4 +1,4 @@
-"""HMAC-SHA256 of a LOGON frame (FIPS 180-4, RFC 2104), so that a venue without an interpreter can verify a signature.
+"""HMAC-SHA256 (FIPS 180-4, RFC 2104) of a LOGON frame or of any text, so that venue and engine sign and verify without an interpreter.
 
 A key enters as its two midstates (`key_midstates`, made once, outside the loop): the secret itself is not kept. All words are 32 bit,
 held in int64.
@@ -79,6 +79,39 @@ def _swap(word: int) -> int:
 
 
 @kernel
+def _outer_hash(state: Any, key: Any, scratch: Any) -> None:
+    """HMAC's second half in place: the digest of the inner hash in `state`, hashed again after the outer key."""
+    for i in range(STATE):
+        scratch[i] = state[i]
+        state[i] = key[1 + STATE + i]
+    scratch[8] = 0x80000000
+    for i in range(9, 15):
+        scratch[i] = 0
+    scratch[15] = (64 + 32) * 8
+    compress(scratch, state)
+
+
+@kernel
+def hmac_sha256(text: Any, n: int, key: Any, scratch: Any) -> None:
+    """HMAC-SHA256 (RFC 2104, FIPS 180-4) of text[:n] (uint8). `key`: midstates (sha256.key_midstates). Digest: scratch[64:72], 32 bit words."""
+    digest = scratch[64 : 64 + STATE]
+    for i in range(STATE):
+        digest[i] = key[1 + i]
+    for block in range((n + 9 + 63) // 64):
+        for w in range(16):
+            word: Any = 0
+            first = block * 64 + 4 * w
+            for i in range(first, first + 4):
+                byte = np.int64(text[i]) if i < n else (128 if i == n else 0)
+                word = (word << 8) | byte
+            scratch[w] = word
+        if block * 64 + 64 >= n + 9:
+            scratch[14], scratch[15] = 0, (64 + n) * 8
+        compress(scratch, digest)
+    _outer_hash(digest, key, scratch)
+
+
+@kernel
 def signature_matches(words: Any, at: int, signature_at: int, key: Any, scratch: Any) -> bool:
     """Is `words[signature_at:][:4]` the HMAC of `words[at:][:7]`? `key`: one row of `key_midstates`.
 
@@ -96,14 +129,7 @@ def signature_matches(words: Any, at: int, signature_at: int, key: Any, scratch:
         scratch[i] = 0
     scratch[15] = (64 + MESSAGE_WORDS * 8) * 8  # bits, the padded key included
     compress(scratch, state)
-    for i in range(STATE):
-        scratch[i] = state[i]
-        state[i] = key[1 + STATE + i]
-    scratch[8] = 0x80000000
-    for i in range(9, 15):
-        scratch[i] = 0
-    scratch[15] = (64 + 32) * 8
-    compress(scratch, state)
+    _outer_hash(state, key, scratch)
     different = 0  # looks at every word, whatever the first one says
     for i in range(4):
         different |= (words[signature_at + i] & _MASK) ^ _swap(state[2 * i])

@@ -18,7 +18,7 @@ from hftkit.kernels.wire.binance.order_api import CANCEL, HEARTBEAT, MODIFY, PLA
 from hftkit.kernels.wire.binance.state import Counter
 from hftkit.kernels.wire.binance.tracks import start_track, track_of
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
-from hftkit.kernels.wire.sha256 import STATE, compress
+from hftkit.kernels.wire.sha256 import STATE, hmac_sha256
 from hftkit.kernels.wire.websocket import MAX_HEADER, TEXT, seal_frame
 from hftkit.layout import FRAME
 
@@ -109,36 +109,6 @@ def put_decimal(out: Any, at: int, steps: int, mantissa: int, decimals: int) -> 
         out[at + decimals - i] = _ZERO + fraction % 10
         fraction //= 10
     return at + decimals + 1
-
-
-# -- signature --------------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def hmac_sha256(text: Any, n: int, key: Any, scratch: Any) -> None:
-    """HMAC-SHA256 (RFC 2104, FIPS 180-4) of text[:n] (uint8). `key`: midstates (sha256.key_midstates). Digest: scratch[64:72], 32 bit words."""
-    digest = scratch[64 : 64 + STATE]
-    for i in range(STATE):
-        digest[i] = key[1 + i]
-    for block in range((n + 9 + 63) // 64):
-        for w in range(16):
-            word: Any = 0
-            first = block * 64 + 4 * w
-            for i in range(first, first + 4):
-                byte = np.int64(text[i]) if i < n else (128 if i == n else 0)
-                word = (word << 8) | byte
-            scratch[w] = word
-        if block * 64 + 64 >= n + 9:
-            scratch[14], scratch[15] = 0, (64 + n) * 8
-        compress(scratch, digest)
-    for i in range(STATE):
-        scratch[i] = digest[i]
-        digest[i] = key[1 + STATE + i]
-    scratch[8] = 0x80000000
-    for i in range(9, 15):
-        scratch[i] = 0
-    scratch[15] = (64 + 32) * 8
-    compress(scratch, digest)
 
 
 # -- parameters -------------------------------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from websockets.protocol import SERVER, Protocol, State
 
 from hftkit.binance_line import client_order_id_text
 from hftkit.codes import OrderFlag, OrderType, TimeInForce
-from hftkit.kernels.wire.binance.encode import hmac_sha256, put_decimal
+from hftkit.kernels.wire.binance.encode import put_decimal
 from hftkit.kernels.wire.encode import encode_cancel_all, encode_logout
-from hftkit.kernels.wire.sha256 import SCRATCH_WORDS, key_midstates
+from hftkit.kernels.wire.sha256 import SCRATCH_WORDS, hmac_sha256, key_midstates
 from tests.unit.kernels.binance_messages import COID, EPOCH, MS, Hand
 
 SECRET = b"2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
