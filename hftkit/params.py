@@ -31,10 +31,12 @@ _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """How one unit of the strategy's target becomes orders in two instruments. Lots and ns are integers.
 
-    `unit_hedge_lots` is signed: negative where the hedge is sold when the lead is bought (the usual pair).
+    `unit_hedge_lots` is signed: negative where the hedge is sold when the lead is bought (the usual pair). Maker first with `maker_patience_ns` > 0:
+    the lead is posted at the touch for so long, moved when the touch is `reprice_ticks` away, then taken (docs/execution.md). A key at its default is
+    left out of the file: files from before it was there keep their bytes.
     """
 
     lead: str
@@ -45,6 +47,8 @@ class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     hedge_deadline_ns: _Positive
     retry_ns: _NotNegative
     residual_lots: _NotNegative
+    maker_patience_ns: _NotNegative = 0
+    reprice_ticks: _Positive = 1
 
 
 class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -43,6 +43,9 @@ def _trades(frozen: FrozenParams) -> Iterator[str]:
         unit = f"one unit {lots.get(instrument.symbol, 0):+d} lots" if instrument.symbol in lots else ""
         scale = f"tick {instrument.tick_size}, lot {instrument.lot_size}, minimum notional {instrument.min_notional}"
         yield _line(instrument.symbol, f"{unit:24} {scale}, fees {instrument.maker_fee_ppm}/{instrument.taker_fee_ppm} ppm")
+    if legs.maker_patience_ns:
+        move = f"moved when the touch is {legs.reprice_ticks} ticks away"
+        yield _line("maker first", f"{legs.lead} posted at the touch for {legs.maker_patience_ns / 1e9:g} s, {move}, then taken")
     yield _line(
         "execution", f"slippage {legs.slippage_ticks} ticks, hedge within {legs.hedge_deadline_ns / 1e9:g} s, residual {legs.residual_lots} lots"
     )

@@ -148,6 +148,7 @@ def build_rooms(config: SessionConfig) -> Rooms:
     )
     session = rooms.session[0]
     session["epoch"], session["account"], session["next_order"] = config.epoch, config.account, 1
+    session["first_open"] = 1
     session["heartbeat_ns"], session["order_timeout_ns"] = config.heartbeat_ns, config.order_timeout_ns
     session["cancel_on_disconnect"] = int(config.cancel_on_disconnect)
     session["channels"] = config.channels
@@ -175,6 +176,7 @@ def _legs(config: SessionConfig, ids: dict[str, int]) -> np.ndarray:
             raise ParamsError(f"{frozen.name}: one unit is {plan.unit_lead_lots} and {plan.unit_hedge_lots} lots", "Both legs need lots")
         row["slippage_ticks"], row["hedge_deadline_ns"] = plan.slippage_ticks, plan.hedge_deadline_ns
         row["retry_ns"], row["residual_lots"] = plan.retry_ns, plan.residual_lots
+        row["maker_patience_ns"], row["reprice_ticks"] = plan.maker_patience_ns, plan.reprice_ticks
     return legs
 
 

@@ -27,7 +27,7 @@ from hftkit.kernels.memory.histogram import COUNTS_LEN
 from hftkit.kernels.memory.telemetry import FILL_ROWS, FILL_WORDS, HEAD_WORDS, Page
 
 PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
-VERSION = 2  # 2: sections `line` and `account`
+VERSION = 3  # 2: sections `line` and `account`; 3: resting orders in `legs`, `ledger`, `session`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
 _RECORDS = {record.name: record for record in layout.RECORDS}

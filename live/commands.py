@@ -73,6 +73,8 @@ def live(
         f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
         f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
     )
+    if result["execution"]["maker_fills"]:
+        click.echo("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
     click.echo(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hftkit import execution
 from hftkit.codes import Hop, OrderState, SessionStatus
 from hftkit.histogram import percentiles_us
 from hftkit.units import from_e8
@@ -43,6 +44,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "fills": int(session["n_fills"]),
         "cancels": int(session["n_canceled"]),
         "rejects": int(session["n_rejects"]),
+        "execution": execution.as_json(execution.filled(rooms.ledger, rooms.legs, session)),
         "vetoes": int(rooms.risk[0]["n_vetoes"]),
         "queries": int(session["n_queries"]),
         "orders_without_outcome": open_orders,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hftkit.errors import DataError
+from hftkit.units import NS_PER_S
 from research.command_options import Command, as_json_option, load, panel_options, records, show
 from research.costs import Costs
 from research.data_loader import Panel
@@ -214,6 +215,16 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
     show_default=True,
     help="Value of one unit of the lead leg, quote currency.",
 )
+@click.option(
+    "--maker-patience",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    show_default=True,
+    help="Seconds that the lead is posted at the touch before the rest is taken; 0: taken at once.",
+)
+@click.option(
+    "--reprice-ticks", type=click.IntRange(1), default=1, show_default=True, help="A posted order follows the touch once it is so far away."
+)
 @click.option("--valid-days", type=click.IntRange(1), default=30, show_default=True, help="Days of exchange time that the file may be traded.")
 @click.option("--insist", is_flag=True, help="Freeze the best there is even without a discovery or a profit (to try the machinery).")
 @click.option(
@@ -222,8 +233,8 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
 @as_json_option
 def freeze(
     folder: Path, symbols: str | None, on_gap: str, span: str, fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, pair: str | None,
-    fdr: float, unit_notional: float, valid_days: int, insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float,
-    zscores: str, confidence: float | None, as_json: bool,
+    fdr: float, unit_notional: float, maker_patience: float, reprice_ticks: int, valid_days: int, insist: bool, out: Path, min_turnover: float,
+    max_zero_volume: float, min_correlation: float, zscores: str, confidence: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file for `hftkit live`.
 
@@ -237,10 +248,13 @@ def freeze(
     instruments, _ = find_instruments(folder, panel.closes)
     if pair is not None and len(pair.split("/")) != 2:
         raise DataError(f"--pair {pair!r} is not LEAD/HEDGE", "Write it like CHARUSD/DELTUSD")
+    execution = Execution(
+        unit_notional=unit_notional, valid_days=valid_days, maker_patience_ns=round(maker_patience * NS_PER_S), reprice_ticks=reprice_ticks
+    )
     fee = fee_ppm if fee_ppm is not None else float(max(instruments[symbol].taker_fee_ppm for symbol in panel.closes))
     result = find_and_freeze(
         panel, instruments, out, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps), insist=insist,
-        pair=(pair.split("/")[0], pair.split("/")[1]) if pair else None, execution=Execution(unit_notional=unit_notional, valid_days=valid_days),
+        pair=(pair.split("/")[0], pair.split("/")[1]) if pair else None, execution=execution,
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze",
         zscores=zscores.split(","), confidence=confidence,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class DemoResult:
     found: PipelineResult
 
 
-def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoResult:
-    """Run all seven acts and return the result. Raises HftkitError where one fails."""
+def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_patience_s: float = 0.0) -> DemoResult:
+    """Run all seven acts and return the result. `maker_patience_s`: docs/execution.md. Raises HftkitError where one fails."""
     started = monotonic_s()
     truth = _truth(data)
     is_sample = truth is not None  # the simulator's own universe: it trades on where this data ends
@@ -58,7 +58,8 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console) -> DemoRe
         instruments, _ = find_instruments(data, panel.closes)
         console.print(f"    {panel.closes.shape[1]} instruments, {len(panel.closes):,} bars to {panel.closes.index[-1]:%Y-%m-%d %H:%M} UTC")
         _act(console, 2, "research: cointegrated pairs, both directions, false-discovery rate 5 %")
-        found = find_and_freeze(panel, instruments, folder / "frozen", execution=EXECUTION, insist=not is_sample)
+        execution = replace(EXECUTION, maker_patience_ns=round(maker_patience_s * 1e9))
+        found = find_and_freeze(panel, instruments, folder / "frozen", execution=execution, insist=not is_sample)
         _show_research(console, found, truth)
         speed = 600.0 if is_sample else max(600.0, HALF_LIVES_WANTED * float(found.chosen.test_of_train.half_life) * panel.bar_ns / 1e9 / seconds)
         _wait_for_kernels(warm, console)
@@ -195,6 +196,7 @@ def _report(
         "fills_at_venue": venue.get("client_fills"),
         "rejects": result["rejects"],
         "vetoes": result["vetoes"],
+        "execution": result["execution"],
         "entries": result["entries"],
         "exits": result["exits"],
         "unwinds": result["unwinds"],

@@ -17,8 +17,15 @@ from rich.table import Table
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/runs"), show_default=True, help="Where reports are kept.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Wall time of the live session.")
+@click.option(
+    "--maker-patience",
+    type=click.FloatRange(0, 60),
+    default=0.0,
+    show_default=True,
+    help="Seconds that the lead rests at the touch before the rest is taken (docs/execution.md).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def demo(data: Path, out: Path, seconds: float, as_json: bool) -> None:
+def demo(data: Path, out: Path, seconds: float, maker_patience: float, as_json: bool) -> None:
     """The whole story once: find pairs, calibrate, freeze, trade, replay, report.
 
     \b
@@ -29,7 +36,7 @@ def demo(data: Path, out: Path, seconds: float, as_json: bool) -> None:
     from research.demo import run_demo
 
     console = Console(stderr=as_json)
-    result = run_demo(data, out, seconds, console)
+    result = run_demo(data, out, seconds, console, maker_patience)
     if as_json:
         click.echo(json.dumps(result.report, indent=2, sort_keys=True))
         return
@@ -50,6 +57,7 @@ def _summary(report: dict[str, Any]) -> Table:
             f"{report['orders_sent']} sent, {report['orders_lost']} lost, {report['orders_duplicated']} duplicated, {report['rejects']} rejected",
         ),
         ("fills", f"{report['fills']} (venue says {report['fills_at_venue']}), {report['entries']} entries, {report['exits']} exits"),
+        *((("execution", execution),) if (execution := _execution(report["execution"])) else ()),
         ("P&L", f"realised {report['realized_pnl']}, fees {report['fees']}, net {report['net_pnl']} (quote currency)"),
         ("end positions", ", ".join(f"{symbol} {lots}" for symbol, lots in report["end_positions"].items()) + " lots"),
         ("engine", f"start-up {report['startup_s']:.2f} s, {report['resident_mb']:.0f} MB, {report['market_data_frames']:,} frames"),
@@ -57,6 +65,13 @@ def _summary(report: dict[str, Any]) -> Table:
     for name, text in rows:
         table.add_row(f"[bold]{name}[/]", text)
     return table
+
+
+def _execution(done: dict[str, Any]) -> str:
+    if not done["maker_fills"]:
+        return ""
+    shares = "maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**done)
+    return f"{shares}; {done['posts']} posted, {done['pulls']} pulled, {done['posts_refused']} refused"
 
 
 def _latency(report: dict[str, Any]) -> Table:

@@ -44,6 +44,8 @@ class Execution:
     hedge_deadline_ns: int = 2 * NS_PER_S
     retry_ns: int = NS_PER_S // 10
     residual_lots: int = 0
+    maker_patience_ns: int = 0
+    reprice_ticks: int = 1
     max_imbalance: float = 1.0
     valid_days: int = 30
 
@@ -159,6 +161,8 @@ def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Cal
         hedge_deadline_ns=execution.hedge_deadline_ns,
         retry_ns=execution.retry_ns,
         residual_lots=execution.residual_lots,
+        maker_patience_ns=execution.maker_patience_ns,
+        reprice_ticks=execution.reprice_ticks,
     )
 
 

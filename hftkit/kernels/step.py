@@ -4,7 +4,7 @@ The walk in reading order, split where a shell may want to stamp the time (docs/
 
     sense    bytes are already an EVENT: book and its synchronisation, signal; or order table, ledger, legs, risk watch    -> T2
     decide   legs plan, risk checks, order table takes what was approved                                                  -> T3
-    commit   encode approved orders, queries, heartbeats, snapshot requests into the output buffers                       -> T4 once sent
+    commit   encode approved orders, cancels, queries, heartbeats, snapshot requests into the output buffers                       -> T4 once sent
 
 `step` is the three in a row. Live stamps the clock between them, replay and backtest call them as they are: the answer is the
 same, because none of them reads a clock, a random number or anything outside its arguments.
@@ -18,15 +18,17 @@ from typing import Any
 from numba import types
 
 from hftkit import layout
-from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
+from hftkit.codes import Action, Control, EventKind, Reject, Trading
 from hftkit.kernels.jit import array_type, inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book
 from hftkit.kernels.trading.ledger import apply_fill, mark_to_book
 from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
-from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free
+from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
+from hftkit.kernels.trading.resting import watch_queues
 from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
 from hftkit.kernels.wire.decode import MALFORMED, decode_market_data, decode_order_entry
 from hftkit.kernels.wire.encode import (
+    encode_cancel,
     encode_heartbeat,
     encode_logout,
     encode_new_order,
@@ -61,10 +63,9 @@ _STOP, _CONNECT, _ENABLE = int(Control.STOP), int(Control.CONNECT), int(Control.
 _HALT_ACCOUNT, _HALT_CLOCK, _HALT_VENUE = int(Control.HALT_ACCOUNT), int(Control.HALT_CLOCK), int(Control.HALT_VENUE)
 _ENABLED, _PAUSED = int(Trading.ENABLED), int(Trading.PAUSED)
 _FLATTENING, _STOPPING = int(Trading.FLATTENING), int(Trading.STOPPING)
-_NEW = int(Action.NEW)
-_PENDING, _SUBMITTED = int(OrderState.PENDING_SUBMIT), int(OrderState.SUBMITTED)
+_NEW, _CANCEL = int(Action.NEW), int(Action.CANCEL)
 _TABLE_FULL, _SCALES = int(Reject.ORDERS_TABLE_FULL), int(Reject.RISK_SCALES_CHANGED)
-_ILLEGAL = int(Reject.ORDERS_ILLEGAL_TRANSITION)
+_ILLEGAL, _WOULD_TAKE = int(Reject.ORDERS_ILLEGAL_TRANSITION), int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
 _ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject.RISK_CLOCK_OFFSET)
 _VENUE_REFUSES = int(Reject.RISK_VENUE_REFUSES)
 
@@ -94,6 +95,8 @@ def _sense_market_data(rooms: Any, strategies: Any) -> int:
             s.instruments_ok = 1
         return SENSED_NOTHING
     outcome = apply_to_book(rooms.event, rooms.book, rooms.levels)
+    if rooms.open_qty[e.instrument].n_orders > 0:
+        watch_queues(rooms.legs, rooms.event, rooms.orders)
     if outcome == BOOK_LOST:
         return SENSED_LOST_BOOK
     if outcome != BOOK_CHANGED:
@@ -132,13 +135,15 @@ def _sense_order_answer(rooms: Any) -> int:
     elif e.kind == _ORDER_ACK:
         s.n_acks += 1
         watch_rejects(0, rooms.risk)
+    elif e.code == _WOULD_TAKE and (e.kind == _ORDER_REJECT or e.kind == _ORDER_CANCELED):
+        s.n_post_refused += 1  # the touch has moved meanwhile: no failure
     elif e.kind == _ORDER_REJECT:
         s.n_rejects += 1
         watch_rejects(1, rooms.risk)
     elif e.kind == _ORDER_CANCELED:
         s.n_canceled += 1
     if is_final(o.state):
-        end_order(rooms.legs[o.strategy], o.leg, o.filled_qty, s.ts_now)
+        end_order(rooms.legs[o.strategy], o, s.ts_now)
     return SENSED_CHANGE
 
 
@@ -221,7 +226,7 @@ def decide(rooms: Any, sensed: int) -> int:
     trading, now = rooms.risk[0].trading, s.ts_now
     n = 0
     for slot in range(rooms.legs.size):
-        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.want, n, trading, now)
+        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.orders, rooms.want, n, trading, now)
     for i in range(n):
         a = rooms.allowed[i]
         refused = check_want(rooms.want, i, rooms.book, rooms.instruments, rooms.ledger, rooms.open_qty, rooms.limit, rooms.allowed, rooms.risk, now)
@@ -235,6 +240,8 @@ def decide(rooms: Any, sensed: int) -> int:
             slot = create(rooms.allowed, i, rooms.orders, rooms.open_qty, rooms.session)
             a.client_order_id = rooms.orders[slot].client_order_id
             note_sent(rooms.legs[a.strategy], a.leg, a.client_order_id)
+        elif a.action == _CANCEL:
+            note_cancel(rooms.orders, a.client_order_id, now)
     if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
         rooms.risk[0].trading = _PAUSED
     return n
@@ -264,7 +271,7 @@ def _commit_connect(rooms: Any) -> int:
 
 @kernel
 def _commit_timer(rooms: Any) -> int:
-    """Heartbeat, queries for orders without an answer, logout once flat."""
+    """Heartbeat, queries for orders and cancels without an answer, logout once flat."""
     s = rooms.session[0]
     if s.logged_on == 0:
         return 0
@@ -273,12 +280,12 @@ def _commit_timer(rooms: Any) -> int:
     for i in range(rooms.open_qty.size):
         n_open += rooms.open_qty[i].n_orders
     if n_open > 0:
-        oldest = max(s.next_order - rooms.orders.size, 1)
+        while s.first_open < s.next_order and is_final(rooms.orders[s.first_open % rooms.orders.size].state):
+            s.first_open += 1
         queries = 0
-        for counter in range(oldest, s.next_order):
+        for counter in range(s.first_open, s.next_order):
             o = rooms.orders[counter % rooms.orders.size]
-            waiting = (o.state == _PENDING or o.state == _SUBMITTED) and o.ts_ack == 0
-            if waiting and s.ts_now - max(o.ts_sent, o.ts_query) > s.order_timeout_ns and queries < MAX_QUERIES:
+            if queries < MAX_QUERIES and wants_query(o, s.ts_now, s.order_timeout_ns):
                 o.ts_query = s.ts_now
                 queries += 1
                 s.n_queries += 1
@@ -305,6 +312,10 @@ def commit(rooms: Any, sensed: int, n_want: int) -> int:
             rooms.out_end[0] = encode_new_order(rooms.order_out, rooms.out_end[0], _next_sequence(s), o)
             move(o, rooms.open_qty, SENT, 0)
             s.n_orders += 1
+            produced = 1
+        elif a.action == _CANCEL:
+            rooms.out_end[0] = encode_cancel(rooms.order_out, rooms.out_end[0], _next_sequence(s), a.instrument, a.client_order_id)
+            s.n_cancels += 1
             produced = 1
     if sensed == SENSED_LOST_BOOK:
         s.seq_md_out += 1

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from hftkit.codes import Trading
+from hftkit.execution import in_words
 from live.panels.view import View
 
 _GREEN, _AMBER, _RED, _GREY = "#1e8449", "#b9770e", "#b03a2e", "#717d7e"
@@ -36,6 +37,7 @@ def figures_html(view: View) -> str:
         ("exposure", f"{view.exposure}{_percent(view.exposure_share)}", ""),
         ("orders", f"{view.orders:,} ({view.orders_per_s:.1f}/s)", ""),
         ("fills", f"{view.fills:,}", ""),
+        ("maker", "-" if math.isnan(view.filled.value_ratio) else f"{view.filled.value_ratio:.0%}", ""),
         ("rejects", f"{view.rejects:,}", _RED if view.rejects else ""),
         ("vetoes", f"{view.vetoes:,}", ""),
     ]
@@ -58,8 +60,8 @@ def tables_html(view: View) -> str:
         [(h.name, *(_micro(v) if h.n else "" for v in (h.p50, h.p95, h.p99, h.p999, h.max)), f"{h.n:,}") for h in view.latency],
     )
     strategies = _table(
-        ("strategy", "pair", "state", "signal", "bars", "entries", "exits", "unwinds", "parameters"),
-        [(s.name, s.pair, s.state, s.reason, s.bars, s.entries, s.exits, s.unwinds, s.digest) for s in view.strategies],
+        ("strategy", "pair", "state", "signal", "bars", "entries", "exits", "unwinds", "rests", "parameters"),
+        [(s.name, s.pair, s.state, s.reason, s.bars, s.entries, s.exits, s.unwinds, s.resting, s.digest) for s in view.strategies],
     )
     fills = _table(
         ("latest fills, UTC", "", "side", "quantity", "price", "fee", ""),
@@ -97,14 +99,17 @@ def text_lines(view: View) -> list[str]:
         f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   drawdown {view.drawdown}",
         f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}",
     ]
+    if words := in_words(view.filled):
+        lines.append(words)
     for p in view.positions:
         lines.append(
             f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   unrealised {p.unrealized}"
         )
     for s in view.strategies:
         bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""
+        rests = f", {s.resting}" if s.resting else ""
         z = f"{s.zscore:+.2f}" if math.isfinite(s.zscore) else "-"
-        lines.append(f"{s.pair:16} z {z}{bands}   {s.state}, {s.reason}")
+        lines.append(f"{s.pair:16} z {z}{bands}   {s.state}, {s.reason}{rests}")
     for part in view.line:
         silence = f"{part.silence_s:.1f} s ago" if math.isfinite(part.silence_s) else "nothing yet"
         counts = f"{part.messages:,} messages, last {silence}, {part.connects} connects, {part.failures} failures, backlog {part.backlog:,} bytes"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from hftkit import execution
 from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, Reject, SessionStatus, Side, SignalReason, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.telemetry import Snapshot
@@ -54,6 +55,7 @@ class StrategyView:
     entries: int
     exits: int
     unwinds: int
+    resting: str  # "up to 1,240 lots ahead" while the lead order rests, else ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class View:
     cancels: int
     rejects: int
     vetoes: int
+    filled: execution.Filled
     orders_per_s: float
     fills_per_s: float
     positions: tuple[Position, ...]
@@ -160,6 +163,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         cancels=int(session["n_canceled"]),
         rejects=int(session["n_rejects"]),
         vetoes=int(risk["n_vetoes"]),
+        filled=execution.filled(ledger, snapshot.legs, session),
         orders_per_s=_rate(snapshot, previous, "n_orders"),
         fills_per_s=_rate(snapshot, previous, "n_fills"),
         positions=_positions(snapshot, info),
@@ -265,9 +269,15 @@ def _strategies(snapshot: Snapshot, info: dict[str, Any]) -> tuple[StrategyView,
                 entries=int(legs["n_entries"]),
                 exits=int(legs["n_exits"]),
                 unwinds=int(legs["n_unwinds"]),
+                resting=_resting(legs),
             )
         )
     return tuple(shown)
+
+
+def _resting(legs: Any) -> str:
+    ahead = int(legs["queue_ahead"])
+    return f"up to {ahead:,} lots ahead" if ahead and int(legs["lead_order"]) else ""
 
 
 def _threshold(parameters: dict[str, Any], name: str) -> float | None:

@@ -38,7 +38,9 @@ def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price:
     row.fees_e8 += fee_e8
     row.turnover_e8 += notional
     row.n_fills += 1
-    row.n_maker += 1 if maker != 0 else 0
+    if maker != 0:
+        row.n_maker += 1
+        row.maker_turnover_e8 += notional
     if sign > 0:
         row.bought_qty += qty
     else:

@@ -14,22 +14,28 @@ Both legs can be traded now, each in a size that the venue takes, or the pair is
 it is never refused for being small (risk looks at what was rounded).
 Each leg has at most one working order, so a late answer can never double it. Entries and hedges are IOC limits
 `slippage_ticks` through the touch; unwinding and forced exits are market orders. A single-instrument strategy has hedge -1.
+
+Maker first (`maker_patience_ns` > 0): the lead is posted at the touch and rests (resting.py) until `take_at`; what is left then is taken. Taken at
+once: what leaves an entry that was not finished, a stop, whatever is forced, an exit whose hedge does not fill; and the hedge, always. The hedge
+follows each partial fill as it comes; a hedge attempt that fills nothing pulls the resting lead, so a naked leg never waits on a maker order.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import Action, LegState, OrderType, Side, TimeInForce, Trading
+from hftkit.codes import Action, LegState, OrderFlag, OrderType, Side, SignalReason, TimeInForce, Trading
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import tradable
-from hftkit.kernels.trading.orders import working
+from hftkit.kernels.trading.orders import slot_of, working
+from hftkit.kernels.trading.resting import may_stay, pull, watched
 
 _FLAT, _ENTERING, _OPEN = int(LegState.FLAT), int(LegState.ENTERING), int(LegState.OPEN)
 _EXITING, _UNWINDING = int(LegState.EXITING), int(LegState.UNWINDING)
 _ENABLED, _PAUSED = int(Trading.ENABLED), int(Trading.PAUSED)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _LIMIT, _MARKET, _IOC = int(OrderType.LIMIT), int(OrderType.MARKET), int(TimeInForce.IOC)
+_GTC, _POST_ONLY, _STOP = int(TimeInForce.GTC), int(OrderFlag.POST_ONLY), int(SignalReason.STOP)
 _NEW = int(Action.NEW)
 
 
@@ -60,13 +66,17 @@ def fill_leg(leg: Any, leg_index: int, side: int, qty: int) -> None:
 
 
 @kernel
-def end_order(leg: Any, leg_index: int, filled_qty: int, now: int) -> None:
-    """Forget the working order of a leg once it is final; an attempt that filled nothing is retried only after `retry_ns`."""
-    pause = now + leg.retry_ns if filled_qty == 0 else 0
-    if leg_index == 0:
+def end_order(leg: Any, o: Any, now: int) -> None:
+    """Forget the working order of a leg once it is final (ORDER record `o`); an attempt that filled nothing is retried only after `retry_ns`.
+
+    One that was cancelled on our wish is no failed attempt. An order that the leg no longer works on changes nothing.
+    """
+    pause = now + leg.retry_ns if o.filled_qty == 0 and o.ts_cancel == 0 else 0
+    if o.leg == 0 and leg.lead_order == o.client_order_id:
         leg.lead_order = 0
         leg.lead_retry_at = pause
-    else:
+        leg.queue_ahead = 0
+    elif o.leg == 1 and leg.hedge_order == o.client_order_id:
         leg.hedge_order = 0
         leg.hedge_retry_at = pause
 
@@ -97,7 +107,13 @@ def _tolerance(leg: Any, book: Any, instruments: Any) -> int:
 
 
 @kernel
-def _enter_state(leg: Any, state: int, ts_event: int) -> None:
+def _enter_state(leg: Any, state: int, ts_event: int, now: int) -> None:
+    if state == _ENTERING or leg.state == _ENTERING or leg.state == _OPEN:
+        if state == _OPEN:
+            leg.entering_ns += now - leg.ts_since
+        leg.ts_since = now
+        patient = state == _ENTERING or (state == _EXITING and leg.state == _OPEN)
+        leg.take_at = now + (leg.maker_patience_ns if patient else 0)
     leg.state = state
     leg.ts_state = ts_event
     if state == _OPEN:
@@ -105,37 +121,49 @@ def _enter_state(leg: Any, state: int, ts_event: int) -> None:
     elif state == _FLAT:
         leg.n_exits += 1
         leg.target = 0
+        leg.exiting_ns += now - leg.ts_since
     elif state == _UNWINDING:
         leg.n_unwinds += 1
 
 
 @kernel
-def _transition(leg: Any, wanted: int, trading: int, naked: bool, late: bool, possible: bool, ts_event: int) -> None:
+def _entered(leg: Any, book: Any, instruments: Any) -> bool:
+    """Whether the lead is filled, or as far as the venue would take another order: what a resting order leaves may be too small to be sent."""
+    missing = abs(leg.target * leg.unit_lead - leg.lead_position)
+    if missing == 0 or leg.maker_patience_ns == 0 or leg.lead_order != 0 or leg.lead_position == 0:
+        return missing == 0
+    return book[leg.lead].best_bid > 0 and missing < smallest_order(instruments[leg.lead], book[leg.lead].best_bid)
+
+
+@kernel
+def _transition(
+    leg: Any, book: Any, instruments: Any, wanted: int, trading: int, naked: bool, late: bool, possible: bool, ts_event: int, now: int
+) -> None:
     """One move of the table above. `wanted`: the signal's target in units, already 0 where positions are to be left; `possible`: both legs are."""
     if wanted == 0:
         leg.skip = 0
     if late and leg.state != _UNWINDING and leg.state != _FLAT:
-        _enter_state(leg, _UNWINDING, ts_event)
+        _enter_state(leg, _UNWINDING, ts_event, now)
         leg.skip = leg.target
     if leg.state == _FLAT:
         if wanted != 0 and trading != _ENABLED:
             leg.skip = wanted
         if wanted != 0 and wanted != leg.skip and possible:
             leg.target = wanted
-            _enter_state(leg, _ENTERING, ts_event)
+            _enter_state(leg, _ENTERING, ts_event, now)
     elif leg.state == _ENTERING:
         if wanted != leg.target:
-            _enter_state(leg, _EXITING, ts_event)
-        elif leg.lead_position == leg.target * leg.unit_lead and not naked:
-            _enter_state(leg, _OPEN, ts_event)
+            _enter_state(leg, _EXITING, ts_event, now)
+        elif not naked and _entered(leg, book, instruments):
+            _enter_state(leg, _OPEN, ts_event, now)
     elif leg.state == _OPEN:
         if wanted != leg.target:
-            _enter_state(leg, _EXITING, ts_event)
+            _enter_state(leg, _EXITING, ts_event, now)
     elif leg.state == _UNWINDING:
         if not naked and leg.lead_order == 0:
-            _enter_state(leg, _EXITING, ts_event)
+            _enter_state(leg, _EXITING, ts_event, now)
     if leg.state == _EXITING and leg.lead_position == 0 and leg.hedge_position == 0 and leg.lead_order == 0 and leg.hedge_order == 0:
-        _enter_state(leg, _FLAT, ts_event)
+        _enter_state(leg, _FLAT, ts_event, now)
 
 
 @kernel
@@ -175,10 +203,47 @@ def _lead_goal(leg: Any) -> int:
 
 
 @kernel
-def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, want: Any, n: int, trading: int, now: int) -> int:
+def _post(leg: Any, want: Any, n: int, slot: int, lots: int, book: Any) -> int:
+    """Append a post-only order for signed `lots` of the lead at the touch: its own side of the quoted spread, not the other. New number of wants."""
+    b = book[leg.lead]
+    if not watched(leg, book):
+        return n
+    after = _ask(want, n, slot, 0, leg.lead, lots, 0, book, b.best_bid - b.best_ask, False)
+    if after > n:
+        want[n].time_in_force = _GTC
+        want[n].flags = _POST_ONLY
+        leg.queue_ahead = b.best_bid_qty if lots > 0 else b.best_ask_qty
+        leg.n_posts += 1
+    return after
+
+
+@kernel
+def _plan_patient_lead(
+    slot: int, leg: Any, lead_lots: int, naked: bool, trading: int, forced: bool, book: Any, orders: Any, want: Any, n: int, now: int
+) -> int:
+    """What the lead wants where it is worked with patience: let rest, pull, post or take. Returns the number of wants."""
+    if trading == _PAUSED and leg.state == _ENTERING:
+        lead_lots = 0
+    hedge_failed = naked and leg.hedge_retry_at != 0 and leg.hedge_retry_at - leg.retry_ns >= leg.ts_naked
+    urgent = forced or now >= leg.take_at or hedge_failed
+    if leg.lead_order != 0:
+        at = slot_of(orders, leg.lead_order)
+        return n if at < 0 or may_stay(leg, orders[at], book, lead_lots, urgent) else pull(leg, slot, orders[at], want, n)
+    if lead_lots == 0 or now < leg.lead_retry_at:
+        return n
+    if not urgent:
+        return n if naked else _post(leg, want, n, slot, lead_lots, book)
+    if naked and leg.state == _ENTERING:
+        return n
+    return _ask(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
+
+
+@kernel
+def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, orders: Any, want: Any, n: int, trading: int, now: int) -> int:
     """Advance one pair and append what it wants to trade. Returns the number of wants.
 
-    `signal` SIGNAL (k,), `legs` LEGS (k,), `want` WANT (MAX_WANTS,), `n`: wants already there, `trading`: codes.Trading, `now`: ns monotonic.
+    `signal` SIGNAL (k,), `legs` LEGS (k,), `orders` ORDER (capacity,), `want` WANT (MAX_WANTS,), `n`: wants already there, `trading`: codes.Trading,
+    `now`: ns monotonic.
     """
     leg = legs[slot]
     target = signal[slot].target
@@ -193,14 +258,18 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, wa
     possible = _leg_possible(book[leg.lead], instruments[leg.lead], leg.unit_lead, leg.slippage_ticks)
     if leg.hedge >= 0:
         possible = possible and _leg_possible(book[leg.hedge], instruments[leg.hedge], leg.unit_hedge, leg.slippage_ticks)
-    _transition(leg, wanted, trading, naked, late, possible, signal[slot].ts_event)
+    _transition(leg, book, instruments, wanted, trading, naked, late, possible, signal[slot].ts_event, now)
     if leg.state == _FLAT or leg.state == _OPEN:
         if not naked:
             return n
     forced = trading > _PAUSED or leg.state == _UNWINDING
     lead_lots = _lead_goal(leg) - leg.lead_position
     may_lead = not naked or leg.state == _UNWINDING or leg.state == _EXITING
-    if lead_lots != 0 and may_lead and leg.lead_order == 0 and now >= leg.lead_retry_at:
+    if leg.maker_patience_ns > 0:
+        if leg.state == _EXITING and signal[slot].reason == _STOP:
+            leg.take_at = min(leg.take_at, now)
+        n = _plan_patient_lead(slot, leg, lead_lots, naked, trading, forced, book, orders, want, n, now)
+    elif lead_lots != 0 and may_lead and leg.lead_order == 0 and now >= leg.lead_retry_at:
         n = _ask(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
     hedging = naked and (leg.state != _UNWINDING or lead_lots == 0)
     if hedging and leg.hedge_order == 0 and now >= leg.hedge_retry_at:

@@ -11,6 +11,11 @@ Legal moves (GW-7); what is not in the table is an illegal transition: counted, 
 NEW and VALIDATING are passed within one step, before the order exists for anyone else. The id of an order is session
 epoch * 2**32 + counter: deterministic, so that a replay makes the same, and never reused, so that a resend cannot double it.
 Its slot is the counter modulo the capacity; a slot whose order is not final is never overwritten.
+
+A cancel is a request about an order, not a state of it: the order stays what it is until the venue has said what became of it. `ts_cancel` says
+that one is under way. No answer in time: the order is queried, nothing is assumed. CANCEL_REJECT means that the venue has nothing to cancel: the
+fill or the end that says why is on its way, so the order is queried too. A query, sent after the cancel, that finds the order open clears
+`ts_cancel`: whoever wanted the cancel asks again.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ _ORDER_FILL, _ORDER_CANCELED = int(EventKind.ORDER_FILL), int(EventKind.ORDER_CA
 _CANCEL_REJECT, _ORDER_STATUS = int(EventKind.CANCEL_REJECT), int(EventKind.ORDER_STATUS)
 
 COUNTER_BITS = 32
+CANCEL_REFUSED = 1  # of ts_cancel: so long ago that the order is queried at the next timer
 
 
 @kernel
@@ -89,7 +95,7 @@ def create(allowed: Any, index: int, orders: Any, open_qty: Any, session: Any) -
     o.price = a.price
     o.qty = a.qty
     o.filled_qty = 0
-    o.cancel_sent = 0
+    o.ts_cancel = 0
     o.ts_sent = session[0].ts_now
     o.ts_ack = 0
     o.ts_query = 0
@@ -139,7 +145,27 @@ def _by_status(e: Any, o: Any, open_qty: Any) -> int:
         return move(o, open_qty, WAS_CANCELED, 0)
     if e.code == _EXPIRED:
         return move(o, open_qty, WAS_EXPIRED, 0)
+    if o.ts_query > o.ts_cancel:
+        o.ts_cancel = 0
     return move(o, open_qty, ACKED, 0)
+
+
+@kernel
+def note_cancel(orders: Any, client_order_id: int, now: int) -> None:
+    """A cancel of this order leaves now (ns monotonic)."""
+    slot = slot_of(orders, client_order_id)
+    if slot >= 0:
+        orders[slot].ts_cancel = now
+
+
+@kernel
+def wants_query(o: Any, now: int, timeout_ns: int) -> bool:
+    """Whether an open order must be asked for: no answer to it, or to its cancel, within `timeout_ns`. Times ns monotonic."""
+    if is_final(o.state):
+        return False
+    unanswered = o.ts_ack == 0
+    asked = max(o.ts_sent if unanswered else o.ts_cancel, o.ts_query)
+    return (unanswered or o.ts_cancel != 0) and now - asked > timeout_ns
 
 
 @kernel
@@ -166,7 +192,8 @@ def apply_order_event(event: Any, orders: Any, open_qty: Any) -> int:
         o.reason = e.code
         status = move(o, open_qty, WAS_REJECTED, 0)
     elif e.kind == _CANCEL_REJECT:
-        o.cancel_sent = 0
+        if o.ts_cancel != 0 and not is_final(o.state):
+            o.ts_cancel = CANCEL_REFUSED
     elif e.kind == _ORDER_STATUS:
         status = _by_status(e, o, open_qty)
     return slot if status == 0 else -2

@@ -2,7 +2,8 @@
 
 Every order passes here, in the step that wants it, before it has an id. The check can only shrink or veto. It assumes that every open order
 fills, so no sequence of fills can breach a position or exposure limit. An order *reduces* if, every open order filled, the position
-could not end further from zero than it is now; when trading is paused, flattening or halted only such orders pass.
+could not end further from zero than it is now; when trading is paused, flattening or halted only such orders pass. A cancel always passes, and costs
+nothing of the order rate.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
 
 @kernel
 def check_want(want: Any, index: int, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, allowed: Any, risk: Any, now: int) -> int:
-    """Copy WANT[index] into ALLOWED[index], checked. 0 if it passed (whole or shrunk), else the codes.Reject; the action is then NONE.
+    """Copy WANT[index] into ALLOWED[index], checked (a NEW). 0 if it passed (whole or shrunk), else the codes.Reject; the action is then NONE.
 
     To be called want by want, with each approved order entered into the order table before the next: its open quantity counts.
     """

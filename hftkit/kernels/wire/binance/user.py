@@ -61,7 +61,7 @@ EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJEC
 EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
 ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
 STATUSES = key_table(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"])
-_BOTH, _GTD = key_table(["BOTH"]), key_table(["GTD"])
+_BOTH, _GTD, _GTX, _NO_REASON = key_table(["BOTH"]), key_table(["GTD"]), key_table(["GTX"]), key_table(["0"])
 _REASONS = np.zeros(10, np.int64)  # by `er`
 _REASONS[[1, 3]], _REASONS[4], _REASONS[5], _REASONS[7] = (
     Reject.BOOK_SELF_TRADE,
@@ -82,6 +82,7 @@ _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CON
 _FEE_OTHER, _UNKNOWN_ORDERS, _UNKNOWN_SYMBOL = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS), int(_C.UNKNOWN_SYMBOL)
 _ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
+_WOULD_TAKE = int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
 _ID_BYTES = 18  # hk and 16 hex digits
 
 
@@ -139,7 +140,10 @@ def fee_of(line: Any, data: Any, tokens: Any, fee: int, asset: int) -> int:
 
 
 @inner_kernel
-def _end_reason(data: Any, k: Any) -> int:
+def _end_reason(data: Any, k: Any, filled: int) -> int:
+    """Why the venue ended an order by itself after `filled` lots (codes.Reject). A post-only order it ended untouched would have taken."""
+    if filled == 0 and text_number(data, k, _of, _GTX) == 0 and (k[_oer, 0] == ABSENT or text_number(data, k, _oer, _NO_REASON) == 0):
+        return _WOULD_TAKE
     if is_text(k, _oer) and k[_oer, 2] == k[_oer, 1] + 1 and 48 < data[k[_oer, 1]] <= 57:
         return _REASONS[data[k[_oer, 1]] - 48]
     return _EXPIRED_DATE if text_number(data, k, _of, _GTD) == 0 else 0
@@ -180,7 +184,7 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
         return _fill(line, data, slot, order_id, last, total, status, ts, t_recv, words, position)
     if execution == EX_CANCELED or execution == EX_EXPIRED:
         o.order_id = order_id
-        return ended(line, slot, total, 0 if execution == EX_CANCELED else _end_reason(data, k), ts, t_recv, words, position)
+        return ended(line, slot, total, 0 if execution == EX_CANCELED else _end_reason(data, k, total), ts, t_recv, words, position)
     if execution == EX_REJECTED:
         return rejected(line, slot, _BAD_ORDER, ts, words, position)
     return refused(_IGNORED)  # an amendment: this engine makes none

@@ -12,7 +12,7 @@ from live.panels.draw import MAX_POINTS, History, zscore_svg
 from live.panels.view import StrategyView
 from tests.panel_session import zscores
 
-STRATEGY = StrategyView("s", "0" * 12, "AAA/BBB", "flat", 0, 0.5, 2.0, 0.5, 4.0, "inside band", 1, "60", 0, 0, 0)
+STRATEGY = StrategyView("s", "0" * 12, "AAA/BBB", "flat", 0, 0.5, 2.0, 0.5, 4.0, "inside band", 1, "60", 0, 0, 0, "")
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -1,0 +1,103 @@
+"""The lead as a resting order: whether it may stay, and what stands before it in the queue (GW-8). Writes LEGS and WANT for legs.py.
+
+A lead order worked with patience is post-only at the touch. It is pulled (a CANCEL want) when
+
+    the rest of it is no longer wanted   the signal has changed its mind, entries are paused
+    it is urgent                         patience is over, a stop, trading is flattening or halted, the hedge does not fill
+    nobody watches                       a book of the pair is not whole, or not two-sided: it could be filled and not hedged
+    the touch has moved away             by `reprice_ticks` or more; it is posted again at the new touch
+
+and only once the venue has acknowledged it: a cancel that arrives before its order would be refused. Until the venue has said what became of it, the
+order counts as working: the remainder is neither posted nor taken, so a fill that crosses the cancel is booked and nothing is sent twice.
+
+The queue ahead is an estimate from above, of the quantity at our price that was there first. Posting sets it to what the book shows; until the
+acknowledgement it follows the book, since others may arrive before us; then it only shrinks: by each trade at our price, and to what the book still
+shows there. A cancelled quantity is thus taken to have stood behind us until the whole level is smaller than the estimate. (Rigtorp 2013,
+"Estimating order queue position", the assumption most against us; Moallemi and Yuan 2017, "A model for queue position valuation in a limit
+order book".) What the book shows includes our own order, so the estimate is never too low for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hftkit.codes import Action, EventKind, Side, TimeInForce
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.market.signals import tradable
+from hftkit.kernels.trading.orders import slot_of
+
+_BUY, _GTC, _CANCEL = int(Side.BUY), int(TimeInForce.GTC), int(Action.CANCEL)
+_TRADE, _DEPTH, _BBO = int(EventKind.TRADE), int(EventKind.DEPTH), int(EventKind.BBO)
+
+
+@kernel
+def _shown_at(e: Any, side: int, price: int) -> int:
+    """Lots that a market data event (EVENT record) shows at `price` (ticks) of one side, -1 if it does not say."""
+    if e.kind == _DEPTH:
+        return e.qty if e.side == side and e.price == price else -1
+    if e.kind != _BBO:
+        return -1
+    best, qty = (e.price, e.qty) if side == _BUY else (e.price2, e.qty2)
+    if best == price:
+        return qty
+    behind = best < price if side == _BUY else best > price
+    return 0 if behind or best == 0 else -1
+
+
+@kernel
+def watch_queues(legs: Any, event: Any, orders: Any) -> None:
+    """Take one market data event (EVENT (1,)) into the estimates of all strategies (LEGS (k,)) whose lead order rests in that instrument."""
+    e = event[0]
+    for k in range(legs.size):
+        leg = legs[k]
+        slot = slot_of(orders, leg.lead_order) if leg.lead == e.instrument else -1
+        if slot < 0 or orders[slot].time_in_force != _GTC:
+            continue
+        o = orders[slot]
+        if e.kind == _TRADE and e.side != o.side:
+            through = e.price < o.price if o.side == _BUY else e.price > o.price
+            gone = leg.queue_ahead if through else (e.qty if e.price == o.price else 0)
+            leg.queue_ahead = max(leg.queue_ahead - gone, 0)
+            continue
+        shown = _shown_at(e, o.side, o.price)
+        if shown >= 0:
+            leg.queue_ahead = shown if o.ts_ack == 0 else min(leg.queue_ahead, shown)
+
+
+@kernel
+def watched(leg: Any, book: Any) -> bool:
+    """Whether every book of the pair can be traded on: only then may an order rest."""
+    return tradable(book[leg.lead]) and (leg.hedge < 0 or tradable(book[leg.hedge]))
+
+
+@kernel
+def may_stay(leg: Any, o: Any, book: Any, lead_lots: int, urgent: bool) -> bool:
+    """Whether the working lead order `o` (ORDER record) may rest on. `lead_lots`: signed lots still wanted."""
+    wanted = lead_lots if o.side == _BUY else -lead_lots
+    if urgent or o.qty - o.filled_qty > wanted or not watched(leg, book):
+        return False
+    b = book[leg.lead]
+    away = b.best_bid - o.price if o.side == _BUY else o.price - b.best_ask
+    return away < leg.reprice_ticks
+
+
+@kernel
+def pull(leg: Any, slot: int, o: Any, want: Any, n: int) -> int:
+    """Ask for the cancel of the resting lead order `o` of strategy `slot`, once, and not before it is acknowledged. The new number of wants."""
+    if o.time_in_force != _GTC or o.ts_ack == 0 or o.ts_cancel != 0 or n >= want.size:
+        return n
+    w = want[n]
+    w.action = _CANCEL
+    w.strategy = slot
+    w.leg = 0
+    w.instrument = o.instrument
+    w.side = o.side
+    w.order_type = o.order_type
+    w.time_in_force = o.time_in_force
+    w.flags = o.flags
+    w.price = o.price
+    w.qty = o.qty - o.filled_qty
+    w.client_order_id = o.client_order_id
+    w.reason = 0
+    leg.n_pulls += 1
+    return n + 1
