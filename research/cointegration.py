@@ -97,9 +97,9 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
     `y` (n,), `x` (n,) or (n, k), finite, in time order; `trend` "n", "c", "ct" or "ctt"; `autolag` "aic", "bic", "t-stat" or None (then exactly
     `maxlag` lags). Raises DataError for series of different length, too short, constant or not finite.
     """
-    rule, degree, limit = _options(trend, autolag)
-    level = _series(y, "y")
-    regressors = [_series(column, "x") for column in np.atleast_2d(np.asarray(x, np.float64).T)]
+    (rule, degree), limit = lag_rule(trend, autolag), MAX_SERIES
+    level = checked_series(y, "y")
+    regressors = [checked_series(column, "x") for column in np.atleast_2d(np.asarray(x, np.float64).T)]
     if any(column.size != level.size for column in regressors):
         raise DataError(f"y has {level.size} observations, x has {regressors[0].size}", "Align the two series on one index first")
     if len(regressors) >= limit:
@@ -171,7 +171,7 @@ def scan_pairs(
         hedge_ratio, statistic, pvalue, lag, nobs, half_life (bars), correlation (of the changes)
         q_bh, q_by, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
     """
-    rule, degree, _ = _options(trend, autolag)
+    rule, degree = lag_rule(trend, autolag)
     reasons = dict(leave_out or {})
     values = _panel(prices, log, on_bad, reasons)
     symbols = [str(name) for name in prices.columns]
@@ -228,11 +228,12 @@ def discoveries(
     return found[~pd.Series(unordered, index=found.index, dtype=object).duplicated()].reset_index(drop=True)
 
 
-def _options(trend: str, autolag: str | None) -> tuple[int, int, int]:
+def lag_rule(trend: str, autolag: str | None) -> tuple[int, int]:
+    """The kernel's codes of a lag rule and of a trend (0 .. 3); DataError for what is not offered."""
     name = autolag.lower() if autolag else None
     if trend not in TRENDS or name not in _RULES:
         raise DataError(f"trend {trend!r} with autolag {autolag!r} is not offered", f"trend: {TRENDS}; autolag: aic, bic, t-stat or None")
-    return _RULES[name], TRENDS.index(trend), MAX_SERIES
+    return _RULES[name], TRENDS.index(trend)
 
 
 def _lags(n: int, maxlag: int | None) -> int:
@@ -242,7 +243,8 @@ def _lags(n: int, maxlag: int | None) -> int:
     return lags
 
 
-def _series(values: Any, name: str) -> np.ndarray:
+def checked_series(values: Any, name: str) -> np.ndarray:
+    """Values as float64 (n,); DataError where they are not one finite series."""
     series = np.ascontiguousarray(values, np.float64)
     if series.ndim != 1:
         raise DataError(f"{name} has shape {series.shape}", "Pass one series (n,)")

@@ -18,7 +18,7 @@ from statsmodels.tsa.coint_tables import c_sja, c_sjt
 from hftkit.errors import DataError
 
 DETERMINISTIC = {"n": "no constant", "rc": "constant in the relations only", "c": "constant", "ct": "linear trend removed, constant"}
-_ORDER = {"n": -1, "c": 0, "ct": 1}
+_ORDER = {"n": -1, "c": 0, "ct": 1}  # statsmodels' det_order
 # Restricted constant: 90 %, 95 %, 99 % for 1 .. 5 series less relations
 _RESTRICTED_MAX = [(7.52, 9.24, 12.97), (13.75, 15.67, 20.20), (19.77, 22.00, 26.81), (25.56, 28.14, 33.24), (31.66, 34.40, 39.79)]
 _RESTRICTED_TRACE = [(7.52, 9.24, 12.97), (17.85, 19.96, 24.60), (32.00, 34.91, 41.07), (49.65, 53.12, 60.16), (71.86, 76.07, 84.45)]
@@ -52,14 +52,19 @@ class Johansen:
         return f"{head}\nnull hypothesis: at most r relations\n{self.table.round(4).to_string()}\nrelations at 5 % (trace): {self.rank}"
 
 
-def johansen(series: pd.DataFrame, lags: int = 1, deterministic: str = "rc", season: int | None = None) -> Johansen:
+def johansen(series: pd.DataFrame, lags: int = 1, deterministic: str | int = "rc", season: int | None = None) -> Johansen:
     """Johansen's test of the columns of `series` (levels, finite, in time order).
 
-    `deterministic`: a key of DETERMINISTIC. "c" and "ct" are statsmodels' det_order 0 and 1; their critical values presume a drift in the levels and
-    find too many relations where there is none (one walk in three instead of one in twenty), so the default is "rc", to five series.
-    `lags`: lagged differences (an autoregression of order lags + 1); `season`: centred seasonal dummies of this period.
+    `deterministic`: a key of DETERMINISTIC, or statsmodels' det_order: -1, 0, 1 are "n", "c", "ct". The critical values of "c" and "ct" presume a
+    drift in the levels and find too many relations where there is none (one walk in three instead of one in twenty), so the default is "rc", to
+    five series.
+    `lags`: lagged differences (an autoregression of order lags + 1), statsmodels' k_ar_diff; `season`: centred seasonal dummies of this period.
+    Without lags statsmodels' `coint_johansen` regresses a change on the level *after* it; here as in Johansen's papers (and statsmodels' VECM) it is
+    the level before, so the two agree from one lag on.
     Raises DataError for constant or collinear series, naming them, and for too few rows.
     """
+    if not isinstance(deterministic, str):
+        deterministic = {order: name for name, order in _ORDER.items()}.get(deterministic, str(deterministic))
     if deterministic not in DETERMINISTIC:
         raise DataError(f"deterministic {deterministic!r} is not offered", f"Choose of {list(DETERMINISTIC)}")
     levels, names = _checked(series), [str(column) for column in series.columns]

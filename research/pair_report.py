@@ -14,6 +14,7 @@ from research.johansen import Johansen, johansen
 from research.spread_tests import (
     SpreadTest,
     cusum,
+    cusum_recursive,
     gregory_hansen,
     hurst_exponent,
     phillips_ouliaris,
@@ -34,6 +35,7 @@ class PairReport:
     johansen: Johansen
     gregory_hansen: SpreadTest
     cusum: SpreadTest
+    cusum_recursive: SpreadTest
     variance_ratio: SpreadTest
     hurst: float
     crossings: int
@@ -52,6 +54,7 @@ class PairReport:
             self.phillips_ouliaris.report(),
             self.gregory_hansen.report(),
             self.cusum.report(),
+            self.cusum_recursive.report(),
             self.variance_ratio.report(),
             self.johansen.report(),
             f"Hurst exponent {self.hurst:.3f} (a random walk 0.5), {self.crossings} crossings of the mean",
@@ -90,6 +93,7 @@ def report(prices: pd.DataFrame, lead: str, hedge: str, windows: int = 12) -> Pa
         johansen=johansen(logs),
         gregory_hansen=gregory_hansen(*_thinned(logs, 400)),
         cusum=cusum(found.residual, max(found.lag, 1)),
+        cusum_recursive=cusum_recursive(found.residual, max(found.lag, 1)),
         variance_ratio=variance_ratio(found.residual, 16),
         hurst=hurst_exponent(found.residual),
         crossings=zero_crossings(found.residual),

@@ -18,6 +18,7 @@ from research.pair_report import report
 from research.performance import bootstrap_band, probabilistic_sharpe, sharpe
 from research.spread_tests import (
     cusum,
+    cusum_recursive,
     gregory_hansen,
     hurst_exponent,
     phillips_ouliaris,
@@ -25,6 +26,7 @@ from research.spread_tests import (
     variance_ratio,
     zero_crossings,
 )
+from research.unit_root import dickey_fuller
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 N = 400
@@ -65,7 +67,14 @@ PAIR_FUNCTIONS = {
     "rolling_stability": lambda y, x: rolling_stability(pd.DataFrame({"y": y, "x": x}), "y", "x", 200, 50),
     "report": lambda y, x: report(pd.DataFrame({"y": y, "x": x}), "y", "x"),
 }
-SPREAD_FUNCTIONS = {"hurst": hurst_exponent, "variance_ratio": variance_ratio, "cusum": cusum, "zero_crossings": zero_crossings}
+SPREAD_FUNCTIONS = {
+    "hurst": hurst_exponent,
+    "variance_ratio": variance_ratio,
+    "cusum": cusum,
+    "cusum_recursive": cusum_recursive,
+    "zero_crossings": zero_crossings,
+    "dickey_fuller": dickey_fuller,
+}
 
 
 @pytest.mark.parametrize("kind", ["nan", "zero", "negative", "infinite", "all nan"])

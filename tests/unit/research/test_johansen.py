@@ -80,6 +80,21 @@ def test_loadings_equal_those_of_statsmodels_vecm(seed):
     np.testing.assert_allclose(ours.loadings["relation 1"], theirs.alpha[:, 0] * theirs.beta[0, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("order", "vecm"), [("n", "n"), ("c", "co"), ("rc", "ci")])
+def test_without_lags_the_level_is_that_before_the_change(order, vecm):
+    """statsmodels' VECM has it so too; its coint_johansen(k_ar_diff=0) takes the level after the change, and finds the change in it."""
+    rng = np.random.default_rng(8)
+    walk = np.cumsum(rng.normal(size=(300, 3)), axis=0)
+    walk[:, 1] = 0.7 * walk[:, 0] + rng.normal(size=300)
+    ours = johansen(pd.DataFrame(walk, columns=list("abc")), 0, order)
+    theirs = VECM(walk, k_ar_diff=0, coint_rank=1, deterministic=vecm).fit()
+    np.testing.assert_allclose(ours.vectors["relation 1"][:3], theirs.beta[:, 0] / theirs.beta[0, 0], rtol=1e-7)
+    np.testing.assert_allclose(ours.loadings["relation 1"], theirs.alpha[:, 0] * theirs.beta[0, 0], rtol=1e-6)
+    if order != "rc":
+        after = coint_johansen(walk, {"n": -1, "c": 0}[order], 0)
+        assert np.abs(ours.table["eigenvalue"].to_numpy() - after.eig).max() > 1e-3
+
+
 def test_known_rank_is_found():
     rng = np.random.default_rng(3)
     ranks = []

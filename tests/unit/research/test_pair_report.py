@@ -13,7 +13,7 @@ def test_everything_is_in_it(prices):
     text = page.text()
     for name in ("Engle-Granger", "Phillips-Ouliaris", "Gregory-Hansen", "CUSUM", "Johansen", "variance ratio", "Hurst", "dynamic least squares"):
         assert name in text
-    assert text.count("null hypothesis") == 6
+    assert text.count("null hypothesis") == 7
     assert page.engle_granger.pvalue < 1e-6
     assert page.johansen.rank == 1
     assert page.hurst < 0.45

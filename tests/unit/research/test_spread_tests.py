@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.api import OLS, add_constant
-from statsmodels.stats.diagnostic import breaks_cusumolsresid
+from statsmodels.stats.diagnostic import breaks_cusumolsresid, recursive_olsresiduals
 from statsmodels.tsa.tsatools import lagmat
 
 from hftkit.errors import DataError
-from hftkit.kernels.stats.adf import LAG_FIXED, adf_columns
-from hftkit.kernels.stats.half_life import half_life, reversion_slope
 from research.cointegration import engle_granger
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
-from research.johansen import johansen
-from research.spread_tests import cusum, gregory_hansen, hurst_exponent, phillips_ouliaris, rolling_stability, variance_ratio, zero_crossings
+from research.spread_tests import (
+    _crossing_probability,
+    cusum,
+    cusum_recursive,
+    cusum_recursive_path,
+    gregory_hansen,
+    hurst_exponent,
+    phillips_ouliaris,
+    recursive_residuals,
+    rolling_stability,
+    variance_ratio,
+    zero_crossings,
+)
 from tests.unit.research.shared_data import classic
 
 
@@ -88,24 +99,71 @@ def test_cusum_equals_statsmodels(seed, lags):
     assert [value for _, value in critical] == list(ours.details["critical"].values())
 
 
-def test_cusum_keeps_its_level_and_finds_a_break():
-    """Size: stable spreads are rejected at 5 % no more often than that (200 of them, 3-sigma binomial bound). Power: a shifted level is found."""
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("lags", [1, 4])
+def test_recursive_cusum_equals_statsmodels(seed, lags):
+    """Residuals, path and its corridor as `recursive_olsresiduals` has them: leaving the 5 % lines is a statistic above 0.948."""
+    spread = engle_granger(*pair(seed, 150 + 60 * seed)).residual
+    target, design = spread[lags:], add_constant(lagmat(spread, lags, trim="both"))
+    fit = OLS(target, design).fit()
+    *_, scaled, path, corridor = recursive_olsresiduals(fit)
+    np.testing.assert_allclose(recursive_residuals(target, design), scaled[lags + 1 :], atol=1e-10)
+    ours = cusum_recursive_path(spread, lags)
+    np.testing.assert_allclose(ours, path[1:] - path[0], atol=1e-9)  # its first element is the rounding of an exact fit
+    m = ours.size
+    lines = np.append(corridor[1][1:], corridor[1][-1] + 2 * 0.948 / np.sqrt(m))  # theirs begin one row earlier
+    found = cusum_recursive(spread, lags)
+    assert (found.statistic > 0.948) == (np.abs(ours) > lines).any()
+    assert found.statistic == pytest.approx((np.abs(ours) / lines).max() * 0.948)
+    assert found.details["farthest_row"] == lags + design.shape[1] + int((np.abs(ours) / lines).argmax())
+
+
+def test_the_probabilities_of_the_recursive_cusum_are_those_of_brownian_motion():
+    """Brown, Durbin and Evans print 0.850, 0.948 and 1.143 for 10, 5 and 1 %; between them a simulation; a walk of n steps
+    passes a line 0.583 / sqrt(n) farther out as often as Brownian motion the line itself (Siegmund 1985)."""
+    for level, a in ((0.10, 0.850), (0.05, 0.948), (0.01, 1.143)):
+        assert _crossing_probability(a) == pytest.approx(level, abs=2e-4)
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.normal(size=(4000, 1000)), axis=1) / np.sqrt(1000)
+    farthest = (np.abs(walks) / (1 + 2 * np.arange(1, 1001) / 1000)).max(axis=1)
+    for a in (0.3, 0.5, 0.7, 1.0):
+        assert (farthest > a).mean() == pytest.approx(_crossing_probability(a + 0.583 / np.sqrt(1000)), abs=0.02)
+    grid = [_crossing_probability(a) for a in np.linspace(0.0, 2.0, 81)]
+    assert grid[0] == 1.0
+    assert all(later < before for before, later in itertools.pairwise(grid))
+
+
+def test_cusums_keep_their_level_and_find_a_break():
+    """Size: stable spreads are rejected at 5 % no more often than that (200 of them, 3-sigma binomial bound). Power: a shifted level is found, an
+    early one by the recursive residuals.
+    """
     rng = np.random.default_rng(5)
-    rejected, found = 0, 0
+    rejected, found = dict.fromkeys((cusum, cusum_recursive), 0), dict.fromkeys((cusum, cusum_recursive), 0)
     for _ in range(200):
         spread = np.zeros(500)
         for t, noise in enumerate(rng.normal(size=499)):
             spread[t + 1] = 0.7 * spread[t] + noise
-        rejected += cusum(spread).pvalue < 0.05
-        found += cusum(spread + 3.0 * (np.arange(500) >= 200)).pvalue < 0.05
-    assert rejected <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
-    assert found >= 150
-    with pytest.raises(DataError, match="constant"):
-        cusum(np.full(200, 0.1))
-    with pytest.raises(DataError, match="follows its own past"):
-        cusum(np.arange(200.0))
-    with pytest.raises(DataError, match="too few"):
-        cusum(np.arange(20.0))
+        for test, shift in ((cusum, 200), (cusum_recursive, 100)):
+            rejected[test] += test(spread).pvalue < 0.05
+            found[test] += test(spread + 3.0 * (np.arange(500) >= shift)).pvalue < 0.05
+    assert all(count <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95) for count in rejected.values()), rejected
+    assert found[cusum] >= 150
+    assert found[cusum_recursive] >= 120
+    for test in (cusum, cusum_recursive):
+        with pytest.raises(DataError, match="constant"):
+            test(np.full(200, 0.1))
+        with pytest.raises(DataError, match="follows its own past"):
+            test(np.arange(200.0))
+        with pytest.raises(DataError, match="too few"):
+            test(np.arange(20.0))
+
+
+def test_a_spread_that_stands_still_at_first_is_predicted_from_where_it_moves():
+    spread = np.concatenate([np.full(30, 0.5), np.random.default_rng(5).normal(size=200)])
+    target, design = spread[1:], np.column_stack([np.ones(229), spread[:-1]])
+    *_, scaled, _, _ = recursive_olsresiduals(OLS(target, design).fit(), skip=31)
+    np.testing.assert_allclose(recursive_residuals(target, design), scaled[31:], atol=1e-10)
+    assert cusum_recursive_path(spread).size == 198
 
 
 def test_hedge_ratios_of_a_known_pair():
@@ -134,56 +192,8 @@ def test_rolling_stability(prices):
         rolling_stability(prices, "A0USDT", "B0USDT", window=10**6, step=1)
 
 
-def adf_one_lag(series: np.ndarray) -> float:
-    """Dickey-Fuller t with a constant and one lag."""
-    out = np.empty(3)
-    assert adf_columns(series, np.empty((4, series.size)), np.empty((2, 4)), out, 1, 1, LAG_FIXED) == 0
-    return float(out[0])
-
-
-def test_crude_oil_as_published():
-    """Logs of monthly WTI and Brent (the example of the package arch): each has a unit root, together they have none."""
+def test_crude_oil_is_cointegrated():
+    """Logs of monthly WTI and Brent, the example of the package arch; more published figures in tests/golden/test_classic_series.py."""
     logs = np.log(classic("crude_wti_brent_monthly.csv")[["WTI", "Brent"]])
-    assert adf_one_lag(logs["WTI"].to_numpy()) == pytest.approx(-1.780, abs=5e-4)
-    assert adf_one_lag(logs["Brent"].to_numpy()) == pytest.approx(-1.655, abs=5e-4)
     assert engle_granger(logs["WTI"], logs["Brent"]).pvalue < 0.01
     assert phillips_ouliaris(logs["WTI"], logs["Brent"]).pvalue < 0.01
-
-
-def test_gold_and_its_miners():
-    """E. Chan, Quantitative Trading, 2nd edition, example 7.2 (its MATLAB file prints, over the first 252 days: CADF t -3.18156477 with one lag,
-    coefficient -0.070038, hedge ratio through the origin 1.6310). His second regression has a constant, ours as statsmodels' has none: the t differs
-    by 0.004, the coefficient with a constant is his. The half-life over all 385 days is recomputed here, not published.
-    """
-    data = classic("gld_gdx_daily_2006_2007.csv")
-    year = data.iloc[:252]
-    assert engle_granger(year["GLD"], year["GDX"], maxlag=1, autolag=None).statistic == pytest.approx(-3.18, abs=0.005)
-    assert engle_granger(year["GLD"], year["GDX"], trend="n", maxlag=1, autolag=None).hedge_ratio == pytest.approx(1.6310, abs=5e-5)
-    residual = engle_granger(year["GLD"], year["GDX"], maxlag=1, autolag=None).residual
-    steps = np.diff(residual)
-    design = np.column_stack([residual[1:-1], steps[:-1], np.ones(250)])
-    assert np.linalg.lstsq(design, steps[1:], rcond=None)[0][0] == pytest.approx(-0.070038, abs=5e-7)
-    ratio = engle_granger(data["GLD"], data["GDX"], trend="n", maxlag=1, autolag=None).hedge_ratio
-    assert half_life((data["GLD"] - ratio * data["GDX"]).to_numpy()) == pytest.approx(-np.log(2) / np.log1p(-np.log(2) / 7.839), rel=1e-4)
-
-
-def test_australia_canada_and_oil():
-    """E. Chan, Algorithmic Trading (2013), examples 2.6 to 2.8: EWA, EWC and IGE. The CADF t, both Johansen tables with their critical values, the
-    eigenvalues and the half-life of 23 days are the book's; the hedge ratio 0.9624 and the fourth decimal of t are recomputed.
-    """
-    data = classic("ewa_ewc_ige_daily_2006_2012.csv")
-    found = engle_granger(data["EWC"], data["EWA"], maxlag=1, autolag=None)
-    assert found.hedge_ratio == pytest.approx(0.9624, abs=5e-5)
-    assert found.statistic == pytest.approx(-3.6435, abs=5e-4)
-    two = johansen(data[["EWA", "EWC"]], 1, "c").table
-    assert two["trace"].tolist() == pytest.approx([19.983, 3.983], abs=5e-4)
-    assert two["max_eigen"].tolist() == pytest.approx([16.000, 3.983], abs=6e-4)
-    three = johansen(data[["EWA", "EWC", "IGE"]], 1, "c").table
-    assert three["trace"].tolist() == pytest.approx([34.429, 17.532, 4.471], abs=5e-4)
-    assert three["max_eigen"].tolist() == pytest.approx([16.897, 13.061, 4.471], abs=5e-4)
-    assert three["eigenvalue"].tolist() == pytest.approx([0.0112, 0.0087, 0.0030], abs=5e-5)
-    assert two["trace_99"].tolist() == pytest.approx([19.935, 6.635], abs=5e-4)
-    assert two["max_eigen_95"].tolist() == pytest.approx([14.264, 3.841], abs=6e-4)
-    assert three["trace_95"].tolist() == pytest.approx([29.796, 15.494, 3.841], abs=6e-4)
-    portfolio = data[["EWA", "EWC", "IGE"]] @ johansen(data[["EWA", "EWC", "IGE"]], 1, "c").vectors["relation 1"].to_numpy()
-    assert -np.log(2) / reversion_slope(portfolio.to_numpy()) == pytest.approx(23.0, abs=0.5)
