@@ -41,7 +41,7 @@ from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction
 
 _REQUESTS_EVERY_S = 0.005
-_STALE_ORDER_NS = 5_000_000_000  # every order of ours is IOC: one that is not final by now has lost its answer
+_STALE_ORDER_NS = 5_000_000_000  # an IOC that is not final by now has lost its answer; one that rests may have lost a fill
 _FINAL = [int(state) for state in (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)]
 _MS = 1_000_000
 _CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a wrong one
@@ -224,7 +224,7 @@ class VenueTasks:
         await self.settle_orders(rooms, _STALE_ORDER_NS)
 
     async def settle_orders(self, rooms: Rooms, older_than_ns: int) -> None:
-        """Ask for every order that should have ended by now: its answer was lost."""
+        """Ask for every order that should have ended by now, or rests for so long: an answer may have been lost."""
         orders, now = rooms.orders.copy(), clock.monotonic_ns()
         late = orders[~np.isin(orders["state"], _FINAL) & (now - orders["ts_sent"] > older_than_ns)]
         for order in late:

@@ -233,3 +233,32 @@ def test_a_second_engine_on_the_same_session_folder_is_refused(ended, venue, par
     again = LiveSession(params, venue.ready_file, session.folder.parent, session.folder.name, 1.0)
     with pytest.raises(VenueError, match="already holds a journal"):
         again.wait(60)
+
+
+def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(params, tmp_path):
+    """Orders that rest, follow the touch, are pulled and taken; the operator's pause and stop find some of them in the venue's books."""
+    from hftkit.params import load
+
+    frozen = load(params)
+    legs = msgspec.structs.replace(frozen.legs, maker_patience_ns=100_000_000, reprice_ticks=2)
+    path = frozen_for_sample(tmp_path, legs=legs)
+    with Simulator(tmp_path / "venue", speed=600.0) as simulator:
+        simulator.wait_ready()
+        with start(path, simulator, tmp_path / "j") as session:
+            wait_for_fills(session, 20)
+            for code, state in ((Control.PAUSE, Trading.PAUSED), (Control.RESUME, Trading.ENABLED)):
+                session.send(code)
+                while int(session.telemetry().risk["trading"]) != state:
+                    assert session.running
+            wait_for_fills(session, 60)
+            session.send(Control.STOP)
+            result = session.wait(60)
+        venue = simulator.stop()
+    done = result["execution"]
+    assert done["lead_ratio"] > 0.2
+    assert 0 < done["value_ratio"] < 1
+    assert done["cancels_sent"] == done["pulls"] > 0
+    assert result["rejects"] == result["illegal_transitions"] == result["unknown_answers"] == result["orders_without_outcome"] == 0
+    assert set(result["end_positions"].values()) == {0}
+    assert (venue["client_orders"], venue["client_fills"]) == (result["orders_sent"], result["fills"])
+    assert replay(session.folder).identical

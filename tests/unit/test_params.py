@@ -64,6 +64,16 @@ def params(**changes: Any) -> FrozenParams:
     return FrozenParams(**{**plain, **changes})
 
 
+def test_maker_settings_at_their_defaults_leave_the_bytes_as_they_were(tmp_path: Path) -> None:
+    legs = params().legs
+    assert set(json.loads(freeze(params(), tmp_path).read_bytes())["legs"]) == set(legs.__struct_fields__) - {"maker_patience_ns", "reprice_ticks"}
+    patient = freeze(params(legs=msgspec.structs.replace(legs, maker_patience_ns=5 * 10**8, reprice_ticks=3)), tmp_path)
+    assert (load(patient).legs.maker_patience_ns, load(patient).legs.reprice_ticks) == (5 * 10**8, 3)
+    for key, value in (("maker_patience_ns", -1), ("reprice_ticks", 0)):
+        with pytest.raises(ParamsError, match=key):
+            load(resealed(patient, lambda body, key=key, value=value: body["legs"].update({key: value})))
+
+
 @pytest.fixture
 def frozen(tmp_path: Path) -> Path:
     return freeze(params(), tmp_path)

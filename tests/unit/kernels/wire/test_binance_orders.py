@@ -130,6 +130,32 @@ def test_an_expiry_says_why(er: str, reason: int) -> None:
     assert (end.type, end.reason, end.canceled_qty) == (CANCELED, reason, 10)
 
 
+@pytest.mark.parametrize(
+    ("f", "z", "er", "reason"),
+    [
+        ("GTX", "0", "0", Reject.BOOK_POST_ONLY_WOULD_TAKE),
+        ("GTX", "0", None, Reject.BOOK_POST_ONLY_WOULD_TAKE),
+        ("GTX", "0", "5", Reject.VENUE_LIQUIDATION),  # it had rested
+        ("GTC", "0", "0", 0),
+    ],
+)
+def test_a_post_only_order_that_expires_untouched_would_have_taken(f: str, z: str, er: str | None, reason: int) -> None:
+    hand = placed()
+    api(hand, api_answer())
+    (end,) = user(hand, order_update("EXPIRED", "EXPIRED", f=f, z=z, **({} if er is None else {"er": er})))
+    assert (end.type, end.reason) == (CANCELED, reason)
+
+
+def test_a_refused_cancel_says_so_and_a_fill_that_crossed_it_is_told_once() -> None:
+    hand = placed()
+    api(hand, api_answer())
+    hand.cancel()
+    assert types(api(hand, api_error(-2011, "c"))) == [MessageType.CANCEL_REJECT]
+    assert types(user(hand, fill("0.010", "0.010", 11, "FILLED"))) == [FILL]
+    assert types(user(hand, fill("0.010", "0.010", 11, "FILLED"))) == []
+    assert api(hand, api_error(-2011, "c")) == []  # after the end there is nothing to refuse
+
+
 def test_a_cancel_may_be_confirmed_by_the_order_api() -> None:
     hand = placed()
     api(hand, api_answer())

@@ -126,3 +126,18 @@ def test_shares_of_limits(session: PageSession) -> None:
     assert (seen.exposure_share, seen.loss_share) == (0.25, 0.5)
     risk["max_exposure_e8"] = 0
     assert math.isnan(look(session).exposure_share)
+
+
+def test_maker_fills_and_the_queue_are_shown(session: PageSession) -> None:
+    from live.panels.render import text_lines
+
+    assert look(session).strategies[0].resting == ""
+    ledger, legs = session.rooms.ledger, session.rooms.legs[0]
+    ledger["n_maker"], ledger["turnover_e8"], ledger["maker_turnover_e8"] = [4, 0], [100, 100], [60, 0]
+    legs["lead_order"], legs["queue_ahead"], legs["n_posts"] = 7, 1240, 3
+    seen = look(session)
+    assert (seen.filled.maker_ratio, seen.filled.value_ratio, seen.filled.lead_ratio) == (0.5, 0.3, 0.6)
+    assert seen.strategies[0].resting == "up to 1,240 lots ahead"
+    text = "\n".join(text_lines(seen))
+    assert "maker 50% of fills, 30% of value, 60% of the lead; 3 posted" in text
+    assert "up to 1,240 lots ahead" in text
