@@ -51,18 +51,15 @@ def expire_one(session: LiveSession, venue: Venue) -> None:
 
 def test_resting_orders_survive_a_rough_session_and_end_flat(tmp_path: Path) -> None:
     frozen = load(frozen_file(tmp_path / "taker"))
-    legs = msgspec.structs.replace(frozen.legs, maker_patience_ns=2 * 10**9, reprice_ticks=20)
+    legs = msgspec.structs.replace(frozen.legs, maker_patience_ns=7 * 10**8, reprice_ticks=20)
     params = freeze(msgspec.structs.replace(frozen, legs=legs), tmp_path / "maker")
     with Simulator(tmp_path, 1.0, Path("binance"), ("--binance-port", "0")) as simulator:
         venue = Venue(simulator)
         with start(params, venue, tmp_path) as session:
             wait_for(session, "a maker fill", lambda: int(session.telemetry().ledger["n_maker"].sum()) > 0)
-            venue.fault(lose_user_next=2)
+            venue.fault(lose_user_next=2, unknown_next=1)
             trades_on(session)
             venue.fault(swap_user_next=3)
-            trades_on(session)
-            venue.fault(unknown_next=1)
-            trades_on(session)
             expire_one(session, venue)
             venue.fault(cut_streams=1)
             trades_on(session)
