@@ -30,7 +30,9 @@ def test_a_small_standing_difference_is_taken_over_but_does_not_halt():
 def test_a_stranger_is_found_among_trades_that_never_end():
     """The position moves all the time; the difference to the venue's does not."""
     reconciler = Reconciler([100], 0.05)
-    verdicts = [reconciler.compare([lots], [lots + 30], [still])[0][0] for lots, still in ((0, True), (100, False), (-100, True), (0, False), (100, True))]
+    verdicts = [
+        reconciler.compare([lots], [lots + 30], [still])[0][0] for lots, still in ((0, True), (100, False), (-100, True), (0, False), (100, True))
+    ]
     assert verdicts == [Verdict.WAIT, Verdict.WAIT, Verdict.RECOVER, Verdict.WAIT, Verdict.HALT]
 
 
