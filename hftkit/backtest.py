@@ -1,7 +1,7 @@
 """Event-driven backtest: a tape of quotes and trades, a simulated venue, and the step that trades live.
 
 A tape is an int64 array (rows, 7): BBO and TRADE frames as a venue sends them, in the order of their exchange time. `bars_to_tape` makes one of the
-closes of two instruments, `quotes_to_tape` of best bids and offers. What is simulated and what is not: hftkit/kernels/backtest.py.
+closes of two instruments, `quotes_to_tape` of best bids and offers. What is simulated and what is not: docs/backtest.md.
 With `journal` the run leaves a journal like a live session's; `hftkit replay --verify` then proves it decision by decision.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,11 +22,15 @@ from hftkit.codes import Control, MessageType, RecordType
 from hftkit.errors import DataError
 from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels import backtest as kernel
+from hftkit.kernels import backtest_desk as words
+from hftkit.kernels.backtest_venue import MAX_LEVELS
 from hftkit.kernels.jit import compiled_driver, sources_digest
+from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.replay import CURSOR_WORDS, FILLS, SAMPLES
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
+from hftkit.layout import MONEY_SCALE
 from hftkit.params import FrozenParams
 from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
@@ -50,9 +54,14 @@ class Desk(NamedTuple):
     """The tape, the simulated venue and what is in flight between it and the engine. All int64, times in ns."""
 
     tape: np.ndarray  # (rows * TAPE_WORDS,) frames
-    quote: np.ndarray  # (instruments, 6) bid ticks, lots, ask ticks, lots, as the venue has them; lots bought and sold since
-    orders: np.ndarray  # (QUEUE_SLOTS * SLOT_WORDS,) on their way to the venue
-    answers: np.ndarray  # (QUEUE_SLOTS * SLOT_WORDS,) on their way back
+    quote: np.ndarray  # (n, 6) the touch of each instrument: words BID ..
+    market: np.ndarray  # (n, MARKET_WORDS) what rests, what was printed last: words N_BUYS ..
+    resting: np.ndarray  # (capacity, RESTING_WORDS) resting orders
+    ladder: np.ndarray  # (2 n, capacity, 2) resting orders of each side in ascending priority: key, slot
+    sums: np.ndarray  # (n, SUM_WORDS) what of them each estimate filled: words RESTED ..
+    taken: np.ndarray  # (3,) lots of the print at work that went to resting orders, by estimate
+    orders: np.ndarray  # (ORDER_SLOTS * SLOT_WORDS,) on their way to the venue
+    answers: np.ndarray  # (plan[ANSWER_SLOTS] * SLOT_WORDS,) on their way back
     jitter: np.ndarray  # (m,) ns added to the latency of one order after another
     plan: np.ndarray  # (PLAN_WORDS,)
     io: np.ndarray  # (IO_WORDS,)
@@ -91,15 +100,50 @@ class Depth:
     growth: int = 2
 
     def __post_init__(self) -> None:
-        if not (1 <= self.levels <= kernel.MAX_LEVELS and 0 <= self.growth <= 1000):
-            raise DataError(f"{self} is no book", f"Use 1 to {kernel.MAX_LEVELS} levels and a growth of 0 to 1000")
+        if not (1 <= self.levels <= MAX_LEVELS and 0 <= self.growth <= 1000):
+            raise DataError(f"{self} is no book", f"Use 1 to {MAX_LEVELS} levels and a growth of 0 to 1000")
+
+
+QUOTES = ("recorded", "made", "bars")  # kinds of quotes a tape may hold, by words.RECORDED, MADE, BARS
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How resting orders are filled (docs/backtest.md).
+
+    `estimate` of an order's place among those of the tape: "optimistic", "neutral" or "pessimistic"; `participation`: the part of a print that they
+    may have, all together; `quotes`, of all instruments or one each: "recorded", "made" (by a converter round the prints: they fill
+    nothing), "bars" (no prints: closes fill).
+    """
+
+    estimate: str = "neutral"
+    participation: float = 1.0
+    quotes: str | tuple[str, ...] = "recorded"
+
+    def __post_init__(self) -> None:
+        if self.estimate not in ESTIMATES:
+            raise DataError(f"queue estimate {self.estimate!r} is not known", f"Allowed: {', '.join(ESTIMATES)}")
+        if not 0 < self.participation <= 1:
+            raise DataError(f"participation {self.participation} is out of range", "Allowed: more than 0, at most 1")
+        for kind in (self.quotes,) if isinstance(self.quotes, str) else self.quotes:
+            if kind not in QUOTES:
+                raise DataError(f"quotes are of no kind {kind!r}", f"Allowed: {', '.join(QUOTES)}")
+
+    def kinds(self, n: int) -> list[int]:
+        """The kind of each of `n` instruments. Raises DataError if another number of them was given."""
+        names = (self.quotes,) * n if isinstance(self.quotes, str) else self.quotes
+        if len(names) != n:
+            raise DataError(f"{len(names)} kinds of quotes for {n} instruments", "Give one for all of them, or one each")
+        return [QUOTES.index(name) for name in names]
 
 
 @dataclass(frozen=True)
 class BacktestResult:
     """What a run did. `fills`: int64 (m, 8), columns replay.FILL_COLUMNS; `samples`: float64 (k, 8), columns replay.SAMPLE_COLUMNS.
 
-    Money in 1e-8 quote. `rejects`: orders the venue refused; `vetoes`: wants that risk refused.
+    Money in 1e-8 quote. `rejects`: orders the venue refused; `vetoes`: wants that risk refused; `cancels`: cancels sent. `queue`: int64
+    (instruments, 5) of orders that rested and were reached: their lots, the lots that the optimistic, neutral and pessimistic estimate filled while
+    they lived, their number.
     """
 
     config: SessionConfig
@@ -110,6 +154,14 @@ class BacktestResult:
     orders: int
     rejects: int
     vetoes: int
+    cancels: int
+    queue: np.ndarray
+
+    @property
+    def maker_share(self) -> float:
+        """Lots filled as maker of all lots filled; NaN without fills."""
+        lots = self.fills[:, 4]
+        return float(lots[self.fills[:, 6] != 0].sum() / lots.sum()) if lots.sum() else float("nan")
 
     @property
     def net_e8(self) -> int:
@@ -186,6 +238,7 @@ def backtest(
     *,
     latency: Latency | None = None,
     depth: Depth | None = None,
+    queue: Queue | None = None,
     timer_ns: int = 0,
     sample_every_ns: int = 0,
     max_fills: int = 1_000_000,
@@ -193,41 +246,62 @@ def backtest(
 ) -> BacktestResult:
     """Run a session over a tape.
 
-    `depth`: what is assumed behind the touch; `timer_ns`: period of timer events (hedge deadlines between quotes), 0 for none; `sample_every_ns`
-    (exchange time): keep signal and equity for
-    pictures; `journal`: folder for a journal of the run. Raises DataError for a tape that is none.
+    `depth`: what is assumed behind the touch; `queue`: how resting orders are filled; `timer_ns`: period of timer events (hedge
+    deadlines between quotes), 0 for none; `sample_every_ns` (exchange time): keep signal and equity for pictures;
+    `journal`: folder for a journal of the run. Raises DataError for a tape that is none.
     """
-    latency = latency or Latency()
     _check_tape(tape, len(config.instruments))
+    desk = new_desk(config, tape, latency or Latency(), depth or Depth(), queue or Queue())
+    desk.plan[words.TIMER_NS], desk.plan[words.SAMPLE_NS] = timer_ns, sample_every_ns
+    return run_desk(config, desk, max_fills=max_fills, journal=journal)
+
+
+def run_desk(config: SessionConfig, desk: Desk, *, max_fills: int = 1_000_000, journal: Path | None = None) -> BacktestResult:
+    """Run a session against a venue as it stands, from the tape's first row: the part of `backtest` that takes the time."""
     rooms, strategies = build_rooms(config), strategy_kernels(config)
-    desk = _desk(tape, len(config.instruments), latency, timer_ns, sample_every_ns, journal is not None)
-    desk.plan[kernel.LEVELS], desk.plan[kernel.GROWTH] = (depth or Depth()).levels, (depth or Depth()).growth
-    span = int(tape[-1, 2] - tape[0, 2])
-    rows = span // sample_every_ns + 2 if sample_every_ns else 0
+    desk.plan[words.JOURNALLED] = int(journal is not None)
+    first_ns, last_ns = int(desk.tape[2]), int(desk.tape[2 - kernel.TAPE_WORDS])
+    rows = (last_ns - first_ns) // int(desk.plan[words.SAMPLE_NS]) + 2 if desk.plan[words.SAMPLE_NS] else 0
     samples, fills = np.zeros((rows, len(SAMPLE_COLUMNS))), np.zeros((max_fills, len(FILL_COLUMNS)), np.int64)
     cursor = np.zeros(CURSOR_WORDS, np.int64)
-    writer = _journal(journal, config, int(tape[0, 2])) if journal is not None else None
+    writer = _journal(journal, config, first_ns) if journal is not None else None
     segment, state = (writer.segment, writer.state) if writer else (np.zeros(1, np.int64), np.zeros(STATE_WORDS, np.int64))
     run = compiled_driver(kernel.run_tape, rooms, STRATEGIES_TYPE, desk, cursor, samples, fills, segment, state)
     while (status := run(rooms, strategies, desk, cursor, samples, fills, segment, state)) == kernel.TAPE_JOURNAL_FULL:
         assert writer is not None
         segment = writer.roll()
     if writer is not None:
-        writer.append(RecordType.SESSION_END, int(tape[-1, 2]), np.frombuffer(state_digest(rooms), np.int64))
+        writer.append(RecordType.SESSION_END, last_ns, np.frombuffer(state_digest(rooms), np.int64))
         writer.close()
     if status == kernel.TAPE_QUEUE_FULL:
-        raise DataError("more orders are in flight than the simulated venue holds", "Shorten the latency or limit the open orders")
+        raise DataError("more orders or answers are in flight than the simulated venue holds", "Shorten the latency or limit the open orders")
     done = desk.io
     return BacktestResult(
         config=config,
         rooms=rooms,
         fills=fills[: cursor[FILLS]].copy(),
         samples=samples[: cursor[SAMPLES]].copy(),
-        events=int(done[kernel.ENGINE_ROW]),
-        orders=int(done[kernel.ORDERS]),
-        rejects=int(done[kernel.REJECTS]),
+        events=int(done[words.ENGINE_ROW]),
+        orders=int(done[words.ORDERS]),
+        rejects=int(done[words.REJECTS]),
         vetoes=int(rooms.risk[0]["n_vetoes"]),
+        cancels=int(done[words.CANCELS]),
+        queue=desk.sums,
     )
+
+
+def backtest_estimates(config: SessionConfig, tape: np.ndarray, *, queue: Queue | None = None, **options: Any) -> dict[str, BacktestResult]:
+    """`backtest` under each of the three estimates of the queue: three whole runs, since what is filled decides what is done next."""
+    return {name: backtest(config, tape, queue=replace(queue or Queue(), estimate=name), **options) for name in ESTIMATES}
+
+
+def estimates_table(runs: Mapping[str, BacktestResult]) -> list[str]:
+    """The runs of `backtest_estimates` side by side, as lines of text. Money in quote currency."""
+    lines = [f"{'queue estimate':<16}{'orders':>9}{'fills':>9}{'as maker':>10}{'fees':>14}{'net':>14}"]
+    for name, run in runs.items():
+        fees = int(run.rooms.ledger["fees_e8"].sum()) / MONEY_SCALE
+        lines.append(f"{name:<16}{run.orders:>9,}{len(run.fills):>9,}{run.maker_share:>10.1%}{fees:>14,.2f}{run.net_e8 / MONEY_SCALE:>14,.2f}")
+    return lines
 
 
 def backtest_many(configs: Iterable[SessionConfig], tape: np.ndarray, *, threads: int | None = None, **options: Any) -> Iterator[BacktestResult]:
@@ -253,20 +327,28 @@ def _check_tape(tape: np.ndarray, n_instruments: int) -> None:
         raise DataError("the tape is not in the order of its exchange time", "Sort it")
 
 
-def _desk(tape: np.ndarray, n: int, latency: Latency, timer_ns: int, sample_every_ns: int, journalled: bool) -> Desk:
-    plan = np.zeros(kernel.PLAN_WORDS, np.int64)
-    plan[kernel.DATA_LATENCY], plan[kernel.ORDER_LATENCY] = latency.market_data_ns, latency.order_ns
-    plan[kernel.ANSWER_LATENCY], plan[kernel.TIMER_NS] = latency.answer_ns, timer_ns
-    plan[kernel.SAMPLE_NS], plan[kernel.JOURNALLED] = sample_every_ns, int(journalled)
-    slots = kernel.QUEUE_SLOTS * kernel.SLOT_WORDS
+def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: Depth, queue: Queue) -> Desk:
+    """The venue's memory before the first row of a tape (checked by the caller); as many orders may rest as the engine's order table holds."""
+    n, capacity = len(config.instruments), config.order_capacity
+    plan, market = np.zeros(words.PLAN_WORDS, np.int64), np.zeros((n, words.MARKET_WORDS), np.int64)
+    plan[words.DATA_LATENCY], plan[words.ORDER_LATENCY], plan[words.ANSWER_LATENCY] = latency.market_data_ns, latency.order_ns, latency.answer_ns
+    plan[words.LEVELS], plan[words.GROWTH] = depth.levels, depth.growth
+    plan[words.ESTIMATE], plan[words.PARTICIPATION] = ESTIMATES.index(queue.estimate), round(queue.participation * 1_000_000)
+    plan[words.ANSWER_SLOTS] = 1 << max(2048, 4 * capacity - 1).bit_length()
+    market[:, words.BEST_SELL], market[:, words.QUOTES] = words.NEVER, queue.kinds(n)
     return Desk(
         tape=np.ascontiguousarray(tape).reshape(-1),
         quote=np.zeros((n, 6), np.int64),
-        orders=np.zeros(slots, np.int64),
-        answers=np.zeros(slots, np.int64),
+        market=market,
+        resting=np.zeros((capacity, words.RESTING_WORDS), np.int64),
+        ladder=np.zeros((2 * n, capacity, 2), np.int64),
+        sums=np.zeros((n, words.SUM_WORDS), np.int64),
+        taken=np.zeros(3, np.int64),
+        orders=np.zeros(words.ORDER_SLOTS * words.SLOT_WORDS, np.int64),
+        answers=np.zeros(plan[words.ANSWER_SLOTS] * words.SLOT_WORDS, np.int64),
         jitter=latency.jitter(),
         plan=plan,
-        io=np.zeros(kernel.IO_WORDS, np.int64),
+        io=np.zeros(words.IO_WORDS, np.int64),
         word=np.array([int(Control.NONE)], np.int64),
     )
 

@@ -99,6 +99,7 @@ class MessageType(Code):
     SESSION_REJECT = 42
     ORDER_TRIGGERED = 43
     ACCOUNT_STATUS = 44
+    POSITION_CORRECTION = 46
     INSTRUMENT = 64
     BBO = 65
     TRADE = 66
@@ -130,6 +131,7 @@ class EventKind(Code):
     ORDER_STATUS = 18
     POSITION = 19
     SESSION_REJECT = 20
+    POSITION_CORRECTION = 22  # the venue's position, taken into the ledger although no fill explains it
     TIMER = 30
     CONTROL = 31
     DISCONNECT = 32
@@ -340,6 +342,14 @@ class LineState(Code):
     CONNECTING = 2
     UP = 3
     CLOSED = 4  # ended on purpose
+
+
+class OrderWay(Code):
+    """How the orders of a line leave."""
+
+    CLOSED = 0  # not at all: the venue's pause is not over
+    SOCKET = 1  # over the WebSocket order API
+    REST = 2  # one call an order: as configured, or while the order API is away
 
 
 class BreakerState(Code):

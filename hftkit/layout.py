@@ -132,7 +132,7 @@ EVENT = Record(
         _i("price", "ticks", "level, trade or fill price; bid of a BBO"),
         _i("qty", "lots", "level total, trade or fill quantity; bid quantity of a BBO; position of a POSITION"),
         _i("price2", "ticks", "ask of a BBO"),
-        _i("qty2", "lots", "ask quantity of a BBO"),
+        _i("qty2", "lots", "ask quantity of a BBO; position a POSITION_CORRECTION was compared with"),
         _i("client_order_id", "id", "our id of the order"),
         _i("order_id", "id", "the venue's id of the order"),
         _i("trade_id", "id", "the venue's id of the trade"),
@@ -305,6 +305,8 @@ LEDGER = Record(
         _i("n_maker", "count", "fills as maker"),
         _i("maker_turnover_e8", "1e-8 quote", "notional traded as maker"),
         _i("venue_position", "lots", "last position the venue reported"),
+        _i("corrected_qty", "lots", "net lots that corrections brought in: of no fill and no strategy; position = bought - sold + corrected"),
+        _i("n_corrections", "count", "corrections: the venue's position taken over"),
     ),
 )
 
@@ -415,7 +417,11 @@ ACCOUNT = Record(
         _i("clock_bound_ns", "ns", "how wrong that may be"),
         _i("n_clock_jumps", "count", "times a clock was seen to jump"),
         _i("n_reconciled", "count", "comparisons of the ledger with the venue's account"),
-        _i("n_corrections", "count", "differences found: fills recovered, orders settled"),
+        _i("n_corrections", "count", "standing differences: told, their fills asked for, taken into the ledger at last"),
+        _i("n_corrected", "count", "positions of the venue taken into the ledger, since no fill explains them"),
+        _i("n_task_failures", "count", "tasks of the cold side that failed and were started again"),
+        _i("order_way", "codes.OrderWay", "how orders leave"),
+        _i("n_rest_orders", "count", "orders, cancels and queries by REST"),
         _i("ts_reconciled", "ns, monotonic", "when the account last agreed"),
         _i("wallet_e8", "1e-8 quote", "wallet balance as the venue states it"),
         _i("closed_until_ms", "ms, venue clock", "end of the pause after a broken rate limit, 0 if there is none"),
@@ -572,6 +578,13 @@ FRAMES = (
         ),
     ),
     Frame(MessageType.POSITION, "venue", "Position of the account in one instrument.", (_TS, _i("position", "lots", "signed"))),
+    Frame(
+        MessageType.POSITION_CORRECTION,
+        "line",
+        "Never on a wire: what a client's own account keeper has found to stand, in the client's journal. The ledger is brought to `position`, at "
+        "mark, if it still is at `ledger_position`; no strategy's leg is.",
+        (_TS, _i("position", "lots", "signed, the venue's"), _i("ledger_position", "lots", "signed, what it was compared with")),
+    ),
     Frame(
         MessageType.SESSION_REJECT,
         "venue",

@@ -85,15 +85,15 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
         )
     tried = birth.get("calibration", {})
     if tried:
-        yield _line(
-            "calibration", f"{tried['parameter_sets_tried']} parameter sets tried, deflated Sharpe probability {_short(tried['deflated_sharpe'])}"
-        )
+        yield _line("calibration", _tried(tried))
+        yield _line("", f"deflated Sharpe probability {_short(tried['deflated_sharpe'])} (train){_validated(search)}")
         for name in ("train", "validation"):
             if name in tried:
                 yield _line(f"  {name}", _result(tried[name]))
     seen = birth.get("out_of_sample", {})
     if seen:
-        yield _line("out of sample", _result(seen))
+        believed = f", probability of a Sharpe ratio above 0: {_short(seen['probabilistic_sharpe'])}" if "probabilistic_sharpe" in seen else ""
+        yield _line("out of sample", _result(seen) + believed)
         band = seen.get("confidence", {})
         for name in ("net", "sharpe"):
             if name in band:
@@ -105,6 +105,21 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
         yield _line("seeds", ", ".join(f"{name} {value}" for name, value in birth["seeds"].items()))
     if birth.get("code"):
         yield _line("code", ", ".join(f"{name} {str(value)[:12]}" for name, value in birth["code"].items()))
+
+
+def _tried(calibration: dict[str, Any]) -> str:
+    """How much was tried before this pair and these thresholds were taken."""
+    sets = f"{calibration['parameter_sets_tried']} parameter sets"
+    if "trials" not in calibration:
+        return f"{sets} tried"
+    effective = _short(calibration["effective_trials"])
+    return f"{sets} on each of {calibration['pairs_tested']} pairs: {calibration['trials']} trials, like {effective} independent ones"
+
+
+def _validated(search: dict[str, Any]) -> str:
+    if "validation_deflated_sharpe" not in search:
+        return ""
+    return f", {_short(search['validation_deflated_sharpe'])} (validation, best of {search['candidates']} candidates)"
 
 
 def _q_values(search: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """The ledger against the venue's account: the venue is the truth (AC-2). Pure: positions in, a verdict out.
 
-Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So a difference counts
-only when it stands, unchanged, over several comparisons without a fill between:
+Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So only a *quiet*
+comparison counts: no order was open and no fill came from before the question until after the answer. A difference that stands, unchanged, over
+quiet comparisons:
 
     first time    WAIT       nothing is done
     second time   RECOVER    the trades of recent orders are asked for: a fill that was missed comes in as what it is, with its own id
-    third time    ACCEPT or HALT    it is not ours (someone else trades this account, say): told and counted; beyond the limit trading halts
+    third time    ACCEPT or HALT    it is not ours (someone else trades this account, say): the ledger takes the venue's position over
+                                    (ledger.correct_position); beyond the limit trading halts
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ class _Seen:
     """A difference under observation."""
 
     lots: int
-    fills: int
     times: int
 
 
@@ -42,21 +43,24 @@ class Reconciler:
         self._seen: dict[int, _Seen] = {}
         self.n_compared = self.n_agreed = 0
 
-    def compare(self, ours: Sequence[int], venue: Sequence[int], fills: Sequence[int]) -> dict[int, tuple[Verdict, int]]:
-        """Positions in lots of the ledger and of the venue, and the number of fills booked so far, by instrument.
+    def compare(self, ours: Sequence[int], venue: Sequence[int], quiet: Sequence[bool]) -> dict[int, tuple[Verdict, int]]:
+        """Positions in lots of the ledger and of the venue, and whether the comparison is quiet, by instrument.
 
         Returns {instrument: (verdict, venue's lots minus ours)} for those that differ.
         """
         self.n_compared += 1
         found: dict[int, tuple[Verdict, int]] = {}
-        for i, (mine, theirs, n_fills) in enumerate(zip(ours, venue, fills, strict=True)):
+        for i, (mine, theirs, still) in enumerate(zip(ours, venue, quiet, strict=True)):
             lots = int(theirs) - int(mine)
+            if not still:
+                found |= {i: (Verdict.WAIT, lots)} if lots else {}
+                continue
             if lots == 0:
                 self._seen.pop(i, None)
                 continue
             seen = self._seen.get(i)
-            if seen is None or seen.lots != lots or seen.fills != n_fills:
-                self._seen[i] = seen = _Seen(lots, int(n_fills), 0)
+            if seen is None or seen.lots != lots:
+                self._seen[i] = seen = _Seen(lots, 0)
             seen.times += 1
             verdict = (Verdict.WAIT, Verdict.RECOVER)[seen.times - 1] if seen.times <= 2 else Verdict.ACCEPT
             if verdict is Verdict.ACCEPT and abs(lots) > self._limits[i]:

@@ -60,7 +60,9 @@ class Engine:
         self._stop_signal = threading.Event()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
-        self.venue: Venue = make_venue(config, lambda code: send_control(self.control_path, code), self._note, self._stop_signal.wait)
+        self.venue: Venue = make_venue(
+            config, lambda code: send_control(self.control_path, code), lambda: self.control, self._note, self._stop_signal.wait
+        )
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:

@@ -5,7 +5,8 @@
     hot thread   translates and trades (live/line_loop.py); asks through line.requests, is answered through the cold ring
 
 What is decided here changes what may be traded only through the operator's door: PAUSE, RESUME and HALT_* go through the control page, so that
-they are in the journal and a replay sees them. Nothing here places an order, except that of the REST fallback in the hot thread's name.
+they are in the journal and a replay sees them. Nothing here places an order, except that of the REST fallback in the hot thread's name: while the
+order WebSocket is away for longer than `rest_after_s`, orders go by REST, and back over the socket as soon as it is up.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, Trading
+from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, OrderWay
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
@@ -31,44 +33,46 @@ from hftkit.telemetry import ColdPage
 from hftkit.units import to_e8
 from live.account import Reconciler
 from live.config import BinanceConfig
+from live.door import Door
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
 from live.gateways.binance_instruments import Listed, fees_ppm, listed_instruments
 from live.gateways.binance_orders import OrderStream, open_order_api
-from live.gateways.binance_rest import BinanceRest, RestError
+from live.gateways.binance_rest import RECV_WINDOW_MS, BinanceRest, RestError
 from live.gateways.binance_rest_orders import serve_orders
 from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
 from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction, reaction
-from live.gateways.keys import ApiKey
+from live.gateways.keys import RSA, ApiKey
 from live.gateways.rate_budget import RateBudget
 from live.line_loop import (
     BELL,
     COLD_RING,
     FRAMES,
-    FRAMES_OUT,
     HELD_FD,
     MARKET_RING,
+    N_REQUESTS,
     OFFERED_FD,
+    ORDER_WAY,
     ORDERS_RING,
     OUT_BELL,
     PRIVATE_RING,
     PUBLIC_RING,
+    REST_BELL,
     SEND_FAILED,
     THROUGH_RING,
     VENUE_OFFSET_NS,
     Wire,
     new_wire,
 )
-from live.raw_ring import backlog_bytes, payload
+from live.raw_ring import RawRing, backlog_bytes, payload
 from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
 _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
-_PING_S = 10.0
-_NS = 1_000_000_000
+_LEAST_WINDOW_MS = 250
 
 
 class BinanceLine:
@@ -78,10 +82,22 @@ class BinanceLine:
     """
 
     def __init__(
-        self, config: BinanceConfig, key: ApiKey | None, timeout_s: float, control: Callable[[Control], None], say: Callable[..., None]
+        self,
+        config: BinanceConfig,
+        key: ApiKey | None,
+        timeout_s: float,
+        order_timeout_ms: int,
+        control: Callable[[Control], Any],
+        door: Door,
+        say: Callable[..., None],
     ) -> None:
+        if key is not None and key.kind == RSA and config.orders != "rest":
+            say("orders_by_rest", why="an RSA key: no session.logon, and a signature takes too long for the hot thread")
+            config = msgspec.structs.replace(config, orders="rest")
         self.config, self.key, self.trading = config, key, key is not None
-        self._timeout_s, self._control, self._say = timeout_s, control, say
+        self._timeout_s, self._control, self._door, self._say = timeout_s, control, door, say
+        # an order that the venue has not seen once its time-out has passed must not appear later
+        self._window_ms = min(max(order_timeout_ms, _LEAST_WINDOW_MS), RECV_WINDOW_MS)
         self._tls = tls_context(config.ca_file) if config.ca_file else None
         self.offset = ClockOffset()
         self.breakers = {part: Breaker(config.breaker) for part in LinePart}
@@ -90,10 +106,12 @@ class BinanceLine:
         self.rest = BinanceRest(
             config.rest_url, key, self.budget, self.breakers[LinePart.REST], self.now_ms, clock.monotonic_s, self._tls, timeout_s
         )  # fmt: skip
-        self.loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
+        self.loop = VenueLoop(self._task_failed)
+        self.task_breaker = Breaker(config.breaker)
         self.streams: dict[LinePart, Stream] = {}
-        self._paused_for: set[str] = set()
-        self._paused_by_us = self._closed = False
+        self._closed = False
+        self._orders_seen_s = 0.0
+        self._n_to_rest = 0
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -138,21 +156,22 @@ class BinanceLine:
         """The memory of the line, for the hot loop. `units`: lots of one unit of each instrument; `io`: the hot loop's words."""
         key = self.key
         self.rooms, self.io, self.page, self.instruments = rooms, io, page, instruments
-        unsigned = key is None or key.is_ed25519
+        unsigned = key is None or not key.hmac_secret
         self.line = binance_line.new_line(
             instruments,
             depth=self.config.feed == "depth",
             api_key="" if key is None or unsigned else key.api_key,
             secret=b"" if key is None or unsigned else key.hmac_secret,
+            recv_window_ms=self._window_ms,
             trades=binance_line.Trades.AGG_TRADE,
             snapshot_limit=self.config.book_limit,
             mask_seed=random_mask_seed(),
             order_capacity=rooms.orders.size,
         )
         self.wire = new_wire(rooms, len(instruments))
-        self._bell, self._out_bell = os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)
-        io[BELL], io[OUT_BELL], io[HELD_FD], io[OFFERED_FD] = self._bell, self._out_bell, -1, -1
-        io[FRAMES_OUT] = int(self.config.orders == "rest")
+        self._bell, self._out_bell, self._rest_bell = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3))
+        io[BELL], io[OUT_BELL], io[REST_BELL], io[HELD_FD], io[OFFERED_FD] = self._bell, self._out_bell, self._rest_bell, -1, -1
+        io[ORDER_WAY] = int(OrderWay.CLOSED)
         self._reconciler = Reconciler(units, self.config.mismatch_share)
         self._set_offset(self.offset.offset_ns(clock.monotonic_ns()))
         self.tasks = VenueTasks(
@@ -172,26 +191,27 @@ class BinanceLine:
         )
         self._add_stream(LinePart.MARKET, Kind.MARKET, config.silence_s, lambda: self._open(market_url(config.stream_url, symbols)), False)
         spawn = self.loop.spawn
-        spawn(self.tasks.keep_time(), "clock")
-        spawn(self.tasks.serve_requests(self.line.requests), "requests")
+        spawn(self.tasks.keep_time, "clock")
+        spawn(lambda: self.tasks.serve_requests(self.line.requests), "requests")
         if self.trading:
             self.tasks.new_listen_key = self._new_listen_key
             self.tasks.reconnect = self.replace_all
             self._add_stream(LinePart.PRIVATE, Kind.USER, 0.0, self._open_private)
-            if config.orders == "rest":
-                spawn(serve_orders(self.rest, self.instruments, self._out_bell, self._take_out, self._push, self._say), "orders")
-                self._push(binance_line.kind_of(Kind.LINE_UP, Kind.ORDER_API), b"")
-            else:
+            if config.orders == "rest" or config.rest_after_s > 0:
+                spawn(self._serve_rest, "orders by REST")
+            if config.orders != "rest":
                 self._add_order_stream()
-            spawn(self.tasks.keep_listen_key(), "listen key")
-            spawn(self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
+                self._orders_seen_s = clock.monotonic_s()
+            spawn(self.tasks.keep_listen_key, "listen key")
+            spawn(lambda: self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
             if config.dead_man_s:
-                spawn(self.tasks.hold_dead_man(self.rooms), "dead man")
+                spawn(lambda: self.tasks.hold_dead_man(self.rooms), "dead man")
         for stream in self.streams.values():
             stream.start()
 
     def _add_stream(self, part: LinePart, kind: Kind, silence_s: float, open_: Callable[[], Opened], announced: bool = True) -> None:
-        plan = StreamPlan(part, kind, silence_s, self.config.reconnect_h * 3600, _PING_S, open_, announced, self.config.first_pause_s)
+        config = self.config
+        plan = StreamPlan(part, kind, silence_s, config.reconnect_h * 3600, config.ping_s, open_, announced, config.first_pause_s, self._may_connect)
         self.streams[part] = Stream(
             plan, self.wire.rings[_RINGS[part]], self.page.line[int(part)], self.breakers[part], self._say, self._bell, os.getpid()
         )
@@ -200,9 +220,9 @@ class BinanceLine:
         key = self.key
         assert key is not None
         plan = StreamPlan(
-            LinePart.ORDERS, Kind.ORDER_API, 0.0, self.config.reconnect_h * 3600, _PING_S,
+            LinePart.ORDERS, Kind.ORDER_API, 0.0, self.config.reconnect_h * 3600, self.config.ping_s,
             lambda: open_order_api(self.config.order_url, key, self.now_ms, self._timeout_s, self._tls),
-            first_pause_s=self.config.first_pause_s,
+            first_pause_s=self.config.first_pause_s, may_open=self._may_connect,
         )  # fmt: skip
         self.streams[LinePart.ORDERS] = OrderStream(
             plan,
@@ -215,10 +235,22 @@ class BinanceLine:
             io=self.io,
             held=HELD_FD,
             offered=OFFERED_FD,
+            requests=N_REQUESTS,
             through_ring=THROUGH_RING,
             out_bell=self._out_bell,
-            take_out=self._take_out,
+            take_out=lambda: _take(self.wire.out_ring),
+            answer_s=self.config.answer_s,
         )
+
+    async def _serve_rest(self) -> None:
+        account = self.page.account[0]
+        await serve_orders(
+            self.rest, self.instruments, self._rest_bell, lambda: _take(self.wire.rest_ring), self._push, self._say, self._window_ms, account
+        )
+
+    def _may_connect(self) -> bool:
+        """Whether the venue lets us talk to it: no pause of its own is on."""
+        return self.now_ms() >= self.budget.closed_until_ms
 
     def _open(self, url: str) -> Opened:
         return open_websocket(url, self._timeout_s, self._tls)
@@ -250,13 +282,11 @@ class BinanceLine:
             self._say("cold_ring_full", kind=int(kind), n_bytes=len(text))
         os.eventfd_write(self._bell, 1)
 
-    def _take_out(self) -> bytes:
-        """Everything in the out ring. For the one thread that sends."""
-        view, ring, taken = np.zeros(VIEW_WORDS, np.int64), self.wire.out_ring, []
-        while byte_ring_front(ring.words, view):
-            taken.append(payload(ring, view))
-            byte_ring_release(ring.words, view)
-        return b"".join(taken)
+    def _task_failed(self, name: str, error: Exception) -> None:
+        """A task of the cold side has failed, and is going to be started again."""
+        self._say("task_failed", task=name, error=repr(error))
+        self.task_breaker.fail(clock.monotonic_s())
+        self.page.account[0]["n_task_failures"] += 1
 
     def _set_offset(self, offset_ns: int) -> None:
         self.io[VENUE_OFFSET_NS] = offset_ns
@@ -276,9 +306,18 @@ class BinanceLine:
             self._send_failed = int(self.io[SEND_FAILED])
             if LinePart.ORDERS in self.streams:
                 self.streams[LinePart.ORDERS].drop()
-        self._door("order breaker", self.order_breaker.tick(now) is BreakerState.OPEN)
-        self._hold(self.now_ms() < self.budget.closed_until_ms)
+        self._choose_way(now)
+        self._door.turn(int(self.rooms.risk["trading"][0]), self._reasons(now))
         self._publish()
+
+    def _reasons(self, now: float) -> set[str]:
+        """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)"""
+        reasons = {f"{part.text} breaker" for part, breaker in self.breakers.items() if breaker.state is BreakerState.OPEN}
+        if self.order_breaker.tick(now) is BreakerState.OPEN:
+            reasons.add("order refusals breaker")
+        if self.task_breaker.tick(now) is BreakerState.OPEN:
+            reasons.add("cold task breaker")
+        return reasons
 
     def _after_error(self, now: float) -> None:
         """An error of the order API: what the policy says. Refusals of single orders are the step's own business."""
@@ -293,27 +332,26 @@ class BinanceLine:
         elif what is Reaction.STOP:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
-    def _hold(self, closed: bool) -> None:
-        """After 429 or 418 nothing at all is sent until the pause is over, exits included: to the hot thread the order line is down."""
-        if closed != self._closed and self.trading:
+    def _choose_way(self, now: float) -> None:
+        """How orders leave. After 429 or 418 none does until the pause is over, exits included: to the hot thread the order part is down."""
+        if not self.trading:
+            return
+        closed = not self._may_connect()
+        if closed != self._closed:
             self._closed = closed
             self._say("paused" if closed else "resumed", why="rate limit")
-            kind = binance_line.kind_of(Kind.LINE_DOWN if closed else Kind.LINE_UP, Kind.ORDER_API)
-            self.loop.loop.call_soon_threadsafe(self._push, kind, b"")
-
-    def _door(self, reason: str, shut: bool) -> None:
-        """PAUSE while any reason stands, RESUME when the last one is gone; what the operator has paused or stopped stays so."""
-        before, trading = bool(self._paused_for), int(self.rooms.risk["trading"][0])
-        (self._paused_for.add if shut else self._paused_for.discard)(reason)
-        if not before and self._paused_for and trading == Trading.ENABLED:
-            self._paused_by_us = True
-            self._say("paused", why=reason)
-            self._control(Control.PAUSE)
-        elif before and not self._paused_for and self._paused_by_us:
-            self._paused_by_us = False
-            if trading == Trading.PAUSED:
-                self._say("resumed", why=reason)
-                self._control(Control.RESUME)
+        stream = self.streams.get(LinePart.ORDERS)
+        if stream is not None and stream.up:
+            self._orders_seen_s = now
+        patience = self.config.rest_after_s
+        by_rest = stream is None or (patience > 0 and now - self._orders_seen_s > patience)
+        way = OrderWay.CLOSED if closed else OrderWay.REST if by_rest else OrderWay.SOCKET
+        before, account = OrderWay(int(self.io[ORDER_WAY])), self.page.account[0]
+        if way is not before:
+            self._say("order_way", way=way.text, before=before.text)
+            self._n_to_rest += way is OrderWay.REST
+            self.io[ORDER_WAY] = account["order_way"] = int(way)
+            os.eventfd_write(self._bell, 1)
 
     def _publish(self) -> None:
         rows, account = self.page.line, self.page.account[0]
@@ -364,9 +402,22 @@ class BinanceLine:
             "clock_bound_ms": round(int(account["clock_bound_ns"]) / 1e6, 3),
             "reconciled": int(account["n_reconciled"]),
             "corrections": int(account["n_corrections"]),
+            "corrected": self.tasks.corrected,
+            "rest_orders": int(account["n_rest_orders"]),
+            "changes_to_rest": self._n_to_rest,
+            "task_failures": int(account["n_task_failures"]),
             "rate_limited": self.budget.n_limited,
-            "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker)),
+            "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker, self.task_breaker)),
         }
+
+
+def _take(ring: RawRing) -> bytes:
+    """Everything in a ring. For its one consumer."""
+    view, taken = np.zeros(VIEW_WORDS, np.int64), []
+    while byte_ring_front(ring.words, view):
+        taken.append(payload(ring, view))
+        byte_ring_release(ring.words, view)
+    return b"".join(taken)
 
 
 def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
@@ -383,8 +434,6 @@ def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
 
 def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:
     """The configuration with the URLs and certificate of a simulator's ready file where none are set. Raises VenueError if some are missing."""
-    import msgspec
-
     told = {"rest_url": ready.get("url"), "stream_url": ready.get("ws_url"), "ca_file": ready.get("certificate")}
     if ready.get("ws_url"):
         told["order_url"] = f"{ready['ws_url']}/ws-fapi/v1"

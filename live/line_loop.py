@@ -8,6 +8,10 @@ the line, then written to the order socket (plain), or put into the out ring for
 
 A part that is lost does not end the session: its LINE_DOWN empties the books (market) or becomes a DISCONNECT (orders, user data), and nothing is
 decided until the line has logged on again and every open order has been asked for.
+
+How orders leave is one word that the cold side writes, ORDER_WAY: not at all, over the socket, or by REST. This thread alone compares it with the
+socket it holds and tells the line that its order part is up or down, whatever order things happen in: a socket that comes back while the venue's
+pause lasts is held, and not used.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hftkit.binance_line import Kind
-from hftkit.codes import EventKind, RecordType
+from hftkit.codes import EventKind, OrderWay, RecordType
 from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
@@ -34,7 +38,7 @@ from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquir
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
-from hftkit.kernels.wire.binance.state import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ROOM_WORDS
+from hftkit.kernels.wire.binance.state import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
 from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
@@ -61,7 +65,9 @@ VENUE_OFFSET_NS = 18  # venue's clock minus CLOCK_MONOTONIC
 BELL, OUT_BELL = 19, 20  # eventfds: rung for a loop that sleeps; rung when something is in the out ring
 BATCH_AT, BATCH_END, BATCH_ORDERS = 21, 22, 23  # frames of the last message that still have to be run
 SEND_FAILED = 24  # times the order socket did not take a whole request
-FRAMES_OUT = 25  # 1: the out ring carries the engine's frames (REST), 0: bytes for a socket
+FRAMES_OUT = 25  # 1: orders leave as the engine's frames through the REST ring. Written by this thread, out of ORDER_WAY
+ORDER_WAY, REST_BELL = 26, 27  # codes.OrderWay, written by the cold side; eventfd, rung when something is in the REST ring
+N_REQUESTS = 28  # requests handed to the order socket
 THROUGH_RING = -2
 MESSAGES_A_TURN = 256  # of one ring, before the others, the operator and the timer are looked at again
 OUT_BYTES = 65536
@@ -73,10 +79,11 @@ _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.L
 _REFUSED, _ABANDONED = int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
 _SPIN, _YIELD = int(Wait.SPIN), int(Wait.YIELD)
 _MARKET, _USER, _ORDER_API, _DUE = int(Kind.MARKET), int(Kind.USER), int(Kind.ORDER_API), int(Kind.DUE)
-FRAMES = 0x7E  # kind of a message of the cold side that is market data frames already
+FRAMES, ORDER_FRAME = 0x7E, 0x7D  # kinds of a message of the cold side that is market data frames, or one order entry frame, already
 _REST_DEPTH, _LINE_UP, _LINE_DOWN = int(Kind.REST_DEPTH), int(Kind.LINE_UP), int(Kind.LINE_DOWN)
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
+_BY_SOCKET, _BY_REST = int(OrderWay.SOCKET), int(OrderWay.REST)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 
 
@@ -88,7 +95,8 @@ class Wire(NamedTuple):
     frame_octets: np.ndarray  # uint8 view of frames
     answers: np.ndarray  # int64: the line's answers to the engine's own market data requests
     out: np.ndarray  # uint8 (OUT_BYTES,): encoded requests
-    out_ring: RawRing  # towards the thread that sends
+    out_ring: RawRing  # towards the thread that owns the TLS state
+    rest_ring: RawRing  # towards the task that speaks REST: frames
     said: np.ndarray  # int64 (VIEW_WORDS,): what is known of the message at the front of a ring
     order_octets: np.ndarray  # uint8 view of rooms.order_out
 
@@ -103,6 +111,7 @@ def new_wire(rooms: Any, n_instruments: int, ring_words: int = RING_WORDS) -> Wi
         answers=np.zeros((n_instruments + 1) * ROOM_WORDS, np.int64),
         out=np.zeros(OUT_BYTES, np.uint8),
         out_ring=raw_ring(OUT_RING_WORDS),
+        rest_ring=raw_ring(OUT_RING_WORDS),
         said=np.zeros(VIEW_WORDS, np.int64),
         order_octets=rooms.order_out.view(np.uint8),
     )
@@ -116,9 +125,11 @@ def _send(rooms: Any, shell: Any, line: Any, wire: Any, encode: Any) -> None:
     ts_ms = (monotonic_ns(shell.scratch) + io[VENUE_OFFSET_NS]) // 1_000_000
     n = encode(line, rooms.order_out, start, end, ts_ms, wire.out, 0)
     if io[FRAMES_OUT] != 0:
-        byte_ring_push(wire.out_ring.words, wire.out_ring.octets, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
-        ring_bell(io[OUT_BELL], shell.scratch)
-    elif n > 0 and io[HELD_FD] == THROUGH_RING:
+        byte_ring_push(wire.rest_ring.words, wire.rest_ring.octets, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
+        ring_bell(io[REST_BELL], shell.scratch)
+        return
+    io[N_REQUESTS] += 1 if n > 0 else 0
+    if n > 0 and io[HELD_FD] == THROUGH_RING:
         byte_ring_push(wire.out_ring.words, wire.out_ring.octets, wire.out, 0, n, 0, 0)
         ring_bell(io[OUT_BELL], shell.scratch)
     elif n > 0 and (io[HELD_FD] < 0 or transmit(io[HELD_FD], wire.out, 0, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n):
@@ -208,10 +219,6 @@ def _run_message(
     translate, encode, answer = functions
     io, low, subject = shell.io, kind & 0xFF, kind >> 8
     of_market = low == _MARKET or low == _REST_DEPTH or low == FRAMES or (subject == _MARKET and (low == _LINE_UP or low == _LINE_DOWN))
-    if low == _LINE_UP and subject == _ORDER_API:
-        io[HELD_FD] = io[OFFERED_FD]
-    elif low == _LINE_DOWN and subject == _ORDER_API:
-        io[HELD_FD] = -1
     status = _RUNNING
     if low == _LINE_DOWN and not of_market and rooms.session[0].logged_on != 0:
         line.state[LOGON_DUE] = 1  # acknowledged again once both parts are back
@@ -220,6 +227,11 @@ def _run_message(
         io[BATCH_AT], io[BATCH_ORDERS] = 0, 0 if of_market else 1
         if low == FRAMES:
             copy_bytes(wire.frame_octets, 0, octets, start, n_bytes)
+            io[BATCH_END] = n_bytes >> 3
+        elif low == ORDER_FRAME:
+            copy_bytes(wire.frame_octets, 0, octets, start, n_bytes)
+            line.state[ORDER_SEQ] += 1
+            wire.frames[1] = line.state[ORDER_SEQ]  # its place among the line's own
             io[BATCH_END] = n_bytes >> 3
         else:
             io[BATCH_END] = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
@@ -236,16 +248,33 @@ def _run_message(
 
 
 @kernel
+def _follow_order_way(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, now: int) -> int:
+    """Tell the line that its order part has come or gone, if it has. Returns a LoopStatus."""
+    io = shell.io
+    way = load_acquire(io, ORDER_WAY)
+    io[FRAMES_OUT] = 1 if way == _BY_REST else 0
+    up = way == _BY_REST or (way == _BY_SOCKET and io[HELD_FD] != -1)
+    if up == (line.state[ORDER_UP] & 1 != 0):
+        return _RUNNING
+    kind = (_LINE_UP if up else _LINE_DOWN) | _ORDER_API << 8
+    return _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, kind, now)
+
+
+@kernel
 def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, ring: Any, reserve: int) -> int:
     """Run what waits in one ring, up to MESSAGES_A_TURN. Returns a LoopStatus."""
-    said = wire.said
+    said, io = wire.said, shell.io
     for _ in range(MESSAGES_A_TURN):
         if byte_ring_front(ring.words, said) == 0:
             return _RUNNING
         if not fits(shell.segment, shell.journal, reserve):
             return _JOURNAL_FULL
         kind, n_bytes, start, t1 = said[VIEW_KIND], said[VIEW_BYTES], said[VIEW_START], said[VIEW_TIME]
-        status = _run_message(rooms, strategies, shell, page, line, wire, functions, ring.octets, start, n_bytes, kind, t1)
+        if kind >> 8 == _ORDER_API and (kind & 0xFF == _LINE_UP or kind & 0xFF == _LINE_DOWN):
+            io[HELD_FD] = io[OFFERED_FD] if kind & 0xFF == _LINE_UP else -1
+            status = _follow_order_way(rooms, strategies, shell, page, line, wire, functions, t1)
+        else:
+            status = _run_message(rooms, strategies, shell, page, line, wire, functions, ring.octets, start, n_bytes, kind, t1)
         byte_ring_release(ring.words, said)
         if status != _RUNNING:
             return status
@@ -267,6 +296,8 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
         status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, code, _CONTROL_IN, now)
         if status == _RUNNING:
             status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
+    if status == _RUNNING:
+        status = _follow_order_way(rooms, strategies, shell, page, line, wire, functions, now)
     for i in range(len(wire.rings)):
         if status == _RUNNING:
             status = _pump(rooms, strategies, shell, page, line, wire, functions, wire.rings[i], reserve)

@@ -13,6 +13,7 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class Recorder:
             return
         if chain.pu != self._last_u[symbol]:
             self.n_breaks += self._last_u[symbol] != 0
-            self._loop.spawn(self._snapshot(symbol), f"snapshot {symbol}")
+            self._loop.spawn(partial(self._snapshot, symbol), f"snapshot {symbol}")
         self._last_u[symbol] = chain.u
 
     async def _snapshot(self, symbol: str) -> None:

@@ -65,6 +65,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "turnover": from_e8(int(rooms.ledger["turnover_e8"].sum()), 2),
         "max_drawdown_at_end": from_e8(int(rooms.risk[0]["drawdown_e8"]), 4),
         "end_positions": {symbols[i]: int(rooms.ledger["position"][i]) for i in traded},
+        "corrected_lots": {symbols[i]: int(rooms.ledger["corrected_qty"][i]) for i in np.flatnonzero(rooms.ledger["n_corrections"])},
         "halt_reason": int(rooms.risk[0]["halt_reason"]),
         "startup_s": round(getattr(engine, "startup_s", 0.0), 3),
         "resident_mb": peak_resident_mb(),

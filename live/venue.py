@@ -82,12 +82,14 @@ def read_ready_file(path: Path, timeout_s: float, wait: Callable[[float], bool])
         raise VenueError(f"no ready file {path} within {timeout_s:g} s ({error})", "Start `hftkit sim --ready-file` with the same path") from None
 
 
-def make_venue(config: EngineConfig, control: Callable[[Any], Any], say: Callable[..., None], wait: Callable[[float], bool]) -> Venue:
-    """The venue that the configuration names. `control(code)`: the operator's door; `say(event, **facts)`: the log."""
+def make_venue(
+    config: EngineConfig, control: Callable[[Any], int], commands: Callable[[], Any], say: Callable[..., None], wait: Callable[[float], bool]
+) -> Venue:
+    """The venue that the configuration names. `control(code)`: the operator's door, `commands()`: its page; `say(event, **facts)`: the log."""
     if config.venue.kind == "binance":
         from live.venue_binance import BinanceVenue  # late: a binary session needs no HTTP client
 
-        return BinanceVenue(config, control, say, wait)
+        return BinanceVenue(config, control, commands, say, wait)
     from live.venue_binary import BinaryVenue
 
     return BinaryVenue(config, wait)

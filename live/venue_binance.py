@@ -19,6 +19,7 @@ from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
 from hftkit.telemetry import cold_page
 from live.config import EngineConfig
+from live.door import Door
 from live.example import example_page
 from live.gateways.binance_instruments import check_both_legs
 from live.gateways.keys import load_key
@@ -38,8 +39,15 @@ def dialect() -> tuple[Any, Any, Any]:
 class BinanceVenue:
     """See live/venue.py for what each method is for. In observe mode there is no key, no user stream, no order connection: market data alone."""
 
-    def __init__(self, config: EngineConfig, control: Callable[[Control], Any], say: Callable[..., None], wait: Callable[[float], bool]) -> None:
-        self._config, self._control, self._say, self._wait = config, control, say, wait
+    def __init__(
+        self,
+        config: EngineConfig,
+        control: Callable[[Control], int],
+        commands: Callable[[], Any],
+        say: Callable[..., None],
+        wait: Callable[[float], bool],
+    ) -> None:
+        self._config, self._control, self._commands, self._say, self._wait = config, control, commands, say, wait
         self._line: BinanceLine | None = None
         self.secrets: tuple[str, ...] = ()
 
@@ -65,7 +73,8 @@ class BinanceVenue:
         key = load_key(binance.key_file, offered, None, venue.account, binance.key_kind) if self._config.session.mode == "live" else None
         if key is not None:
             self.secrets = key.secrets()
-        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, self._say)
+        door = Door(self._commands, self._control, self._say)
+        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._config.loop.order_timeout_ms, self._control, door, self._say)
         symbols = tuple(dict.fromkeys(instrument.symbol for item in frozen for instrument in item.instruments))
         self._listed = self.line.discover(symbols)
         for item in frozen:

@@ -7,15 +7,20 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from hftkit.clock import monotonic_s
+from live.feeds.backoff import FIRST_S, Backoff
+
 T = TypeVar("T")
+_WELL_S = 60.0  # a task that has run for so long begins anew with its pauses
 
 
 class VenueLoop:
-    """Start it, `call` for an answer, `spawn` what runs for the session; a spawned task that fails tells `on_failure`."""
+    """Start it, `call` for an answer, `spawn` what runs for the session. A spawned task that fails is told to `on_failure` and started again after
+    1, 2, 4 ... 60 s."""
 
-    def __init__(self, on_failure: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, on_failure: Callable[[str, Exception], None], first_pause_s: float = FIRST_S) -> None:
         self.loop = asyncio.new_event_loop()
-        self._on_failure = on_failure
+        self._on_failure, self._first_pause_s = on_failure, first_pause_s
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self.loop.run_forever, name="venue-rest", daemon=True)
         self._thread.start()
@@ -29,19 +34,28 @@ class VenueLoop:
             future.cancel()
             raise
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run it until it ends or the loop is stopped. From any thread."""
-        self.loop.call_soon_threadsafe(self._start, work, name)
+    def spawn(self, make: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Run what `make` makes until it ends or the loop is stopped. From any thread."""
+        self.loop.call_soon_threadsafe(self._start, make, name)
 
-    def _start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        task = self.loop.create_task(work, name=name)
+    def _start(self, make: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        task = self.loop.create_task(self._keep(make, name), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._tasks.discard)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_failure(task.get_name(), error)
+    async def _keep(self, make: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        backoff = Backoff(first_s=self._first_pause_s)
+        while True:
+            started = monotonic_s()
+            try:
+                await make()
+            except Exception as error:
+                self._on_failure(name, error)
+            else:
+                return
+            if monotonic_s() - started > _WELL_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
     def stop(self, last: Coroutine[Any, Any, Any] | None = None) -> None:
         """Cancel what still runs, run `last`, stop the thread."""

@@ -13,7 +13,8 @@ from live.venue import make_venue
 def _compile(kind: str) -> None:
     rooms = build_rooms(example_session())
     config = EngineConfig(venue=VenueConfig(kind=kind))  # type: ignore[arg-type]
-    make_venue(config, lambda code: None, lambda event, **facts: None, lambda seconds: True).compile(rooms, example_shell(rooms))
+    shell = example_shell(rooms)
+    make_venue(config, lambda code: 0, lambda: shell.control, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)
 
 
 def warm() -> list[Task]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from hftkit.params import FrozenParams, load
 from research.data_loader import load_panel
 
 if TYPE_CHECKING:
-    from hftkit.backtest import Latency  # loads kernels
+    from hftkit.backtest import BacktestResult, Latency  # loads kernels
+
+ESTIMATES = ("optimistic", "neutral", "pessimistic")  # kernels/market/queue.py, which loads the compiler
 
 
 @click.command()
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 @click.option(
     "--levels", type=click.IntRange(1, 16), default=1, show_default=True, help="Price levels at and behind the touch, growing by the square-root law."
 )
+@click.option(
+    "--queue",
+    type=click.Choice([*ESTIMATES, "all"]),
+    default="neutral",
+    show_default=True,
+    help="Estimate that resting orders fill by; all: three runs side by side.",
+)
 @click.option("--order-latency-us", type=click.FloatRange(min=0), default=0.0, show_default=True, help="To the venue, and the answer back.")
 @click.option("--journal", type=click.Path(path_type=Path, file_okay=False), help="Write a journal here, for `hftkit replay --verify`.")
 @click.option("--history", type=click.Path(path_type=Path), help="A history or a recorded journal in place of candles: quote by quote.")
@@ -37,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 def backtest(
     frozen: Path, folder: Path, start: str | None, end: str | None, on_gap: str, half_spread_ticks: int, lots: int | None, levels: int,
-    order_latency_us: float, journal: Path | None, history: Path | None, post_seconds: float, report: Path | None, as_json: bool,
+    queue: str, order_latency_us: float, journal: Path | None, history: Path | None, post_seconds: float, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade a FROZEN file over the candles in FOLDER with a simulated venue, and print what came of it.
 
@@ -47,15 +56,19 @@ def backtest(
     Examples:
       hftkit backtest data/frozen/FILE.json data/sample/1m --report data/runs/tear_sheet.html
       hftkit backtest data/frozen/FILE.json --history data/journals/calm
+      hftkit backtest data/frozen/FILE.json --history day.npz --queue all
     """
     from hftkit.backtest import BAR_LOTS, Depth, Latency
     from research.event_backtest import backtest_bars
     from research.tear_sheet import cost_split, figures_of, write_tear_sheet
 
     params = load(frozen)
+    if queue == "all" and (journal or report):
+        raise DataError("--queue all makes three runs: a journal or a report holds one", f"Choose one of {', '.join(ESTIMATES)}")
+    away = round(order_latency_us * 1000)
+    latency = Latency(order_ns=away, answer_ns=away)
     if history is not None:
-        away = round(order_latency_us * 1000)
-        _over_history(params, history, Latency(order_ns=away, answer_ns=away), round(post_seconds * 1e9), journal, as_json)
+        _over_history(params, history, latency, queue, round(post_seconds * 1e9), journal, as_json)
         return
     panel = load_panel(folder, [params.legs.lead, params.legs.hedge], on_gap=on_gap)  # type: ignore[arg-type]
     if panel.bar_ns != params.parameters["bar_ns"]:
@@ -65,16 +78,11 @@ def backtest(
     closes = panel.closes.loc[start:end] if end is None else panel.closes.loc[start:end].loc[lambda part: part.index < _utc(end)]
     if len(closes) < 2:
         raise DataError(f"{len(closes)} bars between {start} and {end}", f"The data go from {panel.closes.index[0]} to {panel.closes.index[-1]}")
-    away = round(order_latency_us * 1000)
-    run = backtest_bars(
-        params,
-        closes,
-        half_spread_ticks=(half_spread_ticks, half_spread_ticks),
-        lots=lots or BAR_LOTS,
-        latency=Latency(order_ns=away, answer_ns=away),
-        depth=Depth(levels),
-        journal=journal,
-    )
+    options: dict[str, Any] = {"half_spread_ticks": (half_spread_ticks, half_spread_ticks), "lots": lots or BAR_LOTS, "depth": Depth(levels)}
+    if queue == "all":
+        _side_by_side(params, {name: backtest_bars(params, closes, latency=latency, queue=name, **options).engine for name in ESTIMATES}, as_json)
+        return
+    run = backtest_bars(params, closes, latency=latency, queue=queue, journal=journal, **options)
     figures, split, engine = figures_of(run), cost_split(run), run.engine
     written = str(write_tear_sheet(run, report)) if report else None
     if as_json:
@@ -92,11 +100,39 @@ def backtest(
         click.echo(f"journal: {journal} (prove it with: hftkit replay {journal} --verify)")
 
 
-def _over_history(params: FrozenParams, path: Path, latency: Latency, post_ns: int, journal: Path | None, as_json: bool) -> None:
-    from hftkit.exchange.history.files import load_history
-    from research.history_backtest import backtest_history
+def _side_by_side(params: FrozenParams, runs: dict[str, BacktestResult], as_json: bool) -> None:
+    """Three whole runs, one an estimate of the queue."""
+    from hftkit.backtest import estimates_table
 
-    run = backtest_history(params, load_history(path), latency=latency, post_ns=post_ns, journal=journal)
+    if as_json:
+        body = {
+            name: {
+                "orders": run.orders,
+                "cancels": run.cancels,
+                "fills": len(run.fills),
+                "maker_share": run.maker_share if len(run.fills) else None,
+                "fees": int(run.rooms.ledger["fees_e8"].sum()) / 1e8,
+                "net": run.net_e8 / 1e8,
+                "state": run.digest,
+            }
+            for name, run in runs.items()
+        }
+        click.echo(json.dumps({"estimates": body}, indent=1))
+        return
+    click.echo(f"{params.name}: three runs, one an estimate of the place in the queue (docs/backtest.md)")
+    for line in estimates_table(runs):
+        click.echo(f"  {line}")
+
+
+def _over_history(params: FrozenParams, path: Path, latency: Latency, queue: str, post_ns: int, journal: Path | None, as_json: bool) -> None:
+    from hftkit.exchange.history.files import load_history
+    from research.history_backtest import backtest_history, backtest_history_estimates
+
+    if queue == "all":
+        runs = backtest_history_estimates(params, load_history(path), latency=latency, post_ns=post_ns)
+        _side_by_side(params, {name: run.engine for name, run in runs.items()}, as_json)
+        return
+    run = backtest_history(params, load_history(path), latency=latency, queue=queue, post_ns=post_ns, journal=journal)
     engine, net = run.engine, run.engine.net_e8 / 1e8
     counts = {"events": engine.events, "orders": engine.orders, "fills": len(run.fills), "rejects": engine.rejects, "vetoes": engine.vetoes}
     if as_json:

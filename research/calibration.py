@@ -61,18 +61,20 @@ def calibrate_pair(
     ticks: tuple[float, float] = (1.0, 1.0),
     zscores: Sequence[str] = ("rolling",),
     confidence: float | None = None,
+    pairs_tested: int = 1,
 ) -> Calibration:
     """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
 
     The grid defaults to windows in proportion to the half-life found on the train span, for each kind of `zscores` (every one counts as trials).
     `ticks`: tick sizes of lead and hedge (see PairBars). `confidence`: filter entries by a reversion model trained on the train span.
+    `pairs_tested`: ordered pairs that were tested before this one was taken: they deflate its Sharpe ratio.
     """
     closes = panel.closes[[lead, hedge]]
     logs = np.log(closes.iloc[split.train].to_numpy())
     found = engle_granger(logs[:, 0], logs[:, 1])
     hedge_ratio = float(found.hedge_ratio)
     bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
-    swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades)
+    swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades, pairs_tested=pairs_tested)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
     calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])
     return calibrated if confidence is None else calibrated.gated(train(bars, swept.chosen, split.train).gate(confidence))

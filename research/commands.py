@@ -130,12 +130,19 @@ def scan(
 @panel_options
 @_cost_options
 @_rule_options
+@click.option(
+    "--pairs-tested",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Ordered pairs among which this one was found (hftkit scan says how many): they deflate its Sharpe ratio.",
+)
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
 @as_json_option
 def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
     fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, zscores: str, confidence: float | None, figures: Path | None,
-    as_json: bool,
+    pairs_tested: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Calibrate one pair on a train span; show how it does on validation and test.
 
@@ -152,7 +159,9 @@ def calibrate(
     fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
     ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
     costs = Costs(fee, half_spread_bps, slippage_bps)
-    result = calibrate_pair(panel, lead, hedge, three_way(len(panel.closes), embargo=240), costs, None, 10, ticks, zscores.split(","), confidence)
+    split = three_way(len(panel.closes), embargo=240)
+    result = calibrate_pair(panel, lead, hedge, split, costs, None, 10, ticks, zscores.split(","), confidence, pairs_tested)
+    tried = result.sweep.tried
     laws = impacts_in(folder, lead, hedge)
     carried = capacity(result.test, result.hedge_ratio, *laws) if laws else None
     written = _write_figures(result, panel, figures, carried) if figures else []
@@ -165,7 +174,9 @@ def calibrate(
             "costs": asdict(result.costs),
         }
         body |= {
-            "trials": result.sweep.trials,
+            "parameter_sets": result.sweep.trials,
+            "trials": tried.count,
+            "effective_trials": tried.effective,
             "deflated_sharpe": result.sweep.deflated_sharpe,
             "spans": json.loads(result.table().to_json(orient="index")),
         }
@@ -175,7 +186,8 @@ def calibrate(
         return
     click.echo(result.test_of_train.report())
     click.echo(
-        f"chosen of {result.sweep.trials} parameter sets: {result.sweep.chosen}, deflated Sharpe probability {result.sweep.deflated_sharpe:.3f}"
+        f"chosen of {tried.sets} parameter sets: {result.sweep.chosen}, deflated Sharpe probability {result.sweep.deflated_sharpe:.3f} "
+        f"({tried.count} trials with the pairs, like {tried.effective:.0f} independent ones)"
     )
     click.echo(f"costs of a fill: {result.costs}")
     click.echo(result.table().to_string(float_format=lambda value: f"{value:.4g}"))

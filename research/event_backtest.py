@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, backtest, bars_to_tape, session_of
+from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, session_of
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
@@ -78,6 +78,7 @@ def backtest_bars(
     lots: int = BAR_LOTS,
     latency: Latency | None = None,
     depth: Depth | None = None,
+    queue: str = "neutral",
     funding: pd.DataFrame | None = None,
     limits: Limits | None = None,
     journal: Path | None = None,
@@ -85,10 +86,9 @@ def backtest_bars(
     """Trade one frozen pair over the closes of its legs (one column a symbol, index the open time of each bar, UTC).
 
     `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `depth`: what stands
-    behind it (slippage by size); `funding`: rates by payment time (UTC index, a column a symbol), paid on the position held then at the last
-    close, outside
-    the engine, whose ledger knows fills only; `journal`: folder for a journal
-    that `hftkit replay --verify` accepts.
+    behind it (slippage by size); `queue`: "optimistic", "neutral" or "pessimistic", how resting orders fill on bars (docs/backtest.md);
+    `funding`: rates by payment time (UTC index, a column a symbol), paid on the position held then at the last close, outside the engine, whose
+    ledger knows fills only; `journal`: folder for a journal that `hftkit replay --verify` accepts.
     """
     config = session_of(frozen) if limits is None else session_of(frozen, limits)
     known = {instrument.symbol: instrument for instrument in frozen.instruments}
@@ -102,7 +102,16 @@ def backtest_bars(
     close_ns = pd.DatetimeIndex(closes.index).as_unit("ns").asi8 + bar_ns
     lead_ticks, hedge_ticks = closes_in_ticks(closes[lead.symbol], lead), closes_in_ticks(closes[hedge.symbol], hedge)
     tape = bars_to_tape(close_ns, lead_ticks, hedge_ticks, bar_ns // 2, half_spread_ticks, lots)
-    result = backtest(config, tape, latency=latency, depth=depth, sample_every_ns=bar_ns * 3 // 4, max_fills=4 * len(closes) + 16, journal=journal)
+    result = backtest(
+        config,
+        tape,
+        latency=latency,
+        depth=depth,
+        queue=Queue(queue, quotes="bars"),
+        sample_every_ns=bar_ns * 3 // 4,
+        max_fills=16 * len(closes) + 64,
+        journal=journal,
+    )
     bars = _bars(result, close_ns)
     fills = _fills(result, closes, bar_ns, half_spread_ticks)
     paid = funding_payments(fills, closes, funding, bar_ns) if funding is not None else pd.DataFrame(columns=list(FUNDING_COLUMNS))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from hftkit.strategies.pairs import TREES_ARRAY, tail_bars
 from hftkit.units import NS_PER_S, iso_from_ns
 from research.calibration import Calibration
 from research.data_loader import Panel
-from research.performance import bootstrap_band, periods_per_year, sharpe
+from research.performance import bootstrap_band, deflated_sharpe, periods_per_year, probabilistic_sharpe, sharpe
 from research.prefilter import tests_made
 
 FROZEN_FOLDER = Path("data/frozen")
@@ -53,7 +53,8 @@ class Execution:
 @dataclass(frozen=True)
 class Search:
     """How hard was looked: symbols, ordered pairs tested and not tested (why: how many), discoveries at `fdr`, q-values of this pair by
-    Benjamini-Hochberg, Benjamini-Yekutieli and Bonferroni.
+    Benjamini-Hochberg, Benjamini-Yekutieli and Bonferroni; how many calibrated candidates were compared on validation, and the Sharpe ratio of the
+    best of them there, deflated by their number.
     """
 
     symbols: int
@@ -64,6 +65,8 @@ class Search:
     q_by: float = math.nan
     q_bonferroni: float = math.nan
     not_tested: dict[str, int] = field(default_factory=dict)
+    candidates: int = 1
+    validation_deflated_sharpe: float = math.nan
 
 
 def search_of(scan: pd.DataFrame, row: pd.Series, discoveries: int, fdr: float) -> Search:
@@ -169,8 +172,10 @@ def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Cal
 def _provenance(panel: Panel, calibration: Calibration, search: Search, made_by: str) -> dict[str, Any]:
     """Birth certificate: which data, which code, how many were tried, what was found, how it did on data it had not seen."""
     found = calibration.test_of_train
+    tried = replace(calibration.sweep.tried, pairs=max(calibration.sweep.tried.pairs, search.pairs_tested))  # whatever calibrate was told
     index = panel.closes.index
     spans = {name: getattr(calibration.split, name) for name in ("train", "validation", "test")}
+    unseen = calibration.test.frame["net"].to_numpy()
     used = [file for file in panel.files if file.symbol in (calibration.lead, calibration.hedge)]
     body = {
         "data": [
@@ -198,13 +203,22 @@ def _provenance(panel: Panel, calibration: Calibration, search: Search, made_by:
             "half_life_bars": found.half_life,
         },
         "calibration": {
-            "parameter_sets_tried": calibration.sweep.trials,
+            "parameter_sets_tried": tried.sets,
+            "pairs_tested": tried.pairs,
+            "trials": tried.count,
+            "effective_trials": tried.effective,
+            "mean_correlation": tried.correlation,
+            "sharpe_by_luck": tried.best_by_luck() * math.sqrt(periods_per_year(panel.bar_ns)),
             "chosen_by": "mean Sharpe ratio of the cell and its grid neighbours, train span",
-            "deflated_sharpe": calibration.sweep.deflated_sharpe,
+            "deflated_sharpe": deflated_sharpe(calibration.sweep.returns, tried),
             "train": calibration.train.summary(),
             "validation": calibration.validation.summary(),
         },
-        "out_of_sample": {**calibration.test.summary(), "confidence": _confidence(calibration, panel.bar_ns)},
+        "out_of_sample": {
+            **calibration.test.summary(),
+            "probabilistic_sharpe": probabilistic_sharpe(unseen),
+            "confidence": _confidence(calibration, panel.bar_ns),
+        },
         "costs": asdict(calibration.costs),
     }
     return _as_text(body)

@@ -1,25 +1,28 @@
 """A frozen strategy over recorded history, quote by quote, on the step that trades live; and what posting its orders would have given.
 
-The engine of today takes (immediate or cancel), so its own fills do not depend on a queue: they are at the touch, at most with the quantity
-shown, which is gone until the next quote (hftkit/kernels/backtest.py). What depends on the queue is the choice it did not make: had each order been
-posted at its own side of the touch and left there for a while, how much of it would have been filled, and what saved? That is asked of the
-simulated venue under all three estimates (docs/simulator.md), for the same orders at the same moments.
+What the engine takes does not depend on a queue: it fills at the touch, at most with the quantity shown, which is gone until the next quote. What it
+posts does: the run follows one of three estimates (docs/backtest.md), and `backtest_history_estimates` runs all of them. Of orders that took, the
+choice not made is measured too: had each been posted at its own side of the touch and left there for a while, how much of it would have been
+filled, and what saved? That is asked of the simulated venue under all three estimates (docs/simulator.md), for the same orders at the same moments.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import UNLIMITED, BacktestResult, Latency, backtest, session_of
+from hftkit.backtest import UNLIMITED, BacktestResult, Latency, Queue, backtest, session_of
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
 from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import DEPTH, HistoryTape
+from hftkit.exchange.history.files import HistoryTape
+from hftkit.exchange.history.market import DEPTH, QUOTES
 from hftkit.exchange.history.rehearsal import CANCEL, REQUEST, rehearse_all
+from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
 from hftkit.params import FrozenParams
 from hftkit.replay import FILL_COLUMNS
@@ -33,8 +36,8 @@ _E8 = 1e8
 class HistoryBacktest:
     """`engine`: what the strategy did. `fills`: one row a fill: symbol, side, price, qty (base units), fee (quote).
 
-    `posted`: one row an estimate: orders, filled_share of their quantity, price_gain and fee_gain against what was paid for taking (quote, of the
-    filled part only; what was not filled would have missed the move).
+    `posted`: of the orders that took, one row an estimate: orders, filled_share of their quantity, price_gain and fee_gain against what was
+    paid for taking (quote, of the filled part only; what was not filled would have missed the move).
     """
 
     engine: BacktestResult
@@ -103,20 +106,34 @@ def backtest_history(
     history: HistoryTape,
     *,
     latency: Latency | None = None,
+    queue: str = "neutral",
     limits: Limits = UNLIMITED,
     post_ns: int = 10_000_000_000,
     journal: Path | None = None,
 ) -> HistoryBacktest:
     """Trade frozen parameters over a history.
 
-    `post_ns`: how long a posted order would have waited; `journal`: folder for a journal that `hftkit replay --verify` accepts.
+    `queue`: the estimate that resting orders fill by; `post_ns`: how long a posted order would have waited;
+    `journal`: folder for a journal that `hftkit replay --verify` accepts.
     """
     config = session_of(frozen, limits)
     tape = engine_tape(history, config)
-    engine = backtest(config, tape, latency=latency, timer_ns=100_000_000, journal=journal)
+    engine = backtest(config, tape, latency=latency, queue=_queue(queue, history, config), timer_ns=100_000_000, journal=journal)
     fills = pd.DataFrame(engine.fills, columns=list(FILL_COLUMNS))
     table = _fill_table(fills, config)
-    return HistoryBacktest(engine, table, _posted(fills, tape, history, config, post_ns))
+    return HistoryBacktest(engine, table, _posted(fills[fills["maker"] == 0], tape, history, config, post_ns))
+
+
+def backtest_history_estimates(frozen: FrozenParams, history: HistoryTape, **options: Any) -> dict[str, HistoryBacktest]:
+    """`backtest_history` under each of the three estimates of the queue: three whole runs."""
+    return {name: backtest_history(frozen, history, queue=name, **options) for name in ESTIMATES}
+
+
+def _queue(estimate: str, history: HistoryTape, config: SessionConfig) -> Queue:
+    """What the grades of a history mean for resting orders: quotes that a converter made fill nothing, candles give a tenth of their volume."""
+    grades = {one.symbol: grade for one, grade in zip(history.instruments, history.grades, strict=True)}
+    kinds = tuple("recorded" if grades[one.symbol] >= QUOTES else "made" for one in config.instruments)
+    return Queue(estimate, HistoryPlan(history).participation_ppm / 1_000_000, kinds)
 
 
 def _fill_table(fills: pd.DataFrame, config: SessionConfig) -> pd.DataFrame:

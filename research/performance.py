@@ -8,7 +8,9 @@ Sharpe ratios are per bar unless a function says annualised.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -109,23 +111,74 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
     if not spread > 0.0:
         return float("nan")
     ratio = returns.mean() / spread
-    skew, kurtosis = stats.skew(returns), stats.kurtosis(returns, fisher=False)
+    return sharpe_probability(ratio, benchmark, returns.size, stats.skew(returns), stats.kurtosis(returns, fisher=False))
+
+
+def sharpe_probability(ratio: float, benchmark: float, n: int, skew: float, kurtosis: float) -> float:
+    """The same from the moments of `n` returns: Sharpe ratio and benchmark per bar, kurtosis 3 for a normal distribution."""
     variance = 1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
-    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt(returns.size - 1) / np.sqrt(variance)))
+    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt(n - 1) / np.sqrt(variance)))
 
 
-def expected_best_sharpe(trials: np.ndarray) -> float:
-    """Sharpe ratio that the best of these trials would have by luck alone, if none had skill. `trials`: Sharpe ratios of all trials (m,)."""
-    m = len(trials)
-    if m < 2:
+@dataclass(frozen=True)
+class Trials:
+    """How much was tried before one result was shown.
+
+    `pairs`: pairs tested, of which one was taken (both directions of a pair count); `sets`: parameter sets tried on a pair, z-score kinds included;
+    `correlation`: mean correlation between the returns of those sets; `deviation`: standard deviation of their Sharpe ratios; `bars`: rows of the
+    returns. Sharpe ratios are per bar.
+    """
+
+    pairs: int
+    sets: int
+    correlation: float
+    deviation: float
+    bars: int
+
+    @property
+    def count(self) -> int:
+        """All that was tried: every set on every pair."""
+        return self.pairs * self.sets
+
+    @property
+    def effective(self) -> float:
+        """Independent trials among them: rho + (1 - rho) M sets a pair (the paper's appendix on their number), pairs in full."""
+        return self.pairs * (self.correlation + (1.0 - self.correlation) * self.sets)
+
+    def best_by_luck(self) -> float:
+        """Sharpe ratio that the best of them would show if none had skill (see expected_best_sharpe).
+
+        The deviation is that of the sets tried, and never below 1 / sqrt(bars - 1), which the Sharpe ratio of returns without skill has (Lo 2002):
+        sets that resemble each other vary less among themselves than independent ones would, and only one pair's sets are at hand.
+        """
+        least = 1.0 / math.sqrt(self.bars - 1.0) if self.bars > 1 else 0.0
+        return expected_best_sharpe(max(self.deviation, least), self.effective)
+
+
+def mean_correlation(together: np.ndarray, series: int) -> float:
+    """Mean correlation between all twos of `series` return series, of which `together` is the sum, each in units of its own deviation.
+
+    The variance of the sum is series + series (series - 1) rho. Not below 0: trials that cancel each other are not more than they are.
+    """
+    if series < 2:
         return 0.0
-    quantile = (1.0 - _EULER) * stats.norm.ppf(1.0 - 1.0 / m) + _EULER * stats.norm.ppf(1.0 - 1.0 / (m * np.e))
-    return float(np.std(trials, ddof=1) * quantile)
+    return float(np.clip((np.var(together, ddof=1) - series) / (series * (series - 1.0)), 0.0, 1.0))
 
 
-def deflated_sharpe(returns: np.ndarray, trials: np.ndarray) -> float:
+def expected_best_sharpe(deviation: float, trials: float) -> float:
+    """Mean of the largest of `trials` independent Sharpe ratios without skill that have this standard deviation: their false strategy theorem.
+
+    `trials` need not be whole; between one (0: nothing was chosen) and two a straight line.
+    """
+    if trials <= 2.0:
+        return (trials - 1.0) * expected_best_sharpe(deviation, 2.0 + 1e-9) if trials > 1.0 else 0.0
+    quantile = (1.0 - _EULER) * stats.norm.ppf(1.0 - 1.0 / trials) + _EULER * stats.norm.ppf(1.0 - 1.0 / (trials * np.e))
+    return float(deviation * quantile)
+
+
+def deflated_sharpe(returns: np.ndarray, trials: Trials) -> float:
     """Probability that the chosen strategy's Sharpe ratio is above what the best of all trials would show by luck."""
-    return probabilistic_sharpe(returns, expected_best_sharpe(trials))
+    return probabilistic_sharpe(returns, trials.best_by_luck())
 
 
 def bootstrap_draws(

@@ -7,9 +7,10 @@ everything is chosen, and its result travels in the frozen file whatever it says
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
@@ -20,7 +21,8 @@ from research.cointegration import discoveries, scan_pairs
 from research.costs import Costs
 from research.data_loader import Panel
 from research.freeze import FROZEN_FOLDER, Execution, Search, freeze_pair, search_of
-from research.prefilter import Prefilter, illiquid
+from research.performance import Trials, deflated_sharpe, sharpe
+from research.prefilter import Prefilter, illiquid, tests_made
 from research.progress import progress
 from research.strategy_optimizer import Grid
 from research.walkforward import Split, three_way
@@ -85,12 +87,12 @@ def find_and_freeze(
         warnings.append(f"no discovery at a false-discovery rate of {fdr:g}: these are the best pairs that chance offers")
         tested = scan[scan["verdict"] == "ok"]
         pool = tradable(tested if pair is None else _only(tested, pair), max_half_life=float("inf"))
-    candidates = []
+    candidates, made = [], tests_made(scan)["tested"]
     for row in progress(list(pool.head(max_candidates).itertuples()), "calibrating candidates"):
         pair_costs = costs or costs_of(instruments, row.lead, row.hedge)
         try:
             ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
-            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence))
+            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence, made))
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             warnings.append(f"{row.lead}/{row.hedge}: {reason.problem}")
     if not candidates:
@@ -103,9 +105,17 @@ def find_and_freeze(
             raise DataError(f"no pair found earns its costs: the best, {loss}", "Do not trade these; use other symbols or cheaper execution")
         warnings.append(loss)
     this = scan[(scan["lead"] == chosen.lead) & (scan["hedge"] == chosen.hedge)].iloc[0]
-    search = search_of(scan, this, len(found), fdr)
+    search = replace(search_of(scan, this, len(found), fdr), candidates=len(candidates), validation_deflated_sharpe=best_of(candidates))
     path = freeze_pair(panel, instruments, chosen, search, out_dir, execution, made_by)
     return PipelineResult(panel, scan, found, split, tuple(candidates), chosen, search, load(path), path, tuple(warnings))
+
+
+def best_of(candidates: Sequence[Calibration]) -> float:
+    """Deflated Sharpe ratio, on validation, of the first of these candidates: the choice among them is the only one made there."""
+    returns = [candidate.validation.frame["net"].to_numpy() for candidate in candidates]
+    ratios = [sharpe(one, 1.0) for one in returns]
+    spread = float(np.nanstd(ratios, ddof=1)) if np.isfinite(ratios).sum() > 1 else 0.0
+    return deflated_sharpe(returns[0], Trials(len(candidates), 1, 0.0, spread, returns[0].size))
 
 
 def _only(pairs: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from hftkit.kernels.market.reversion_features import FEATURES, MEMORY, features_
 from hftkit.kernels.stats.forest import tree_probabilities
 from research.costs import Costs
 from research.hedge import log_spread, unit_return
-from research.performance import deflated_sharpe
+from research.performance import Trials, deflated_sharpe, mean_correlation
 from research.progress import progress
 from research.walkforward import rolling
 
@@ -111,13 +111,23 @@ class Run:
 class Sweep:
     """A swept grid. `table`: one row a cell, thresholds and results, `score` = mean Sharpe of the cell and its neighbours.
 
-    `trials`: cells tried, every kind of z-score counted; `deflated_sharpe` is deflated by the Sharpe ratios of all of them.
+    `tried`: what was tried before this choice, the pairs too; `returns`: float64 (n,), net of each bar under the chosen cell.
     """
 
     table: pd.DataFrame
     chosen: Thresholds
-    trials: int
-    deflated_sharpe: float
+    tried: Trials
+    returns: np.ndarray = field(repr=False)
+
+    @property
+    def trials(self) -> int:
+        """Cells tried on this pair, every kind of z-score counted."""
+        return self.tried.sets
+
+    @property
+    def deflated_sharpe(self) -> float:
+        """Probability that the choice is better than the luckiest of all that was tried."""
+        return deflated_sharpe(self.returns, self.tried)
 
 
 class PairBars:
@@ -218,9 +228,11 @@ def sweep(
     min_trades: int = 10,
     threads: int | None = None,
     gate: Gate | None = None,
+    pairs_tested: int = 1,
 ) -> Sweep:
     """Run every cell of the grid over `span` and choose by stable region.
 
+    `pairs_tested`: how many (ordered) pairs were tested before this one was taken; every one counts as trials.
     Raises DataError if no cell trades at least `min_trades` times. Memory: one z-score series a window plus three series a thread.
     """
     cells = grid.cells()
@@ -237,15 +249,18 @@ def sweep(
     n = step.size
     cost, carry = costs.per_unit(bars.hedge_ratio), costs.carry(bars.hedge_ratio, bars.bar_ns)
 
-    def block(start: int) -> None:
+    def block(start: int) -> tuple[np.ndarray, int]:
         part = slice(start, start + 32)
-        scratch = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
-        kernel.sweep_cells(z, belief, step, array[part], *scratch, out[part], cost, carry, gate.confidence if gate else 0.0)
+        scratch, alike = (np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)), np.zeros(n)
+        varying = kernel.sweep_cells(z, belief, step, array[part], *scratch, alike, out[part], cost, carry, gate.confidence if gate else 0.0)
+        return alike, int(varying)
 
+    together, varying = np.zeros(n), 0
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         starts = range(0, len(cells), 32)
-        for _ in progress(pool.map(block, starts), f"sweep, {len(cells)} parameter sets", len(starts)):
-            pass
+        for alike, count in progress(pool.map(block, starts), f"sweep, {len(cells)} parameter sets", len(starts)):
+            together += alike  # in the order of the blocks: the same sum on any number of threads
+            varying += count
     table = pd.DataFrame([{axis: getattr(cell, axis) for axis in ("zscore", *_AXES)} for cell in cells])
     table["sharpe"] = out[:, kernel.SHARPE] * np.sqrt(_YEAR_NS / bars.bar_ns)
     table["net"], table["max_drawdown"] = out[:, kernel.NET], out[:, kernel.DRAWDOWN]
@@ -258,30 +273,35 @@ def sweep(
     best = int(eligible["score"].idxmax())
     chosen = replace(cells[best])
     net = run_rule(bars, chosen, costs, span, gate).frame["net"].to_numpy()
-    return Sweep(table, chosen, len(cells), deflated_sharpe(net, out[:, kernel.SHARPE]))
+    spread = float(np.std(out[:, kernel.SHARPE], ddof=1)) if len(cells) > 1 else 0.0
+    return Sweep(table, chosen, Trials(pairs_tested, len(cells), mean_correlation(together, varying), spread, n), net)
 
 
-def walk_forward(bars: PairBars, grid: Grid, costs: Costs, train: int, test: int, embargo: int = 0, min_trades: int = 10) -> pd.DataFrame:
+def walk_forward(
+    bars: PairBars, grid: Grid, costs: Costs, train: int, test: int, embargo: int = 0, min_trades: int = 10, pairs_tested: int = 1
+) -> pd.DataFrame:
     """Calibrate on `train` bars, trade the next `test` bars after the embargo, step on by `test`: what a desk that recalibrates would have earned.
 
-    One row a step, index its first traded bar: the thresholds chosen, train_sharpe, deflated_sharpe (train), then trades, net, sharpe, max_drawdown
-    of the bars that had no part in the choice. A train span without a usable cell gives a row with trades 0 and NaN thresholds: nothing was traded.
+    One row a step, index its first traded bar: the thresholds chosen, train_sharpe, deflated_sharpe (train), trials and effective_trials that deflate
+    it, then trades, net, sharpe, max_drawdown of the bars that had no part in the choice. `pairs_tested`: ordered pairs among which this one was
+    found; each step's grid counts on every one. A train span without a usable cell gives a row with trades 0 and NaN thresholds: nothing was traded.
     """
     rows, index = [], []
     for learn, trade in progress(list(rolling(len(bars.index), train, test, embargo)), "walk forward"):
         index.append(bars.index[trade.start])
         try:
-            swept = sweep(bars, grid, costs, learn, min_trades)
+            swept = sweep(bars, grid, costs, learn, min_trades, pairs_tested=pairs_tested)
         except DataError:
             rows.append({"trades": 0, "net": 0.0, "sharpe": 0.0, "max_drawdown": 0.0})
             continue
         known, run = run_rule(bars, swept.chosen, costs, learn), run_rule(bars, swept.chosen, costs, trade)
         thresholds = {axis: getattr(swept.chosen, axis) for axis in ("zscore", *_AXES)}
+        tried = {"trials": swept.tried.count, "effective_trials": swept.tried.effective}
         earned = {name: getattr(run, name) for name in ("trades", "net", "sharpe", "max_drawdown")}
-        rows.append({**thresholds, "train_sharpe": known.sharpe, "deflated_sharpe": swept.deflated_sharpe, **earned})
+        rows.append({**thresholds, "train_sharpe": known.sharpe, "deflated_sharpe": swept.deflated_sharpe, **tried, **earned})
     if not rows:
         raise DataError(f"{len(bars.index)} bars hold no step of {train} + {embargo} + {test}", "Use more data or shorter spans")
-    columns = ["zscore", *_AXES, "train_sharpe", "deflated_sharpe", "trades", "net", "sharpe", "max_drawdown"]
+    columns = ["zscore", *_AXES, "train_sharpe", "deflated_sharpe", "trials", "effective_trials", "trades", "net", "sharpe", "max_drawdown"]
     return pd.DataFrame(rows, index=pd.Index(index, name="from")).reindex(columns=columns)
 
 

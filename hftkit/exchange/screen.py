@@ -24,9 +24,9 @@ from rich.text import Text
 from hftkit.exchange.faults import settings_of
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.history.market import FILLS, RESTED, ROW, ROWS
-from hftkit.exchange.history.queue import ESTIMATES
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import TRADE_ROW
+from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.units import from_steps, iso_from_ns
 
 REFRESH_S = 0.25

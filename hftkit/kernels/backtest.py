@@ -1,185 +1,89 @@
 """History + simulated venue + the live step, in one compiled loop. The shell around it is hftkit/backtest.py.
 
-Four things can happen next; the earliest does, and at the same moment in this order: an order arrives at the venue, an answer arrives at the engine,
+Four things can happen next; the earliest does, and at the same moment in this order: a request arrives at the venue, an answer arrives at the engine,
 a market data frame arrives at the engine, a timer runs. Every input reaches the engine as the frame or control that a live session would have
 received, so a backtest can be journalled and replayed as one.
 
-The venue keeps the best bid and offer of the tape at its own time, which runs ahead of what the engine has seen by the market data latency. It takes
-market, IOC and FOK orders, and what they took is gone until the tape's next quote of that instrument. A tape shows the touch only; behind it the
-venue
-assumes plan[LEVELS] price levels one tick apart, level k with 1 + plan[GROWTH] * k times the quantity of the touch. One level: orders meet what
-was shown and no
-more. Growth 0: impact linear in size. Growth 2: K levels hold K**2 times the touch, so that the price moves with the square root of the size, the law
-found in most markets (Toth et al. 2011, Physical Review X 1, 021006). Each level is a fill of its own.
-It refuses orders that would rest: their place in a queue is hftkit/exchange/history's subject. Fees as the instrument states, rounded down to
-1e-8 quote.
+The venue's market is the tape at its own time, which runs ahead of what the engine has seen by the market data latency. While nothing rests there
+it is brought up to date only when a request arrives; while orders rest, row by row, since a row may fill them (backtest_resting.py). Its order
+entry is backtest_venue.py, its memory backtest_desk.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import Control, EventKind, MessageType, OrderFlag, OrderType, RecordType, Reject, Side, TimeInForce
+from hftkit.codes import Control, EventKind, MessageType, RecordType
+from hftkit.kernels.backtest_desk import (
+    ANSWER_HEAD,
+    ANSWER_SLOTS,
+    ANSWER_TAIL,
+    CANCELS,
+    CLEAR_ROW,
+    DATA_LATENCY,
+    ENGINE_ROW,
+    JITTER,
+    JOURNALLED,
+    NEVER,
+    NEXT_TIMER,
+    ORDER_HEAD,
+    ORDER_LATENCY,
+    ORDER_SLOTS,
+    ORDER_TAIL,
+    ORDERS,
+    RESTING,
+    SAMPLE_NS,
+    SLOT_WORDS,
+    STARTED,
+    TIMER_NS,
+    VENUE_SEQ,
+)
+from hftkit.kernels.backtest_resting import ANSWERED, NO_ROOM, TAPE_WORDS, market_until
+from hftkit.kernels.backtest_venue import request
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.replay import keep_fill, keep_sample
 from hftkit.kernels.step import commit, decide, sense, take_frame
 from hftkit.kernels.wire.decode import clear_event
-from hftkit.kernels.wire.frame import FRAME_OK, frame_instrument, frame_type, frame_words
-from hftkit.kernels.wire.venue_codec import encode_logon_ack, encode_order_ack, encode_order_canceled, encode_order_fill, encode_order_reject
+from hftkit.kernels.wire.frame import FRAME_OK, frame_type, frame_words
+from hftkit.kernels.wire.venue_codec import encode_logon_ack
 from hftkit.layout import ALLOWED
-
-TAPE_WORDS = 7  # a BBO or TRADE frame: header, sequence, exchange time ns, four words
-QUEUE_SLOTS = 2048  # orders on their way to the venue, and answers on their way back
-SLOT_WORDS = 16  # due ns, then the frame
-MAX_LEVELS = 16
-IN_FLIGHT = 64  # orders; each may be answered by MAX_LEVELS + 2 frames
-
-# Words of desk.plan (int64): fixed for a run
-DATA_LATENCY, ORDER_LATENCY, ANSWER_LATENCY, TIMER_NS, SAMPLE_NS, JOURNALLED, LEVELS, GROWTH = range(8)
-PLAN_WORDS = 8
-# Words of desk.io (int64): where the run stands
-ENGINE_ROW, VENUE_ROW, ORDER_HEAD, ORDER_TAIL, ANSWER_HEAD, ANSWER_TAIL, NEXT_TIMER, VENUE_SEQ, NEXT_ID, JITTER, ORDERS, REJECTS, STARTED = range(13)
-IO_WORDS = 16
 
 # Why run_tape came back
 TAPE_END = 0
 TAPE_JOURNAL_FULL = 1  # give it the next segment and call it again
-TAPE_QUEUE_FULL = 2  # more orders in flight than IN_FLIGHT, or answers than a quarter of QUEUE_SLOTS
+TAPE_QUEUE_FULL = 2  # more requests in flight than ORDER_SLOTS, or answers than plan[ANSWER_SLOTS]
 
-NEVER = 2**63 - 1
 JOURNAL_RESERVE_WORDS = 1024
-_PPM = 1_000_000
 _ALLOWED_WORDS = ALLOWED.dtype.itemsize // 8
-_BBO, _NEW_ORDER = int(MessageType.BBO), int(MessageType.NEW_ORDER)
+_NEW_ORDER, _CANCEL_ORDER = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER)
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN)
 _ORDER_OUT, _DATA_OUT, _DECISION = int(RecordType.ORDER_ENTRY_OUT), int(RecordType.MARKET_DATA_OUT), int(RecordType.DECISION)
 _TIMER, _CONTROL, _FILL = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.ORDER_FILL)
 _CONNECT, _ENABLE = int(Control.CONNECT), int(Control.ENABLE)
-_BUY, _LIMIT = int(Side.BUY), int(OrderType.LIMIT)
-_GTC, _FOK, _REDUCE_ONLY = int(TimeInForce.GTC), int(TimeInForce.FOK), int(OrderFlag.REDUCE_ONLY)
-_BAD_TYPE, _MIN_NOTIONAL = int(Reject.VENUE_BAD_TYPE), int(Reject.VENUE_MIN_NOTIONAL)
-_NO_LIQUIDITY, _NOT_FILLABLE = int(Reject.BOOK_NO_LIQUIDITY), int(Reject.BOOK_FOK_NOT_FILLABLE)
-
-
-@kernel
-def _quote_until(desk: Any, time_ns: int) -> None:
-    """Bring the venue's quotes (int64 (n, 6): bid, lots, ask, lots, lots bought and sold since) to what the tape shows at `time_ns`."""
-    tape, io = desk.tape, desk.io
-    row, rows = io[VENUE_ROW], tape.size // TAPE_WORDS
-    while row < rows and tape[row * TAPE_WORDS + 2] <= time_ns:
-        base = row * TAPE_WORDS
-        if frame_type(tape[base]) == _BBO:
-            quote = desk.quote[frame_instrument(tape[base])]
-            for k in range(4):
-                quote[k] = tape[base + 3 + k]
-            quote[4], quote[5] = 0, 0
-        row += 1
-    io[VENUE_ROW] = row
-
-
-@kernel
-def _answer_slot(desk: Any, time_ns: int) -> int:
-    """Word of the next free answer frame in desk.answers (flat), its due time set; answers keep their order."""
-    slot = (desk.io[ANSWER_TAIL] % QUEUE_SLOTS) * SLOT_WORDS
-    desk.answers[slot] = time_ns + desk.plan[ANSWER_LATENCY]
-    desk.io[ANSWER_TAIL] += 1
-    desk.io[VENUE_SEQ] += 1
-    return slot + 1
-
-
-@kernel
-def _refused(desk: Any, instruments: Any, order: int) -> int:
-    """Why the venue refuses the NEW_ORDER frame at word `order` of desk.orders, 0 if it does not."""
-    words = desk.orders
-    instrument = frame_instrument(words[order])
-    if words[order + 5] == _GTC and words[order + 4] == _LIMIT:
-        return _BAD_TYPE
-    quote = desk.quote[instrument]
-    price = words[order + 7]
-    if price == 0:
-        price = quote[2] if words[order + 3] == _BUY else quote[0]
-    ins = instruments[instrument]
-    if words[order + 6] & _REDUCE_ONLY == 0 and price * words[order + 8] * ins.tick_lot_e8 < ins.min_notional_e8:
-        return _MIN_NOTIONAL
-    return 0
-
-
-@kernel
-def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, trade: bool) -> int:
-    """Lots that the NEW_ORDER frame at word `order` can take, level by level within its limit; with `trade` it takes them, a fill a level."""
-    words, io = desk.orders, desk.io
-    instrument, side, qty = frame_instrument(words[order]), words[order + 3], words[order + 8]
-    quote, ins = desk.quote[instrument], instruments[instrument]
-    touch, away = (2, 1) if side == _BUY else (0, -1)
-    taken, above, filled = quote[4 + side], 0, 0
-    for level in range(desk.plan[LEVELS]):
-        price = quote[touch] + away * level
-        beyond = words[order + 4] == _LIMIT and (price > words[order + 7] if side == _BUY else price < words[order + 7])
-        if quote[touch] <= 0 or price <= 0 or beyond or filled == qty:
-            break
-        shown = quote[touch + 1] * (1 + desk.plan[GROWTH] * level)
-        lots = min(qty - filled, above + shown - max(taken + filled, above))
-        above += shown
-        if lots <= 0:
-            continue
-        filled += lots
-        if trade:
-            quote[4 + side] += lots
-            notional = price * lots * ins.tick_lot_e8
-            fee = notional // _PPM * ins.taker_fee_ppm + notional % _PPM * ins.taker_fee_ppm // _PPM
-            io[NEXT_ID] += 1
-            slot, trade_id = _answer_slot(desk, time_ns), io[NEXT_ID]
-            sequence, id_, rest = io[VENUE_SEQ], words[order + 2], qty - filled
-            encode_order_fill(desk.answers, slot, instrument, sequence, time_ns, id_, order_id, trade_id, side, 0, price, lots, rest, fee)
-    return filled
-
-
-@kernel
-def _match(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
-    """The venue takes the NEW_ORDER frame at word `order` of desk.orders and answers it."""
-    words, io = desk.orders, desk.io
-    instrument, client_order_id, qty = frame_instrument(words[order]), words[order + 2], words[order + 8]
-    reason = _refused(desk, instruments, order)
-    if reason != 0:
-        io[REJECTS] += 1
-        slot = _answer_slot(desk, time_ns)
-        encode_order_reject(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, reason)
-        return
-    io[NEXT_ID] += 1
-    order_id = io[NEXT_ID]
-    slot = _answer_slot(desk, time_ns)
-    encode_order_ack(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id)
-    filled = 0
-    if words[order + 5] != _FOK or _take(desk, instruments, order, order_id, time_ns, False) == qty:
-        filled = _take(desk, instruments, order, order_id, time_ns, True)
-    if filled < qty:
-        slot = _answer_slot(desk, time_ns)
-        reason = _NOT_FILLABLE if words[order + 5] == _FOK else _NO_LIQUIDITY
-        encode_order_canceled(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, qty - filled, reason)
 
 
 @kernel
 def _dispatch(rooms: Any, desk: Any, now: int) -> bool:
-    """Put the NEW_ORDER frames of order_out on their way to the venue. False if too many are in flight."""
+    """Put the NEW_ORDER and CANCEL_ORDER frames of order_out on their way to the venue. False if too many are in flight."""
     io, out = desk.io, rooms.order_out
     position = 0
     while position < rooms.out_end[0]:
-        n_words = frame_words(out[position])
-        if frame_type(out[position]) == _NEW_ORDER:
-            if io[ORDER_TAIL] - io[ORDER_HEAD] >= IN_FLIGHT or io[ANSWER_TAIL] - io[ANSWER_HEAD] >= QUEUE_SLOTS // 4:
+        n_words, kind = frame_words(out[position]), frame_type(out[position])
+        if kind == _NEW_ORDER or kind == _CANCEL_ORDER:
+            if io[ORDER_TAIL] - io[ORDER_HEAD] >= ORDER_SLOTS:
                 return False
             due = now + desk.plan[ORDER_LATENCY] + desk.jitter[io[JITTER] % desk.jitter.size]
             if io[ORDER_TAIL] > io[ORDER_HEAD]:  # one connection: an order never overtakes the one before
-                due = max(due, desk.orders[((io[ORDER_TAIL] - 1) % QUEUE_SLOTS) * SLOT_WORDS])
-            slot = (io[ORDER_TAIL] % QUEUE_SLOTS) * SLOT_WORDS
+                due = max(due, desk.orders[((io[ORDER_TAIL] - 1) % ORDER_SLOTS) * SLOT_WORDS])
+            slot = (io[ORDER_TAIL] % ORDER_SLOTS) * SLOT_WORDS
             desk.orders[slot] = due
             for k in range(n_words):
                 desk.orders[slot + 1 + k] = out[position + k]
             io[ORDER_TAIL] += 1
             io[JITTER] += 1
-            io[ORDERS] += 1
+            io[ORDERS if kind == _NEW_ORDER else CANCELS] += 1
         position += n_words
     return True
 
@@ -246,15 +150,21 @@ def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, 
     kernels/memory/journal.py, unused unless desk.plan[JOURNALLED].
     """
     tape, io, plan = desk.tape, desk.io, desk.plan
-    rows = tape.size // TAPE_WORDS
+    rows, answer_mask = tape.size // TAPE_WORDS, plan[ANSWER_SLOTS] - 1
     if io[STARTED] == 0:
         _start(rooms, strategies, desk, cursor, samples, fills, segment, journal, tape[2] + plan[DATA_LATENCY] - 1)
     while True:
         row = io[ENGINE_ROW]
         data_at = tape[row * TAPE_WORDS + 2] + plan[DATA_LATENCY] if row < rows else NEVER
-        order_at = desk.orders[(io[ORDER_HEAD] % QUEUE_SLOTS) * SLOT_WORDS] if io[ORDER_HEAD] < io[ORDER_TAIL] else NEVER
-        answer_at = desk.answers[(io[ANSWER_HEAD] % QUEUE_SLOTS) * SLOT_WORDS] if io[ANSWER_HEAD] < io[ANSWER_TAIL] else NEVER
+        order_at = desk.orders[(io[ORDER_HEAD] % ORDER_SLOTS) * SLOT_WORDS] if io[ORDER_HEAD] < io[ORDER_TAIL] else NEVER
+        answer_at = desk.answers[(io[ANSWER_HEAD] & answer_mask) * SLOT_WORDS] if io[ANSWER_HEAD] < io[ANSWER_TAIL] else NEVER
         now = min(min(order_at, answer_at), data_at)
+        if io[RESTING] > 0 and io[CLEAR_ROW] < rows and tape[io[CLEAR_ROW] * TAPE_WORDS + 2] <= now:
+            met = market_until(desk, rooms.instruments, now)
+            if met == NO_ROOM:
+                return TAPE_QUEUE_FULL
+            if met == ANSWERED:
+                continue  # the answer may be the next thing to happen
         if now == NEVER:
             return TAPE_END
         if plan[JOURNALLED] != 0 and not fits(segment, journal, JOURNAL_RESERVE_WORDS):
@@ -265,12 +175,13 @@ def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, 
             io[NEXT_TIMER] = now + plan[TIMER_NS]
             _control(rooms, desk, segment, journal, _TIMER, _TIMER_IN, 0, now)
         elif order_at == now:
-            _quote_until(desk, now)
-            _match(desk, rooms.instruments, (io[ORDER_HEAD] % QUEUE_SLOTS) * SLOT_WORDS + 1, now)
+            market_until(desk, rooms.instruments, now)
+            if not request(desk, rooms.instruments, (io[ORDER_HEAD] % ORDER_SLOTS) * SLOT_WORDS + 1, now):
+                return TAPE_QUEUE_FULL
             io[ORDER_HEAD] += 1
             continue
         elif answer_at == now:
-            slot = (io[ANSWER_HEAD] % QUEUE_SLOTS) * SLOT_WORDS + 1
+            slot = (io[ANSWER_HEAD] & answer_mask) * SLOT_WORDS + 1
             if plan[JOURNALLED] != 0:
                 append(desk.answers, segment, journal, _ORDER_IN, now, slot, frame_words(desk.answers[slot]))
             io[ANSWER_HEAD] += 1

@@ -5,7 +5,8 @@
     REPLACE   before the venue's 24 hours, or when asked to: the second connection is opened first, and the first one is left once the second has
               spoken, or after a grace. Both are read meanwhile: what comes twice is dropped by its ids, so there is no gap
     LOST      closed, broken or silent: LINE_DOWN goes into the ring; after a pause (1, 2, 4 ... 60 s, jitter) the next attempt, if the breaker
-              lets it
+              lets it and no pause that the venue has asked for is on
+    FAILED    an exception that nobody foresaw: told, counted, and treated as a loss. The part goes on; its breaker decides how often it is tried
 
 The thread is the ring's only producer. It never waits for the hot thread: a message that finds the ring full is lost, and a lost message means LOST.
 """
@@ -38,7 +39,7 @@ _NS = 1_000_000_000
 
 class StreamPlan:
     """How one part is kept: `open_` connects and greets; `silence_s` 0 allows any silence of messages; `ping_s`: own pings, whose pong is a sign of
-    life; `announced`: whether the hot thread is told when it comes and goes."""
+    life; `announced`: whether the hot thread is told when it comes and goes; `may_open()`: whether connections may be opened now."""
 
     def __init__(
         self,
@@ -50,9 +51,10 @@ class StreamPlan:
         open_: Callable[[], Opened],
         announced: bool = True,
         first_pause_s: float = FIRST_S,
+        may_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self.part, self.kind, self.silence_s, self.replace_s, self.ping_s, self.open = part, kind, silence_s, replace_s, ping_s, open_
-        self.announced, self.first_pause_s = announced, first_pause_s
+        self.announced, self.first_pause_s, self.may_open = announced, first_pause_s, may_open
 
 
 class Connection:
@@ -110,8 +112,11 @@ class Stream(threading.Thread):
     def on_second(self, connection: Connection) -> None:
         """A second connection is read too from now on."""
 
+    def on_turn(self, connections: list[Connection], now: int, spoke: bool) -> None:
+        """All connections have been looked at; `spoke`: whether one has brought a message. Raises VenueError to give them up."""
+
     def on_down(self) -> None:
-        """The loss has been announced."""
+        """The loss is about to be announced."""
 
     def extra_descriptors(self) -> list[int]:
         """Descriptors to wake up for besides the sockets."""
@@ -124,25 +129,44 @@ class Stream(threading.Thread):
     def run(self) -> None:
         """Until stopped."""
         while not self._over.is_set():
-            if not self.breaker.allow(clock.monotonic_s()):
+            if not self.plan.may_open() or not self.breaker.allow(clock.monotonic_s()):
                 self._state(LineState.DOWN)
                 self._over.wait(_TURN_S)
                 continue
-            self._state(LineState.CONNECTING)
-            first = self._connect()
-            if first is not None:
-                self.on_up(first)
-                self._announce(True)
-                self._state(LineState.UP)
-                self._read(first)
-                self._announce(False)
-                self.on_down()
-                if self._over.is_set():
-                    break
-                self.lost(self.lost_why)
+            try:
+                self._one_connection()
+            except Exception as error:
+                self._failed(error)
             self._state(LineState.DOWN)
             self._over.wait(self._backoff.next_s())
         self._state(LineState.CLOSED)
+
+    def _one_connection(self) -> None:
+        """From the first connection to the loss of the last one that followed it."""
+        self._state(LineState.CONNECTING)
+        first = self._connect()
+        if first is None:
+            return
+        connections = [first]
+        try:
+            self.on_up(first)
+            self._announce(True)
+            self._state(LineState.UP)
+            self._read(connections)
+        finally:
+            self.on_down()
+            self._announce(False)
+            for connection in [*connections, *self._second]:
+                self.leave(connection)
+            self._second.clear()
+        if not self._over.is_set():
+            self.lost(self.lost_why)
+
+    def _failed(self, error: Exception) -> None:
+        """A fault of ours must not end the part in silence."""
+        self.status["n_failures"] += 1
+        self.breaker.fail(clock.monotonic_s())
+        self._say("part_failed", part=self.plan.part.text, error=repr(error))
 
     def lost(self, why: str) -> None:
         """Count a loss."""
@@ -178,30 +202,30 @@ class Stream(threading.Thread):
         return connection
 
     def _open_second(self) -> None:
-        second = self._connect()
-        if second is not None:
-            self._second.append(second)
-        self._opening = False
+        try:
+            second = self._connect()
+            if second is not None:
+                self._second.append(second)
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._opening = False
 
-    def _read(self, first: Connection) -> None:
-        """Read until the connection is lost or the thread is stopped; `self.lost_why` says why."""
+    def _read(self, connections: list[Connection]) -> None:
+        """Read until the last of `connections` is lost or the thread is stopped; `self.lost_why` says why."""
         self._drop.clear()
         self._progress = ProgressClock(int(self.plan.silence_s * _NS), clock.monotonic_ns())
-        connections = [first]
         while not self._over.is_set():
             try:
                 self._turn(connections)
             except (OSError, VenueError) as error:
                 self.lost_why = str(error)
                 break
-        for connection in [*connections, *self._second]:
-            self.leave(connection)
-        self._second.clear()
 
     def _turn(self, connections: list[Connection]) -> None:
         """Read what is there; replace the connection if its time has come. Raises when there is none left to read."""
         readable = self._wait(connections)
-        now = clock.monotonic_ns()
+        now, heard = clock.monotonic_ns(), False
         for connection in list(connections):
             try:
                 spoke = connection.fd in readable and self._receive(connection, now)
@@ -213,12 +237,14 @@ class Stream(threading.Thread):
                 self.leave(connection)
                 continue
             if spoke:
+                heard = True
                 self._progress.progress(now)
             if len(connections) == 2 and connection is connections[1] and (spoke or now - connection.opened_ns > _GRACE_S * _NS):
                 self.leave(connections.pop(0))
                 self._say("line_replaced", part=self.plan.part.text)
         if any(fd in readable for fd in self.extra_descriptors()):
             self.on_extra(connections[-1])
+        self.on_turn(connections, now, heard)
         if self._drop.is_set():
             raise VenueError("given up on purpose")
         if self._progress.silent(now):

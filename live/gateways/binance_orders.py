@@ -3,6 +3,7 @@
 Plain: the hot thread writes the socket itself. Its descriptor is handed over through two words of the shell and given back the same way, and it is
 not closed before the hot thread has let go of it: a number that the system gave to another connection meanwhile would get our orders. TLS:
 the hot thread fills a ring and rings an eventfd; this thread, which alone touches the TLS state, sends.
+A connection that takes requests and answers none is given up after `answer_s`, whatever its pongs say.
 With an Ed25519 key the session logs on once and orders need no signature; with HMAC every order carries one, made by the compiled encoder.
 """
 
@@ -49,25 +50,53 @@ def open_order_api(url: str, key: ApiKey, now_ms: Callable[[], int], timeout_s: 
 
 
 class OrderStream(Stream):
-    """`io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take."""
+    """`io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take; `requests`: that of
+    the number of requests it has sent."""
 
     def __init__(
-        self, *arguments: Any, io: Any, held: int, offered: int, through_ring: int, out_bell: int, take_out: Callable[[], bytes], **named: Any
+        self,
+        *arguments: Any,
+        io: Any,
+        held: int,
+        offered: int,
+        requests: int,
+        through_ring: int,
+        out_bell: int,
+        take_out: Callable[[], bytes],
+        answer_s: float,
+        **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self._io, self._held, self._offered = io, held, offered
+        self._io, self._held, self._offered, self._requests = io, held, offered, requests
         self._through_ring, self._out_bell, self._take_out = through_ring, out_bell, take_out
+        self._answer_ns, self._asked_at, self._answered = int(answer_s * 1e9), 0, 0
         self._retired: list[socket.socket] = []
 
     def on_up(self, connection: Connection) -> None:
         """Offer the descriptor: the hot thread takes it when LINE_UP reaches it."""
         self._close_retired()
+        self._answered, self._asked_at = int(self._io[self._requests]), 0
         self._io[self._offered] = self._through_ring if isinstance(connection.socket, ssl.SSLSocket) else connection.fd
 
     def on_second(self, connection: Connection) -> None:
         """Orders go through the new connection from now on; the old one is read a little longer for its answers."""
         self.on_up(connection)
         self.reader.announce(True, clock.monotonic_ns())
+
+    def on_turn(self, connections: list[Connection], now: int, spoke: bool) -> None:
+        """Watch that requests are answered."""
+        requests = int(self._io[self._requests])
+        if spoke or requests == self._answered:
+            self._answered, self._asked_at = requests, 0
+        elif self._asked_at == 0:
+            self._asked_at = now
+        elif now - self._asked_at > self._answer_ns:
+            self.status["n_silent"] += 1
+            raise VenueError(f"requests unanswered for {self._answer_ns / 1e9:g} s")
+
+    def on_down(self) -> None:
+        """No descriptor is on offer any more."""
+        self._io[self._offered] = -1
 
     def extra_descriptors(self) -> list[int]:
         """The bell that the hot thread rings."""

@@ -25,6 +25,7 @@ from live.gateways.rate_budget import Priority, RateBudget
 RECV_WINDOW_MS = 5000
 READ_ATTEMPTS = 4
 RETRY_FIRST_S = 0.2  # the venue's advice after a failure for certain: 200, 400, 800 ms
+NOT_SENT = -1015  # what a request is refused with that the budget does not let go at once
 NOT_VISIBLE_YET = 3  # an order may not be visible at once: so many answers "does not exist" in a row count as one
 UNKNOWN_ORDER = -2013
 
@@ -81,9 +82,16 @@ class BinanceRest:
         weight: int = 1,
         orders: int = 0,
         priority: Priority = Priority.QUERY,
+        patient: bool = True,
+        recv_window_ms: int = RECV_WINDOW_MS,
     ) -> bytes:
-        """One request, sent once: the body of a 200. Raises RestError. Waits for the budget first; a breaker that is open refuses at once."""
+        """One request, sent once: the body of a 200. Raises RestError. A breaker that is open refuses at once.
+
+        `patient` waits for the budget. An order is not: sent late it would meet another market, and after its sender has given it up.
+        """
         while (wait := self.budget.wait_ms(priority, self._now_ms(), weight, orders)) > 0:
+            if not patient:
+                raise RestError(429, NOT_SENT, f"not sent: the rate budget is closed for {wait} ms")
             await self._sleep(wait / 1000)
         if not self.breaker.allow(self._monotonic_s()):
             raise RestError(503, -1001, "not sent: the REST breaker is open")
@@ -92,7 +100,7 @@ class BinanceRest:
         if signed:
             if self.key is None:
                 raise VenueError(f"{path} needs an API key", "Give one: see docs/live-binance.md")
-            stamp = urlencode({"recvWindow": RECV_WINDOW_MS, "timestamp": self._now_ms()})
+            stamp = urlencode({"recvWindow": recv_window_ms, "timestamp": self._now_ms()})
             query = self.key.signed_query(f"{query}&{stamp}" if query else stamp)
         status, body, answer = await self._exchange(method, f"{path}?{query}" if query else path, headers)
         self.n_calls += 1

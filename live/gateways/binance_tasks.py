@@ -1,8 +1,9 @@
-"""What goes on over REST while a Binance line trades: each a task of the venue loop, each able to fail without taking the others along.
+"""What goes on over REST while a Binance line trades: each a task of the venue loop, which starts it again should it fail.
 
     clock         server time round trips; the offset goes to the hot thread, which stamps orders with the venue's clock
     requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key
-    reconcile     positions, orders and wallet every few seconds; the venue is the truth (live/account.py)
+    reconcile     positions, orders and wallet every few seconds; the venue is the truth (live/account.py): a position that no fill explains goes
+                  into the ledger as a POSITION_CORRECTION, through the hot thread and its journal
     listen key    kept alive
     dead man      countdownCancelAll per symbol, refreshed only while the hot thread shows life: a hung engine lets it run out
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from hftkit import clock
 from hftkit.binance_line import Kind, client_order_id_text, kind_of, wrap_rest_answer
-from hftkit.codes import Control, OrderState
+from hftkit.codes import Control, MessageType, OrderState
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import (
@@ -32,6 +33,8 @@ from hftkit.kernels.wire.binance.state import (
     REQUEST_WORDS,
     Request,
 )
+from hftkit.kernels.wire.frame import header
+from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.units import to_e8
 from live.account import Reconciler, Verdict
@@ -39,6 +42,7 @@ from live.config import BinanceConfig
 from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction
+from live.line_loop import ORDER_FRAME
 
 _REQUESTS_EVERY_S = 0.005
 _STALE_ORDER_NS = 5_000_000_000  # an IOC that is not final by now has lost its answer; one that rests may have lost a fill
@@ -74,6 +78,7 @@ class VenueTasks:
         self.new_listen_key: Callable[[], None] = lambda: None  # the user stream must be opened afresh
         self.reconnect: Callable[[], None] = lambda: None
         self._halted: set[Control] = set()
+        self.corrected: list[dict[str, Any]] = []  # positions of the venue that went into the ledger, in order
 
     def halt(self, code: Control, why: str, **facts: Any) -> None:
         """Halt trading once for a reason, and say so."""
@@ -194,20 +199,19 @@ class VenueTasks:
             await asyncio.sleep(self.config.reconcile_s)
             try:
                 await self._reconcile_once(rooms, reconciler)
-            except (RestError, ValueError, KeyError, TypeError) as error:
-                if isinstance(error, RestError):
-                    self.told("reconcile", error)
-                else:
-                    self._say("account_unreadable", error=repr(error))
+            except RestError as error:
+                self.told("reconcile", error)
 
     async def _reconcile_once(self, rooms: Rooms, reconciler: Reconciler) -> None:
+        ledger, fills, still = rooms.ledger, rooms.ledger["n_fills"].copy(), rooms.open_qty["n_orders"] == 0
         body = await self.rest.read("/fapi/v3/account", signed=True, weight=5)
         account = json.loads(body)
         held = {row["symbol"]: row["positionAmt"] for row in account["positions"]}
         venue = [round(to_e8(held.get(ins.symbol, "0")) / ins.lot_size_e8) for ins in self.instruments]
         self._account["wallet_e8"] = to_e8(account["totalWalletBalance"])
-        ledger = rooms.ledger
-        found = reconciler.compare(ledger["position"].tolist(), venue, ledger["n_fills"].tolist())
+        ours = ledger["position"].tolist()
+        quiet = still & (rooms.open_qty["n_orders"] == 0) & (ledger["n_fills"] == fills)
+        found = reconciler.compare(ours, venue, quiet.tolist())
         self._account["n_reconciled"] = reconciler.n_compared
         if not found:
             self._account["ts_reconciled"] = clock.monotonic_ns()
@@ -217,11 +221,21 @@ class VenueTasks:
                 self._account["n_corrections"] += 1
             if verdict is Verdict.RECOVER:
                 await self._recover(rooms, i)
-            elif verdict is Verdict.HALT:
+            elif verdict in (Verdict.ACCEPT, Verdict.HALT):
+                self.correct(i, venue[i], ours[i], int(rooms.session["ts_exchange"][0]))
+            if verdict is Verdict.HALT:
                 self.halt(Control.HALT_ACCOUNT, "the venue's position is not the ledger's", symbol=self._symbols[i], venue_minus_ledger_lots=lots)
         if any(verdict is Verdict.RECOVER for verdict, _ in found.values()):
             self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
         await self.settle_orders(rooms, _STALE_ORDER_NS)
+
+    def correct(self, instrument: int, venue_lots: int, ledger_lots: int, ts_event: int) -> None:
+        """Have the ledger brought to the venue's position, if it still is where it was compared. `ts_event`: ns, exchange clock."""
+        frame = FRAME[MessageType.POSITION_CORRECTION]
+        words = np.array([header(int(frame.type), frame.words, instrument), 0, ts_event, venue_lots, ledger_lots], np.int64)
+        self._push(ORDER_FRAME, words.tobytes())
+        self.corrected.append({"symbol": self._symbols[instrument], "venue_lots": venue_lots, "ledger_lots": ledger_lots, "ts_event": ts_event})
+        self._account["n_corrected"] += 1
 
     async def settle_orders(self, rooms: Rooms, older_than_ns: int) -> None:
         """Ask for every order that should have ended by now, or rests for so long: an answer may have been lost."""

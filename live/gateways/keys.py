@@ -1,11 +1,12 @@
 """API keys of a Binance-compatible venue: loaded from the environment, a key file or a simulator's ready file; they sign, and never show.
 
     HFTKIT_BINANCE_KEY + HFTKIT_BINANCE_SECRET         HMAC-SHA256
-    HFTKIT_BINANCE_KEY + HFTKIT_BINANCE_PRIVATE_KEY    Ed25519, PEM text (PKCS#8) or the path of a PEM file
+    HFTKIT_BINANCE_KEY + HFTKIT_BINANCE_PRIVATE_KEY    Ed25519 or RSA, PEM text (PKCS#8) or the path of a PEM file
     [venue] key_file                                   JSON: {"api_key": ..., "secret": ...} or {"api_key": ..., "private_key": PEM or path}
 
 A key file that others may read is refused. What is signed: REST the query string followed by the body; the WebSocket API the parameters sorted by
-name, `k=v` joined with `&`, not percent-encoded (venue documentation, "signed request").
+name, `k=v` joined with `&`, not percent-encoded (venue documentation, "signed request"). RSA is PKCS #1 v1.5 with SHA-256: half a millisecond a
+signature, which the hot thread has not, and session.logon takes Ed25519 alone; so an RSA key's orders go by REST.
 """
 
 from __future__ import annotations
@@ -23,30 +24,32 @@ from urllib.parse import quote
 from hftkit.errors import ConfigError
 
 KEY_VARIABLE, SECRET_VARIABLE, PRIVATE_VARIABLE = "HFTKIT_BINANCE_KEY", "HFTKIT_BINANCE_SECRET", "HFTKIT_BINANCE_PRIVATE_KEY"
+HMAC, ED25519, RSA = "HMAC", "ED25519", "RSA"
 _CURE = f"Set {KEY_VARIABLE} and {SECRET_VARIABLE} (or {PRIVATE_VARIABLE}), or name a private file with venue.key_file"
 
 
 class ApiKey:
     """One key pair. `str` and `repr` show four characters of the public half and nothing of the other."""
 
-    __slots__ = ("_private", "_secret", "api_key")
+    __slots__ = ("_private", "_secret", "api_key", "kind")
 
     def __init__(self, api_key: str, secret: str = "", private_key: Any = None) -> None:
         self.api_key = api_key
         self._secret = secret.encode()
         self._private = private_key
+        self.kind = HMAC if private_key is None else RSA if isinstance(private_key, _rsa_type()) else ED25519
 
     def __repr__(self) -> str:
-        return f"ApiKey({mask(self.api_key)}, {'Ed25519' if self.is_ed25519 else 'HMAC'})"
+        return f"ApiKey({mask(self.api_key)}, {self.kind})"
 
     @property
     def is_ed25519(self) -> bool:
         """Whether the venue allows session.logon with this key: then order frames need no signature."""
-        return self._private is not None
+        return self.kind == ED25519
 
     @property
     def hmac_secret(self) -> bytes:
-        """The secret that the compiled encoder signs with; empty for Ed25519. Never to be logged or journalled."""
+        """The secret that the compiled encoder signs with; empty for the other kinds. Never to be logged or journalled."""
         return self._secret
 
     def secrets(self) -> tuple[str, ...]:
@@ -54,9 +57,14 @@ class ApiKey:
         return tuple(text for text in (self.api_key, self._secret.decode()) if text)
 
     def sign(self, payload: str) -> str:
-        """Signature of a payload: hex for HMAC, base64 for Ed25519."""
-        if self._private is not None:
+        """Signature of a payload: hex for HMAC, base64 for the others."""
+        if self.kind == ED25519:
             return base64.b64encode(self._private.sign(payload.encode())).decode()
+        if self.kind == RSA:
+            from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+            from cryptography.hazmat.primitives.hashes import SHA256
+
+            return base64.b64encode(self._private.sign(payload.encode(), PKCS1v15(), SHA256())).decode()
         return hmac.new(self._secret, payload.encode(), hashlib.sha256).hexdigest()
 
     def signed_query(self, query: str) -> str:
@@ -68,6 +76,12 @@ class ApiKey:
         full = {**params, "apiKey": self.api_key}
         payload = "&".join(f"{name}={_text(full[name])}" for name in sorted(full))
         return {**full, "signature": self.sign(payload)}
+
+
+def _rsa_type() -> type:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # late: a session with an HMAC key needs no cryptography package
+
+    return RSAPrivateKey
 
 
 def _text(value: Any) -> str:
@@ -111,14 +125,15 @@ def _key(api_key: str, secret: str, private_key: str, where: str) -> ApiKey:
         raise ConfigError(f"the API key of {where} is not whole: a key and a secret or a private key are needed", _CURE)
     if not private_key:
         return ApiKey(api_key, secret)
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         text = private_key if "-----BEGIN" in private_key else Path(private_key).read_text()
         loaded = load_pem_private_key(text.encode(), None)
-    except (OSError, ValueError, TypeError):
-        raise ConfigError(f"the private key of {where} is not an unencrypted PEM key", "Give an Ed25519 key in PKCS#8 PEM form") from None
-    if not isinstance(loaded, Ed25519PrivateKey):
-        raise ConfigError(f"the private key of {where} is not Ed25519", "Make one with `openssl genpkey -algorithm ed25519`")
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError(f"the private key of {where} is not an unencrypted PEM key", "Give an Ed25519 or RSA key in PKCS#8 PEM form") from None
+    if not isinstance(loaded, Ed25519PrivateKey | _rsa_type()):
+        raise ConfigError(f"the private key of {where} is neither Ed25519 nor RSA", "Make one with `openssl genpkey -algorithm ed25519`")
     return ApiKey(api_key, "", loaded)

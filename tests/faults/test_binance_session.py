@@ -1,8 +1,8 @@
 """`hftkit live` against `hftkit sim --binance-port`: real processes, real sockets, and the venue's own order list as the judge.
 
 One session trades undisturbed; one meets a gap, a cut of every stream, orders of unknown outcome and orders that were lost, lost user events and an
-expired listen key, one after the other, and has to trade again after each; others meet a ban, and a venue whose clock jumps. Each must end flat,
-every order at the venue exactly as often as it was sent: once, or never if it was lost on the way; and its replay must be identical.
+expired listen key, one after the other, and has to trade again after each; one has an order socket that is cut, falls silent and stays away; one
+shares its account with a stranger; others meet a ban, and a venue whose clock jumps. What each must come to: `assert_whole` in binance_drill.py.
 """
 
 from __future__ import annotations
@@ -12,80 +12,17 @@ import itertools
 import json
 import signal
 import subprocess
-import urllib.request
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
+from binance.um_futures import UMFutures
 
 from hftkit import clock
-from hftkit.binance_line import client_order_id_text
-from hftkit.codes import Control, MessageType, RecordType, Reject
-from hftkit.exchange.config import load_config
-from hftkit.exchange.faults import FaultControl
-from hftkit.journal import JournalReader
-from hftkit.kernels.wire.frame import frame_type, frame_words
-from hftkit.layout import FRAME
-from hftkit.params import FrozenParams, LegPlan, freeze
+from hftkit.codes import Control, OrderWay, Reject, Trading
 from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
-from live.gateways.keys import load_key
-
-SYMBOLS = ("ETHUSDT", "BTCUSDT")
-PATIENCE_S = 120.0
-CONFIG = """
-[venue]
-kind = "binance"
-connect_timeout_s = 60.0
-[venue.binance]
-clock_every_s = 0.2
-reconcile_s = 1.0
-first_pause_s = 0.1
-dead_man_s = 120.0
-[loop]
-wait = "block"
-order_timeout_ms = 500
-"""
-
-
-def frozen_file(folder: Path) -> Path:
-    """A pair with a short memory that trades all the time; what it earns does not matter here."""
-    scales = {instrument.symbol: instrument for instrument in load_config("binance").scales}
-    legs = LegPlan(
-        lead="ETHUSDT", hedge="BTCUSDT", unit_lead_lots=1000, unit_hedge_lots=-100, slippage_ticks=200, hedge_deadline_ns=5 * 10**9, retry_ns=10**8,
-        residual_lots=0,
-    )  # fmt: skip
-    parameters = {
-        "hedge_ratio": "1.1",
-        "bar_ns": 100_000_000,
-        "window": 10,
-        "entry_z": "0.3",
-        "exit_z": "0.1",
-        "stop_z": "50",
-        "max_holding_bars": 10,
-    }
-    body = {
-        "schema_version": 1, "name": "drill", "strategy": "pairs", "strategy_version": 1, "legs": legs, "parameters": parameters, "arrays": {},
-        "instruments": tuple(scales[symbol] for symbol in SYMBOLS), "provenance": {}, "valid_from_ns": 0, "valid_until_ns": 2**62,
-    }  # fmt: skip
-    return freeze(FrozenParams(**body), folder)
-
-
-class Venue:
-    """The running simulator: its faults, and what it says about orders and positions."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self.simulator, self.ready = simulator, simulator.wait_ready()
-        self.key = load_key(ready=self.ready["binance"], env={})
-
-    def fault(self, **settings: float) -> None:
-        FaultControl(self.simulator.ready_file).set({f"binance.{name}": value for name, value in settings.items()})
-
-    def ask(self, path: str, **params: object) -> list[dict]:
-        query = self.key.signed_query(urlencode({**params, "timestamp": clock.unix_ns() // 1_000_000, "recvWindow": 60_000}))
-        request = urllib.request.Request(f"{self.ready['binance']['url']}{path}?{query}", headers={"X-MBX-APIKEY": self.key.api_key})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, log_of, said, start, trades_on, wait_for
+from tests.faults.order_proxy import OrderProxy
 
 
 @pytest.fixture(scope="module")
@@ -97,66 +34,6 @@ def venue(tmp_path_factory):
 @pytest.fixture(scope="module")
 def params(tmp_path_factory):
     return frozen_file(tmp_path_factory.mktemp("frozen"))
-
-
-def start(params: Path, venue: Venue, folder: Path, seconds: float = 600.0) -> LiveSession:
-    (folder / "live.toml").write_text(CONFIG)
-    return LiveSession(params, venue.simulator.ready_file, folder, "session", seconds, ("--config", str(folder / "live.toml")))
-
-
-def log_of(session: LiveSession) -> list[dict]:
-    return [json.loads(line) for line in (session.folder / "session.log").read_text().splitlines()]
-
-
-def wait_for(session: LiveSession, what: str, done) -> None:
-    deadline = clock.monotonic_s() + PATIENCE_S
-    while not done():
-        assert session.running, session.messages()
-        assert clock.monotonic_s() < deadline, f"{what} did not happen: {log_of(session)[-20:]}"
-
-
-def fills(session: LiveSession) -> int:
-    return int(session.telemetry().session["n_fills"])
-
-
-def trades_on(session: LiveSession, at_least: int = 2) -> None:
-    before = fills(session)
-    wait_for(session, "trading", lambda: fills(session) >= before + at_least)
-
-
-def sent_ids(folder: Path) -> list[str]:
-    """Client order ids of every NEW_ORDER in the journal, in order."""
-    found = []
-    word = FRAME[MessageType.NEW_ORDER].word("client_order_id")
-    for record in JournalReader(folder):
-        at = 0
-        while record.type == RecordType.ORDER_ENTRY_OUT and at < record.payload.size:
-            if frame_type(record.payload[at]) == MessageType.NEW_ORDER:
-                found.append(client_order_id_text(int(record.payload[at + word])))
-            at += int(frame_words(record.payload[at]))
-    return found
-
-
-def assert_whole(session: LiveSession, venue: Venue, result: dict, lost: int = 0) -> None:
-    """Flat here and there, no order without outcome, none lost and none doubled, replay identical."""
-    assert set(result["end_positions"].values()) == {0}
-    assert result["orders_without_outcome"] == result["illegal_transitions"] == result["malformed_frames"] == 0
-    assert not [row for row in venue.ask("/fapi/v3/positionRisk") if float(row["positionAmt"])]
-    sent = sent_ids(session.folder)
-    assert len(sent) == len(set(sent)) == result["orders_sent"]
-    mine = set(sent)
-    listed = [order for symbol in SYMBOLS for order in venue.ask("/fapi/v1/allOrders", symbol=symbol, limit=1000) if order["clientOrderId"] in mine]
-    ids = [order["clientOrderId"] for order in listed]
-    assert len(ids) == len(set(ids)), "an order stands twice in the venue's list"
-    assert len(mine - set(ids)) == lost
-    assert all(order["status"] in ("FILLED", "EXPIRED", "CANCELED", "REJECTED") for order in listed)
-    replayed = replay(session.folder)
-    assert replayed.identical, replayed.difference
-    scales = {instrument.symbol: instrument for instrument in load_config("binance").scales}
-    for i, symbol in enumerate(SYMBOLS):
-        venue_lots = sum(round(float(order["executedQty"]) / float(scales[symbol].lot_size)) for order in listed if order["symbol"] == symbol)
-        row = replayed.rooms.ledger[i]
-        assert int(row["bought_qty"] + row["sold_qty"]) == venue_lots
 
 
 def test_a_session_trades_both_legs_and_ends_flat(venue, params, tmp_path):
@@ -202,6 +79,102 @@ def test_a_gap_cuts_unknown_outcomes_lost_orders_and_an_expired_key_are_survived
     assert_whole(session, venue, result)
 
 
+def flatten(session: LiveSession) -> None:
+    """Flat and paused, so that a stranger's lots are the only ones."""
+    session.send(Control.FLATTEN)
+    wait_for(session, "flat and paused", lambda: session.telemetry().risk["trading"] == Trading.PAUSED)
+
+
+def test_a_strangers_position_is_taken_into_the_ledger_and_halts_beyond_the_limit(venue, params, tmp_path):
+    """The stranger is the official connector on the same account. 20 lots are 2 % of a unit, 200 are 20 %; the limit is 5 %."""
+    stranger = UMFutures(key=venue.key.api_key, secret=venue.key.hmac_secret.decode(), base_url=venue.ready["binance"]["url"])
+    with start(params, venue, tmp_path, "reconcile_s = 0.3") as session:
+
+        def corrected() -> list[int]:
+            ledger = session.telemetry().ledger[0]
+            return [int(ledger["n_corrections"]), int(ledger["corrected_qty"])]
+
+        trades_on(session)
+        flatten(session)
+        stranger.new_order(symbol="ETHUSDT", side="BUY", type="MARKET", quantity="0.020")
+        wait_for(session, "a correction", lambda: corrected() == [1, 20])
+        state = session.telemetry()
+        assert state.risk["trading"] == Trading.PAUSED
+        assert [int(state.ledger[0]["position"]), int(state.legs[0]["lead_position"])] == [20, 0]
+        session.send(Control.RESUME)
+        trades_on(session)
+        stranger.new_order(symbol="ETHUSDT", side="SELL", type="MARKET", quantity="0.020")
+        wait_for(session, "the correction of a session that trades", lambda: corrected() == [2, 0])
+        trades_on(session)
+        flatten(session)
+        stranger.new_order(symbol="ETHUSDT", side="BUY", type="MARKET", quantity="0.200")
+        wait_for(session, "the halt", lambda: session.telemetry().risk["trading"] == Trading.HALTED and corrected() == [3, 200])
+        assert int(session.telemetry().account["n_corrected"]) == 3
+        session.send(Control.STOP)
+        result = session.wait(PATIENCE_S)
+    try:
+        assert result["halt_reason"] == Reject.RISK_ACCOUNT_MISMATCH
+        assert result["corrected_lots"] == {"ETHUSDT": 200}
+        assert [(row["symbol"], row["venue_lots"] - row["ledger_lots"]) for row in result["line"]["corrected"]] == [
+            ("ETHUSDT", 20), ("ETHUSDT", -20), ("ETHUSDT", 200),
+        ]  # fmt: skip
+        assert_whole(session, venue, result, strange=200)
+    finally:
+        stranger.new_order(symbol="ETHUSDT", side="SELL", type="MARKET", quantity="0.200")
+
+
+def test_an_order_socket_that_is_cut_hangs_and_stays_away_costs_no_order(venue, params, tmp_path):
+    with OrderProxy(venue.ready["binance"]["port"]) as proxy:
+        extra = f"""order_url = "ws://127.0.0.1:{proxy.port}/ws-fapi/v1"
+answer_s = 1.0
+rest_after_s = 1.0
+reconcile_s = 1.0
+breaker.open_s = 1.0
+"""
+        with start(params, venue, tmp_path, extra) as session:
+            trades_on(session)
+            for n, where in enumerate(("half", "sent"), 1):
+                proxy.cut = where
+                wait_for(session, f"an order cut ({where})", lambda n=n: proxy.n_cut == n)
+                trades_on(session)
+            proxy.mute = True
+            wait_for(session, "the silence noticed", lambda: any("unanswered" in line["why"] for line in said(session, "line_lost", part="orders")))
+            proxy.mute = False
+            trades_on(session)
+
+            proxy.refuse = True
+            proxy.cut_all()
+            wait_for(session, "orders by REST", lambda: session.telemetry().account["order_way"] == OrderWay.REST)
+            by_socket = proxy.n_orders
+            trades_on(session)
+            venue.fault(unknown_next=1, timeout_next=1)
+            wait_for(session, "REST orders of unknown outcome", lambda: len(said(session, "rest_order_failed", reaction="query")) == 2)
+            trades_on(session)
+            venue.fault(lost_next=1)
+            wait_for(session, "a lost REST order", lambda: len(said(session, "rest_order_failed", reaction="query")) == 3)
+            trades_on(session)
+            assert proxy.n_orders == by_socket
+            proxy.refuse = False
+            wait_for(session, "orders by the socket again", lambda: session.telemetry().account["order_way"] == OrderWay.SOCKET)
+            trades_on(session)
+            assert proxy.n_orders > by_socket
+
+            venue.fault(unavailable_next=6)  # the REST breaker opens, and the operator has a pause of his own meanwhile
+            wait_for(session, "the pause", lambda: said(session, "paused", why="REST breaker"))
+            session.send(Control.PAUSE)
+            wait_for(session, "the end of the pause", lambda: said(session, "stays_paused"))
+            assert session.telemetry().risk["trading"] == Trading.PAUSED
+            session.send(Control.RESUME)
+            trades_on(session)
+            session.send(Control.STOP)
+            result = session.wait(PATIENCE_S)
+    assert result["line"]["parts"]["orders"]["n_silent"] >= 1
+    assert result["line"]["rest_orders"] >= 6
+    assert result["line"]["changes_to_rest"] >= 1
+    assert result["line"]["task_failures"] == 0
+    assert_whole(session, venue, result, lost=2)  # half an order is none, and the one that the venue lost
+
+
 def test_an_order_that_never_arrived_is_asked_for_until_the_venue_has_said_so(venue, params, tmp_path):
     with start(params, venue, tmp_path) as session:
         trades_on(session)
@@ -242,9 +215,7 @@ def test_a_venue_whose_clock_jumps_halts_trading(venue, params, tmp_path):
 
 
 def test_observe_mode_watches_without_a_key_and_sends_nothing(venue, params, tmp_path):
-    (tmp_path / "live.toml").write_text(CONFIG)
-    options = ("--config", str(tmp_path / "live.toml"), "--mode", "observe")
-    with LiveSession(params, venue.simulator.ready_file, tmp_path, "session", 600.0, options) as session:
+    with start(params, venue, tmp_path, options=("--mode", "observe")) as session:
         session.telemetry()
         wait_for(session, "a signal", lambda: any(e["event"] == "signal" for e in log_of(session)))
         session.send(Control.RESUME)  # not even an operator can make it trade

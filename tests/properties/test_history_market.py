@@ -13,8 +13,8 @@ from hftkit.exchange.history.build import HistoryPlan
 from hftkit.exchange.history.files import HistoryTape
 from hftkit.exchange.history.market import CANDLES, DEPTH, QUOTES, TRADES
 from hftkit.exchange.history.market_plain import rehearse_plainly
-from hftkit.exchange.history.queue import ESTIMATES
 from hftkit.exchange.history.rehearsal import Rehearsal, rehearse
+from hftkit.kernels.market.queue import ESTIMATES
 from tests.unit.exchange.history.tapes import BUY, SELL, bbo, config, depth, history, requests, trade
 
 CONFIG = config()

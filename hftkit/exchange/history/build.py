@@ -30,7 +30,7 @@ from hftkit.exchange.history.market import (
     WORDS,
     History,
 )
-from hftkit.exchange.history.queue import ESTIMATES, ROW_WORDS
+from hftkit.kernels.market.queue import ESTIMATES, ROW_WORDS
 
 CANDLE_PARTICIPATION = 0.1  # of a candle's volume: it says what traded, not what one more order could have had
 _PPM = 1_000_000

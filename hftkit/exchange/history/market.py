@@ -2,7 +2,7 @@
 
 * **Quotes and depth**: the house (account MAKER) keeps one order a price, with the quantity that history shows there. Clients take it like anyone's
   order: price-time, all order types, fees, margin. What they took is gone until history next says what stands at that price.
-* **Prints** (recorded trades) reach clients' resting orders by the estimate of the run (queue.py); the rest of the print is published as it was.
+* **Prints** (recorded trades) reach clients' resting orders by the estimate of the run (kernels/market/queue.py); the rest is published as it was.
   Prints leave the house's quotes alone: history says itself what they became. An order's place is found when history next touches its price,
   which is soon enough: until then nothing has changed there.
 * **A quote that would cross a client's resting order** trades with it, up to its quantity: who offers at your bid meets you first, since nobody
@@ -21,7 +21,15 @@ import numpy as np
 
 from hftkit.codes import DepthFlag, MessageType, OrderFlag, OrderType, Reject, Side, TimeInForce
 from hftkit.exchange.flow.agents import MAKER, TAKER
-from hftkit.exchange.history.queue import (
+from hftkit.exchange.ladder import find_key, level_above, level_below
+from hftkit.exchange.layout import Op
+from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
+from hftkit.exchange.matching import end_order, level_report, reducible, trade
+from hftkit.exchange.orders import carry_out, deliver, fire_due, pass_time
+from hftkit.exchange.queues import add_open, enqueue, full, release_slot, take_slot, unlink
+from hftkit.exchange.venue import Venue
+from hftkit.kernels.jit import inner_kernel
+from hftkit.kernels.market.queue import (
     AHEAD,
     BASE,
     FILLED,
@@ -37,14 +45,6 @@ from hftkit.exchange.history.queue import (
     join,
     level_changed,
 )
-from hftkit.exchange.ladder import find_key, level_above, level_below
-from hftkit.exchange.layout import Op
-from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
-from hftkit.exchange.matching import end_order, level_report, reducible, trade
-from hftkit.exchange.orders import carry_out, deliver, fire_due, pass_time
-from hftkit.exchange.queues import add_open, enqueue, full, release_slot, take_slot, unlink
-from hftkit.exchange.venue import Venue
-from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import frame_instrument, frame_type
 from hftkit.layout import WORD
 

@@ -21,12 +21,12 @@ from hftkit.exchange.filters import mark_price
 from hftkit.exchange.history.build import HistoryPlan, history_report, new_history
 from hftkit.exchange.history.files import config_for
 from hftkit.exchange.history.market import NEVER, ROW, ROWS, History, run_history
-from hftkit.exchange.history.queue import ESTIMATES
 from hftkit.exchange.layout import Op
 from hftkit.exchange.orders import carry_out, client_order
 from hftkit.exchange.outbox import fresh_log
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
+from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
 
 NEW, CANCEL = 0, 1

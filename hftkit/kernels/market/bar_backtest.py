@@ -22,8 +22,8 @@ _ENTRY, _EXIT, _LOW_CONFIDENCE = int(SignalReason.ENTRY), int(SignalReason.EXIT)
 
 # Fields of a cell (what is swept) and of its result
 WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING = range(5)
-NET, SHARPE, TRADES, DRAWDOWN, TURNOVER, EXPOSURE = range(6)
-RESULT_FIELDS = 6
+NET, SHARPE, TRADES, DRAWDOWN, TURNOVER, EXPOSURE, DEVIATION = range(7)
+RESULT_FIELDS = 7
 
 
 @kernel
@@ -91,7 +91,8 @@ def net_returns(targets: Any, step: Any, net: Any, cost: float, carry: float) ->
 
 @kernel
 def summarise(net: Any, targets: Any, out: Any) -> int:
-    """Fill NET (sum), SHARPE (per bar, not annualised; 0 without variance), DRAWDOWN (largest fall of the running sum, >= 0), EXPOSURE."""
+    """Fill NET (sum), SHARPE (per bar, not annualised; 0 without variance), DRAWDOWN (largest fall of the running sum, >= 0), EXPOSURE,
+    DEVIATION (of the returns of a bar, sample)."""
     n = net.size
     total = 0.0
     peak = 0.0
@@ -108,7 +109,8 @@ def summarise(net: Any, targets: Any, out: Any) -> int:
     for t in range(n):
         squares += (net[t] - mean) ** 2
     out[NET] = total
-    out[SHARPE] = mean / math.sqrt(squares / (n - 1)) if squares > 0.0 else 0.0
+    out[DEVIATION] = math.sqrt(squares / (n - 1)) if squares > 0.0 else 0.0
+    out[SHARPE] = mean / out[DEVIATION] if squares > 0.0 else 0.0
     out[DRAWDOWN] = drawdown
     out[EXPOSURE] = exposed / n
     return 0
@@ -116,14 +118,27 @@ def summarise(net: Any, targets: Any, out: Any) -> int:
 
 @kernel
 def sweep_cells(
-    z: Any, belief: Any, step: Any, cells: Any, targets: Any, reasons: Any, net: Any, out: Any, cost: float, carry: float, confidence: float
+    z: Any,
+    belief: Any,
+    step: Any,
+    cells: Any,
+    targets: Any,
+    reasons: Any,
+    net: Any,
+    together: Any,
+    out: Any,
+    cost: float,
+    carry: float,
+    confidence: float,
 ) -> int:
-    """Run the rule for many parameter sets over the same bars. Returns the number of cells.
+    """Run the rule for many parameter sets over the same bars. Returns how many of them have returns that vary.
 
     `z`: float64 (windows, n); `belief`: float64 (windows, n), or (windows, 0) without a model; `step`: float64 (n,); `cells`: float64 (m, 5): row of
     `z`, entry, exit, stop, holding limit; `cost`, `carry` as of `net_returns`, `confidence` as of `walk_rule`, fractions of size 1; scratch
-    `targets`, `reasons` int64 (n,), `net` float64 (n,); `out`: float64 (m, RESULT_FIELDS).
+    `targets`, `reasons` int64 (n,), `net` float64 (n,); `out`: float64 (m, RESULT_FIELDS). `together`: float64 (n,), to which each set adds its
+    returns about their mean, in units of their deviation: its variance tells how much alike the sets are (performance.mean_correlation).
     """
+    varying = 0
     for i in range(cells.shape[0]):
         cell = cells[i]
         row, limit = int(cell[WINDOW]), int(cell[MAX_HOLDING])
@@ -131,7 +146,13 @@ def sweep_cells(
         out[i, TURNOVER] = net_returns(targets, step, net, cost, carry)
         out[i, TRADES] = entries
         summarise(net, targets, out[i])
-    return cells.shape[0]
+        deviation = out[i, DEVIATION]
+        if deviation > 0.0:
+            mean = out[i, NET] / net.size
+            for t in range(net.size):
+                together[t] += (net[t] - mean) / deviation
+            varying += 1
+    return varying
 
 
 @kernel

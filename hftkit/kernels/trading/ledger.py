@@ -49,6 +49,34 @@ def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price:
 
 
 @kernel
+def correct_position(ledger: Any, instruments: Any, instrument: int, position: int, compared_with: int) -> bool:
+    """Take over the venue's `position` (lots) that no fill explains, if the ledger still is at `compared_with` and has a mark. Whether it did.
+
+    Booked like a fill at mark without a fee: what it closes is realised there, so equity is the same before and after, but for 1e-8 of rounding.
+    Neither the entry price that the venue states (an average over strangers' trades and ours) nor what the stranger made before is this session's.
+    """
+    row = ledger[instrument]
+    lots = position - row.position
+    if row.position != compared_with or lots == 0 or row.mark_price == 0:
+        return False
+    closing = min(abs(lots), abs(row.position)) if (lots > 0) != (row.position > 0) else 0
+    half_tick_lot = row.mark_price * instruments[instrument].tick_lot_e8
+    sign = 1 if lots > 0 else -1
+    if closing > 0:
+        whole, rest = row.cost_e8 // abs(row.position), row.cost_e8 % abs(row.position)
+        released = whole * closing + rest * closing // abs(row.position)
+        row.realized_e8 += -sign * (closing * half_tick_lot // 2) - released
+        row.cost_e8 -= released
+    row.cost_e8 += sign * ((abs(lots) - closing) * half_tick_lot // 2)
+    row.position = position
+    row.venue_position = position
+    row.corrected_qty += lots
+    row.n_corrections += 1
+    mark(ledger, instruments, instrument, row.mark_price)
+    return True
+
+
+@kernel
 def mark(ledger: Any, instruments: Any, instrument: int, mark_price: int) -> None:
     """Value the position at `mark_price` in half ticks (best_bid + best_ask)."""
     row = ledger[instrument]

@@ -18,6 +18,7 @@ _SESSION_REJECT, _INSTRUMENT = int(MessageType.SESSION_REJECT), int(MessageType.
 _BBO, _TRADE, _DEPTH = int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 _MARKET_STATUS = int(MessageType.MARKET_STATUS)
+_POSITION_CORRECTION = int(MessageType.POSITION_CORRECTION)
 
 # numba takes plain integers, not enum members
 EVENT_BBO = int(EventKind.BBO)
@@ -33,6 +34,7 @@ EVENT_ORDER_FILL = int(EventKind.ORDER_FILL)
 EVENT_ORDER_REJECT = int(EventKind.ORDER_REJECT)
 EVENT_ORDER_STATUS = int(EventKind.ORDER_STATUS)
 EVENT_POSITION = int(EventKind.POSITION)
+EVENT_POSITION_CORRECTION = int(EventKind.POSITION_CORRECTION)
 EVENT_SESSION_REJECT = int(EventKind.SESSION_REJECT)
 EVENT_SNAPSHOT_BEGIN = int(EventKind.SNAPSHOT_BEGIN)
 EVENT_SNAPSHOT_END = int(EventKind.SNAPSHOT_END)
@@ -143,6 +145,10 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
     elif kind == _POSITION:
         e.kind = EVENT_POSITION
         e.qty = words[start + 3]
+    elif kind == _POSITION_CORRECTION:
+        e.kind = EVENT_POSITION_CORRECTION
+        e.qty = words[start + 3]
+        e.qty2 = words[start + 4]
     elif kind == _SESSION_REJECT:
         e.kind = EVENT_SESSION_REJECT
         e.code = words[start + 3]
@@ -150,7 +156,7 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
         return _decode_order_answer(words, start, e, kind)
     else:
         return MALFORMED
-    if e.kind == EVENT_POSITION and instrument < 0:
+    if (e.kind == EVENT_POSITION or e.kind == EVENT_POSITION_CORRECTION) and instrument < 0:
         return MALFORMED
     return e.kind
 

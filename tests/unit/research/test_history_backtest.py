@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
 from hftkit.exchange.history.files import HistoryTape, save_history, with_grades
 from hftkit.instruments import Instrument
+from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
 from hftkit.params import freeze
 from hftkit.replay import replay
@@ -84,6 +86,18 @@ def test_its_journal_replays_and_the_command_prints_the_table(tmp_path: Path) ->
     done = CliRunner().invoke(command, [str(frozen), "--history", str(path)], catch_exceptions=False)
     assert done.exit_code == 0
     assert [line.split()[:2] for line in done.stdout.splitlines()[3:]] == [["optimistic", "72.2%"], ["neutral", "55.6%"], ["pessimistic", "55.6%"]]
+
+
+def test_the_three_estimates_side_by_side_as_a_table_and_as_json(tmp_path: Path) -> None:
+    """This strategy only takes: the queue makes no difference, and all three runs end in the same state."""
+    frozen, path = str(freeze(BUY_ONE_UNIT, tmp_path)), str(save_history(history(), tmp_path / "h.npz"))
+    done = CliRunner().invoke(command, [frozen, "--history", path, "--queue", "all"], catch_exceptions=False)
+    assert [line.split()[:4] for line in done.stdout.splitlines()[2:]] == [[name, "2", "2", "0.0%"] for name in ESTIMATES]
+    body = json.loads(CliRunner().invoke(command, [frozen, "--history", path, "--queue", "all", "--json"], catch_exceptions=False).stdout)
+    assert list(body["estimates"]) == list(ESTIMATES)
+    assert {run["state"] for run in body["estimates"].values()} == {backtest_history(BUY_ONE_UNIT, history()).engine.digest}
+    refused = CliRunner().invoke(command, [frozen, "--queue", "all", "--journal", str(tmp_path / "j")])
+    assert isinstance(refused.exception, DataError)
 
 
 def test_other_scales_and_missing_instruments_are_refused() -> None:

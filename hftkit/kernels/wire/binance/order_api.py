@@ -146,11 +146,11 @@ def _result(line: Any, data: Any, letter: int, slot: int, t_recv: int, words: An
 
 
 @inner_kernel
-def _error(line: Any, data: Any, letter: int, slot: int, status: int, code: int, words: Any, position: int) -> int:
+def _error(line: Any, letter: int, slot: int, status: int, code: int, t_recv: int, words: Any, position: int) -> int:
     o = line.tracks[slot]
     ts = line.state[s.TS_SERVER]
     if letter == QUERY and code == _NOT_FOUND:
-        return absent(line, slot, ts, words, position)
+        return absent(line, slot, ts, t_recv, words, position)
     if letter == QUERY:
         return position  # the engine asks again
     if is_unknown_outcome(status, code):
@@ -210,5 +210,5 @@ def order_answer(line: Any, data: Any, start: int, end: int, t_recv: int, words:
     if slot < 0:
         return position
     if failed:
-        return _error(line, data, letter, slot, status, code, words, position)
+        return _error(line, letter, slot, status, code, t_recv, words, position)
     return _result(line, data, letter, slot, t_recv, words, position)

@@ -213,6 +213,7 @@ TRACK = Record(
         _i("end_reason", "codes.Reject", "why"),
         _i("end_ts", "ns, exchange clock", "when"),
         _i("absent", "count", "times the venue said that it does not exist"),
+        _i("absent_since", "ns, monotonic", "when it first said so"),
         _i("asked_trades", "count", "times its trades were asked for"),
         _i("asked_at", "ns, monotonic", "when its trades were last asked for"),
     ),

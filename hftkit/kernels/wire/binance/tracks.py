@@ -5,7 +5,8 @@ illegal move for a fault and halts. So a line keeps, by client order id:
 
     SENT    -- acknowledged by anyone -->  ACKED   ORDER_ACK, once
     SENT    -- refused -->                 FINAL   ORDER_REJECT
-    SENT    -- absent MAX_ABSENT times --> FINAL   ORDER_STATUS "never seen": by then the receive window has passed, it cannot appear any more
+    SENT    -- absent MAX_ABSENT times, for longer than the receive window
+            -- -->                         FINAL   ORDER_STATUS "never seen": it cannot appear any more
     any     -- fill that continues ours -> ORDER_FILL; the last one makes it FINAL
     any     -- fill with others missing -> held: the order's trades are asked for, and booked from there by trade id
     any     -- ended, nothing missing -->  FINAL   ORDER_CANCELED
@@ -27,7 +28,8 @@ from hftkit.kernels.wire.binance.state import Counter, Request
 from hftkit.kernels.wire.venue_codec import encode_order_ack, encode_order_canceled, encode_order_fill, encode_order_reject, encode_order_status
 
 FREE, SENT, ACKED, FINAL = range(4)
-MAX_ABSENT = 3  # the engine asks every order timeout (2 s): later than the longest receive window in use (5 s)
+MAX_ABSENT = 3  # an order may not be visible at once
+LONGEST_WINDOW_MS = 5000  # of a venue that is not told another receive window
 MAX_TRADE_REQUESTS = 8  # without a pause
 
 _C = Counter
@@ -61,7 +63,7 @@ def start_track(line: Any, client_order_id: int, instrument: int, side: int, qty
     o.client_order_id, o.order_id, o.instrument, o.side, o.qty = client_order_id, 0, instrument, side, qty
     o.filled, o.venue_filled, o.last_trade, o.stage = 0, 0, 0, SENT
     o.ending, o.end_reason, o.end_ts = 0, 0, 0
-    o.absent, o.asked_trades, o.asked_at = 0, 0, 0
+    o.absent, o.absent_since, o.asked_trades, o.asked_at = 0, 0, 0, 0
 
 
 @inner_kernel
@@ -97,11 +99,14 @@ def rejected(line: Any, slot: int, reason: int, ts: int, words: Any, position: i
 
 
 @inner_kernel
-def absent(line: Any, slot: int, ts: int, words: Any, position: int) -> int:
-    """The venue does not know the order. It may be on its way: only the third such answer (count) is believed."""
+def absent(line: Any, slot: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+    """The venue does not know the order. It may be on its way: the third such answer (count) is believed, if the first is a receive window old."""
     o = line.tracks[slot]
     o.absent += 1
-    if o.stage != SENT or o.absent < MAX_ABSENT:
+    if o.absent == 1:
+        o.absent_since = t_recv
+    window_ms = line.state[s.RECV_WINDOW] if line.state[s.RECV_WINDOW] > 0 else LONGEST_WINDOW_MS
+    if o.stage != SENT or o.absent < MAX_ABSENT or t_recv - o.absent_since < window_ms * 1_000_000:
         line.counters[_NOT_VISIBLE] += 1
         return position
     o.stage = FINAL

@@ -70,6 +70,7 @@ def test_summary_of_a_known_path():
     assert out[kernel.DRAWDOWN] == pytest.approx(0.04)
     assert out[kernel.SHARPE] == pytest.approx(net.mean() / net.std(ddof=1))
     assert out[kernel.EXPOSURE] == 0.6
+    assert out[kernel.DEVIATION] == pytest.approx(net.std(ddof=1))
     kernel.summarise(np.zeros(5), targets, out)
     assert out[kernel.SHARPE] == 0.0
 
@@ -80,7 +81,8 @@ def test_sweep_equals_one_run_a_cell():
     cells = np.array([[0, 1.5, 0.0, 4.0, 50], [1, 1.5, 0.0, 4.0, 50], [1, 2.0, 0.5, 3.0, 20]])
     out = np.full((3, kernel.RESULT_FIELDS), np.nan)
     scratch = np.empty(step.size, np.int64), np.empty(step.size, np.int64), np.empty(step.size)
-    assert kernel.sweep_cells(z, np.empty((2, 0)), step, cells, *scratch, out, 1e-4, 0.0, 0.0) == 3
+    together, expected = np.zeros(step.size), np.zeros(step.size)
+    assert kernel.sweep_cells(z, np.empty((2, 0)), step, cells, *scratch, together, out, 1e-4, 0.0, 0.0) == 3
     for cell, row in zip(cells, out, strict=True):
         targets, _, entries = walked(z[int(cell[0])], *cell[1:4], int(cell[4]))
         net, one = np.empty(step.size), np.full(kernel.RESULT_FIELDS, np.nan)
@@ -88,6 +90,11 @@ def test_sweep_equals_one_run_a_cell():
         kernel.summarise(net, targets, one)
         assert (row[kernel.TRADES], row[kernel.TURNOVER]) == (entries, turnover)
         assert row[[kernel.NET, kernel.SHARPE, kernel.DRAWDOWN]].tolist() == one[[kernel.NET, kernel.SHARPE, kernel.DRAWDOWN]].tolist()
+        expected += (net - net.mean()) / net.std(ddof=1)
+    np.testing.assert_allclose(together, expected, rtol=1e-9, atol=1e-12)
+    never = np.array([[0, 90.0, 0.0, 99.0, 50]])  # a set that never trades resembles nothing
+    assert kernel.sweep_cells(z, np.empty((2, 0)), step, never, *scratch, together, out[:1], 1e-4, 0.0, 0.0) == 0
+    np.testing.assert_allclose(together, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_z_scores_state_their_gaps():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hftkit import layout
 from hftkit.instruments import instrument_array
-from hftkit.kernels.trading.ledger import apply_fill, mark
+from hftkit.kernels.trading.ledger import apply_fill, correct_position, mark
 from tests.support import AAA
 
 FILLS = st.lists(
@@ -59,3 +59,33 @@ def test_average_cost_of_a_textbook_example():
     assert int(row["realized_e8"]) == 750_000_000
     assert int(row["cost_e8"]) == 150 * 1050 * 100_000
     assert int(row["unrealized_e8"]) == 150 * (1200 - 1050) * 100_000
+
+
+@given(FILLS, st.integers(-(10**5), 10**5))
+def test_a_correction_moves_the_position_and_no_money(fills, venue_lots):
+    """As if a stranger's lots had come in at mark: equity before and after is the same, and a fill at mark books the same."""
+    ledger, twin = np.zeros(1, layout.LEDGER.dtype), np.zeros(1, layout.LEDGER.dtype)
+    instruments = instrument_array([AAA])
+    for side, price, qty, fee, maker, mark_price in fills:
+        for book in (ledger, twin):
+            apply_fill(book, instruments, 0, side, price, qty, fee, int(maker))
+            mark(book, instruments, 0, mark_price // 2 * 2)  # a whole tick, so that a fill can have its price
+    before = ledger[0].copy()
+    held, lots = int(before["position"]), venue_lots - int(before["position"])
+    assert not correct_position(ledger, instruments, 0, venue_lots, held + 1)  # the ledger has moved on since the comparison
+    assert ledger[0] == before
+    assert correct_position(ledger, instruments, 0, venue_lots, held) == (lots != 0)
+    row = ledger[0]
+    assert int(row["position"]) == venue_lots == int(row["bought_qty"] - row["sold_qty"] + row["corrected_qty"])
+    assert int(row["realized_e8"] + row["unrealized_e8"]) == int(before["realized_e8"] + before["unrealized_e8"])
+    assert all(row[name] == before[name] for name in ("fees_e8", "turnover_e8", "n_fills", "bought_qty", "sold_qty"))
+    if lots:
+        apply_fill(twin, instruments, 0, 0 if lots > 0 else 1, fills[-1][5] // 2, abs(lots), 0, 0)
+        assert all(row[name] == twin[0][name] for name in ("cost_e8", "realized_e8", "unrealized_e8"))
+        assert int(row["n_corrections"]) == 1
+
+
+def test_a_correction_without_a_mark_is_left():
+    ledger = np.zeros(1, layout.LEDGER.dtype)
+    assert not correct_position(ledger, instrument_array([AAA]), 0, 5, 0)
+    assert int(ledger["position"][0]) == 0

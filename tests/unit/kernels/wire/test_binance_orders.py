@@ -193,12 +193,18 @@ def test_some_overloads_say_that_nothing_happened(code: int, status: int) -> Non
     assert types(api(placed(), api_error(code, status=status))) == [REJECT]
 
 
-def test_absence_is_believed_the_third_time() -> None:
-    hand = placed()
-    for _ in range(2):
-        assert api(hand, api_error(-2013, "q")) == []
-    (status,) = api(hand, api_error(-2013, "q"))
+def test_absence_is_believed_the_third_time_once_the_receive_window_is_over() -> None:
+    window, absent = 5_000_000_000, api_error(-2013, "q")
+
+    def at(hand: Hand, after_ns: int) -> list[Frame]:
+        hand.now = 10**12 + after_ns - 1_000_000  # `give` lets a millisecond pass
+        return api(hand, absent)
+
+    hand, twice = placed(), placed()
+    assert [at(hand, after) for after in (0, 1, 2, window - 1)] == [[]] * 4  # it may still be on its way
+    (status,) = at(hand, window)
     assert (status.type, status.state) == (MessageType.ORDER_STATUS, OrderState.FREE)
+    assert [at(twice, after) for after in (0, window)] == [[], []]
     acknowledged = placed()
     api(acknowledged, api_answer())
     assert [api(acknowledged, api_error(-2013, "q")) for _ in range(5)] == [[]] * 5

@@ -146,3 +146,43 @@ def test_a_connection_known_to_be_useless_is_given_up_at_once(part):
     stream.drop()
     found = read_until(read, lambda all_: UP in all_)
     assert found[found.index(DOWN) :].count(UP) == 1
+
+
+def test_a_fault_that_nobody_foresaw_is_told_and_the_part_goes_on(part):
+    """Once while it opens, once while it reads: LINE_DOWN is announced, the loss counted, and the part comes back."""
+    _, stream, read = part
+    told, opens, turn, broken = [], stream.plan.open, stream._turn, []
+    stream._say = lambda event, **facts: told.append((event, facts))
+    read_until(read, lambda all_: len(all_) > 5)
+
+    def open_badly():
+        stream.plan.open = opens
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    def turn_badly(connections):
+        if not broken:
+            broken.append(True)
+            raise ZeroDivisionError
+        turn(connections)
+
+    stream.plan.open, stream._turn = open_badly, turn_badly
+    found = read_until(read, lambda all_: UP in all_ and len(all_) > all_.index(UP) + 3)
+    assert found.count(DOWN) == 1
+    assert [facts["error"] for event, facts in told if event == "part_failed"] == [
+        "ZeroDivisionError()",
+        "TypeError(\"'NoneType' object is not subscriptable\")",
+    ]
+    assert int(stream.status["n_failures"]) == 2
+
+
+def test_nothing_is_opened_while_the_venue_wants_a_pause(part):
+    feed, stream, read = part
+    read_until(read, lambda all_: len(all_) > 5)
+    asked = threading.Event()
+    stream.plan.may_open = lambda: asked.set() or False
+    feed.cut()
+    read_until(read, lambda all_: DOWN in all_)
+    assert asked.wait(PATIENCE_S)
+    assert feed.n_connections == 1
+    stream.plan.may_open = lambda: True
+    read_until(read, lambda all_: UP in all_)

@@ -9,7 +9,8 @@ import urllib.parse
 
 import pytest
 import structlog
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,29 @@ def test_ed25519_signatures_verify_with_the_public_key(pem):
     query = key.signed_query("a=1&b=2")
     signature = urllib.parse.parse_qs(query)["signature"][0]
     public.verify(base64.b64decode(signature), b"a=1&b=2")  # raises if it does not fit
+
+
+def test_rsa_signatures_verify_with_the_public_key_and_as_another_client_makes_them(tmp_path):
+    """The official connector signs with an RSA key of the same file: PKCS #1 v1.5 is deterministic, so the texts must be equal."""
+    from binance.lib.authentication import rsa_signature
+
+    private = rsa.generate_private_key(65537, 2048)
+    text = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path / "rsa.pem"
+    path.write_bytes(text)
+    key = load_key(env={"HFTKIT_BINANCE_KEY": "a-public-key", "HFTKIT_BINANCE_PRIVATE_KEY": str(path)})
+    assert (key.kind, key.is_ed25519, key.hmac_secret) == ("RSA", False, b"")
+    signature = key.sign(PAYLOAD)
+    private.public_key().verify(base64.b64decode(signature), PAYLOAD.encode(), padding.PKCS1v15(), hashes.SHA256())
+    assert signature == rsa_signature(text, PAYLOAD).decode()
+
+
+def test_another_kind_of_key_is_refused_in_one_line(tmp_path):
+    text = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(ConfigError, match="neither Ed25519 nor RSA"):
+        load_key(env={"HFTKIT_BINANCE_KEY": "a-public-key", "HFTKIT_BINANCE_PRIVATE_KEY": text.decode()})
 
 
 def test_a_key_file_must_be_private(tmp_path, pem):

@@ -1,0 +1,152 @@
+"""The backtest's venue takes a request: an order that takes, rests, or both, or a cancel. What the tape does to resting orders: backtest_resting.py.
+
+A taking order takes what the tape shows, and what it took is gone until the tape's next quote of that instrument. A tape shows the touch only;
+behind it the venue assumes plan[LEVELS] price levels one tick apart, level k with 1 + plan[GROWTH] * k times the quantity of the touch. One
+level: orders meet what was shown and no more. Growth 0: impact linear in size. Growth 2: K levels hold K**2 times the touch, so that the price moves
+with the square root of the size, the law found in most markets (Toth et al. 2011, Physical Review X 1, 021006). Each level is a fill of its own.
+
+What a limit order good till cancelled does not take comes to rest; a post-only order that would take is refused. An account never meets its own
+orders here. Reduce-only is taken at its word: the engine's risk check lets no more of them leave than there is to reduce. Fees as the instrument
+states, of a maker or a taker, rounded down to 1e-8 quote.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hftkit.codes import MessageType, OrderFlag, OrderType, Reject, Side, TimeInForce
+from hftkit.kernels.backtest_desk import (
+    CLIENT,
+    GROWTH,
+    ID,
+    LEVELS,
+    NEXT_ID,
+    OPEN,
+    REJECTS,
+    VENUE_SEQ,
+    answer_slot,
+    has_room,
+    remove,
+    report_fill,
+    rest,
+)
+from hftkit.kernels.jit import kernel
+from hftkit.kernels.wire.frame import frame_instrument, frame_type
+from hftkit.kernels.wire.venue_codec import encode_cancel_reject, encode_order_ack, encode_order_canceled, encode_order_reject
+
+MAX_LEVELS = 16
+_REQUEST_ANSWERS = MAX_LEVELS + 2  # frames that one request may be answered with
+_CANCEL_ORDER = int(MessageType.CANCEL_ORDER)
+_BUY, _LIMIT, _MARKET = int(Side.BUY), int(OrderType.LIMIT), int(OrderType.MARKET)
+_GTC, _FOK = int(TimeInForce.GTC), int(TimeInForce.FOK)
+_POST_ONLY, _REDUCE_ONLY = int(OrderFlag.POST_ONLY), int(OrderFlag.REDUCE_ONLY)
+_BAD_TYPE, _BAD_PRICE, _BAD_QTY = int(Reject.VENUE_BAD_TYPE), int(Reject.VENUE_BAD_PRICE), int(Reject.VENUE_BAD_QTY)
+_MIN_NOTIONAL, _DUPLICATE = int(Reject.VENUE_MIN_NOTIONAL), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
+_NO_LIQUIDITY, _NOT_FILLABLE, _UNKNOWN = int(Reject.BOOK_NO_LIQUIDITY), int(Reject.BOOK_FOK_NOT_FILLABLE), int(Reject.BOOK_UNKNOWN_ORDER)
+_BOOK_FULL, _WOULD_TAKE = int(Reject.BOOK_FULL), int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
+
+
+@kernel
+def _slot_of(desk: Any, client_order_id: int) -> int:
+    return (client_order_id & 0xFFFFFFFF) % desk.resting.shape[0]
+
+
+@kernel
+def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, trade: bool) -> int:
+    """Lots that the NEW_ORDER frame at word `order` can take, level by level within its limit; with `trade` it takes them, a fill a level."""
+    words = desk.orders
+    instrument, side, qty = frame_instrument(words[order]), words[order + 3], words[order + 8]
+    quote = desk.quote[instrument]
+    touch, away = (2, 1) if side == _BUY else (0, -1)
+    taken, above, filled = quote[4 + side], 0, 0
+    for level in range(desk.plan[LEVELS]):
+        price = quote[touch] + away * level
+        beyond = words[order + 4] == _LIMIT and (price > words[order + 7] if side == _BUY else price < words[order + 7])
+        if quote[touch] <= 0 or price <= 0 or beyond or filled == qty:
+            break
+        shown = quote[touch + 1] * (1 + desk.plan[GROWTH] * level)
+        lots = min(qty - filled, above + shown - max(taken + filled, above))
+        above += shown
+        if lots <= 0:
+            continue
+        filled += lots
+        if trade:
+            quote[4 + side] += lots
+            report_fill(desk, instruments, 2 * instrument + side, words[order + 2], order_id, 0, price, lots, qty - filled, time_ns)
+    return filled
+
+
+@kernel
+def _refused(desk: Any, instruments: Any, order: int) -> int:
+    """Why the venue refuses the NEW_ORDER frame at word `order` of desk.orders, 0 if it does not."""
+    words = desk.orders
+    instrument, kind, price, qty = frame_instrument(words[order]), words[order + 4], words[order + 7], words[order + 8]
+    if kind < _LIMIT or kind > _MARKET or words[order + 5] < _GTC or words[order + 5] > _FOK:
+        return _BAD_TYPE
+    if qty <= 0:
+        return _BAD_QTY
+    if kind == _LIMIT and price <= 0:
+        return _BAD_PRICE
+    quote, ins = desk.quote[instrument], instruments[instrument]
+    if kind == _MARKET:
+        price = quote[2] if words[order + 3] == _BUY else quote[0]
+    if words[order + 6] & _REDUCE_ONLY == 0 and price * qty * ins.tick_lot_e8 < ins.min_notional_e8:
+        return _MIN_NOTIONAL
+    if kind == _LIMIT and words[order + 5] == _GTC:
+        row = desk.resting[_slot_of(desk, words[order + 2])]
+        if row[OPEN] != 0:
+            return _DUPLICATE if row[CLIENT] == words[order + 2] else _BOOK_FULL
+    if words[order + 6] & _POST_ONLY != 0 and _take(desk, instruments, order, 0, 0, False) > 0:
+        return _WOULD_TAKE
+    return 0
+
+
+@kernel
+def _new_order(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
+    words, io = desk.orders, desk.io
+    instrument, client_order_id, qty = frame_instrument(words[order]), words[order + 2], words[order + 8]
+    reason = _refused(desk, instruments, order)
+    slot = answer_slot(desk, time_ns)
+    if reason != 0:
+        io[REJECTS] += 1
+        encode_order_reject(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, reason)
+        return
+    io[NEXT_ID] += 1
+    order_id = io[NEXT_ID]
+    encode_order_ack(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id)
+    filled = 0
+    if words[order + 5] != _FOK or _take(desk, instruments, order, order_id, time_ns, False) == qty:
+        filled = _take(desk, instruments, order, order_id, time_ns, True)
+    if filled == qty:
+        return
+    if words[order + 4] == _LIMIT and words[order + 5] == _GTC:
+        book = 2 * instrument + words[order + 3]
+        rest(desk, _slot_of(desk, client_order_id), book, order_id, client_order_id, words[order + 7], qty - filled)
+        return
+    slot = answer_slot(desk, time_ns)
+    reason = _NOT_FILLABLE if words[order + 5] == _FOK else _NO_LIQUIDITY
+    encode_order_canceled(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, qty - filled, reason)
+
+
+@kernel
+def _cancel(desk: Any, order: int, time_ns: int) -> None:
+    instrument, client_order_id = frame_instrument(desk.orders[order]), desk.orders[order + 2]
+    at = _slot_of(desk, client_order_id)
+    row, slot = desk.resting[at], answer_slot(desk, time_ns)
+    if row[OPEN] == 0 or row[CLIENT] != client_order_id:
+        encode_cancel_reject(desk.answers, slot, instrument, desk.io[VENUE_SEQ], time_ns, client_order_id, _UNKNOWN)
+        return
+    encode_order_canceled(desk.answers, slot, instrument, desk.io[VENUE_SEQ], time_ns, client_order_id, row[ID], row[OPEN], 0)
+    remove(desk, at)
+
+
+@kernel
+def request(desk: Any, instruments: Any, order: int, time_ns: int) -> bool:
+    """The venue works the NEW_ORDER or CANCEL_ORDER frame at word `order` of desk.orders, at its exchange time ns. False: no room for the answers."""
+    if not has_room(desk, _REQUEST_ANSWERS):
+        return False
+    if frame_type(desk.orders[order]) == _CANCEL_ORDER:
+        _cancel(desk, order, time_ns)
+    else:
+        _new_order(desk, instruments, order, time_ns)
+    return True
