@@ -208,21 +208,22 @@ def bars_to_tape(
     """A tape of the closes of two instruments (ids 0 lead, 1 hedge), int64 (n,) ticks each, quoted `half_spread_ticks` to either side.
 
     Both closes belong to one moment, and a strategy must see both or neither. So each bar is three quotes: `settle_ns` before the close the lead's
-    offer is withdrawn and the hedge moves; at the close the lead is quoted again, at its new price. In between there is no book to trade the pair
-    on. Take half a bar: an order refused for want of a book is tried again after the strategy's retry_ns, which must have passed by the close.
+    quotes are withdrawn and the hedge moves; at the close the lead is quoted again, at its new price. In between there is no book to trade the pair
+    on (and an order that rests is pulled). Take half a bar: an order refused for want of a book is tried again after the strategy's retry_ns, which
+    must have passed by the close.
     """
     n = len(close_ns)
     lead, hedge = np.asarray(lead_ticks, np.int64), np.asarray(hedge_ticks, np.int64)
     wide_lead, wide_hedge = half_spread_ticks
     if min(wide_lead, wide_hedge) < 1 or (n and min(lead.min() - wide_lead, hedge.min() - wide_hedge) < 1):
         raise DataError(f"half spreads of {half_spread_ticks} ticks leave no bid", "Use at least 1 and less than the lowest price")
-    bid, ask, ask_lots = (np.empty((n, 3), np.int64) for _ in range(3))
-    bid[:, 0], bid[:, 1], bid[:, 2] = lead - wide_lead, hedge - wide_hedge, lead - wide_lead
-    ask[:, 0], ask[:, 1], ask[:, 2] = 0, hedge + wide_hedge, lead + wide_lead
-    ask_lots[:, 0], ask_lots[:, 1:] = 0, lots
+    bid, ask, shown = (np.zeros((n, 3), np.int64) for _ in range(3))
+    bid[:, 1], bid[:, 2] = hedge - wide_hedge, lead - wide_lead
+    ask[:, 1], ask[:, 2] = hedge + wide_hedge, lead + wide_lead
+    shown[:, 1:] = lots
     times = np.repeat(np.asarray(close_ns, np.int64)[:, None], 3, axis=1) - np.array([settle_ns, settle_ns, 0])
     names = np.tile(np.array([0, 1, 0], np.int64), n)
-    return quotes_to_tape(times.ravel(), names, bid.ravel(), np.full(3 * n, lots), ask.ravel(), ask_lots.ravel())
+    return quotes_to_tape(times.ravel(), names, bid.ravel(), shown.ravel(), ask.ravel(), shown.ravel())
 
 
 def session_of(frozen: FrozenParams | Sequence[FrozenParams], limits: Limits = UNLIMITED) -> SessionConfig:
