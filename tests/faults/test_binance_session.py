@@ -126,7 +126,7 @@ def test_a_strangers_position_is_taken_into_the_ledger_and_halts_beyond_the_limi
 def test_an_order_socket_that_is_cut_hangs_and_stays_away_costs_no_order(venue, params, tmp_path):
     with OrderProxy(venue.ready["binance"]["port"]) as proxy:
         extra = f"""order_url = "ws://127.0.0.1:{proxy.port}/ws-fapi/v1"
-answer_s = 1.0
+answer_s = 2.0
 rest_after_s = 1.0
 reconcile_s = 1.0
 breaker.open_s = 1.0
@@ -160,7 +160,7 @@ breaker.open_s = 1.0
             assert proxy.n_orders > by_socket
 
             venue.fault(unavailable_next=6)  # the REST breaker opens, and the operator has a pause of his own meanwhile
-            wait_for(session, "the pause", lambda: said(session, "paused", why="REST breaker"))
+            wait_for(session, "the pause", lambda: said(session, "paused", why="rest breaker"))
             session.send(Control.PAUSE)
             wait_for(session, "the end of the pause", lambda: said(session, "stays_paused"))
             assert session.telemetry().risk["trading"] == Trading.PAUSED
@@ -172,7 +172,8 @@ breaker.open_s = 1.0
     assert result["line"]["rest_orders"] >= 6
     assert result["line"]["changes_to_rest"] >= 1
     assert result["line"]["task_failures"] == 0
-    assert_whole(session, venue, result, lost=2)  # half an order is none, and the one that the venue lost
+    # half an order is none, nor is the one that the venue lost; one may have flown when every connection was cut, or have met the 503s of the breaker
+    assert_whole(session, venue, result, lost=2, perhaps=3)
 
 
 def test_an_order_that_never_arrived_is_asked_for_until_the_venue_has_said_so(venue, params, tmp_path):
