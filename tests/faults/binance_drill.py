@@ -38,6 +38,7 @@ connect_timeout_s = 60.0
 {extra}
 clock_every_s = 0.2
 first_pause_s = 0.1
+recv_window_ms = 1000
 dead_man_s = 120.0
 [loop]
 wait = "block"
