@@ -39,7 +39,7 @@ from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
 from live.gateways.binance_instruments import Listed, fees_ppm, listed_instruments
 from live.gateways.binance_orders import OrderStream, open_order_api
-from live.gateways.binance_rest import RECV_WINDOW_MS, BinanceRest, RestError
+from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.binance_rest_orders import serve_orders
 from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
@@ -72,7 +72,6 @@ from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
 _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
-_LEAST_WINDOW_MS = 250
 
 
 class BinanceLine:
@@ -86,7 +85,6 @@ class BinanceLine:
         config: BinanceConfig,
         key: ApiKey | None,
         timeout_s: float,
-        order_timeout_ms: int,
         control: Callable[[Control], Any],
         door: Door,
         say: Callable[..., None],
@@ -96,8 +94,6 @@ class BinanceLine:
             config = msgspec.structs.replace(config, orders="rest")
         self.config, self.key, self.trading = config, key, key is not None
         self._timeout_s, self._control, self._door, self._say = timeout_s, control, door, say
-        # an order that the venue has not seen once its time-out has passed must not appear later
-        self._window_ms = min(max(order_timeout_ms, _LEAST_WINDOW_MS), RECV_WINDOW_MS)
         self._tls = tls_context(config.ca_file) if config.ca_file else None
         self.offset = ClockOffset()
         self.breakers = {part: Breaker(config.breaker) for part in LinePart}
@@ -162,7 +158,7 @@ class BinanceLine:
             depth=self.config.feed == "depth",
             api_key="" if key is None or unsigned else key.api_key,
             secret=b"" if key is None or unsigned else key.hmac_secret,
-            recv_window_ms=self._window_ms,
+            recv_window_ms=self.config.recv_window_ms,
             trades=binance_line.Trades.AGG_TRADE,
             snapshot_limit=self.config.book_limit,
             mask_seed=random_mask_seed(),
@@ -245,7 +241,14 @@ class BinanceLine:
     async def _serve_rest(self) -> None:
         account = self.page.account[0]
         await serve_orders(
-            self.rest, self.instruments, self._rest_bell, lambda: _take(self.wire.rest_ring), self._push, self._say, self._window_ms, account
+            self.rest,
+            self.instruments,
+            self._rest_bell,
+            lambda: _take(self.wire.rest_ring),
+            self._push,
+            self._say,
+            self.config.recv_window_ms,
+            account,
         )
 
     def _may_connect(self) -> bool:
@@ -311,8 +314,14 @@ class BinanceLine:
         self._publish()
 
     def _reasons(self, now: float) -> set[str]:
-        """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)"""
-        reasons = {f"{part.text} breaker" for part, breaker in self.breakers.items() if breaker.state is BreakerState.OPEN}
+        """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)
+
+        That of the order socket is none where REST takes its place; that of REST, which is asked all the time, is one until it has closed.
+        """
+        spared = LinePart.ORDERS if self.config.rest_after_s > 0 else None
+        reasons = {f"{part.text} breaker" for part, breaker in self.breakers.items() if breaker.state is BreakerState.OPEN and part is not spared}
+        if self.breakers[LinePart.REST].state is BreakerState.HALF_OPEN:
+            reasons.add(f"{LinePart.REST.text} breaker")
         if self.order_breaker.tick(now) is BreakerState.OPEN:
             reasons.add("order refusals breaker")
         if self.task_breaker.tick(now) is BreakerState.OPEN:
