@@ -21,13 +21,11 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, OrderWay
+from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
 from hftkit.kernels.wire.binance import state as words_of
-from hftkit.kernels.wire.frame import header
-from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
 from hftkit.units import to_e8
@@ -37,7 +35,7 @@ from live.door import Door
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
-from live.gateways.binance_instruments import Listed, fees_ppm, listed_instruments
+from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
 from live.gateways.binance_orders import OrderStream, open_order_api
 from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.binance_rest_orders import serve_orders
@@ -427,18 +425,6 @@ def _take(ring: RawRing) -> bytes:
         taken.append(payload(ring, view))
         byte_ring_release(ring.words, view)
     return b"".join(taken)
-
-
-def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
-    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
-    frame = FRAME[MessageType.INSTRUMENT]
-    words = np.zeros((len(instruments), frame.words), np.int64)
-    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
-        symbol = instrument.symbol_words()
-        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
-        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
-        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
-    return words.tobytes()
 
 
 def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:
