@@ -25,12 +25,15 @@ from hftkit.codes import OrderType, Side, TimeInForce
 from hftkit.exchange.accounts import cross_wallet, enter_trade, initial_ppm, insurance_account, is_client, move_to_isolated, part_of
 from hftkit.exchange.filters import mark_price, reference_price
 from hftkit.exchange.layout import BalanceKind, Op
+from hftkit.exchange.outbox import listens, next_letter, post
 from hftkit.exchange.tap_records import tap_balance, tap_funding_rate
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
+from hftkit.kernels.wire.venue_codec import encode_funding
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
 _IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+_RATE_PER_PPM = 100  # the wire counts rates in 1e-8
 _FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
 _ISOLATED = int(BalanceKind.ISOLATED)
 
@@ -154,7 +157,7 @@ def insure(venue: Venue, account: int, only: int, floor_e8: int) -> None:
 
 @inner_kernel
 def settle_funding(venue: Venue) -> None:
-    """One funding payment of every position."""
+    """One funding payment of every position; its owner is told (FUNDING), now or when its connection is back."""
     left, rate = 0, venue.state[0].funding_ppm
     for i in range(venue.instruments.size):
         tap_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
@@ -171,4 +174,7 @@ def settle_funding(venue: Venue) -> None:
                     move_to_isolated(venue, account, i, -payment)
                     tap_balance(venue, _ISOLATED, account, i, -payment, 0, mark, 0)
                 tap_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
+                if listens(venue, account):
+                    seq, ts = next_letter(venue, account), venue.state[0].ts
+                    post(venue, account, encode_funding(venue.letter, 0, i, seq, ts, holding.position, rate * _RATE_PER_PPM, payment))
     venue.accounts[insurance_account(venue)].wallet_e8 += left

@@ -33,6 +33,7 @@ def figures_html(view: View) -> str:
         ("net P&L", view.net_pnl, _sign_colour(view.net_pnl)),
         ("unrealised", view.unrealized, _sign_colour(view.unrealized)),
         ("fees", view.fees, ""),
+        ("funding", view.funding, ""),
         ("drawdown", view.drawdown, ""),
         ("exposure", f"{view.exposure}{_percent(view.exposure_share)}", ""),
         ("orders", f"{view.orders:,} ({view.orders_per_s:.1f}/s)", ""),
@@ -96,7 +97,8 @@ def text_lines(view: View) -> list[str]:
     """The same for a terminal or a log, one line each."""
     lines = [
         f"{view.headline}   session {view.session}   up {_seconds(view.uptime_s)}",
-        f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   drawdown {view.drawdown}",
+        f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   funding {view.funding}"
+        f"   drawdown {view.drawdown}",
         f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}",
     ]
     if words := in_words(view.filled):

@@ -114,6 +114,7 @@ class View:
     realized: str
     unrealized: str
     fees: str
+    funding: str  # paid, received negative
     drawdown: str
     exposure: str
     exposure_share: float  # of the limit, 0..1 and beyond; NaN without a limit
@@ -141,7 +142,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
     age_ns = max(0, now_ns - snapshot.ts_published)
     ended = snapshot.status in ENDED
     stale = not ended and snapshot.ts_published > 0 and age_ns > STALE_NS
-    realized, unrealized, fees = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8"))
+    realized, unrealized, fees, funding = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8", "funding_e8"))
     return View(
         session=str(info.get("session", "")),
         headline=_headline(snapshot, trading, age_ns / 1e9, stale),
@@ -150,10 +151,11 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         trading=trading,
         uptime_s=max(0, snapshot.ts_published - snapshot.started_monotonic_ns) / 1e9,
         age_s=age_ns / 1e9,
-        net_pnl=from_e8(realized + unrealized - fees, 2),
+        net_pnl=from_e8(realized + unrealized - fees - funding, 2),
         realized=from_e8(realized, 2),
         unrealized=from_e8(unrealized, 2),
         fees=from_e8(fees, 2),
+        funding=from_e8(funding, 2),
         drawdown=from_e8(int(risk["drawdown_e8"]), 2),
         exposure=from_e8(int(risk["exposure_e8"]), 2),
         exposure_share=_share(int(risk["exposure_e8"]), int(risk["max_exposure_e8"])),

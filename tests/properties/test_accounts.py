@@ -40,11 +40,11 @@ def check_conservation(venue: Venue, deposits: int) -> None:
 
 
 class Ledger:
-    """One account's books kept from its own ORDER_FILL frames alone, with fractions: position, average entry, realised profit, fees."""
+    """One account's books kept from its own ORDER_FILL and FUNDING frames alone, with fractions: position, average entry, profit, fees, funding."""
 
     def __init__(self) -> None:
         self.position, self.entry = [0, 0], [Fraction(0), Fraction(0)]
-        self.realised, self.fees = Fraction(0), 0
+        self.realised, self.fees, self.funding = Fraction(0), 0, 0
 
     def fill(self, m: Message) -> None:
         i, signed = m.instrument, m.qty if m.side == 0 else -m.qty
@@ -101,11 +101,15 @@ def test_money_is_conserved(seed: int, balance: str) -> None:
             for message in (answers if k == who else []) + hand.take(client):
                 if message.name == "ORDER_FILL":
                     ledgers[k].fill(message)
+                elif message.name == "FUNDING":
+                    ledgers[k].funding += message.amount_e8
+                    assert message.rate == 13_700
             if venue.accounts[2 + k]["n_liquidations"]:
                 liquidated.add(k)
         check_conservation(venue, deposits)
     for k, ledger in enumerate(ledgers):
         assert int(venue.holdings["fees_e8"][2 + k].sum()) == ledger.fees
+        assert int(venue.holdings["funding_e8"][2 + k].sum()) == ledger.funding
         if k not in liquidated:  # what the fund takes over is no ORDER_FILL
             assert venue.holdings["position"][2 + k].tolist() == ledger.position
             assert abs(int(venue.holdings["realised_e8"][2 + k].sum()) - ledger.realised) < 100_000  # rounding of average entries, 0.001 in all
