@@ -65,6 +65,7 @@ from live.line_loop import (
     Wire,
     new_wire,
 )
+from live.order_way import OrderWays
 from live.raw_ring import RawRing, backlog_bytes, payload
 from live.venue_loop import VenueLoop
 
@@ -103,9 +104,7 @@ class BinanceLine:
         self.loop = VenueLoop(self._task_failed)
         self.task_breaker = Breaker(config.breaker)
         self.streams: dict[LinePart, Stream] = {}
-        self._closed = False
-        self._orders_seen_s = 0.0
-        self._n_to_rest = 0
+        self.ways = OrderWays(config.rest_after_s, config.orders == "rest", say)
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -195,7 +194,6 @@ class BinanceLine:
                 spawn(self._serve_rest, "orders by REST")
             if config.orders != "rest":
                 self._add_order_stream()
-                self._orders_seen_s = clock.monotonic_s()
             spawn(self.tasks.keep_listen_key, "listen key")
             spawn(lambda: self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
             if config.dead_man_s:
@@ -340,24 +338,12 @@ class BinanceLine:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
     def _choose_way(self, now: float) -> None:
-        """How orders leave. After 429 or 418 none does until the pause is over, exits included: to the hot thread the order part is down."""
         if not self.trading:
             return
-        closed = not self._may_connect()
-        if closed != self._closed:
-            self._closed = closed
-            self._say("paused" if closed else "resumed", why="rate limit")
         stream = self.streams.get(LinePart.ORDERS)
-        if stream is not None and stream.up:
-            self._orders_seen_s = now
-        patience = self.config.rest_after_s
-        by_rest = stream is None or (patience > 0 and now - self._orders_seen_s > patience)
-        way = OrderWay.CLOSED if closed else OrderWay.REST if by_rest else OrderWay.SOCKET
-        before, account = OrderWay(int(self.io[ORDER_WAY])), self.page.account[0]
+        before, way = self.ways.way, self.ways.choose(now, self._may_connect(), stream is not None and stream.up)
         if way is not before:
-            self._say("order_way", way=way.text, before=before.text)
-            self._n_to_rest += way is OrderWay.REST
-            self.io[ORDER_WAY] = account["order_way"] = int(way)
+            self.io[ORDER_WAY] = self.page.account[0]["order_way"] = int(way)
             os.eventfd_write(self._bell, 1)
 
     def _publish(self) -> None:
@@ -411,7 +397,7 @@ class BinanceLine:
             "corrections": int(account["n_corrections"]),
             "corrected": self.tasks.corrected,
             "rest_orders": int(account["n_rest_orders"]),
-            "changes_to_rest": self._n_to_rest,
+            "changes_to_rest": self.ways.n_to_rest,
             "task_failures": int(account["n_task_failures"]),
             "rate_limited": self.budget.n_limited,
             "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker, self.task_breaker)),

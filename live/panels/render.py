@@ -106,6 +106,7 @@ def text_lines(view: View) -> list[str]:
     for p in view.positions:
         lines.append(
             f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   unrealised {p.unrealized}"
+            + (f"   {p.not_ours:+,} lots are not ours" if p.not_ours else "")
         )
     for s in view.strategies:
         bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from hftkit import execution
-from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, Reject, SessionStatus, Side, SignalReason, Trading
+from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.telemetry import Snapshot
 from hftkit.units import from_e8, from_steps, iso_from_ns
@@ -34,6 +34,7 @@ class Position:
     unrealized: str
     fees: str
     fills: int
+    not_ours: int = 0  # lots among them that the ledger took over from the venue's account, signed
 
 
 @dataclass(frozen=True)
@@ -172,15 +173,16 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         strategies=_strategies(snapshot, info),
         latency=tuple(_hop(snapshot, hop) for hop in (Hop.TICK_TO_ORDER, Hop.SIGNAL, Hop.RISK, Hop.SEND, Hop.ACK, Hop.TICK)),
         recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
-        line=tuple(_line(LinePart(i), row, now_ns) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
+        line=tuple(_line(LinePart(i), row, now_ns, snapshot.account) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
         clock=_clock(snapshot.account),
     )
 
 
-def _line(part: LinePart, row: Any, now_ns: int) -> LineView:
+def _line(part: LinePart, row: Any, now_ns: int, account: Any) -> LineView:
+    by_rest = part is LinePart.ORDERS and account["order_way"] == OrderWay.REST
     state, breaker, seen = LineState(int(row["state"])), BreakerState(int(row["breaker"])), int(row["ts_progress"])
     return LineView(
-        name=part.text,
+        name=f"{part.text} by REST" if by_rest else part.text,
         state=state.text,
         breaker=breaker.text,
         up=state == LineState.UP and breaker == BreakerState.CLOSED,
@@ -238,6 +240,7 @@ def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]
                 unrealized=from_e8(int(row["unrealized_e8"]), 2),
                 fees=from_e8(int(row["fees_e8"]), 2),
                 fills=int(row["n_fills"]),
+                not_ours=int(row["corrected_qty"]),
             )
         )
     return tuple(shown)
