@@ -4,25 +4,15 @@ outcome, a cut of the user stream, and the venue's own dead man's switch. Real p
 
 from __future__ import annotations
 
-import urllib.request
 from pathlib import Path
-from urllib.parse import urlencode
 
 import msgspec
 
-from hftkit import clock
 from hftkit.binance_line import client_order_id_text
 from hftkit.codes import Control
 from hftkit.params import freeze, load
 from hftkit.processes import LiveSession, Simulator
-from tests.faults.test_binance_session import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, start, trades_on, wait_for
-
-
-def dead_man(venue: Venue, symbol: str) -> None:
-    """What a venue does by itself when a dead man's switch runs out: here one that somebody has armed for a millisecond."""
-    query = venue.key.signed_query(urlencode({"symbol": symbol, "countdownTime": 1, "timestamp": clock.unix_ns() // 1_000_000, "recvWindow": 60_000}))
-    url = f"{venue.ready['binance']['url']}/fapi/v1/countdownCancelAll?{query}"
-    urllib.request.urlopen(urllib.request.Request(url, method="POST", headers={"X-MBX-APIKEY": venue.key.api_key}), timeout=10).close()
+from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, start, trades_on, wait_for
 
 
 def resting(session: LiveSession) -> str:
@@ -39,7 +29,7 @@ def expire_one(session: LiveSession, venue: Venue) -> None:
         order_id = resting(session)
         before = session.telemetry().legs[0]["n_pulls"]
         if order_id:
-            dead_man(venue, SYMBOLS[0])
+            venue.ask("/fapi/v1/countdownCancelAll", "POST", symbol=SYMBOLS[0], countdownTime=1)
             order = venue.ask("/fapi/v1/allOrders", symbol=SYMBOLS[0], limit=5)
             unasked = session.telemetry().legs[0]["n_pulls"] == before
             ended.extend(row["clientOrderId"] for row in order if unasked and row["clientOrderId"] == order_id and row["status"] == "CANCELED")

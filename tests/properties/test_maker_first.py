@@ -111,6 +111,9 @@ def test_a_fill_that_crosses_the_cancel_is_booked_once_and_nothing_is_sent_twice
     twin.process("fill", early=True)  # the refusal of the cancel comes before the fill
     twin.deliver()
     assert len(twin.orders) == 1
+    assert not twin.requests  # nothing is assumed, and the cancel is not repeated blindly:
+    twin.take(twin.machine.timer(RETRY))
+    assert list(twin.requests) == [(MessageType.ORDER_QUERY, order_id)]
     twin.deliver()
     twin.settle(1)
     assert twin.position == [100, -80]
@@ -166,6 +169,15 @@ def test_a_refused_post_is_no_failure_and_is_posted_again_then_taken():
     twin.touch[0] = (1000, 1002)
     twin.take(twin.machine.timer(PATIENCE))
     assert not list(twin.orders.values())[-1]["rests"]
+
+
+def test_an_order_is_not_cancelled_before_it_is_acknowledged():
+    twin = Twin()
+    twin.quote(3)
+    assert [kind for kind, _ in twin.requests] == [MessageType.NEW_ORDER]
+    twin.process("fill"), twin.deliver()
+    twin.take(twin.machine.timer(RETRY))
+    assert [kind for kind, _ in twin.requests] == [MessageType.CANCEL_ORDER]
 
 
 def test_pause_pulls_the_entry_and_resume_posts_it_again():
@@ -247,7 +259,9 @@ def test_the_queue_ahead_is_an_estimate_from_above():
             true_ahead -= lots
             if name == "trade":
                 sell(1000, lots)
+        before = int(twin.leg["queue_ahead"])
         show()
+        assert twin.leg["queue_ahead"] <= before, "nobody overtakes"
         assert true_ahead <= twin.leg["queue_ahead"] <= true_ahead + behind + ours
     assert twin.leg["queue_ahead"] < 1000
     sell(999, 1)  # through our price: nothing can stand before us any more
