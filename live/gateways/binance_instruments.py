@@ -117,15 +117,3 @@ def check_both_legs(listed: Sequence[Listed], lead: str, hedge: str) -> None:
         raise VenueError(
             f"the venue does not trade {', '.join(closed)} now", "A pair is traded with both legs or not at all: wait, or take another pair"
         )
-
-
-def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
-    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
-    frame = FRAME[MessageType.INSTRUMENT]
-    words = np.zeros((len(instruments), frame.words), np.int64)
-    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
-        symbol = instrument.symbol_words()
-        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
-        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
-        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
-    return words.tobytes()
