@@ -59,6 +59,7 @@ class Desk(NamedTuple):
     resting: np.ndarray  # (capacity, RESTING_WORDS) resting orders
     ladder: np.ndarray  # (2 n, capacity, 2) resting orders of each side in ascending priority: key, slot
     sums: np.ndarray  # (n, SUM_WORDS) what of them each estimate filled: words RESTED ..
+    funding: np.ndarray  # (m, FUNDING_WORDS) when funding is due, and what it came to
     taken: np.ndarray  # (3,) lots of the print at work that went to resting orders, by estimate
     orders: np.ndarray  # (ORDER_SLOTS * SLOT_WORDS,) on their way to the venue
     answers: np.ndarray  # (plan[ANSWER_SLOTS] * SLOT_WORDS,) on their way back
@@ -104,6 +105,7 @@ class Depth:
             raise DataError(f"{self} is no book", f"Use 1 to {MAX_LEVELS} levels and a growth of 0 to 1000")
 
 
+FUNDING_COLUMNS = ("ts_event", "instrument", "rate_e8", "position_lots", "paid_e8")
 QUOTES = ("recorded", "made", "bars")  # kinds of quotes a tape may hold, by words.RECORDED, MADE, BARS
 
 
@@ -143,7 +145,7 @@ class BacktestResult:
 
     Money in 1e-8 quote. `rejects`: orders the venue refused; `vetoes`: wants that risk refused; `cancels`: cancels sent. `queue`: int64
     (instruments, 5) of orders that rested and were reached: their lots, the lots that the optimistic, neutral and pessimistic estimate filled while
-    they lived, their number.
+    they lived, their number. `funding`: int64 (k, 5), columns FUNDING_COLUMNS, one row a payment.
     """
 
     config: SessionConfig
@@ -156,6 +158,7 @@ class BacktestResult:
     vetoes: int
     cancels: int
     queue: np.ndarray
+    funding: np.ndarray
 
     @property
     def maker_share(self) -> float:
@@ -165,9 +168,9 @@ class BacktestResult:
 
     @property
     def net_e8(self) -> int:
-        """P&L after fees, the open position at mark."""
+        """P&L after fees and funding, the open position at mark."""
         ledger = self.rooms.ledger
-        return int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"]).sum())
+        return int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum())
 
     @property
     def digest(self) -> str:
@@ -186,10 +189,10 @@ def quotes_to_tape(
     if ts_ns.size and (np.diff(ts_ns) < 0).any():
         row = int(np.flatnonzero(np.diff(ts_ns) < 0)[0]) + 1
         raise DataError(f"quote {row} is earlier than the one before it", "Sort the quotes by exchange time")
-    tape = np.empty((ts_ns.size, kernel.TAPE_WORDS), np.int64)
+    tape = np.empty((ts_ns.size, words.TAPE_WORDS), np.int64)
     for number in np.unique(instrument):
         rows = instrument == number
-        tape[rows, 0] = header(int(MessageType.BBO), kernel.TAPE_WORDS, int(number))
+        tape[rows, 0] = header(int(MessageType.BBO), words.TAPE_WORDS, int(number))
         tape[rows, 1] = np.arange(1, int(rows.sum()) + 1)
     tape[:, 2] = ts_ns
     for column, values in enumerate((bid, bid_qty, ask, ask_qty), start=3):
@@ -208,21 +211,22 @@ def bars_to_tape(
     """A tape of the closes of two instruments (ids 0 lead, 1 hedge), int64 (n,) ticks each, quoted `half_spread_ticks` to either side.
 
     Both closes belong to one moment, and a strategy must see both or neither. So each bar is three quotes: `settle_ns` before the close the lead's
-    offer is withdrawn and the hedge moves; at the close the lead is quoted again, at its new price. In between there is no book to trade the pair
-    on. Take half a bar: an order refused for want of a book is tried again after the strategy's retry_ns, which must have passed by the close.
+    quotes are withdrawn and the hedge moves; at the close the lead is quoted again, at its new price. In between there is no book to trade the pair
+    on (and an order that rests is pulled). Take half a bar: an order refused for want of a book is tried again after the strategy's retry_ns, which
+    must have passed by the close.
     """
     n = len(close_ns)
     lead, hedge = np.asarray(lead_ticks, np.int64), np.asarray(hedge_ticks, np.int64)
     wide_lead, wide_hedge = half_spread_ticks
     if min(wide_lead, wide_hedge) < 1 or (n and min(lead.min() - wide_lead, hedge.min() - wide_hedge) < 1):
         raise DataError(f"half spreads of {half_spread_ticks} ticks leave no bid", "Use at least 1 and less than the lowest price")
-    bid, ask, ask_lots = (np.empty((n, 3), np.int64) for _ in range(3))
-    bid[:, 0], bid[:, 1], bid[:, 2] = lead - wide_lead, hedge - wide_hedge, lead - wide_lead
-    ask[:, 0], ask[:, 1], ask[:, 2] = 0, hedge + wide_hedge, lead + wide_lead
-    ask_lots[:, 0], ask_lots[:, 1:] = 0, lots
+    bid, ask, shown = (np.zeros((n, 3), np.int64) for _ in range(3))
+    bid[:, 1], bid[:, 2] = hedge - wide_hedge, lead - wide_lead
+    ask[:, 1], ask[:, 2] = hedge + wide_hedge, lead + wide_lead
+    shown[:, 1:] = lots
     times = np.repeat(np.asarray(close_ns, np.int64)[:, None], 3, axis=1) - np.array([settle_ns, settle_ns, 0])
     names = np.tile(np.array([0, 1, 0], np.int64), n)
-    return quotes_to_tape(times.ravel(), names, bid.ravel(), np.full(3 * n, lots), ask.ravel(), ask_lots.ravel())
+    return quotes_to_tape(times.ravel(), names, bid.ravel(), shown.ravel(), ask.ravel(), shown.ravel())
 
 
 def session_of(frozen: FrozenParams | Sequence[FrozenParams], limits: Limits = UNLIMITED) -> SessionConfig:
@@ -239,6 +243,7 @@ def backtest(
     latency: Latency | None = None,
     depth: Depth | None = None,
     queue: Queue | None = None,
+    funding: np.ndarray | None = None,
     timer_ns: int = 0,
     sample_every_ns: int = 0,
     max_fills: int = 1_000_000,
@@ -246,12 +251,16 @@ def backtest(
 ) -> BacktestResult:
     """Run a session over a tape.
 
-    `depth`: what is assumed behind the touch; `queue`: how resting orders are filled; `timer_ns`: period of timer events (hedge
-    deadlines between quotes), 0 for none; `sample_every_ns` (exchange time): keep signal and equity for pictures;
+    `depth`: what is assumed behind the touch; `queue`: how resting orders are filled; `funding`: int64 (m, 3) by time of exchange time ns,
+    instrument id, rate in 1e-8, paid on the position held then (backtest_venue.py); `timer_ns`: period of timer events (hedge deadlines between
+    quotes), 0 for none; `sample_every_ns` (exchange time): keep signal and equity for pictures;
     `journal`: folder for a journal of the run. Raises DataError for a tape that is none.
     """
     _check_tape(tape, len(config.instruments))
     desk = new_desk(config, tape, latency or Latency(), depth or Depth(), queue or Queue())
+    if funding is not None and len(funding):
+        desk = desk._replace(funding=_funding_rows(funding, len(config.instruments)))
+        desk.io[words.NEXT_FUNDING] = desk.funding[0, words.FUNDING_NS]
     desk.plan[words.TIMER_NS], desk.plan[words.SAMPLE_NS] = timer_ns, sample_every_ns
     return run_desk(config, desk, max_fills=max_fills, journal=journal)
 
@@ -260,7 +269,7 @@ def run_desk(config: SessionConfig, desk: Desk, *, max_fills: int = 1_000_000, j
     """Run a session against a venue as it stands, from the tape's first row: the part of `backtest` that takes the time."""
     rooms, strategies = build_rooms(config), strategy_kernels(config)
     desk.plan[words.JOURNALLED] = int(journal is not None)
-    first_ns, last_ns = int(desk.tape[2]), int(desk.tape[2 - kernel.TAPE_WORDS])
+    first_ns, last_ns = int(desk.tape[2]), int(desk.tape[2 - words.TAPE_WORDS])
     rows = (last_ns - first_ns) // int(desk.plan[words.SAMPLE_NS]) + 2 if desk.plan[words.SAMPLE_NS] else 0
     samples, fills = np.zeros((rows, len(SAMPLE_COLUMNS))), np.zeros((max_fills, len(FILL_COLUMNS)), np.int64)
     cursor = np.zeros(CURSOR_WORDS, np.int64)
@@ -287,6 +296,7 @@ def run_desk(config: SessionConfig, desk: Desk, *, max_fills: int = 1_000_000, j
         vetoes=int(rooms.risk[0]["n_vetoes"]),
         cancels=int(done[words.CANCELS]),
         queue=desk.sums,
+        funding=desk.funding[desk.funding[:, words.FUNDING_POSITION] != 0],
     )
 
 
@@ -316,9 +326,9 @@ def with_parameters(frozen: FrozenParams, **changed: int | str) -> FrozenParams:
 
 
 def _check_tape(tape: np.ndarray, n_instruments: int) -> None:
-    if tape.dtype != np.int64 or tape.ndim != 2 or tape.shape[1] != kernel.TAPE_WORDS or not len(tape):
+    if tape.dtype != np.int64 or tape.ndim != 2 or tape.shape[1] != words.TAPE_WORDS or not len(tape):
         raise DataError(
-            f"a tape is int64 (rows, {kernel.TAPE_WORDS}), this is {tape.dtype} {tape.shape}", "Make it with quotes_to_tape or bars_to_tape"
+            f"a tape is int64 (rows, {words.TAPE_WORDS}), this is {tape.dtype} {tape.shape}", "Make it with quotes_to_tape or bars_to_tape"
         )
     kinds, numbers = (tape[:, 0] >> 16) & 0xFF, tape[:, 0] >> 32
     if not np.isin(kinds, (int(MessageType.BBO), int(MessageType.TRADE))).all() or numbers.max() >= n_instruments or numbers.min() < 0:
@@ -335,6 +345,8 @@ def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: D
     plan[words.LEVELS], plan[words.GROWTH] = depth.levels, depth.growth
     plan[words.ESTIMATE], plan[words.PARTICIPATION] = ESTIMATES.index(queue.estimate), round(queue.participation * 1_000_000)
     plan[words.ANSWER_SLOTS] = 1 << max(2048, 4 * capacity - 1).bit_length()
+    io = np.zeros(words.IO_WORDS, np.int64)
+    io[words.NEXT_FUNDING] = words.NEVER
     market[:, words.BEST_SELL], market[:, words.QUOTES] = words.NEVER, queue.kinds(n)
     return Desk(
         tape=np.ascontiguousarray(tape).reshape(-1),
@@ -343,14 +355,31 @@ def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: D
         resting=np.zeros((capacity, words.RESTING_WORDS), np.int64),
         ladder=np.zeros((2 * n, capacity, 2), np.int64),
         sums=np.zeros((n, words.SUM_WORDS), np.int64),
+        funding=np.zeros((0, words.FUNDING_WORDS), np.int64),
         taken=np.zeros(3, np.int64),
         orders=np.zeros(words.ORDER_SLOTS * words.SLOT_WORDS, np.int64),
         answers=np.zeros(plan[words.ANSWER_SLOTS] * words.SLOT_WORDS, np.int64),
         jitter=latency.jitter(),
         plan=plan,
-        io=np.zeros(words.IO_WORDS, np.int64),
+        io=io,
         word=np.array([int(Control.NONE)], np.int64),
     )
+
+
+def _funding_rows(schedule: np.ndarray, n_instruments: int) -> np.ndarray:
+    """The schedule with room for what it comes to, int64 (m, FUNDING_WORDS)."""
+    schedule = np.asarray(schedule)
+    if schedule.dtype != np.int64 or schedule.ndim != 2 or schedule.shape[1] != 3:
+        raise DataError(
+            f"a funding schedule is int64 (rows, 3), this is {schedule.dtype} {schedule.shape}", "Rows of time ns, instrument, rate in 1e-8"
+        )
+    if (np.diff(schedule[:, 0]) < 0).any() or schedule[:, 1].min() < 0 or schedule[:, 1].max() >= n_instruments:
+        raise DataError(
+            "the funding schedule is out of order, or names an instrument that the session does not have", "Sort it by time; check the ids"
+        )
+    rows = np.zeros((len(schedule), words.FUNDING_WORDS), np.int64)
+    rows[:, :3] = schedule
+    return rows
 
 
 def _journal(folder: Path, config: SessionConfig, now: int) -> JournalWriter:

@@ -58,6 +58,7 @@ class Line(NamedTuple):
     mark: np.ndarray  # MARK (n,)
     tracks: np.ndarray  # TRACK (order capacity,)
     positions: np.ndarray  # int64 (n,): scratch for one positionRisk answer
+    funded: np.ndarray  # int64 (n,): exchange time ns of the last funding payment told to the engine
     requests: np.ndarray  # ring towards the cold side, REQUEST_SLOTS of REQUEST_WORDS
     note: np.ndarray  # int64 (REQUEST_WORDS,): the request being written
     incoming: np.ndarray  # int64 (2, EVENT_LEVELS, 2): levels of the message being read
@@ -162,6 +163,7 @@ def new_line(
         mark=np.zeros(n, s.MARK.dtype),
         tracks=np.zeros(order_capacity, s.TRACK.dtype),
         positions=np.zeros(n, np.int64),
+        funded=np.zeros(n, np.int64),
         requests=format_ring(np.zeros(ring_words(s.REQUEST_SLOTS, s.REQUEST_WORDS), np.int64), s.REQUEST_SLOTS, s.REQUEST_WORDS),
         note=np.zeros(s.REQUEST_WORDS, np.int64),
         incoming=np.zeros((2, s.EVENT_LEVELS, 2), np.int64),

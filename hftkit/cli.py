@@ -106,6 +106,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:  # a full disk, a folder that may not be written: the system's own words, and where
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"hftkit: {where}{error.strerror or error}. Check the path, its permissions and the free space", file=sys.stderr)
+        sys.exit(1)
     # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
     sys.exit(status if isinstance(status, int) else 0)
 

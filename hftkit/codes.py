@@ -99,6 +99,7 @@ class MessageType(Code):
     SESSION_REJECT = 42
     ORDER_TRIGGERED = 43
     ACCOUNT_STATUS = 44
+    FUNDING = 45
     POSITION_CORRECTION = 46
     INSTRUMENT = 64
     BBO = 65
@@ -131,7 +132,10 @@ class EventKind(Code):
     ORDER_STATUS = 18
     POSITION = 19
     SESSION_REJECT = 20
+    FUNDING = 21
     POSITION_CORRECTION = 22  # the venue's position, taken into the ledger although no fill explains it
+    ORDER_TRIGGERED = 23  # changes nothing: the engine has no order that waits
+    ACCOUNT_STATUS = 24  # changes nothing: the ledger is our own
     TIMER = 30
     CONTROL = 31
     DISCONNECT = 32

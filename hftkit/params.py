@@ -119,15 +119,22 @@ def freeze(params: FrozenParams, folder: Path | str) -> Path:
     text = canonical_bytes(body)
     frozen = _checked(text, f"{params.name} (being frozen)")
     path = Path(folder) / frozen.file_name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParamsError(f"cannot make the folder {path.parent}: {error.strerror}", "Freeze into a folder that you may write") from None
     if path.exists():
         if path.read_bytes() == text:
             return path
         raise ParamsError(f"{path} exists with other bytes", "Frozen files are never overwritten: remove the altered file by hand")
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(text)
-    partial.chmod(0o444)
-    partial.rename(path)
+    try:
+        partial.write_bytes(text)
+        partial.chmod(0o444)
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)  # half a file is no file
+        raise ParamsError(f"cannot write {path}: {error.strerror}", "Free some space there, or freeze into another folder") from None
     return path
 
 

@@ -37,7 +37,8 @@ def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
         "vetoes": result.vetoes,
         "orders": int(result.rooms.session[0]["n_orders"]),
         "fills": int(result.rooms.session[0]["n_fills"]),
-        "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"]).sum()), 4),
+        "funding": from_e8(int(ledger["funding_e8"].sum()), 4),
+        "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum()), 4),
     }
     if as_json:
         click.echo(json.dumps(summary, indent=2, sort_keys=True))

@@ -1,8 +1,8 @@
 """The ledger against the venue's account: the venue is the truth (AC-2). Pure: positions in, a verdict out.
 
 Our ledger lives by fills, the venue's answer is a moment in the past: while orders fly the two may differ for good reasons. So only a *quiet*
-comparison counts: no order was open and no fill came from before the question until after the answer. A difference that stands, unchanged, over
-quiet comparisons:
+comparison counts: from before the question until after the answer no order was in flight (one that rests is not) and no fill came. A difference that
+stands, unchanged, over quiet comparisons:
 
     first time    WAIT       nothing is done
     second time   RECOVER    the trades of recent orders are asked for: a fill that was missed comes in as what it is, with its own id

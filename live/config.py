@@ -25,6 +25,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     real_money: bool = False  # orders need --real-orders and a typed confirmation
     orders: Literal["websocket", "rest"] = "websocket"
     rest_after_s: Annotated[float, msgspec.Meta(ge=0)] = 3.0  # orders go by REST while the order WebSocket is away for longer; 0: they wait for it
+    recv_window_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 2000  # an order that reaches the venue later is refused there
     answer_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0  # an order WebSocket that leaves requests unanswered for so long is replaced
     ping_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0  # between two pings of ours; a connection without a byte for three of them is dead
     feed: Literal["depth", "book_ticker"] = "depth"  # books from changes of every level, or best prices alone

@@ -21,13 +21,11 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, MessageType, OrderWay
+from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
 from hftkit.kernels.wire.binance import state as words_of
-from hftkit.kernels.wire.frame import header
-from hftkit.layout import FRAME
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
 from hftkit.units import to_e8
@@ -37,9 +35,9 @@ from live.door import Door
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
-from live.gateways.binance_instruments import Listed, fees_ppm, listed_instruments
+from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
 from live.gateways.binance_orders import OrderStream, open_order_api
-from live.gateways.binance_rest import RECV_WINDOW_MS, BinanceRest, RestError
+from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.binance_rest_orders import serve_orders
 from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
@@ -67,12 +65,12 @@ from live.line_loop import (
     Wire,
     new_wire,
 )
+from live.order_way import OrderWays
 from live.raw_ring import RawRing, backlog_bytes, payload
 from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
 _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
-_LEAST_WINDOW_MS = 250
 
 
 class BinanceLine:
@@ -86,7 +84,6 @@ class BinanceLine:
         config: BinanceConfig,
         key: ApiKey | None,
         timeout_s: float,
-        order_timeout_ms: int,
         control: Callable[[Control], Any],
         door: Door,
         say: Callable[..., None],
@@ -96,8 +93,6 @@ class BinanceLine:
             config = msgspec.structs.replace(config, orders="rest")
         self.config, self.key, self.trading = config, key, key is not None
         self._timeout_s, self._control, self._door, self._say = timeout_s, control, door, say
-        # an order that the venue has not seen once its time-out has passed must not appear later
-        self._window_ms = min(max(order_timeout_ms, _LEAST_WINDOW_MS), RECV_WINDOW_MS)
         self._tls = tls_context(config.ca_file) if config.ca_file else None
         self.offset = ClockOffset()
         self.breakers = {part: Breaker(config.breaker) for part in LinePart}
@@ -109,9 +104,7 @@ class BinanceLine:
         self.loop = VenueLoop(self._task_failed)
         self.task_breaker = Breaker(config.breaker)
         self.streams: dict[LinePart, Stream] = {}
-        self._closed = False
-        self._orders_seen_s = 0.0
-        self._n_to_rest = 0
+        self.ways = OrderWays(config.rest_after_s, config.orders == "rest", say)
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -162,7 +155,7 @@ class BinanceLine:
             depth=self.config.feed == "depth",
             api_key="" if key is None or unsigned else key.api_key,
             secret=b"" if key is None or unsigned else key.hmac_secret,
-            recv_window_ms=self._window_ms,
+            recv_window_ms=self.config.recv_window_ms,
             trades=binance_line.Trades.AGG_TRADE,
             snapshot_limit=self.config.book_limit,
             mask_seed=random_mask_seed(),
@@ -201,7 +194,6 @@ class BinanceLine:
                 spawn(self._serve_rest, "orders by REST")
             if config.orders != "rest":
                 self._add_order_stream()
-                self._orders_seen_s = clock.monotonic_s()
             spawn(self.tasks.keep_listen_key, "listen key")
             spawn(lambda: self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
             if config.dead_man_s:
@@ -245,7 +237,14 @@ class BinanceLine:
     async def _serve_rest(self) -> None:
         account = self.page.account[0]
         await serve_orders(
-            self.rest, self.instruments, self._rest_bell, lambda: _take(self.wire.rest_ring), self._push, self._say, self._window_ms, account
+            self.rest,
+            self.instruments,
+            self._rest_bell,
+            lambda: _take(self.wire.rest_ring),
+            self._push,
+            self._say,
+            self.config.recv_window_ms,
+            account,
         )
 
     def _may_connect(self) -> bool:
@@ -311,8 +310,14 @@ class BinanceLine:
         self._publish()
 
     def _reasons(self, now: float) -> set[str]:
-        """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)"""
-        reasons = {f"{part.text} breaker" for part, breaker in self.breakers.items() if breaker.state is BreakerState.OPEN}
+        """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)
+
+        That of the order socket is none where REST takes its place; that of REST, which is asked all the time, is one until it has closed.
+        """
+        spared = LinePart.ORDERS if self.config.rest_after_s > 0 else None
+        reasons = {f"{part.text} breaker" for part, breaker in self.breakers.items() if breaker.state is BreakerState.OPEN and part is not spared}
+        if self.breakers[LinePart.REST].state is BreakerState.HALF_OPEN:
+            reasons.add(f"{LinePart.REST.text} breaker")
         if self.order_breaker.tick(now) is BreakerState.OPEN:
             reasons.add("order refusals breaker")
         if self.task_breaker.tick(now) is BreakerState.OPEN:
@@ -333,24 +338,12 @@ class BinanceLine:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
     def _choose_way(self, now: float) -> None:
-        """How orders leave. After 429 or 418 none does until the pause is over, exits included: to the hot thread the order part is down."""
         if not self.trading:
             return
-        closed = not self._may_connect()
-        if closed != self._closed:
-            self._closed = closed
-            self._say("paused" if closed else "resumed", why="rate limit")
         stream = self.streams.get(LinePart.ORDERS)
-        if stream is not None and stream.up:
-            self._orders_seen_s = now
-        patience = self.config.rest_after_s
-        by_rest = stream is None or (patience > 0 and now - self._orders_seen_s > patience)
-        way = OrderWay.CLOSED if closed else OrderWay.REST if by_rest else OrderWay.SOCKET
-        before, account = OrderWay(int(self.io[ORDER_WAY])), self.page.account[0]
+        before, way = self.ways.way, self.ways.choose(now, self._may_connect(), stream is not None and stream.up)
         if way is not before:
-            self._say("order_way", way=way.text, before=before.text)
-            self._n_to_rest += way is OrderWay.REST
-            self.io[ORDER_WAY] = account["order_way"] = int(way)
+            self.io[ORDER_WAY] = self.page.account[0]["order_way"] = int(way)
             os.eventfd_write(self._bell, 1)
 
     def _publish(self) -> None:
@@ -404,7 +397,7 @@ class BinanceLine:
             "corrections": int(account["n_corrections"]),
             "corrected": self.tasks.corrected,
             "rest_orders": int(account["n_rest_orders"]),
-            "changes_to_rest": self._n_to_rest,
+            "changes_to_rest": self.ways.n_to_rest,
             "task_failures": int(account["n_task_failures"]),
             "rate_limited": self.budget.n_limited,
             "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker, self.task_breaker)),
@@ -418,18 +411,6 @@ def _take(ring: RawRing) -> bytes:
         taken.append(payload(ring, view))
         byte_ring_release(ring.words, view)
     return b"".join(taken)
-
-
-def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
-    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
-    frame = FRAME[MessageType.INSTRUMENT]
-    words = np.zeros((len(instruments), frame.words), np.int64)
-    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
-        symbol = instrument.symbol_words()
-        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
-        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
-        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
-    return words.tobytes()
 
 
 def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:

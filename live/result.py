@@ -28,7 +28,7 @@ def peak_resident_mb() -> float:
 
 def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
     """Counts, money (quote units), positions (lots) and latency (microseconds) of a finished session."""
-    rooms, session = engine.rooms, engine.rooms.session[0]
+    rooms, ledger, session = engine.rooms, engine.rooms.ledger, engine.rooms.session[0]
     states = rooms.orders["state"]
     open_orders = int(np.sum((states != OrderState.FREE) & ~np.isin(states, _FINAL)))
     traded = sorted({int(i) for name in ("lead", "hedge") for i in rooms.legs[name] if i >= 0})
@@ -61,7 +61,8 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "realized_pnl": from_e8(int(rooms.ledger["realized_e8"].sum()), 4),
         "unrealized_pnl": from_e8(int(rooms.ledger["unrealized_e8"].sum()), 4),
         "fees": from_e8(int(rooms.ledger["fees_e8"].sum()), 4),
-        "net_pnl": from_e8(int(rooms.ledger["realized_e8"].sum() + rooms.ledger["unrealized_e8"].sum() - rooms.ledger["fees_e8"].sum()), 4),
+        "funding": from_e8(int(ledger["funding_e8"].sum()), 4),
+        "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum()), 4),
         "turnover": from_e8(int(rooms.ledger["turnover_e8"].sum()), 2),
         "max_drawdown_at_end": from_e8(int(rooms.risk[0]["drawdown_e8"]), 4),
         "end_positions": {symbols[i]: int(rooms.ledger["position"][i]) for i in traded},

@@ -74,7 +74,7 @@ class BinanceVenue:
         if key is not None:
             self.secrets = key.secrets()
         door = Door(self._commands, self._control, self._say)
-        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._config.loop.order_timeout_ms, self._control, door, self._say)
+        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, door, self._say)
         symbols = tuple(dict.fromkeys(instrument.symbol for item in frozen for instrument in item.instruments))
         self._listed = self.line.discover(symbols)
         for item in frozen:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hftkit import execution
 from hftkit.errors import DataError
 from hftkit.params import FrozenParams, load
 from research.data_loader import load_panel
@@ -76,6 +77,8 @@ def backtest(
             f"{folder} has bars of {panel.bar_ns} ns, {frozen} was made for {params.parameters['bar_ns']} ns", "Use the bars it was made for"
         )
     closes = panel.closes.loc[start:end] if end is None else panel.closes.loc[start:end].loc[lambda part: part.index < _utc(end)]
+    if params.legs.maker_patience_ns:
+        click.echo("note: bars say nothing of queues: what is posted is pulled before each close, then taken; use --history", err=True)
     if len(closes) < 2:
         raise DataError(f"{len(closes)} bars between {start} and {end}", f"The data go from {panel.closes.index[0]} to {panel.closes.index[-1]}")
     options: dict[str, Any] = {"half_spread_ticks": (half_spread_ticks, half_spread_ticks), "lots": lots or BAR_LOTS, "depth": Depth(levels)}
@@ -134,14 +137,18 @@ def _over_history(params: FrozenParams, path: Path, latency: Latency, queue: str
         return
     run = backtest_history(params, load_history(path), latency=latency, queue=queue, post_ns=post_ns, journal=journal)
     engine, net = run.engine, run.engine.net_e8 / 1e8
+    done = execution.filled(engine.rooms.ledger, engine.rooms.legs, engine.rooms.session[0])
     counts = {"events": engine.events, "orders": engine.orders, "fills": len(run.fills), "rejects": engine.rejects, "vetoes": engine.vetoes}
     if as_json:
-        posted = json.loads(run.posted.to_json(orient="index"))
-        click.echo(json.dumps({**counts, "net": net, "fees": float(run.fills["fee"].sum()), "posted": posted, "state": engine.digest}, indent=1))
+        money = {"net": net, "fees": float(run.fills["fee"].sum())}
+        more = {"execution": execution.as_json(done), "posted": json.loads(run.posted.to_json(orient="index"))}
+        click.echo(json.dumps({**counts, **money, **more, "state": engine.digest}, indent=1))
         return
     click.echo(
         f"{params.name}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + f"; net {net:.2f}, fees {run.fills['fee'].sum():.2f}"
     )
+    if done.posts:
+        click.echo(f"{queue} queue: {execution.in_words(done)}")
     if len(run.posted):
         click.echo(f"the same orders, had they been posted for {post_ns / 1e9:g} s (gains against taking, of what was filled):")
         click.echo(f"  {'':12}{'filled':>10}{'price gain':>14}{'fee gain':>12}")

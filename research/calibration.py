@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from hftkit.errors import DataError
 from research.cointegration import EngleGranger, engle_granger
 from research.costs import Costs
 from research.data_loader import Panel
@@ -50,6 +51,15 @@ class Calibration:
         return pd.DataFrame({name: run.summary() for name, run in runs.items()}).T.astype({"trades": int})
 
 
+def two_symbols(prices: pd.DataFrame, lead: str, hedge: str) -> None:
+    """Refuse a pair that the panel does not have, or that is one symbol twice."""
+    missing = [symbol for symbol in (lead, hedge) if symbol not in prices]
+    if missing:
+        raise DataError(f"the panel has no {' and no '.join(missing)}", f"It has {', '.join(map(str, prices))}")
+    if lead == hedge:
+        raise DataError(f"{lead} with itself is no pair", "Name two symbols")
+
+
 def calibrate_pair(
     panel: Panel,
     lead: str,
@@ -69,6 +79,7 @@ def calibrate_pair(
     `ticks`: tick sizes of lead and hedge (see PairBars). `confidence`: filter entries by a reversion model trained on the train span.
     `pairs_tested`: ordered pairs that were tested before this one was taken: they deflate its Sharpe ratio.
     """
+    two_symbols(panel.closes, lead, hedge)
     closes = panel.closes[[lead, hedge]]
     logs = np.log(closes.iloc[split.train].to_numpy())
     found = engle_granger(logs[:, 0], logs[:, 1])

@@ -7,6 +7,7 @@ The numbers are statsmodels', the arithmetic is compiled (hftkit/kernels/stats);
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,8 @@ VERDICTS = {
 }
 _RULES: dict[str | None, int] = {None: LAG_FIXED, "aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T}
 _STATIONARY, _UNCORRELATED, _LEFT_OUT = 6, 7, 8
+_TINY = 1e-100  # what the square of a price may not leave
+_FEWEST_ROWS = 20  # below it MacKinnon's distributions say nothing
 _PAIRS_A_CALL = 256  # bounds the time between two steps of the progress bar
 
 
@@ -95,9 +98,10 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
     """Engle-Granger test of y on x, with the meaning and defaults of `statsmodels.tsa.stattools.coint`.
 
     `y` (n,), `x` (n,) or (n, k), finite, in time order; `trend` "n", "c", "ct" or "ctt"; `autolag` "aic", "bic", "t-stat" or None (then exactly
-    `maxlag` lags). Raises DataError for series of different length, too short, constant or not finite.
+    `maxlag` lags). Raises DataError for series of different length, too short, constant or not finite, and for pandas series whose indexes differ.
     """
     (rule, degree), limit = lag_rule(trend, autolag), MAX_SERIES
+    same_rows(y, x)
     level = checked_series(y, "y")
     regressors = [checked_series(column, "x") for column in np.atleast_2d(np.asarray(x, np.float64).T)]
     if any(column.size != level.size for column in regressors):
@@ -223,6 +227,8 @@ def discoveries(
     column = f"q_{method}"
     if column not in scan:
         raise DataError(f"method {method!r} is not offered", "Choose bh, by or bonferroni")
+    if not 0.0 < fdr <= 1.0:
+        raise DataError(f"a false-discovery rate of {fdr} is none", "Give a share above 0, up to 1")
     found = scan[(scan["verdict"] == "ok") & (scan[column] <= fdr) & scan["half_life"].between(min_half_life, max_half_life)]
     unordered = [tuple(sorted(names)) for names in zip(found["lead"], found["hedge"], strict=True)]
     return found[~pd.Series(unordered, index=found.index, dtype=object).duplicated()].reset_index(drop=True)
@@ -236,26 +242,55 @@ def lag_rule(trend: str, autolag: str | None) -> tuple[int, int]:
     return _RULES[name], TRENDS.index(trend)
 
 
+def whole(value: Any, name: str) -> int:
+    """A whole number from 0 up; DataError for anything else (2.7 lags are no lags)."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise DataError(f"{name} is {value!r}", "Give a whole number from 0 up")
+    return number
+
+
 def _lags(n: int, maxlag: int | None) -> int:
-    lags = default_maxlag(n) if maxlag is None else int(maxlag)
-    if lags < 0 or lags > n // 2 - 1 or n - 2 * lags < 3:
+    if n < 4:
+        raise DataError(f"{n} observations are too few for any test", "Use a longer sample")
+    lags = default_maxlag(n) if maxlag is None else whole(maxlag, "maxlag")
+    if lags > n // 2 - 1 or n - 2 * lags < 3:
         raise DataError(f"{n} observations are too few for {lags} lags", "Use a longer sample or a smaller maxlag (below n/2 - 1)")
     return lags
 
 
+def same_rows(y: Any, x: Any) -> None:
+    """Refuse pandas data whose indexes differ: as arrays they would be paired row by row, each with another time's price."""
+    if isinstance(y, (pd.Series, pd.DataFrame)) and isinstance(x, (pd.Series, pd.DataFrame)) and len(y) == len(x) and not y.index.equals(x.index):
+        row = int(np.flatnonzero(np.asarray(y.index != x.index))[0])
+        raise DataError(
+            f"the two series have other times, the first at row {row}: {y.index[row]} and {x.index[row]}", "Align them on one index first"
+        )
+
+
 def checked_series(values: Any, name: str) -> np.ndarray:
     """Values as float64 (n,); DataError where they are not one finite series."""
-    series = np.ascontiguousarray(values, np.float64)
+    try:
+        series = np.ascontiguousarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} is not made of numbers", "Pass prices, or their logs") from None
     if series.ndim != 1:
         raise DataError(f"{name} has shape {series.shape}", "Pass one series (n,)")
     bad = np.flatnonzero(~np.isfinite(series))
     if bad.size:
         raise DataError(f"{name} has {bad.size} values that are not finite, the first at row {bad[0]}", "Drop or repair these rows in both first")
+    if series.size and not (series == 0).all() and not _TINY < np.abs(series).max() < 1.0 / _TINY:
+        raise DataError(f"{name} reaches {np.abs(series).max():.3g}", "Its square leaves the range of the arithmetic: pass logs, or another unit")
     return series
 
 
 def _panel(prices: pd.DataFrame, log: bool, on_bad: str, reasons: dict[str, str]) -> np.ndarray:
     """Values (symbols, n), logs where asked. What `on_bad` excludes goes into `reasons`, its row becomes ones (never tested)."""
+    if not isinstance(prices, pd.DataFrame):
+        raise DataError(f"prices are a {type(prices).__name__}", "Pass a DataFrame, one column a symbol, rows in time order")
     if on_bad not in ("refuse", "exclude"):
         raise DataError(f"on_bad={on_bad!r} is not a decision", 'Choose "refuse" or "exclude"')
     if prices.shape[1] < 2:
@@ -264,12 +299,21 @@ def _panel(prices: pd.DataFrame, log: bool, on_bad: str, reasons: dict[str, str]
         raise DataError(f"the symbol {prices.columns[prices.columns.duplicated()][0]} appears twice", "Give each column its own name")
     if not prices.index.is_monotonic_increasing or not prices.index.is_unique:
         raise DataError("the rows of the panel are not in strictly increasing time order", "Sort them and remove duplicates")
-    values = np.array(prices.to_numpy(np.float64).T, order="C")
+    if len(prices) < _FEWEST_ROWS:
+        raise DataError(f"{len(prices)} rows are too few for a scan", f"Use at least {_FEWEST_ROWS}, better some hundreds")
+    try:
+        values = np.array(prices.to_numpy(np.float64).T, order="C")
+    except (TypeError, ValueError):
+        raise DataError("a column of the panel is not made of numbers", "Pass prices only, the times as index") from None
     for symbol, series in zip(prices.columns, values, strict=True):
         bad = np.flatnonzero(~np.isfinite(series) | ((series <= 0) if log else False))
         if bad.size and (on_bad == "exclude" or str(symbol) in reasons):
             reasons.setdefault(str(symbol), f"{bad.size} bad prices, the first {series[bad[0]]} at row {bad[0]}")
             series[:] = 1.0
+        elif not bad.size and not log and series.any() and not _TINY < np.abs(series).max() < 1.0 / _TINY:
+            raise DataError(
+                f"{symbol} reaches {np.abs(series).max():.3g}: its square leaves the range of the arithmetic", "Use logs, or another unit"
+            )
         elif bad.size:
             raise DataError(
                 f"{symbol}: price {series[bad[0]]} at row {bad[0]} ({prices.index[bad[0]]})", "Repair or leave out this symbol (hftkit data check)"

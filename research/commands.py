@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
@@ -96,7 +97,7 @@ def scan(
     )
     found = discoveries(table, fdr)
     if out is not None:
-        table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
+        _write_whole(table, out)
     if as_json:
         click.echo(
             json.dumps(
@@ -194,6 +195,17 @@ def calibrate(
     click.echo("capacity on the test span: " + (str(carried) if carried else "not estimated, these candles have no volume"))
     for path in written:
         click.echo(f"wrote {path}")
+
+
+def _write_whole(table: pd.DataFrame, out: Path) -> None:
+    """Write beside the place and move there: a full disk leaves no half a table."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        table.to_parquet(partial, index=False) if out.suffix == ".parquet" else table.to_csv(partial, index=False)
+        partial.replace(out)
+    except OSError as reason:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"cannot write {out}: {reason.strerror or reason}", "Check the folder and its free space") from None
 
 
 def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> list[Path]:

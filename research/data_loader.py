@@ -208,6 +208,9 @@ def _refuse_faults(findings: Audit, where: str) -> None:
 
 
 def _one_frequency(bars: dict[str, int], where: str) -> int:
+    alone = [symbol for symbol, bar in bars.items() if bar == 0]
+    if alone:
+        raise DataError(f"{where}: {', '.join(alone)} has a single row, which says no bar length", "Load more of it, or leave it out")
     (first, bar), *others = bars.items()
     for symbol, other in others:
         if other != bar:

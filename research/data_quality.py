@@ -1,8 +1,9 @@
 """What is wrong with a candle series: faults that forbid its use, and findings that a researcher should know.
 
-Faults: disorder, duplicate times, mixed frequencies, NaN prices, zero or negative prices, impossible bars (high below low, ...). Findings: missing
-bars, zero volume, stale stretches (runs of one unchanged close), outliers (moves far beyond what the series usually does), spikes (outliers taken
-back by the next bar: the mark of a bad print), stamps off the grid of their bar length (times of another zone, or ends instead of starts).
+Faults: disorder, duplicate times, mixed frequencies, NaN prices, zero or negative prices, impossible bars (high below low, ...), negative volume.
+Findings: missing bars, zero volume, stale stretches (runs of one unchanged close), outliers (moves far beyond what the series usually does), spikes
+(outliers taken back by the next bar: the mark of a bad print), stamps off the grid of their bar length (times of another zone, or ends instead of
+starts).
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Audit:
     """Findings over one series. `bar_ns`: most frequent step between bars; `gap_rows`: rows after which bars miss; `longest_stale`: bars in the
     longest run of one close, `stale_rows`: first and last row of every run of STALE_BARS or more; `outlier_rows`: rows that a move beyond
     OUTLIER_SDS leads to, `spikes`: how many of them the next bar takes back; `worst_move`: largest |log return|; `offset_ns`: how far the
-    first stamp is from a whole number of bars since midnight UTC; `turnover_day`: quote volume a day (close times volume; NaN without volume);
-    `time_zone`: how the stamps were read.
+    first stamp is from a whole number of bars since midnight UTC; `turnover_day`: quote volume a day (close times volume; NaN where a volume
+    is missing); `time_zone`: how the stamps were read.
     """
 
     rows: int
@@ -63,7 +64,7 @@ class Audit:
     def row(self) -> dict[str, object]:
         """One row of the quality table."""
         counts = {fault.kind: fault.count for fault in self.faults}
-        kinds = ("disorder", "duplicates", "mixed_frequency", "nan_prices", "non_positive_prices", "impossible_bars")
+        kinds = ("disorder", "duplicates", "mixed_frequency", "nan_prices", "non_positive_prices", "impossible_bars", "impossible_volume")
         return {
             "rows": self.rows,
             "first": self.first,
@@ -113,9 +114,13 @@ def audit(frame: pd.DataFrame) -> Audit:
         spikes=spikes,
         worst_move=float(np.nanmax(np.abs(moves))) if np.isfinite(moves).any() else 0.0,
         offset_ns=int(stamps[0] % min(bar, _DAY_NS)) if bar else 0,
-        turnover_day=float((frame["close"] * frame["volume"]).sum() / (len(frame) * bar / _DAY_NS)) if "volume" in frame and bar else np.nan,
+        turnover_day=_turnover(frame) / (len(frame) * bar / _DAY_NS) if bar else np.nan,
         time_zone=str(frame.attrs.get("time_zone", "UTC")),
     )
+
+
+def _turnover(frame: pd.DataFrame) -> float:
+    return float((frame["close"] * frame["volume"]).sum(skipna=False)) if "volume" in frame else float("nan")
 
 
 def _faults(frame: pd.DataFrame, steps: np.ndarray, bar: int) -> Iterator[Fault]:
@@ -138,6 +143,9 @@ def _faults(frame: pd.DataFrame, steps: np.ndarray, bar: int) -> Iterator[Fault]
     if len(present) == len(_PRICES):
         top, bottom = np.maximum(prices[:, 0], prices[:, 3]), np.minimum(prices[:, 0], prices[:, 3])
         checks.append(("impossible_bars", (prices[:, 1] < top) | (prices[:, 2] > bottom), 0, "has its open or close outside low .. high", repair))
+    if "volume" in frame:
+        volume = frame["volume"].to_numpy(np.float64)
+        checks.append(("impossible_volume", (volume < 0) | np.isinf(volume), 0, "has a negative or infinite volume", repair))
     for kind, bad, shift, text, cure in checks:
         rows = np.flatnonzero(bad) + shift
         if rows.size:

@@ -7,7 +7,7 @@ and `compare_with_rule` says where they do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, session_of
+from hftkit.backtest import FUNDING_COLUMNS as PAID_COLUMNS
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
@@ -87,8 +88,8 @@ def backtest_bars(
 
     `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `depth`: what stands
     behind it (slippage by size); `queue`: "optimistic", "neutral" or "pessimistic", how resting orders fill on bars (docs/backtest.md);
-    `funding`: rates by payment time (UTC index, a column a symbol), paid on the position held then at the last close, outside the engine, whose
-    ledger knows fills only; `journal`: folder for a journal that `hftkit replay --verify` accepts.
+    `funding`: rates by payment time (UTC index, a column a symbol), paid by the venue on the position held then at the last close, booked by the
+    engine's ledger; `journal`: folder for a journal that `hftkit replay --verify` accepts.
     """
     config = session_of(frozen) if limits is None else session_of(frozen, limits)
     known = {instrument.symbol: instrument for instrument in frozen.instruments}
@@ -108,18 +109,15 @@ def backtest_bars(
         latency=latency,
         depth=depth,
         queue=Queue(queue, quotes="bars"),
+        funding=None if funding is None else funding_schedule(funding, [lead.symbol, hedge.symbol]),
         sample_every_ns=bar_ns * 3 // 4,
         max_fills=16 * len(closes) + 64,
         journal=journal,
     )
     bars = _bars(result, close_ns)
     fills = _fills(result, closes, bar_ns, half_spread_ticks)
-    paid = funding_payments(fills, closes, funding, bar_ns) if funding is not None else pd.DataFrame(columns=list(FUNDING_COLUMNS))
-    if len(paid):
-        running = paid["paid"].groupby(level=0).sum().cumsum()
-        bars["equity"] -= running.reindex(bars.index, method="ffill").fillna(0.0)
     capital = float(closes[lead.symbol].iloc[0]) * float(lead.lot_size) * frozen.legs.unit_lead_lots
-    return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result, paid)
+    return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result, _funding(result))
 
 
 def backtest_many_bars(
@@ -135,26 +133,32 @@ def _one_of_many(frozen: FrozenParams, closes: pd.DataFrame, options: dict[str, 
     return backtest_bars(frozen, closes, **options)  # type: ignore[arg-type]
 
 
-def funding_payments(fills: pd.DataFrame, closes: pd.DataFrame, rates: pd.DataFrame, bar_ns: int) -> pd.DataFrame:
-    """What a perpetual future's holder pays: position before the payment time x last close before it x rate. Columns FUNDING_COLUMNS, index the time.
+def funding_schedule(rates: pd.DataFrame, symbols: Sequence[str]) -> np.ndarray:
+    """Funding rates (UTC index, a column a symbol) as `hftkit.backtest.backtest` takes them: int64 (m, 3), time ns, place in `symbols`, rate in 1e-8.
 
-    Raises DataError for rates without a time zone or that are not finite.
+    Symbols without a column pay nothing. Raises DataError for rates without a time zone or that are not finite.
     """
     times = pd.DatetimeIndex(rates.index)
-    if times.tz is None or not np.isfinite(rates.to_numpy(np.float64)).all():
+    known = [symbol for symbol in symbols if symbol in rates]
+    if times.tz is None or not np.isfinite(rates[known].to_numpy(np.float64)).all():
         raise DataError("funding rates need a UTC index and finite values", "See research.archive (fundingRate) for rates as they were paid")
-    closed = pd.DatetimeIndex(closes.index) + pd.Timedelta(bar_ns, "ns")
-    parts = []
-    for symbol in closes.columns.intersection(rates.columns):
-        own = fills[fills["symbol"] == symbol]
-        held = np.concatenate([[0.0], np.where(own["side"] == "buy", own["qty"], -own["qty"]).cumsum()])
-        position = held[own.index.searchsorted(times, side="left")]
-        row = closed.searchsorted(times, side="right") - 1
-        price, rate = closes[symbol].to_numpy()[np.maximum(row, 0)], rates[symbol].to_numpy(np.float64)
-        due = (row >= 0) & (np.abs(position) > 1e-12) & (times <= closed[-1])
-        table = pd.DataFrame({"symbol": symbol, "position": position, "rate": rate, "paid": position * price * rate}, times)
-        parts.append(table[due])
-    return pd.concat(parts).sort_index(kind="stable") if parts else pd.DataFrame(columns=list(FUNDING_COLUMNS))
+    rows = [
+        np.stack([times.as_unit("ns").asi8, np.full(len(times), symbols.index(symbol)), np.rint(rates[symbol] * _E8)], axis=1) for symbol in known
+    ]
+    schedule = np.concatenate(rows).astype(np.int64) if rows else np.zeros((0, 3), np.int64)
+    return schedule[np.argsort(schedule[:, 0], kind="stable")]
+
+
+def _funding(result: BacktestResult) -> pd.DataFrame:
+    raw = pd.DataFrame(result.funding, columns=list(PAID_COLUMNS))
+    scales = [result.config.instruments[number] for number in raw["instrument"]]
+    columns = {
+        "symbol": [one.symbol for one in scales],
+        "position": raw["position_lots"].to_numpy() * np.array([float(one.lot_size) for one in scales]),
+        "rate": raw["rate_e8"].to_numpy() / _E8,
+        "paid": raw["paid_e8"].to_numpy() / _E8,
+    }
+    return pd.DataFrame(columns, index=pd.to_datetime(raw["ts_event"].to_numpy(), utc=True), columns=list(FUNDING_COLUMNS))
 
 
 def compare_with_rule(run: PairBacktest, bars: PairBars, thresholds: Thresholds, gate: Gate | None = None) -> pd.DataFrame:

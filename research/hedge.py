@@ -12,7 +12,7 @@ import numpy as np
 
 from hftkit.errors import DataError
 from hftkit.kernels.market.spread import log_spreads
-from research.cointegration import engle_granger
+from research.cointegration import engle_granger, same_rows
 
 
 def ols_hedge_ratio(lead: Any, hedge: Any) -> float:
@@ -92,6 +92,7 @@ def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, fl
 
 def _logs(lead: Any, hedge: Any, moving: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Log prices of both; refuses what would end in a silent NaN: other lengths, prices not finite or not positive, and constants where `moving`."""
+    same_rows(lead, hedge)
     pair = np.ascontiguousarray(lead, np.float64), np.ascontiguousarray(hedge, np.float64)
     if pair[0].shape != pair[1].shape or pair[0].ndim != 1:
         raise DataError(f"lead and hedge have the shapes {pair[0].shape} and {pair[1].shape}", "Align the two series on one index first")

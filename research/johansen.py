@@ -16,6 +16,7 @@ import pandas as pd
 from statsmodels.tsa.coint_tables import c_sja, c_sjt
 
 from hftkit.errors import DataError
+from research.cointegration import whole
 
 DETERMINISTIC = {"n": "no constant", "rc": "constant in the relations only", "c": "constant", "ct": "linear trend removed, constant"}
 _ORDER = {"n": -1, "c": 0, "ct": 1}  # statsmodels' det_order
@@ -67,10 +68,11 @@ def johansen(series: pd.DataFrame, lags: int = 1, deterministic: str | int = "rc
         deterministic = {order: name for name, order in _ORDER.items()}.get(deterministic, str(deterministic))
     if deterministic not in DETERMINISTIC:
         raise DataError(f"deterministic {deterministic!r} is not offered", f"Choose of {list(DETERMINISTIC)}")
+    lags = whole(lags, "lags")
     levels, names = _checked(series), [str(column) for column in series.columns]
     n, m = levels.shape
     rows = n - lags - 1
-    if lags < 0 or rows < m * (lags + 1) + (season or 0) + 2:
+    if rows < m * (lags + 1) + (season or 0) + 2:
         raise DataError(f"{n} rows are too few for {m} series with {lags} lags", "Use a longer sample, fewer series or fewer lags")
     if deterministic == "ct":
         time = np.vander(np.linspace(-1.0, 1.0, n), 2)

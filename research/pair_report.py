@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from research.calibration import two_symbols
 from research.cointegration import EngleGranger, engle_granger
 from research.figures import BLUE, GREEN, GREY, INK, ORANGE, Figure, legend, thin, time_axis
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
@@ -73,6 +74,7 @@ def report(prices: pd.DataFrame, lead: str, hedge: str, windows: int = 12) -> Pa
 
     Uses the whole sample given: hand in the train span only.
     """
+    two_symbols(prices, lead, hedge)
     both = prices[[lead, hedge]]
     logs = np.log(both)
     found = engle_granger(logs[lead], logs[hedge])

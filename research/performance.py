@@ -135,6 +135,10 @@ class Trials:
     deviation: float
     bars: int
 
+    def __post_init__(self) -> None:
+        if min(self.pairs, self.sets) < 1:
+            raise DataError(f"{self.pairs} pairs with {self.sets} parameter sets are no trials", "Count at least the pair and the set that were run")
+
     @property
     def count(self) -> int:
         """All that was tried: every set on every pair."""

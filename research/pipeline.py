@@ -87,8 +87,11 @@ def find_and_freeze(
         warnings.append(f"no discovery at a false-discovery rate of {fdr:g}: these are the best pairs that chance offers")
         tested = scan[scan["verdict"] == "ok"]
         pool = tradable(tested if pair is None else _only(tested, pair), max_half_life=float("inf"))
-    candidates, made = [], tests_made(scan)["tested"]
+    candidates, noted, made = [], len(warnings), tests_made(scan)["tested"]
     for row in progress(list(pool.head(max_candidates).itertuples()), "calibrating candidates"):
+        missing = [symbol for symbol in (row.lead, row.hedge) if symbol not in instruments]
+        if missing:
+            raise DataError(f"the instruments lack {', '.join(missing)}", "Give tick, lot and fees of every symbol of the panel")
         pair_costs = costs or costs_of(instruments, row.lead, row.hedge)
         try:
             ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
@@ -96,7 +99,7 @@ def find_and_freeze(
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             warnings.append(f"{row.lead}/{row.hedge}: {reason.problem}")
     if not candidates:
-        raise DataError("none of the pairs found trades often enough to be calibrated", "Use more data or a wider grid")
+        raise DataError(f"none of the pairs found can be calibrated ({'; '.join(warnings[noted:])})", "Use more data, a wider grid or other symbols")
     candidates.sort(key=lambda candidate: candidate.validation.sharpe, reverse=True)
     chosen = candidates[0]
     if chosen.validation.net <= 0.0:

@@ -12,7 +12,7 @@ from scipy import stats
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import LAG_FIXED, adf_gram
 from hftkit.kernels.stats.mackinnon import p_value
-from research.cointegration import engle_granger
+from research.cointegration import engle_granger, same_rows
 
 # A. W. Gregory and B. E. Hansen (1996), J. Econometrics 70, 99-126, table 1, one regressor: 1 %, 5 %, 10 %
 _BREAK_CRITICAL = {"C": (-5.13, -4.61, -4.34), "C/T": (-5.45, -4.99, -4.72), "C/S": (-5.47, -4.95, -4.68)}
@@ -117,6 +117,7 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
     `model`: "C" shift of level, "C/T" with a trend, "C/S" shift of level and slope. `lag` of the Dickey-Fuller regressions (default: what
     Engle-Granger's AIC chooses without a break). `trim`: share left out at either end. Details: row of the break, critical values 1, 5, 10 %.
     """
+    same_rows(y, x)
     if model not in _BREAK_CRITICAL:
         raise DataError(f"model {model!r} is not offered", f"Choose of {list(_BREAK_CRITICAL)}")
     left, right = _finite(y, "y"), _finite(x, "x")

@@ -137,6 +137,8 @@ class PairBars:
     """
 
     def __init__(self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int, ticks: tuple[float, float] = (1.0, 1.0)) -> None:
+        if bar_ns < 1:
+            raise DataError(f"bars of {bar_ns} ns have no length", "Give the nanoseconds between two bars")
         self.lead, self.hedge, self.hedge_ratio, self.bar_ns, self.ticks = lead, hedge, hedge_ratio, bar_ns, ticks
         self.index = lead.index
         self.spread = log_spread(lead, hedge, hedge_ratio, ticks)

@@ -15,7 +15,7 @@ import numpy as np
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import adf_columns
 from hftkit.kernels.stats.mackinnon import critical_values, p_value
-from research.cointegration import checked_series, lag_rule
+from research.cointegration import checked_series, lag_rule, whole
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def dickey_fuller(series: Any, trend: str = "c", maxlag: int | None = None, auto
     values = checked_series(series, "the series")
     n = values.size
     most = n // 2 - degree - 1
-    lags = min(most, int(np.ceil(12.0 * (n / 100.0) ** 0.25))) if maxlag is None else int(maxlag)
+    lags = min(most, int(np.ceil(12.0 * (n / 100.0) ** 0.25))) if maxlag is None else whole(maxlag, "maxlag")
     if not 0 <= lags <= most:
         cure = f"Use a longer sample or a maxlag from 0 to {most}" if most >= 0 else "Use a longer sample"
         raise DataError(f"{n} observations are too few for {max(lags, 0)} lags and trend {trend!r}", cure)

@@ -40,6 +40,9 @@ def three_way(n: int, fractions: tuple[float, float, float] = (0.5, 0.25, 0.25),
 
 def rolling(n: int, train: int, test: int, embargo: int = 0) -> Iterator[tuple[slice, slice]]:
     """Walk forward: pairs of train and test spans, each test span right after its train span and embargo, stepping by `test` bars."""
+    if min(train, test) < 2 or embargo < 0:
+        spans = f"{train} train and {test} test bars with an embargo of {embargo}"
+        raise DataError(f"steps of {spans} go nowhere", "Give at least 2 bars each, and embargo >= 0")
     start = 0
     while start + train + embargo + test <= n:
         yield slice(start, start + train), slice(start + train + embargo, start + train + embargo + test)

@@ -1,5 +1,8 @@
 """Who holds what, and which orders were: wallets, positions, cost, fees, and the memory of closed orders. Exact integers throughout.
 
+An isolated position has a wallet of its own, a part of the account's: what opens moves its initial margin there, what closes moves its share back,
+and profit, loss and fees are settled with the rest (the cross wallet). margin.py says what follows from it.
+
 Money is conserved to the last unit. A fill moves wallet - cost by exactly the signed notional, whatever the rounding of the average
 entry; fees go from wallet to wallet. So over all accounts (house, fees and insurance fund included) positions sum to zero, and wallets
 minus costs sum to the deposits, always.
@@ -54,9 +57,29 @@ def _cost_of(cost_e8: int, closing: int, position: int) -> int:
     return cost_e8 // position * closing + cost_e8 % position * closing // position
 
 
+@inlined_kernel
+def initial_ppm(venue: Venue, account: int, instrument: int) -> int:
+    """Initial margin, part of the notional in 1e-6: the account's own leverage where it has chosen one, else the venue's."""
+    own = venue.holdings[account, instrument].initial_ppm
+    return own if own != 0 else venue.limits[instrument].initial_ppm
+
+
+@inlined_kernel
+def cross_wallet(venue: Venue, account: int) -> int:
+    """The part of a wallet that no isolated position holds, 1e-8 quote."""
+    return venue.accounts[account].wallet_e8 - venue.accounts[account].isolated_e8
+
+
+@inlined_kernel
+def move_to_isolated(venue: Venue, account: int, instrument: int, amount_e8: int) -> None:
+    """From the cross wallet to that of an isolated position (negative: back)."""
+    venue.holdings[account, instrument].isolated_e8 += amount_e8
+    venue.accounts[account].isolated_e8 += amount_e8
+
+
 @inner_kernel
 def enter_trade(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int) -> int:
-    """Position, cost, realised profit and wallet after a trade, without fees. Returns its notional in 1e-8 quote units."""
+    """Position, cost, realised profit and wallets after a trade, without fees. Returns its notional in 1e-8 quote units."""
     holding, owner = venue.holdings[account, instrument], venue.accounts[account]
     value = price * venue.instruments[instrument].tick_lot_e8  # of one lot
     sign = 1 if side == _BUY else -1
@@ -68,6 +91,10 @@ def enter_trade(venue: Venue, account: int, instrument: int, side: int, price: i
         holding.cost_e8 -= removed
         holding.realised_e8 += profit
         owner.wallet_e8 += profit
+        if holding.is_isolated != 0:
+            move_to_isolated(venue, account, instrument, -_cost_of(holding.isolated_e8, closing, abs(holding.position)))
+    if holding.is_isolated != 0:
+        move_to_isolated(venue, account, instrument, part_of(value * (qty - closing), initial_ppm(venue, account, instrument)))
     holding.cost_e8 += sign * value * (qty - closing)
     holding.position += sign * qty
     holding.cash_e8 -= sign * value * qty

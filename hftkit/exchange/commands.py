@@ -114,6 +114,8 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         )
         click.echo(f"clients may have {played['participation']:.0%} of a print")
         click.echo("\n".join(queue_table(played)))
+    if summary["binance"] is not None and summary["binance"]["internal_errors"]:
+        click.echo(f"{summary['binance']['internal_errors']:,} errors inside the Binance dialect: see the log above, and report them")
     if summary["max_lag_ms"] > 50.0:
         click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
 
@@ -214,8 +216,10 @@ def sim(
     history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
     if history is not None and scenario_name is not None:
         raise ConfigError("a scenario moves the synthetic market, and a history is none", "Leave out --scenario, or --history")
-    if history is not None and config.binance is not None:
-        raise ConfigError("a history has its own dates, and the Binance dialect runs at the present time", "Leave out --binance-port, or --history")
+    if history is not None and config.binance is not None and (history.rate != 1.0 or history.hold):
+        raise ConfigError(
+            "clients of the Binance dialect live at the present time, so a history must run at their pace", "Leave out --rate and --hold"
+        )
     if order_port == market_port and order_port != 0:
         raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
     from hftkit.exchange.faults import load_plan
@@ -232,9 +236,11 @@ def sim(
     fault_page = ready_file.with_name(ready_file.name + ".faults") if ready_file is not None else None
     skip = config.minutes if continues else 0
     if config.binance is not None:
-        from hftkit.exchange.servers.binance_service import at_wall_time
+        from hftkit.exchange.servers.binance_service import at_wall_time, history_at_wall_time
 
         config = at_wall_time(config, skip, speed)
+        if history is not None and config.binance is not None and config.binance.wall_clock:
+            history = history_at_wall_time(history)
     server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page, history=history)
     config, speed = server.config, server.speed
     starts_now = config.binance is not None and config.binance.wall_clock
@@ -286,4 +292,4 @@ def sim(
             ready_file.unlink(missing_ok=True)
         if fault_page is not None:
             fault_page.unlink(missing_ok=True)
-    _report(server.summary(), as_json)
+    _report({**server.summary(), "binance": service.venue.summary() if service is not None else None}, as_json)

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import Side
-from hftkit.exchange.accounts import account_index
+from hftkit.exchange.accounts import account_index, move_to_isolated
 from hftkit.exchange.filters import mark_price
 from hftkit.exchange.ladder import find_key, level_above, level_below
-from hftkit.exchange.layout import Op
+from hftkit.exchange.layout import BalanceKind, Op
 from hftkit.exchange.margin import measure
 from hftkit.exchange.orders import cancel_all, client_order
 from hftkit.exchange.sessions import cancel_order, replace_order
+from hftkit.exchange.tap_records import tap_balance
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import compiled_driver, kernel
 
-_BUY, _NEW = int(Side.BUY), int(Op.NEW)
+_BUY, _NEW, _MARGIN_TRANSFER = int(Side.BUY), int(Op.NEW), int(BalanceKind.MARGIN_TRANSFER)
 
 
 @kernel
@@ -64,8 +65,15 @@ def find_open(venue: Venue, account: int, client_order_id: int) -> int:
 
 @kernel
 def margins(venue: Venue, account: int, figures: Any) -> None:
-    """Unrealised profit, initial and maintenance margin of an account into `figures`, int64 (3,), 1e-8 quote."""
-    figures[0], figures[1], figures[2] = measure(venue, account)
+    """Unrealised profit, initial and maintenance margin, isolated equity (margin.measure) of an account into `figures`, int64 (4,), 1e-8 quote."""
+    figures[0], figures[1], figures[2], figures[3] = measure(venue, account)
+
+
+@kernel
+def move_margin(venue: Venue, account: int, instrument: int, amount_e8: int) -> None:
+    """From the cross wallet to that of an isolated position (negative: back), because its owner asked for it."""
+    move_to_isolated(venue, account, instrument, amount_e8)
+    tap_balance(venue, _MARGIN_TRANSFER, account, instrument, amount_e8, 0, 0, 0)
 
 
 @kernel
@@ -103,6 +111,7 @@ class Desk:
         self._find_open = compiled_driver(find_open, venue, 0, 0)
         self._marks = compiled_driver(marks, venue, three)
         self._margins = compiled_driver(margins, venue, 0, three)
+        self._move_margin = compiled_driver(move_margin, venue, 0, 0, 0)
         self._read_side = compiled_driver(read_side, venue, 0, 0, pair)
 
     def place(
@@ -145,11 +154,15 @@ class Desk:
         """Slot of an open order in `venue.books.orders`, 0 if there is none."""
         return int(self._find_open(self.venue, account, client_order_id))
 
-    def margins(self, account: int) -> tuple[int, int, int]:
-        """(unrealised profit, initial margin, maintenance margin) of an account, 1e-8 quote."""
-        figures = np.zeros(3, np.int64)
+    def margins(self, account: int) -> tuple[int, int, int, int]:
+        """(unrealised profit, initial margin, maintenance margin, equity of isolated positions) of an account, 1e-8 quote: margin.measure."""
+        figures = np.zeros(4, np.int64)
         self._margins(self.venue, account, figures)
-        return int(figures[0]), int(figures[1]), int(figures[2])
+        return int(figures[0]), int(figures[1]), int(figures[2]), int(figures[3])
+
+    def move_margin(self, account: int, instrument: int, amount_e8: int) -> None:
+        """From the cross wallet to that of an isolated position (negative: back). The caller has checked that it may be."""
+        self._move_margin(self.venue, account, instrument, amount_e8)
 
     def marks(self) -> list[int]:
         """The mark price of each instrument, ticks; 0 where there never was a price."""

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from hftkit.errors import VenueError
+from hftkit.errors import HftkitError, VenueError
+from hftkit.exchange.mishaps import Mishaps
 
 SLICE_NS = 5_000_000  # longest time between two runs of the hooks
 _GONE = "the venue has stopped"
@@ -46,6 +47,7 @@ class VenueHost:
         self.slice_ns = slice_ns
         self.hooks: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
+        self.mishaps = Mishaps()  # what hooks raised
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]]] = deque()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -54,12 +56,17 @@ class VenueHost:
     # -- on the venue thread ---------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """One slice, then the calls that were handed in, then the hooks."""
+        """One slice, then the calls that were handed in, then the hooks. A defect in a hook is noted and stops neither the others nor the venue."""
         self.server.run_slice(self.slice_ns)
         if self.server.answer_the_door():
             self.run_calls()
         for hook in self.hooks:
-            hook()
+            try:
+                hook()
+            except (HftkitError, OSError):  # of the recorder: a full disk
+                raise
+            except Exception as error:
+                self.mishaps.note(f"hook {getattr(hook, '__qualname__', hook)}", error)
 
     def run_calls(self) -> None:
         """Run what was handed in so far; what a callable raises goes to its caller."""

@@ -297,6 +297,11 @@ ACCOUNT = Record(
         _i("id", "id", "account number on the wire, 0 for a free record; those of the house and of the venue are negative"),
         _i("client", "index", "connection logged on, -1 if none"),
         _i("wallet_e8", "1e-8 quote", "deposits, realised profit, fees and funding; written by exchange/accounts.py"),
+        _i(
+            "isolated_e8",
+            "1e-8 quote",
+            "the part of the wallet that isolated positions hold; the rest is the cross wallet; written by exchange/accounts.py",
+        ),
         _i("n_liquidations", "count", "times the venue took over; written by exchange/margin.py"),
         _i("session", "flag", "1 from logon to logout: frames are numbered and kept, also while the connection is lost"),
         _i("seq_in", "count", "last sequence received when the connection was lost"),
@@ -338,6 +343,8 @@ HOLDING = Record(
         _i("n_fills", "count", ""),
         _i("n_maker", "count", "fills as maker"),
         _i("initial_ppm", "1e-6", "initial margin that the account chose for this instrument (its leverage), 0: the venue's"),
+        _i("is_isolated", "flag", "1: isolated margin, the position answers with its own wallet only; 0: cross margin"),
+        _i("isolated_e8", "1e-8 quote", "that wallet: a part of the account's, 0 without a position"),
     ),
 )
 
@@ -421,6 +428,8 @@ class BalanceKind(IntEnum):
     TAKEN_OVER = 4  # the insurance fund takes a position that found no buyer, at the mark
     INSURED = 5  # the fund makes up a negative wallet
     TRANSFER = 6  # deposit or withdrawal
+    ISOLATED = 7  # a fill, funding or a liquidation moved so much to the wallet of an isolated position; of the account's nothing has changed
+    MARGIN_TRANSFER = 8  # the same, because the owner asked for it
 
 
 TAP = Record(
@@ -486,7 +495,11 @@ BALANCE = Record(
         _i("account_id", "id", ""),
         _i("instrument", "index", "-1: none"),
         _i("kind", "BalanceKind", ""),
-        _i("amount_e8", "1e-8 quote", "change of the wallet, profit of what closed included"),
+        _i(
+            "amount_e8",
+            "1e-8 quote",
+            "change of the wallet, profit of what closed included; of ISOLATED and MARGIN_TRANSFER: of the position's wallet",
+        ),
         _i("moved", "lots", "change of the position"),
         _i("price", "ticks", "the mark at which it happened, 0 where there is none"),
         _i("rate_ppm", "1e-6", "of FUNDING and FUNDING_RATE"),

@@ -1,4 +1,4 @@
-"""Cross margin: what an account needs for its positions and orders, liquidation when it has less, and funding.
+"""Margin: what an account needs for its positions and orders, liquidation when it has less, and funding.
 
 * Equity = wallet + sum of position * mark * lot value - cost.
 * Initial margin of an instrument = notional / leverage, of the larger exposure that its resting bids or its resting asks could leave. The
@@ -8,6 +8,9 @@
   its positions by market orders, hands what found no buyer to the insurance fund at the mark, and the fund pays what is then missing.
 * Funding: at each whole interval of the exchange clock longs pay shorts a part of the notional (the reverse if the rate is negative); the
   fund keeps what rounding leaves.
+* An isolated position has a wallet of its own (accounts.py). Its equity = that wallet + its unrealised profit; below its maintenance margin it
+  alone is liquidated, and what it lacks then the fund pays, so that nothing else of the account is touched. Its funding goes through that wallet.
+  Whatever such positions hold is out of reach for the rest of the account; of their orders only what they would add counts there.
 
 Marks: filters.mark_price. A waiting order needs margin once it is triggered: it is checked then (orders.fire_due).
 """
@@ -19,38 +22,50 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import OrderType, Side, TimeInForce
-from hftkit.exchange.accounts import enter_trade, insurance_account, is_client, part_of
+from hftkit.exchange.accounts import cross_wallet, enter_trade, initial_ppm, insurance_account, is_client, move_to_isolated, part_of
 from hftkit.exchange.filters import mark_price, reference_price
 from hftkit.exchange.layout import BalanceKind, Op
+from hftkit.exchange.outbox import listens, next_letter, post
 from hftkit.exchange.tap_records import tap_balance, tap_funding_rate
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
+from hftkit.kernels.wire.venue_codec import encode_funding
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
 _IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+_RATE_PER_PPM = 100  # the wire counts rates in 1e-8
 _FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
+_ISOLATED = int(BalanceKind.ISOLATED)
 
 
 @inlined_kernel
 def _initial(venue: Venue, account: int, instrument: int, value: int, bid: int, ask: int) -> int:
-    """Initial margin of one instrument, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots."""
-    limits, own_ppm = venue.limits[instrument], venue.holdings[account, instrument].initial_ppm
-    return part_of(max(abs(value + bid), abs(value - ask)) * limits.tick_lot_e8, own_ppm if own_ppm != 0 else limits.initial_ppm)
+    """Initial margin of one instrument for the cross wallet, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots."""
+    scale, ppm = venue.limits[instrument].tick_lot_e8, initial_ppm(venue, account, instrument)
+    needed = part_of(max(abs(value + bid), abs(value - ask)) * scale, ppm)
+    return needed - part_of(abs(value) * scale, ppm) if venue.holdings[account, instrument].is_isolated != 0 else needed
 
 
 @inner_kernel
-def measure(venue: Venue, account: int) -> tuple[int, int, int]:
-    """(unrealised profit, initial margin, maintenance margin) of an account, 1e-8 quote."""
-    unrealised, initial, maintenance = 0, 0, 0
+def measure(venue: Venue, account: int) -> tuple[int, int, int, int]:
+    """(unrealised profit, initial margin, maintenance margin, equity of its isolated positions) of an account, 1e-8 quote.
+
+    The profit is that of all positions; the margins are what the cross wallet answers for. Free: wallet + unrealised - isolated - initial.
+    """
+    unrealised, initial, maintenance, isolated = 0, 0, 0, 0
     for i in range(venue.instruments.size):
         holding, exposure = venue.holdings[account, i], venue.books.exposures[account, i]
         if holding.position == 0 and exposure.open_bid == 0 and exposure.open_ask == 0:
             continue
         value, limits = holding.position * mark_price(venue.books.tops[i]), venue.limits[i]
-        unrealised += value * limits.tick_lot_e8 - holding.cost_e8
+        profit = value * limits.tick_lot_e8 - holding.cost_e8
+        unrealised += profit
         initial += _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask)
-        maintenance += part_of(abs(value) * limits.tick_lot_e8, limits.maintenance_ppm)
-    return unrealised, initial, maintenance
+        if holding.is_isolated != 0:
+            isolated += holding.isolated_e8 + profit
+        else:
+            maintenance += part_of(abs(value) * limits.tick_lot_e8, limits.maintenance_ppm)
+    return unrealised, initial, maintenance, isolated
 
 
 @inner_kernel
@@ -70,17 +85,33 @@ def lacks_margin(venue: Venue, command: Any) -> bool:
         after = _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask + added)
     if after <= before:
         return False
-    unrealised, initial, _ = measure(venue, account)
-    return initial - before + after > venue.accounts[account].wallet_e8 + unrealised
+    unrealised, initial, _, isolated = measure(venue, account)
+    return initial - before + after > venue.accounts[account].wallet_e8 + unrealised - isolated
 
 
 @inner_kernel
 def is_short_of_margin(venue: Venue, account: int) -> bool:
-    """Must this account be liquidated?"""
+    """Must this account's cross positions be liquidated?"""
     if not is_client(venue, account) or venue.accounts[account].id == 0:
         return False
-    unrealised, _, maintenance = measure(venue, account)
-    return maintenance > 0 and venue.accounts[account].wallet_e8 + unrealised < maintenance
+    unrealised, _, maintenance, isolated = measure(venue, account)
+    return maintenance > 0 and venue.accounts[account].wallet_e8 + unrealised - isolated < maintenance
+
+
+@inner_kernel
+def is_isolated_short(venue: Venue, account: int, instrument: int) -> bool:
+    """Must this position be liquidated alone?"""
+    holding, limits = venue.holdings[account, instrument], venue.limits[instrument]
+    if holding.is_isolated == 0 or holding.position == 0:
+        return False
+    value = holding.position * mark_price(venue.books.tops[instrument]) * limits.tick_lot_e8
+    return holding.isolated_e8 + value - holding.cost_e8 < part_of(abs(value), limits.maintenance_ppm)
+
+
+@inlined_kernel
+def is_in_liquidation(venue: Venue, account: int, instrument: int, only: int) -> bool:
+    """Does a liquidation meet this instrument? `only`: the isolated one that is liquidated, -1: all that have cross margin."""
+    return instrument == only or (only < 0 and venue.holdings[account, instrument].is_isolated == 0)
 
 
 @inner_kernel
@@ -97,22 +128,28 @@ def closing_order(venue: Venue, account: int, instrument: int) -> bool:
 
 
 @inner_kernel
-def insure(venue: Venue, account: int) -> None:
-    """The insurance fund takes the positions that are left, at the mark, and pays what the wallet then lacks."""
+def insure(venue: Venue, account: int, only: int, floor_e8: int) -> None:
+    """The insurance fund takes the positions that are left, at the mark, and pays what the cross wallet then lacks.
+
+    `only`: as in `is_in_liquidation`. `floor_e8`: what the cross wallet may not fall below.
+    """
     fund = insurance_account(venue)
     for i in range(venue.instruments.size):
         position, mark = venue.holdings[account, i].position, mark_price(venue.books.tops[i])
-        if position != 0:
+        if position != 0 and is_in_liquidation(venue, account, i, only):
             side, before = _SELL if position > 0 else _BUY, venue.accounts[account].wallet_e8
+            isolated = venue.holdings[account, i].isolated_e8
             enter_trade(venue, account, i, side, mark, abs(position))
+            if isolated != 0:
+                tap_balance(venue, _ISOLATED, account, i, -isolated, 0, mark, 0)
             tap_balance(venue, _TAKEN_OVER, account, i, venue.accounts[account].wallet_e8 - before, -position, mark, 0)
             enter_trade(venue, fund, i, 1 - side, mark, abs(position))
             venue.books.exposures[account, i].position -= position
             venue.books.exposures[fund, i].position += position
-    if venue.accounts[account].wallet_e8 < 0:
-        missing = -venue.accounts[account].wallet_e8
+    missing = floor_e8 - cross_wallet(venue, account)
+    if missing > 0:
         venue.accounts[fund].wallet_e8 -= missing
-        venue.accounts[account].wallet_e8 = 0
+        venue.accounts[account].wallet_e8 += missing
         tap_balance(venue, _INSURED, account, -1, missing, 0, 0, 0)
     venue.accounts[account].n_liquidations += 1
     venue.state[0].n_liquidations += 1
@@ -120,7 +157,7 @@ def insure(venue: Venue, account: int) -> None:
 
 @inner_kernel
 def settle_funding(venue: Venue) -> None:
-    """One funding payment of every position."""
+    """One funding payment of every position; its owner is told (FUNDING), now or when its connection is back."""
     left, rate = 0, venue.state[0].funding_ppm
     for i in range(venue.instruments.size):
         tap_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
@@ -133,5 +170,11 @@ def settle_funding(venue: Venue) -> None:
                 venue.accounts[account].wallet_e8 -= payment
                 holding.funding_e8 += payment
                 left += payment
+                if holding.is_isolated != 0:
+                    move_to_isolated(venue, account, i, -payment)
+                    tap_balance(venue, _ISOLATED, account, i, -payment, 0, mark, 0)
                 tap_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
+                if listens(venue, account):
+                    seq, ts = next_letter(venue, account), venue.state[0].ts
+                    post(venue, account, encode_funding(venue.letter, 0, i, seq, ts, holding.position, rate * _RATE_PER_PPM, payment))
     venue.accounts[insurance_account(venue)].wallet_e8 += left

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hftkit.codes import OrderFlag, OrderState, OrderType, Reject
-from hftkit.exchange.accounts import book_fill, closed_place, is_client, remember_closed
+from hftkit.exchange.accounts import book_fill, closed_place, cross_wallet, is_client, remember_closed
 from hftkit.exchange.filters import filter_order
-from hftkit.exchange.flow.agents import Flow, act, next_arrival, open_book
+from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS, Flow, act, next_arrival, open_book
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import BalanceKind, Op, ReportKind
-from hftkit.exchange.margin import closing_order, insure, is_short_of_margin, lacks_margin, settle_funding
+from hftkit.exchange.margin import closing_order, insure, is_in_liquidation, is_isolated_short, is_short_of_margin, lacks_margin, settle_funding
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.matching import apply, end_order, expire, fire_trigger
 from hftkit.exchange.outbox import listens, next_letter, post
@@ -36,7 +36,7 @@ _STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VEN
 _LIMIT, _MARKET, _REDUCE_ONLY = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderFlag.REDUCE_ONLY)
 _STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
 _OK, _DUPLICATE = int(Reject.NONE), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
-_TAKEOVER = int(BalanceKind.LIQUIDATION)
+_TAKEOVER, _ISOLATED = int(BalanceKind.LIQUIDATION), int(BalanceKind.ISOLATED)
 _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reject.VENUE_INSUFFICIENT_MARGIN)
 
 
@@ -82,11 +82,14 @@ def _fill_owner(
     venue: Venue, row: Any, command: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
 ) -> None:
     """One side of a trade: book it, tell its owner, remember the order if that was the last of it."""
-    realised = venue.holdings[account, row.instrument].realised_e8
+    realised, isolated = venue.holdings[account, row.instrument].realised_e8, venue.holdings[account, row.instrument].isolated_e8
     fee = book_fill(venue, account, row.instrument, side, row.price, row.qty, maker)
     if not is_client(venue, account):
         return
     realised = venue.holdings[account, row.instrument].realised_e8 - realised
+    isolated = venue.holdings[account, row.instrument].isolated_e8 - isolated
+    if isolated != 0:
+        tap_balance(venue, _ISOLATED, account, row.instrument, isolated, 0, row.price, 0)
     tap_fill(venue, row, command, account, client_order_id, order_id, side, maker, leaves, filled, fee, realised)
     if leaves == 0:
         remember_closed(venue, account, row.instrument, client_order_id, order_id, _STATE_FILLED, filled)
@@ -248,16 +251,22 @@ def withdraw_quote(venue: Venue, account: int, instrument: int) -> None:
 
 
 @inner_kernel
-def _liquidate(venue: Venue, account: int) -> None:
-    """The venue takes over an account: its orders go, its positions are closed at the market, the insurance fund takes the rest."""
-    tap_balance(venue, _TAKEOVER, account, -1, 0, 0, 0, 0)
-    cancel_all(venue, account, -1, _LIQUIDATION)
+def _liquidate(venue: Venue, account: int, only: int) -> None:
+    """The venue takes over: orders go, positions are closed at the market, the insurance fund takes the rest.
+
+    `only`: an isolated position, which then pays with its own wallet only; -1: everything with cross margin.
+    """
+    floor = cross_wallet(venue, account) if only >= 0 else 0
+    tap_balance(venue, _TAKEOVER, account, only, 0, 0, 0, 0)
     for instrument in range(venue.instruments.size):
-        if closing_order(venue, account, instrument):
+        if is_in_liquidation(venue, account, instrument, only):
+            cancel_all(venue, account, instrument, _LIQUIDATION)
+    for instrument in range(venue.instruments.size):
+        if is_in_liquidation(venue, account, instrument, only) and closing_order(venue, account, instrument):
             carry_out(venue, venue.command[0])
-    insure(venue, account)
+    insure(venue, account, only, floor)
     for instrument in range(venue.instruments.size):
-        if listens(venue, account):
+        if is_in_liquidation(venue, account, instrument, only) and listens(venue, account):
             seq, position = next_letter(venue, account), venue.holdings[account, instrument].position
             post(venue, account, encode_position(venue.letter, 0, instrument, seq, venue.state[0].ts, position))
 
@@ -278,9 +287,12 @@ def pass_time(venue: Venue, ts: int) -> None:
         if state.next_funding > 0:  # not at the very start
             settle_funding(venue)
         state.next_funding = (state.ts // state.funding_interval_ns + 1) * state.funding_interval_ns
-    for account in range(venue.accounts.size):
+    for account in range(HOUSE_ACCOUNTS, venue.accounts.size - 2):
+        for instrument in range(venue.instruments.size):
+            if is_isolated_short(venue, account, instrument):
+                _liquidate(venue, account, instrument)
         if is_short_of_margin(venue, account):
-            _liquidate(venue, account)
+            _liquidate(venue, account, -1)
 
 
 # -- the synthetic market --------------------------------------------------------------------------------------------

@@ -153,7 +153,8 @@ def _query(venue: Venue, account: int, client_order_id: int) -> None:
 
 @inner_kernel
 def _account_status(venue: Venue, account: int) -> None:
-    unrealised, initial, maintenance = measure(venue, account)
+    unrealised, initial, maintenance, isolated = measure(venue, account)
+    initial, maintenance = initial + isolated, maintenance + isolated  # all that isolated positions have is bound
     seq, wallet = next_letter(venue, account), venue.accounts[account].wallet_e8
     post(venue, account, encode_account_status(venue.letter, 0, seq, venue.state[0].ts, wallet, unrealised, initial, maintenance))
 

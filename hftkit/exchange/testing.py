@@ -35,6 +35,7 @@ FRAMES: dict[int, tuple[str, tuple[str, ...]]] = {
     42: ("SESSION_REJECT", ("ts_event", "reason")),
     43: ("ORDER_TRIGGERED", ("ts_event", "client_order_id", "order_id")),
     44: ("ACCOUNT_STATUS", ("ts_event", "wallet_e8", "unrealised_e8", "initial_margin_e8", "maintenance_margin_e8")),
+    45: ("FUNDING", ("ts_event", "position", "rate", "amount_e8")),
     64: ("INSTRUMENT", ("symbol0", "symbol1", "tick_size_e8", "lot_size_e8", "min_notional_e8", "maker_fee_ppm", "taker_fee_ppm", "count")),
     65: ("BBO", ("ts_event", "bid_price", "bid_qty", "ask_price", "ask_qty")),
     66: ("TRADE", ("ts_event", "trade_id", "side", "price", "qty")),

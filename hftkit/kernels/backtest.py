@@ -1,8 +1,8 @@
 """History + simulated venue + the live step, in one compiled loop. The shell around it is hftkit/backtest.py.
 
-Four things can happen next; the earliest does, and at the same moment in this order: a request arrives at the venue, an answer arrives at the engine,
-a market data frame arrives at the engine, a timer runs. Every input reaches the engine as the frame or control that a live session would have
-received, so a backtest can be journalled and replayed as one.
+Five things can happen next; the earliest does, and at the same moment in this order: the venue pays funding, a request arrives at the venue, an
+answer arrives at the engine, a market data frame arrives at the engine, a timer runs. Every input reaches the engine as the frame or control that a
+live session would have received, so a backtest can be journalled and replayed as one.
 
 The venue's market is the tape at its own time, which runs ahead of what the engine has seen by the market data latency. While nothing rests there
 it is brought up to date only when a request arrives; while orders rest, row by row, since a row may fill them (backtest_resting.py). Its order
@@ -25,6 +25,7 @@ from hftkit.kernels.backtest_desk import (
     JITTER,
     JOURNALLED,
     NEVER,
+    NEXT_FUNDING,
     NEXT_TIMER,
     ORDER_HEAD,
     ORDER_LATENCY,
@@ -35,11 +36,12 @@ from hftkit.kernels.backtest_desk import (
     SAMPLE_NS,
     SLOT_WORDS,
     STARTED,
+    TAPE_WORDS,
     TIMER_NS,
     VENUE_SEQ,
 )
-from hftkit.kernels.backtest_resting import ANSWERED, NO_ROOM, TAPE_WORDS, market_until
-from hftkit.kernels.backtest_venue import request
+from hftkit.kernels.backtest_resting import ANSWERED, NO_ROOM, QUIET, market_until
+from hftkit.kernels.backtest_venue import pay_funding, request
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.replay import keep_fill, keep_sample
@@ -167,6 +169,11 @@ def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, 
                 continue  # the answer may be the next thing to happen
         if now == NEVER:
             return TAPE_END
+        if io[NEXT_FUNDING] <= now:
+            met = market_until(desk, rooms.instruments, io[NEXT_FUNDING])
+            if met == NO_ROOM or (met == QUIET and not pay_funding(desk, rooms.instruments)):
+                return TAPE_QUEUE_FULL
+            continue
         if plan[JOURNALLED] != 0 and not fits(segment, journal, JOURNAL_RESERVE_WORDS):
             return TAPE_JOURNAL_FULL
         going = True

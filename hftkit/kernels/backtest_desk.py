@@ -15,6 +15,7 @@ from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.queue import ORDER, PRICE, ROW_WORDS
 from hftkit.kernels.wire.venue_codec import encode_order_fill
 
+TAPE_WORDS = 7  # a BBO or TRADE frame: header, sequence, exchange time ns, four words
 ORDER_SLOTS = 2048  # requests on their way to the venue
 SLOT_WORDS = 16  # due ns, then the frame
 NEVER = 2**63 - 1
@@ -25,7 +26,11 @@ PLAN_WORDS = 12
 # Words of desk.io (int64): where the run stands
 ENGINE_ROW, VENUE_ROW, ORDER_HEAD, ORDER_TAIL, ANSWER_HEAD, ANSWER_TAIL, NEXT_TIMER, VENUE_SEQ, NEXT_ID, JITTER, ORDERS, REJECTS, STARTED = range(13)
 RESTING, CANCELS, CLEAR_ROW = 13, 14, 15  # orders that rest now; cancels sent; rows before this one concern no resting order
-IO_WORDS = 16
+NEXT_FUNDING, FUNDING_ROW = 16, 17  # exchange time of the next funding, NEVER; its row
+IO_WORDS = 18
+# Words of desk.funding (int64 (m, 5)), by time: of the schedule time ns, instrument, rate in 1e-8; what was paid for how many lots, 1e-8 quote
+FUNDING_NS, FUNDING_INSTRUMENT, FUNDING_RATE, FUNDING_POSITION, FUNDING_PAID = range(5)
+FUNDING_WORDS = 5
 # Words of desk.quote (int64 (n, 6)): the touch as the tape shows it, ticks and lots; lots bought and sold of it since
 BID, BID_LOTS, ASK, ASK_LOTS, BOUGHT, SOLD = range(6)
 # Words of desk.market (int64 (n, 8)): orders resting, their best prices (0, NEVER: none), lots of the last print, kind of quotes, net lots traded

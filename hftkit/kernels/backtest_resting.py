@@ -41,6 +41,7 @@ from hftkit.kernels.backtest_desk import (
     RESTED,
     RESTING,
     SOLD,
+    TAPE_WORDS,
     TYPICAL,
     VENUE_ROW,
     first_at,
@@ -69,7 +70,6 @@ from hftkit.kernels.market.queue import (
 )
 from hftkit.kernels.wire.frame import frame_instrument, frame_type
 
-TAPE_WORDS = 7  # a BBO or TRADE frame: header, sequence, exchange time ns, four words
 LOOK_AHEAD = 64  # rows: what is looked at in vain when an order comes to rest meanwhile
 # What `market_until` came back with
 QUIET, ANSWERED, NO_ROOM = range(3)

@@ -8,6 +8,9 @@ with the square root of the size, the law found in most markets (Toth et al. 201
 What a limit order good till cancelled does not take comes to rest; a post-only order that would take is refused. An account never meets its own
 orders here. Reduce-only is taken at its word: the engine's risk check lets no more of them leave than there is to reduce. Fees as the instrument
 states, of a maker or a taker, rounded down to 1e-8 quote.
+
+Funding is paid at the times of a schedule on the positions held then, at the middle of the tape's last two-sided quote: position * middle * rate,
+rounded down to 1e-8 quote; longs pay where the rate is positive.
 """
 
 from __future__ import annotations
@@ -16,13 +19,26 @@ from typing import Any
 
 from hftkit.codes import MessageType, OrderFlag, OrderType, Reject, Side, TimeInForce
 from hftkit.kernels.backtest_desk import (
+    ASK,
+    BID,
     CLIENT,
+    FUNDING_INSTRUMENT,
+    FUNDING_NS,
+    FUNDING_PAID,
+    FUNDING_POSITION,
+    FUNDING_RATE,
+    FUNDING_ROW,
     GROWTH,
     ID,
     LEVELS,
+    NEVER,
+    NEXT_FUNDING,
     NEXT_ID,
     OPEN,
+    POSITION,
     REJECTS,
+    TAPE_WORDS,
+    VENUE_ROW,
     VENUE_SEQ,
     answer_slot,
     has_room,
@@ -32,11 +48,12 @@ from hftkit.kernels.backtest_desk import (
 )
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import frame_instrument, frame_type
-from hftkit.kernels.wire.venue_codec import encode_cancel_reject, encode_order_ack, encode_order_canceled, encode_order_reject
+from hftkit.kernels.wire.venue_codec import encode_cancel_reject, encode_funding, encode_order_ack, encode_order_canceled, encode_order_reject
 
 MAX_LEVELS = 16
 _REQUEST_ANSWERS = MAX_LEVELS + 2  # frames that one request may be answered with
-_CANCEL_ORDER = int(MessageType.CANCEL_ORDER)
+_RATE_SCALE = 100_000_000
+_CANCEL_ORDER, _BBO = int(MessageType.CANCEL_ORDER), int(MessageType.BBO)
 _BUY, _LIMIT, _MARKET = int(Side.BUY), int(OrderType.LIMIT), int(OrderType.MARKET)
 _GTC, _FOK = int(TimeInForce.GTC), int(TimeInForce.FOK)
 _POST_ONLY, _REDUCE_ONLY = int(OrderFlag.POST_ONLY), int(OrderFlag.REDUCE_ONLY)
@@ -149,4 +166,36 @@ def request(desk: Any, instruments: Any, order: int, time_ns: int) -> bool:
         _cancel(desk, order, time_ns)
     else:
         _new_order(desk, instruments, order, time_ns)
+    return True
+
+
+@kernel
+def _middle(desk: Any, instrument: int) -> int:
+    """Bid + ask (half ticks) of the last two-sided quote of an instrument, 0 if there was none."""
+    quote, tape = desk.quote[instrument], desk.tape
+    if quote[BID] > 0 and quote[ASK] > 0:
+        return quote[BID] + quote[ASK]
+    for row in range(desk.io[VENUE_ROW] - 1, -1, -1):
+        base = row * TAPE_WORDS
+        if frame_type(tape[base]) == _BBO and frame_instrument(tape[base]) == instrument and tape[base + 3] > 0 and tape[base + 5] > 0:
+            return tape[base + 3] + tape[base + 5]
+    return 0
+
+
+@kernel
+def pay_funding(desk: Any, instruments: Any) -> bool:
+    """The next row of desk.funding, the venue's market being that of its time ns: what it costs, and the answer. False: no room for the answer."""
+    if not has_room(desk, 1):
+        return False
+    io, row = desk.io, desk.funding[desk.io[FUNDING_ROW]]
+    time_ns, instrument, rate = row[FUNDING_NS], row[FUNDING_INSTRUMENT], row[FUNDING_RATE]
+    position, middle = desk.market[instrument, POSITION], _middle(desk, instrument)
+    if position != 0 and middle != 0:
+        value = position * middle * instruments[instrument].tick_lot_e8 // 2
+        paid = value // _RATE_SCALE * rate + value % _RATE_SCALE * rate // _RATE_SCALE
+        row[FUNDING_POSITION], row[FUNDING_PAID] = position, paid
+        slot = answer_slot(desk, time_ns)
+        encode_funding(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, position, rate, paid)
+    io[FUNDING_ROW] += 1
+    io[NEXT_FUNDING] = desk.funding[io[FUNDING_ROW], FUNDING_NS] if io[FUNDING_ROW] < desk.funding.shape[0] else NEVER
     return True

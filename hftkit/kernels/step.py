@@ -21,7 +21,7 @@ from hftkit import layout
 from hftkit.codes import Action, Control, EventKind, Reject, Trading
 from hftkit.kernels.jit import array_type, inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book
-from hftkit.kernels.trading.ledger import apply_fill, correct_position, mark_to_book
+from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark_to_book
 from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
 from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
 from hftkit.kernels.trading.resting import watch_queues
@@ -54,7 +54,7 @@ _MARKET_DATA_LAST = int(EventKind.MARKET_STATUS)
 _INSTRUMENT = int(EventKind.INSTRUMENT)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 _LOGON_ACK, _LOGOUT_ACK, _POSITION = int(EventKind.LOGON_ACK), int(EventKind.LOGOUT_ACK), int(EventKind.POSITION)
-_SESSION_REJECT, _POSITION_CORRECTION = int(EventKind.SESSION_REJECT), int(EventKind.POSITION_CORRECTION)
+_SESSION_REJECT, _FUNDING, _POSITION_CORRECTION = int(EventKind.SESSION_REJECT), int(EventKind.FUNDING), int(EventKind.POSITION_CORRECTION)
 _ORDER_FIRST, _ORDER_LAST = int(EventKind.ORDER_ACK), int(EventKind.ORDER_STATUS)
 _ORDER_ACK, _ORDER_FILL, _ORDER_REJECT = int(EventKind.ORDER_ACK), int(EventKind.ORDER_FILL), int(EventKind.ORDER_REJECT)
 _ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
@@ -167,6 +167,10 @@ def _sense_order_entry(rooms: Any) -> int:
         s.stop_requested = LOGGED_OUT
     elif e.kind == _POSITION:
         rooms.ledger[e.instrument].venue_position = e.qty
+    elif e.kind == _FUNDING:
+        apply_funding(rooms.ledger, e.instrument, e.fee_e8)
+        watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+        return SENSED_CHANGE
     elif e.kind == _POSITION_CORRECTION:
         if correct_position(rooms.ledger, rooms.instruments, e.instrument, e.qty, e.qty2):
             watch_equity(rooms.ledger, rooms.instruments, rooms.risk)

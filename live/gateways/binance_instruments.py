@@ -11,9 +11,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from hftkit.codes import MessageType
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
+from hftkit.kernels.wire.frame import header
+from hftkit.layout import FRAME
 
 DEFAULT_FEES_PPM = (200, 500)  # maker, taker: tier 0, where the account's own rates are not known
 
@@ -84,6 +88,18 @@ def listed_instruments(exchange_info: Mapping[str, Any], symbols: Sequence[str],
     if missing:
         raise VenueError(f"the venue has no {', '.join(missing)}", f"It lists {len(rows)} symbols, for example {sorted(rows)[:5]}")
     return tuple(_listed(rows[symbol], fees_ppm.get(symbol, DEFAULT_FEES_PPM)) for symbol in symbols)
+
+
+def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
+    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
+    frame = FRAME[MessageType.INSTRUMENT]
+    words = np.zeros((len(instruments), frame.words), np.int64)
+    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
+        symbol = instrument.symbol_words()
+        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
+        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
+        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
+    return words.tobytes()
 
 
 def fees_ppm(commission_rate: Mapping[str, Any]) -> tuple[int, int]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from hftkit import clock
 from hftkit.binance_line import Kind, client_order_id_text, kind_of, wrap_rest_answer
-from hftkit.codes import Control, MessageType, OrderState
+from hftkit.codes import Control, MessageType, OrderState, OrderType, TimeInForce
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import (
@@ -54,6 +54,19 @@ _CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a w
 def _landed(flying: set[tuple[int, ...]], wanted: tuple[int, ...], task: asyncio.Task[None]) -> None:
     flying.discard(wanted)
     task.exception()  # a failure was told where it happened; what is left is a bug, and asyncio would only mention it at exit
+
+
+def in_flight(rooms: Rooms) -> np.ndarray:
+    """bool (n,): instruments with an order whose outcome is on its way. One that rests, acknowledged and left alone, is not on its way."""
+    orders = rooms.orders.copy()
+    rests = (
+        (orders["time_in_force"] == TimeInForce.GTC)
+        & (orders["order_type"] == OrderType.LIMIT)
+        & (orders["ts_ack"] > 0)
+        & (orders["cancel_sent"] == 0)
+    )
+    flies = ~np.isin(orders["state"], _FINAL) & ~rests
+    return np.bincount(orders["instrument"][flies], minlength=rooms.ledger.size) > 0
 
 
 class VenueTasks:
@@ -203,14 +216,14 @@ class VenueTasks:
                 self.told("reconcile", error)
 
     async def _reconcile_once(self, rooms: Rooms, reconciler: Reconciler) -> None:
-        ledger, fills, still = rooms.ledger, rooms.ledger["n_fills"].copy(), rooms.open_qty["n_orders"] == 0
+        ledger, fills, still = rooms.ledger, rooms.ledger["n_fills"].copy(), ~in_flight(rooms)
         body = await self.rest.read("/fapi/v3/account", signed=True, weight=5)
         account = json.loads(body)
         held = {row["symbol"]: row["positionAmt"] for row in account["positions"]}
         venue = [round(to_e8(held.get(ins.symbol, "0")) / ins.lot_size_e8) for ins in self.instruments]
         self._account["wallet_e8"] = to_e8(account["totalWalletBalance"])
         ours = ledger["position"].tolist()
-        quiet = still & (rooms.open_qty["n_orders"] == 0) & (ledger["n_fills"] == fills)
+        quiet = still & ~in_flight(rooms) & (ledger["n_fills"] == fills)
         found = reconciler.compare(ours, venue, quiet.tolist())
         self._account["n_reconciled"] = reconciler.n_compared
         if not found:

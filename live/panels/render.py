@@ -33,6 +33,7 @@ def figures_html(view: View) -> str:
         ("net P&L", view.net_pnl, _sign_colour(view.net_pnl)),
         ("unrealised", view.unrealized, _sign_colour(view.unrealized)),
         ("fees", view.fees, ""),
+        ("funding", view.funding, ""),
         ("drawdown", view.drawdown, ""),
         ("exposure", f"{view.exposure}{_percent(view.exposure_share)}", ""),
         ("orders", f"{view.orders:,} ({view.orders_per_s:.1f}/s)", ""),
@@ -96,7 +97,8 @@ def text_lines(view: View) -> list[str]:
     """The same for a terminal or a log, one line each."""
     lines = [
         f"{view.headline}   session {view.session}   up {_seconds(view.uptime_s)}",
-        f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   drawdown {view.drawdown}",
+        f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   funding {view.funding}"
+        f"   drawdown {view.drawdown}",
         f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}",
     ]
     if words := in_words(view.filled):
@@ -104,6 +106,7 @@ def text_lines(view: View) -> list[str]:
     for p in view.positions:
         lines.append(
             f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   unrealised {p.unrealized}"
+            + (f"   {p.not_ours:+,} lots are not ours" if p.not_ours else "")
         )
     for s in view.strategies:
         bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from hftkit import execution
-from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, Reject, SessionStatus, Side, SignalReason, Trading
+from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.telemetry import Snapshot
 from hftkit.units import from_e8, from_steps, iso_from_ns
@@ -34,6 +34,7 @@ class Position:
     unrealized: str
     fees: str
     fills: int
+    not_ours: int = 0  # lots among them that the ledger took over from the venue's account, signed
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class View:
     realized: str
     unrealized: str
     fees: str
+    funding: str  # paid, received negative
     drawdown: str
     exposure: str
     exposure_share: float  # of the limit, 0..1 and beyond; NaN without a limit
@@ -141,7 +143,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
     age_ns = max(0, now_ns - snapshot.ts_published)
     ended = snapshot.status in ENDED
     stale = not ended and snapshot.ts_published > 0 and age_ns > STALE_NS
-    realized, unrealized, fees = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8"))
+    realized, unrealized, fees, funding = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8", "funding_e8"))
     return View(
         session=str(info.get("session", "")),
         headline=_headline(snapshot, trading, age_ns / 1e9, stale),
@@ -150,10 +152,11 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         trading=trading,
         uptime_s=max(0, snapshot.ts_published - snapshot.started_monotonic_ns) / 1e9,
         age_s=age_ns / 1e9,
-        net_pnl=from_e8(realized + unrealized - fees, 2),
+        net_pnl=from_e8(realized + unrealized - fees - funding, 2),
         realized=from_e8(realized, 2),
         unrealized=from_e8(unrealized, 2),
         fees=from_e8(fees, 2),
+        funding=from_e8(funding, 2),
         drawdown=from_e8(int(risk["drawdown_e8"]), 2),
         exposure=from_e8(int(risk["exposure_e8"]), 2),
         exposure_share=_share(int(risk["exposure_e8"]), int(risk["max_exposure_e8"])),
@@ -170,15 +173,16 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         strategies=_strategies(snapshot, info),
         latency=tuple(_hop(snapshot, hop) for hop in (Hop.TICK_TO_ORDER, Hop.SIGNAL, Hop.RISK, Hop.SEND, Hop.ACK, Hop.TICK)),
         recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
-        line=tuple(_line(LinePart(i), row, now_ns) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
+        line=tuple(_line(LinePart(i), row, now_ns, snapshot.account) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
         clock=_clock(snapshot.account),
     )
 
 
-def _line(part: LinePart, row: Any, now_ns: int) -> LineView:
+def _line(part: LinePart, row: Any, now_ns: int, account: Any) -> LineView:
+    by_rest = part is LinePart.ORDERS and account["order_way"] == OrderWay.REST
     state, breaker, seen = LineState(int(row["state"])), BreakerState(int(row["breaker"])), int(row["ts_progress"])
     return LineView(
-        name=part.text,
+        name=f"{part.text} by REST" if by_rest else part.text,
         state=state.text,
         breaker=breaker.text,
         up=state == LineState.UP and breaker == BreakerState.CLOSED,
@@ -236,6 +240,7 @@ def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]
                 unrealized=from_e8(int(row["unrealized_e8"]), 2),
                 fees=from_e8(int(row["fees_e8"]), 2),
                 fills=int(row["n_fills"]),
+                not_ours=int(row["corrected_qty"]),
             )
         )
     return tuple(shown)

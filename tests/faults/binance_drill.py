@@ -6,8 +6,10 @@ are those of the venue's own order list; the replay is identical.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from urllib.parse import urlencode
 
 from hftkit import clock
 from hftkit.binance_line import client_order_id_text
-from hftkit.codes import MessageType, RecordType
+from hftkit.codes import MessageType, OrderState, RecordType
 from hftkit.exchange.config import load_config
 from hftkit.exchange.faults import FaultControl
 from hftkit.journal import JournalReader
@@ -36,6 +38,7 @@ connect_timeout_s = 60.0
 {extra}
 clock_every_s = 0.2
 first_pause_s = 0.1
+recv_window_ms = 1000
 dead_man_s = 120.0
 [loop]
 wait = "block"
@@ -105,6 +108,8 @@ def log_of(session: LiveSession) -> list[dict]:
 def wait_for(session: LiveSession, what: str, done) -> None:
     deadline = clock.monotonic_s() + PATIENCE_S
     while not done():
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a core is left to the two processes
+            session.process.wait(0.02)
         assert session.running, session.messages()
         assert clock.monotonic_s() < deadline, f"{what} did not happen: {log_of(session)[-20:]}"
 
@@ -136,8 +141,11 @@ def sent_ids(folder: Path) -> list[str]:
     return found
 
 
-def assert_whole(session: LiveSession, venue: Venue, result: dict, lost: int = 0, strange: int = 0) -> None:
-    """Flat here and there but for `strange` lots of the first symbol, no order without outcome, none lost and none doubled, replay identical."""
+def assert_whole(session: LiveSession, venue: Venue, result: dict, lost: int = 0, strange: int = 0, perhaps: int = 0) -> None:
+    """Flat here and there but for `strange` lots of the first symbol, no order without outcome, none doubled, replay identical.
+
+    `lost` orders never came to the venue, `perhaps` some more, and the engine knows of each that it did not.
+    """
     assert [result["end_positions"][symbol] for symbol in SYMBOLS] == [strange, 0]
     assert result["orders_without_outcome"] == result["illegal_transitions"] == result["malformed_frames"] == 0
     assert [venue.position(symbol) for symbol in SYMBOLS] == [strange / 1000, 0]
@@ -147,10 +155,13 @@ def assert_whole(session: LiveSession, venue: Venue, result: dict, lost: int = 0
     listed = [order for symbol in SYMBOLS for order in venue.ask("/fapi/v1/allOrders", symbol=symbol, limit=1000) if order["clientOrderId"] in mine]
     ids = [order["clientOrderId"] for order in listed]
     assert len(ids) == len(set(ids)), "an order stands twice in the venue's list"
-    assert len(mine - set(ids)) == lost
+    missing = mine - set(ids)
+    assert lost <= len(missing) <= lost + perhaps
     assert all(order["status"] in ("FILLED", "EXPIRED", "CANCELED", "REJECTED") for order in listed)
     replayed = replay(session.folder)
     assert replayed.identical, replayed.difference
+    states = {client_order_id_text(int(row["client_order_id"])): (int(row["state"]), int(row["filled_qty"])) for row in replayed.rooms.orders}
+    assert all(states[name] == (OrderState.REJECTED, 0) for name in missing)
     scales = {instrument.symbol: instrument for instrument in load_config("binance").scales}
     for i, symbol in enumerate(SYMBOLS):
         venue_lots = sum(round(float(order["executedQty"]) / float(scales[symbol].lot_size)) for order in listed if order["symbol"] == symbol)

@@ -1,8 +1,8 @@
 """`hftkit live` against `hftkit sim --binance-port`: real processes, real sockets, and the venue's own order list as the judge.
 
-One session trades undisturbed; one meets a gap, a cut of every stream, orders of unknown outcome and orders that were lost, lost user events and an
+One session trades undisturbed, then meets a gap, a cut of every stream, orders of unknown outcome and an order that is lost, lost user events and an
 expired listen key, one after the other, and has to trade again after each; one has an order socket that is cut, falls silent and stays away; one
-shares its account with a stranger; others meet a ban, and a venue whose clock jumps. What each must come to: `assert_whole` in binance_drill.py.
+shares its account with a stranger; one meets a ban, and a venue whose clock jumps. What each must come to: `assert_whole` in binance_drill.py.
 """
 
 from __future__ import annotations
@@ -36,26 +36,10 @@ def params(tmp_path_factory):
     return frozen_file(tmp_path_factory.mktemp("frozen"))
 
 
-def test_a_session_trades_both_legs_and_ends_flat(venue, params, tmp_path):
+def test_gaps_cuts_unknown_outcomes_lost_orders_and_an_expired_key_are_survived(venue, params, tmp_path):
     with start(params, venue, tmp_path) as session:
-        trades_on(session, 8)
-        state = session.telemetry().line
-        assert all(int(row["n_messages"]) > 0 for row in state)
-        session.send(Control.STOP)
-        result = session.wait(PATIENCE_S)
-    assert result["status"] == "stopped"
-    assert result["entries"] > 0
-    assert result["line"]["counters"]["synced"] >= len(SYMBOLS)
-    assert_whole(session, venue, result)
-    text = (session.folder / "session.log").read_text() + json.dumps(result) + "".join(session.messages())
-    assert not [secret for secret in venue.key.secrets() if secret in text]
-    segments = b"".join(path.read_bytes() for path in session.folder.glob("segment-*"))
-    assert not [secret for secret in venue.key.secrets() if secret.encode() in segments]
-
-
-def test_a_gap_cuts_unknown_outcomes_lost_orders_and_an_expired_key_are_survived(venue, params, tmp_path):
-    with start(params, venue, tmp_path) as session:
-        trades_on(session)
+        trades_on(session, 8)  # undisturbed, both legs
+        assert all(int(row["n_messages"]) > 0 for row in session.telemetry().line)
         venue.fault(drop_depth_next=2)
         trades_on(session)
         for fault, part in (("cut_streams", "public"), ("expire_listen_keys", "private")):
@@ -69,6 +53,9 @@ def test_a_gap_cuts_unknown_outcomes_lost_orders_and_an_expired_key_are_survived
         trades_on(session, 4)
         venue.fault(swap_user_next=3)
         trades_on(session, 4)
+        venue.fault(lost_next=1)  # it never arrives, and is asked for until the venue has said so
+        wait_for(session, "a lost order", lambda: any(line["code"] == -2013 for line in said(session, "order_api_error")))
+        trades_on(session)
         session.send(Control.STOP)
         result = session.wait(PATIENCE_S)
     counters = result["line"]["counters"]
@@ -76,7 +63,15 @@ def test_a_gap_cuts_unknown_outcomes_lost_orders_and_an_expired_key_are_survived
     assert counters["unknown_outcomes"] >= 1
     assert counters["listen_key_expired"] >= 1
     assert all(part["n_failures"] >= 1 for name, part in result["line"]["parts"].items() if name in ("public", "private"))
-    assert_whole(session, venue, result)
+    assert result["status"] == "stopped"
+    assert result["entries"] > 0
+    assert result["queries"] >= 1
+    assert counters["synced"] >= len(SYMBOLS)
+    assert_whole(session, venue, result, lost=1)
+    text = (session.folder / "session.log").read_text() + json.dumps(result) + "".join(session.messages())
+    assert not [secret for secret in venue.key.secrets() if secret in text]
+    segments = b"".join(path.read_bytes() for path in session.folder.glob("segment-*"))
+    assert not [secret for secret in venue.key.secrets() if secret.encode() in segments]
 
 
 def flatten(session: LiveSession) -> None:
@@ -126,7 +121,7 @@ def test_a_strangers_position_is_taken_into_the_ledger_and_halts_beyond_the_limi
 def test_an_order_socket_that_is_cut_hangs_and_stays_away_costs_no_order(venue, params, tmp_path):
     with OrderProxy(venue.ready["binance"]["port"]) as proxy:
         extra = f"""order_url = "ws://127.0.0.1:{proxy.port}/ws-fapi/v1"
-answer_s = 1.0
+answer_s = 2.0
 rest_after_s = 1.0
 reconcile_s = 1.0
 breaker.open_s = 1.0
@@ -159,8 +154,8 @@ breaker.open_s = 1.0
             trades_on(session)
             assert proxy.n_orders > by_socket
 
-            venue.fault(unavailable_next=6)  # the REST breaker opens, and the operator has a pause of his own meanwhile
-            wait_for(session, "the pause", lambda: said(session, "paused", why="REST breaker"))
+            venue.fault(unavailable_next=9)  # a breaker opens, of calls or of orders, and the operator has a pause of his own meanwhile
+            wait_for(session, "the pause", lambda: any("breaker" in line["why"] for line in said(session, "paused")))
             session.send(Control.PAUSE)
             wait_for(session, "the end of the pause", lambda: said(session, "stays_paused"))
             assert session.telemetry().risk["trading"] == Trading.PAUSED
@@ -172,46 +167,29 @@ breaker.open_s = 1.0
     assert result["line"]["rest_orders"] >= 6
     assert result["line"]["changes_to_rest"] >= 1
     assert result["line"]["task_failures"] == 0
-    assert_whole(session, venue, result, lost=2)  # half an order is none, and the one that the venue lost
+    # half an order is none, nor is the one that the venue lost; one may have flown when every connection was cut, others have met the 503s
+    assert_whole(session, venue, result, lost=2, perhaps=10)
 
 
-def test_an_order_that_never_arrived_is_asked_for_until_the_venue_has_said_so(venue, params, tmp_path):
-    with start(params, venue, tmp_path) as session:
-        trades_on(session)
-        venue.fault(lost_next=1)
-        wait_for(session, "a lost order", lambda: any(e["event"] == "order_api_error" for e in log_of(session)))
-        trades_on(session)
-        session.send(Control.STOP)
-        result = session.wait(PATIENCE_S)
-    assert result["queries"] >= 1
-    assert_whole(session, venue, result, lost=1)
-
-
-def test_a_ban_is_respected_and_trading_goes_on_after_it(venue, params, tmp_path):
+def test_a_ban_is_respected_and_a_venue_whose_clock_jumps_halts_trading(venue, params, tmp_path):
     with start(params, venue, tmp_path) as session:
         trades_on(session)
         venue.fault(ban_s=3)
-        wait_for(session, "the pause", lambda: any(e["event"] == "paused" for e in log_of(session)))
-        wait_for(session, "the end of the pause", lambda: any(e["event"] == "resumed" for e in log_of(session)))
+        wait_for(session, "the pause", lambda: said(session, "paused", why="rate limit"))
+        before = session.telemetry()
+        wait_for(session, "the end of the pause", lambda: said(session, "resumed", why="rate limit"))
         trades_on(session)
-        session.send(Control.STOP)
-        result = session.wait(PATIENCE_S)
-    assert result["line"]["rate_limited"] >= 1
-    assert_whole(session, venue, result)
-
-
-def test_a_venue_whose_clock_jumps_halts_trading(venue, params, tmp_path):
-    with start(params, venue, tmp_path) as session:
-        trades_on(session)
+        assert int(before.account["order_way"]) == OrderWay.CLOSED
         venue.fault(skew_ms=5000)
         try:
-            wait_for(session, "the halt", lambda: any(e["event"] == "halt" for e in log_of(session)))
+            wait_for(session, "the halt", lambda: said(session, "halt"))
             session.send(Control.STOP)
             result = session.wait(PATIENCE_S)
         finally:
             venue.fault(skew_ms=0)
+    assert result["line"]["rate_limited"] >= 1
     assert result["halt_reason"] == Reject.RISK_CLOCK_OFFSET
-    assert_whole(session, venue, result)
+    assert_whole(session, venue, result, perhaps=10)  # what the venue found too old in the moment before the halt
 
 
 def test_observe_mode_watches_without_a_key_and_sends_nothing(venue, params, tmp_path):

@@ -10,17 +10,20 @@ import json
 import shutil
 import signal
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from hftkit.codes import Control, Trading
+from hftkit.codes import Control, MessageType, RecordType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
+from hftkit.journal import JournalReader
 from hftkit.params import FrozenParams, LegPlan, freeze
 from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
+from hftkit.units import from_e8
 
 ROOT = Path(__file__).resolve().parents[2]
 BAR = 60_000_000_000
@@ -44,7 +47,11 @@ def frozen_for_sample(folder: Path, **changes: object) -> Path:
 
 @pytest.fixture(scope="module")
 def venue(tmp_path_factory):
-    with Simulator(tmp_path_factory.mktemp("venue"), speed=600.0) as simulator:
+    """The sample universe, which settles funding every minute of its own time."""
+    folder = tmp_path_factory.mktemp("venue")
+    text = (ROOT / "hftkit/exchange/configs/sample_universe.toml").read_text()
+    (folder / "venue.toml").write_text(text.replace("[venue]\n", "[venue]\nfunding_interval_minutes = 1\nfunding_rate_ppm = 30\n"))
+    with Simulator(folder, 600.0, folder / "venue.toml") as simulator:
         simulator.wait_ready()
         yield simulator
 
@@ -94,6 +101,26 @@ def test_its_replay_is_identical_to_the_last_byte(ended):
     assert replayed.ended
     assert int(replayed.rooms.session[0]["n_orders"]) == result["orders_sent"]
     assert subprocess.run([*HFTKIT, "replay", str(session.folder), "--verify"], capture_output=True, check=False).returncode == 0
+
+
+def test_the_venue_s_funding_is_in_the_ledger_and_in_the_result(ended):
+    """Every FUNDING frame of the journal: on the position that the fills before it had left, and all of them in the result's net P&L."""
+    session, result = ended
+    position, paid, settled = dict.fromkeys(range(12), 0), 0, 0
+    for record in JournalReader(session.folder):
+        if record.type != RecordType.ORDER_ENTRY_IN:
+            continue
+        kind, instrument, body = int(record.payload[0]) >> 16 & 0xFF, int(record.payload[0]) >> 32, record.payload[2:]
+        if kind == MessageType.ORDER_FILL:
+            position[instrument] += int(body[7]) * (1 - 2 * int(body[4]))
+        elif kind == MessageType.FUNDING:
+            assert (int(body[1]), int(body[2])) == (position[instrument], 3000)
+            assert int(body[3]) * position[instrument] > 0  # the rate is positive: who is long pays
+            paid, settled = paid + int(body[3]), settled + 1
+    assert settled > 0
+    assert result["funding"] == from_e8(paid, 4)
+    money = [Decimal(result[name]) for name in ("realized_pnl", "unrealized_pnl", "fees", "funding", "net_pnl")]
+    assert abs(money[0] + money[1] - money[2] - money[3] - money[4]) < Decimal("0.0003")
 
 
 @pytest.mark.parametrize("place", [0.0003, 0.4, 0.9])

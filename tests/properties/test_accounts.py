@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hftkit.codes import Reject
-from hftkit.exchange.testing import CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
+from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
 from hftkit.exchange.venue import Venue
 from tests.unit.exchange.hand import SECOND, Hand
 
@@ -34,15 +34,17 @@ def check_conservation(venue: Venue, deposits: int) -> None:
     assert int(venue.accounts["wallet_e8"].sum()) - int(holdings["cost_e8"].sum()) == deposits
     assert (holdings["position"] == venue.books.exposures["position"]).all()
     assert (holdings["cost_e8"][holdings["position"] == 0] == 0).all()
+    assert (holdings["isolated_e8"].sum(axis=1) == venue.accounts["isolated_e8"]).all()
+    assert (holdings["isolated_e8"][(holdings["position"] == 0) | (holdings["is_isolated"] == 0)] == 0).all()
     assert int(venue.accounts["wallet_e8"][-2]) == int(holdings["fees_e8"].sum())
 
 
 class Ledger:
-    """One account's books kept from its own ORDER_FILL frames alone, with fractions: position, average entry, realised profit, fees."""
+    """One account's books kept from its own ORDER_FILL and FUNDING frames alone, with fractions: position, average entry, profit, fees, funding."""
 
     def __init__(self) -> None:
         self.position, self.entry = [0, 0], [Fraction(0), Fraction(0)]
-        self.realised, self.fees = Fraction(0), 0
+        self.realised, self.fees, self.funding = Fraction(0), 0, 0
 
     def fill(self, m: Message) -> None:
         i, signed = m.instrument, m.qty if m.side == 0 else -m.qty
@@ -79,12 +81,14 @@ def random_frame(rng: np.random.Generator, ids: int, drift: float) -> tuple[int,
 
 @pytest.mark.parametrize(("seed", "balance"), [(1, "3000"), (2, "8000"), (3, "10000000")])
 def test_money_is_conserved(seed: int, balance: str) -> None:
-    """The poor accounts are liquidated; the rich ones trade to the end, and agree with books kept from their fills."""
+    """The poor are liquidated, two of them with isolated positions; the rich trade to the end, and agree with books kept from their fills."""
     rng, hand = np.random.default_rng(seed), Hand(**{**RULES, "initial_balance": balance})
     venue = hand.venue
     deposits = int(venue.accounts["wallet_e8"].sum())
     hand.at(0)
     clients = [hand.enter(1 + i) for i in range(CLIENTS)]
+    if seed < 3:
+        venue.holdings["is_isolated"][2, 0] = venue.holdings["is_isolated"][3] = 1
     ledgers = [Ledger() for _ in clients]
     liquidated: set[int] = set()
     for step in range(4_000):
@@ -97,11 +101,15 @@ def test_money_is_conserved(seed: int, balance: str) -> None:
             for message in (answers if k == who else []) + hand.take(client):
                 if message.name == "ORDER_FILL":
                     ledgers[k].fill(message)
+                elif message.name == "FUNDING":
+                    ledgers[k].funding += message.amount_e8
+                    assert message.rate == 13_700
             if venue.accounts[2 + k]["n_liquidations"]:
                 liquidated.add(k)
         check_conservation(venue, deposits)
     for k, ledger in enumerate(ledgers):
         assert int(venue.holdings["fees_e8"][2 + k].sum()) == ledger.fees
+        assert int(venue.holdings["funding_e8"][2 + k].sum()) == ledger.funding
         if k not in liquidated:  # what the fund takes over is no ORDER_FILL
             assert venue.holdings["position"][2 + k].tolist() == ledger.position
             assert abs(int(venue.holdings["realised_e8"][2 + k].sum()) - ledger.realised) < 100_000  # rounding of average entries, 0.001 in all
@@ -133,4 +141,31 @@ def test_an_account_without_margin_is_closed_at_the_market_and_the_fund_takes_th
     assert (venue.accounts[2]["wallet_e8"], venue.accounts[2]["n_liquidations"]) == (0, 1)
     assert venue.holdings["position"][-1, 0] == 60_000 - 19_000
     assert int(venue.accounts[-1]["wallet_e8"]) < fund
+    check_conservation(venue, deposits)
+
+
+def test_an_isolated_position_is_liquidated_alone() -> None:
+    """Its wallet is all that it costs its owner; the other position and the rest of the money stay."""
+    hand = Hand(**{**RULES, "initial_balance": "1000", "funding_rate_ppm": 0})
+    venue = hand.venue
+    deposits = int(venue.accounts["wallet_e8"].sum())
+    hand.at(0)
+    long, short, taker = (hand.enter(1 + i) for i in range(3))
+    venue.holdings["is_isolated"][2, 0] = 1
+    hand.send(short, NEW_ORDER, 9, 1, 0, 0, 0, 100, 100, instrument=1)
+    hand.send(long, NEW_ORDER, 9, 0, 0, 0, 0, 100, 100, instrument=1)
+    hand.send(short, NEW_ORDER, 1, 1, 0, 0, 0, 10_000, 60_000, instrument=0)
+    hand.send(long, NEW_ORDER, 1, 0, 0, 0, 0, 10_000, 60_000, instrument=0)  # 6000 at leverage 50
+    assert int(venue.holdings["isolated_e8"][2, 0]) == 120 * 10**8
+    status = hand.send(long, ACCOUNT_QUERY)[0]
+    assert status.initial_margin_e8 >= 120 * 10**8
+    hand.send(taker, NEW_ORDER, 1, 0, 0, 0, 0, 9_500, 70_000, instrument=0)
+    cross = int(venue.accounts["wallet_e8"][2] - venue.accounts["isolated_e8"][2])
+    fund = int(venue.accounts[-1]["wallet_e8"])
+    hand.send(short, NEW_ORDER, 2, 1, 0, 1, 0, 9_500, 1_000, instrument=0)  # the last price falls to 95.00: a loss of 300, with 120 to lose
+    hand.at(SECOND)
+    assert venue.holdings["position"][2].tolist() == [0, 100]
+    assert int(venue.accounts["wallet_e8"][2]) == cross
+    assert venue.accounts["isolated_e8"][2] == 0
+    assert int(venue.accounts[-1]["wallet_e8"]) < fund - 180 * 10**8  # what 120 did not cover, and the fee
     check_conservation(venue, deposits)

@@ -31,6 +31,7 @@ from tests.unit.kernels.binance_messages import (
     depth,
     fill,
     frames_of,
+    funding_fee,
     mark_price,
     order_update,
     snapshot,
@@ -50,6 +51,7 @@ NEEDED: dict[str, tuple[Kind, Any, tuple[str, ...]]] = {
     "order update": (Kind.USER, order_update(), ("e", "o", "o.s", "o.c", "o.S", "o.x", "o.X", "o.i", "o.l", "o.z", "o.T")),
     "fill": (Kind.USER, fill("0.002", "0.002", 5), ("e", "o", "o.s", "o.c", "o.S", "o.x", "o.X", "o.i", "o.l", "o.z", "o.L", "o.T", "o.t", "o.m")),
     "account": (Kind.USER, account_update(), ("e", "T", "a", "a.B", "a.P", "a.P.0.s", "a.P.0.pa")),
+    "funding": (Kind.USER, funding_fee(), ("e", "T", "a", "a.B", "a.P", "a.B.0.bc")),
     "order answer": (Kind.ORDER_API, api_answer(), ("id", "status", "result.orderId", "result.symbol", "result.status", "result.executedQty")),
     "positions": (Kind.REST_POSITION, POSITIONS, ("0.symbol", "0.positionAmt")),
     "user trades": (Kind.REST_TRADES, USER_TRADES, ("0.symbol", "0.id", "0.orderId", "0.side", "0.price", "0.qty", "0.maker", "0.time")),
@@ -62,7 +64,7 @@ OTHERS: list[tuple[Kind, Any]] = [
 ]
 HUGE = [10**19, -(10**19), 10**400, -1, -5, "-1", "1e999", "9" * 30, "-0.1", "0.00000000001", 2**63, -(2**63), "NaN", "Infinity", ""]
 WRONG = [None, True, False, [], {}, [[]], [1], {"a": 1}, [["1"]], [["1", "2", "3"], 4], "text", "\u00e9\u20ac", "\\", "1.5.5", "0x10", " 1"]
-UNTOUCHED = ("sync", "levels", "tracks", "mark", "over")
+UNTOUCHED = ("sync", "levels", "tracks", "mark", "over", "funded")
 
 
 def paths(message: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hftkit.backtest import Depth, Queue, bars_to_tape, quotes_to_tape
+from hftkit.backtest import Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
+from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.codes import MessageType, OrderFlag, Reject, Side, TimeInForce
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.market.queue import ESTIMATES
+from hftkit.replay import replay
 from tests.backtest_desk import DirectVenue, Frame
 from tests.unit.exchange.history.tapes import bbo, trade
 
@@ -18,6 +20,7 @@ ONE = Instrument(symbol="ONE", tick_size="0.01", lot_size="0.001", min_notional=
 T = 1_700_000_000_000_000_000
 BUY, SELL, IOC = int(Side.BUY), int(Side.SELL), int(TimeInForce.IOC)
 POST = int(OrderFlag.POST_ONLY)
+BUY_ONE_UNIT = bench_config().strategies[0]  # wants +100 lead lots and -80 hedge lots, whatever the market does
 
 
 def venue(*rows: list[int], queue: Queue | None = None, depth: Depth | None = None, capacity: int = 4096) -> DirectVenue:
@@ -120,3 +123,32 @@ def test_a_queue_that_does_not_exist_is_refused():
         Queue(quotes="drawn")
     with pytest.raises(DataError, match="2 kinds of quotes for 1 instruments"):
         DirectVenue.of(np.array([bbo(0, 1, 1, 2, 1)]), (ONE,), Queue(quotes=("bars", "made")))
+
+
+def test_funding_is_paid_on_what_was_held_and_reaches_the_ledger(tmp_path):
+    """100 lots of the lead are bought at 0, 80 of the hedge sold. At 10 ms both pay; at 20 ms the lead has no offer: its last whole quote counts."""
+    start, ms = 1_000_000_000_000, 1_000_000
+    at = np.arange(40)
+    names = at % 2
+    bid, ask = np.where(names == 0, 9999, 1999), np.where(names == 0, 10_001, 2001)
+    tape = quotes_to_tape(start + at * ms, names, bid, np.full(40, 1000), np.where((names == 0) & (at > 15), 0, ask), np.full(40, 1000))
+    rows = [(0, 0, 10_000), (10, 0, 10_000), (10, 1, 30_000), (20, 0, -777), (99, 0, 10_000)]  # the first before the fill, the last after the tape
+    schedule = np.array([(start + t * ms, instrument, rate) for t, instrument, rate in rows], np.int64)
+    config = session_of(BUY_ONE_UNIT)
+    run = backtest(config, tape, funding=schedule, latency=Latency(answer_ns=500), journal=tmp_path / "j")
+    lead, hedge = (100 * 10_000 * config.instruments[0].tick_lot_e8, -80 * 2000 * config.instruments[1].tick_lot_e8)
+    wanted = [(10, 0, 10_000, 100, lead * 10_000), (10, 1, 30_000, -80, hedge * 30_000), (20, 0, -777, 100, lead * -777)]
+    assert run.funding.tolist() == [[start + t * ms, i, rate, lots, amount // 10**8] for t, i, rate, lots, amount in wanted]
+    assert run.rooms.ledger["funding_e8"].tolist() == [run.funding[0, 4] + run.funding[2, 4], run.funding[1, 4]]
+    assert run.net_e8 == backtest(config, tape).net_e8 - run.funding[:, 4].sum()
+    replayed = replay(tmp_path / "j")
+    assert replayed.identical, replayed.difference
+    assert replayed.rooms.ledger["funding_e8"].tolist() == run.rooms.ledger["funding_e8"].tolist()
+
+
+def test_a_funding_schedule_must_be_one():
+    config, tape = session_of(BUY_ONE_UNIT), quotes_to_tape(np.array([1]), np.zeros(1), np.ones(1), np.ones(1), np.full(1, 2), np.ones(1))
+    with pytest.raises(DataError, match="a funding schedule is int64"):
+        backtest(config, tape, funding=np.zeros((1, 3)))
+    with pytest.raises(DataError, match="out of order, or names an instrument"):
+        backtest(config, tape, funding=np.array([[1, 7, 0]]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,8 +18,11 @@ from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.exchange.servers.binance_ws import WebSocketShell
 from hftkit.exchange.servers.binary import BinaryServer
-from hftkit.exchange.tap import Tap
+from hftkit.exchange.tap import Batch, Tap
 from hftkit.units import NS_PER_MINUTE, iso_from_ns
+
+if TYPE_CHECKING:
+    from hftkit.exchange.history.build import HistoryPlan
 
 
 def at_wall_time(config: SimConfig, skip_minutes: int = 0, speed: float = 1.0) -> SimConfig:
@@ -34,6 +38,14 @@ def at_wall_time(config: SimConfig, skip_minutes: int = 0, speed: float = 1.0) -
     return msgspec.structs.replace(config, binance=binance)
 
 
+def history_at_wall_time(plan: HistoryPlan) -> HistoryPlan:
+    """A history whose dates are moved so that it begins within the present minute: by whole minutes, so that bars stay bars."""
+    tape = plan.history.tape.copy()
+    moved = (unix_ns() - plan.history.first_ns) // NS_PER_MINUTE * NS_PER_MINUTE
+    tape[:, 2] += moved
+    return replace(plan, history=replace(plan.history, tape=tape, origin={**plan.history.origin, "moved_ns": moved}))
+
+
 class BinanceService:
     """Serves the dialect for one BinaryServer that has been started. Whoever calls `host.turn` again and again, or `host.start`, runs both."""
 
@@ -43,17 +55,23 @@ class BinanceService:
         keys, self.demo_keys = KeyRing.of_config(self.config)
         self.tap = Tap(server.venue.tap)
         self.store = BinanceStore(len(config.instruments), lambda: int(server.venue.state[0]["ts"]))
-        self.tap.consumers.append(self.store.take)
-        self.tap.open()
         self.host = VenueHost(server)
+        self.tap.consumers.append(self._take)
+        self.tap.open()
         page = server.shell.faults.page
-        self.venue = BinanceVenue(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts)
+        self.venue = BinanceVenue(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts, self.host.mishaps)
         self.host.hooks.append(self.venue.after_slice)
         self.http = BinanceServer(self.host, self.venue)
         self.streams = Streams(self.venue, page)
         self.tap.consumers.append(self.streams.take)
         self.sockets = WebSocketShell(self.http, self.streams)
         self.host.hooks.append(self.sockets.after_slice)
+
+    def _take(self, batch: Batch) -> None:
+        try:
+            self.store.take(batch)
+        except Exception as error:  # other consumers get the batch all the same
+            self.host.mishaps.note("drop copy", error)
 
     def start(self, address: str, port: int) -> dict[str, Any]:
         """Listen; returns what the ready file tells: addresses and demo keys. Raises VenueError if the port is in use."""

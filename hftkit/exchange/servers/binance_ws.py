@@ -105,6 +105,11 @@ class WebSocketShell:
                 await self._stream(number, peer, where)
         except VenueError:
             await socket.close(code=WSCloseCode.GOING_AWAY)
+        except ConnectionError:
+            transport.abort()
+        except Exception as error:
+            self.server.host.mishaps.note(f"WebSocket {path}", error)
+            await _close(peer, WSCloseCode.INTERNAL_ERROR)
         finally:
             del self.peers[number]
             with contextlib.suppress(VenueError):

@@ -3,6 +3,9 @@
 Average cost: a fill that opens adds its notional to `cost_e8`; a fill that closes q of p lots takes cost * q // p of it, and the rest of its
 proceeds is realised. Nothing is lost to rounding: what integer division leaves stays in the cost and is realised with
 the last lot. So at every moment realized + unrealized = (sold notional - bought notional) + position at mark.
+
+Funding is what holding a perpetual future costs, as the venue states it; like fees it stands beside the profit, paid positive, received negative:
+equity = realized + unrealized - fees - funding.
 """
 
 from __future__ import annotations
@@ -74,6 +77,12 @@ def correct_position(ledger: Any, instruments: Any, instrument: int, position: i
     row.n_corrections += 1
     mark(ledger, instruments, instrument, row.mark_price)
     return True
+
+
+@kernel
+def apply_funding(ledger: Any, instrument: int, amount_e8: int) -> None:
+    """Book one funding payment in 1e-8 quote: paid, negative: received."""
+    ledger[instrument].funding_e8 += amount_e8
 
 
 @kernel

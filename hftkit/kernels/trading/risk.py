@@ -157,7 +157,7 @@ def watch_equity(ledger: Any, instruments: Any, risk: Any) -> None:
     exposure = 0
     for i in range(ledger.size):
         row = ledger[i]
-        equity += row.realized_e8 + row.unrealized_e8 - row.fees_e8
+        equity += row.realized_e8 + row.unrealized_e8 - row.fees_e8 - row.funding_e8
         exposure += abs(row.position) * row.mark_price * instruments[i].tick_lot_e8 // 2
     r = risk[0]
     r.equity_e8 = equity

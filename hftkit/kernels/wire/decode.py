@@ -17,13 +17,16 @@ _ORDER_STATUS, _POSITION = int(MessageType.ORDER_STATUS), int(MessageType.POSITI
 _SESSION_REJECT, _INSTRUMENT = int(MessageType.SESSION_REJECT), int(MessageType.INSTRUMENT)
 _BBO, _TRADE, _DEPTH = int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
-_MARKET_STATUS = int(MessageType.MARKET_STATUS)
+_MARKET_STATUS, _FUNDING = int(MessageType.MARKET_STATUS), int(MessageType.FUNDING)
+_ORDER_TRIGGERED, _ACCOUNT_STATUS = int(MessageType.ORDER_TRIGGERED), int(MessageType.ACCOUNT_STATUS)
 _POSITION_CORRECTION = int(MessageType.POSITION_CORRECTION)
 
 # numba takes plain integers, not enum members
+EVENT_ACCOUNT_STATUS = int(EventKind.ACCOUNT_STATUS)
 EVENT_BBO = int(EventKind.BBO)
 EVENT_CANCEL_REJECT = int(EventKind.CANCEL_REJECT)
 EVENT_DEPTH = int(EventKind.DEPTH)
+EVENT_FUNDING = int(EventKind.FUNDING)
 EVENT_INSTRUMENT = int(EventKind.INSTRUMENT)
 EVENT_LOGON_ACK = int(EventKind.LOGON_ACK)
 EVENT_LOGOUT_ACK = int(EventKind.LOGOUT_ACK)
@@ -33,6 +36,7 @@ EVENT_ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
 EVENT_ORDER_FILL = int(EventKind.ORDER_FILL)
 EVENT_ORDER_REJECT = int(EventKind.ORDER_REJECT)
 EVENT_ORDER_STATUS = int(EventKind.ORDER_STATUS)
+EVENT_ORDER_TRIGGERED = int(EventKind.ORDER_TRIGGERED)
 EVENT_POSITION = int(EventKind.POSITION)
 EVENT_POSITION_CORRECTION = int(EventKind.POSITION_CORRECTION)
 EVENT_SESSION_REJECT = int(EventKind.SESSION_REJECT)
@@ -152,11 +156,21 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
     elif kind == _SESSION_REJECT:
         e.kind = EVENT_SESSION_REJECT
         e.code = words[start + 3]
+    elif kind == _FUNDING:
+        e.kind = EVENT_FUNDING
+        e.qty = words[start + 3]
+        e.fee_e8 = words[start + 5]
+    elif kind == _ORDER_TRIGGERED:
+        e.kind = EVENT_ORDER_TRIGGERED
+        e.client_order_id = words[start + 3]
+        e.order_id = words[start + 4]
+    elif kind == _ACCOUNT_STATUS:
+        e.kind = EVENT_ACCOUNT_STATUS
     elif _ORDER_ACK <= kind <= _ORDER_STATUS:
         return _decode_order_answer(words, start, e, kind)
     else:
         return MALFORMED
-    if (e.kind == EVENT_POSITION or e.kind == EVENT_POSITION_CORRECTION) and instrument < 0:
+    if (e.kind == EVENT_POSITION or e.kind == EVENT_POSITION_CORRECTION or e.kind == EVENT_FUNDING) and instrument < 0:
         return MALFORMED
     return e.kind
 

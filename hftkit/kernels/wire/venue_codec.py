@@ -21,6 +21,7 @@ _ORDER_CANCELED, _CANCEL_REJECT = int(MessageType.ORDER_CANCELED), int(MessageTy
 _ORDER_STATUS, _POSITION, _SESSION_REJECT = int(MessageType.ORDER_STATUS), int(MessageType.POSITION), int(MessageType.SESSION_REJECT)
 _INSTRUMENT, _BBO, _TRADE, _DEPTH = int(MessageType.INSTRUMENT), int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _TRIGGERED, _ACCOUNT_STATUS, _MARKET_STATUS = int(MessageType.ORDER_TRIGGERED), int(MessageType.ACCOUNT_STATUS), int(MessageType.MARKET_STATUS)
+_FUNDING = int(MessageType.FUNDING)
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 
 DEPTH_WORDS = FRAME[MessageType.DEPTH].words
@@ -202,3 +203,10 @@ def encode_account_status(words: Any, at: int, seq: int, ts: int, wallet_e8: int
     words[at + _B], words[at + _B + 1], words[at + _B + 2] = ts, wallet_e8, unrealised_e8
     words[at + _B + 3], words[at + _B + 4] = initial_e8, maintenance_e8
     return _open(words, at, _ACCOUNT_STATUS, 5, -1, seq)
+
+
+@kernel
+def encode_funding(words: Any, at: int, instrument: int, seq: int, ts: int, position: int, rate: int, amount_e8: int) -> int:
+    """FUNDING. `rate` in 1e-8; `amount_e8`: paid, negative: received."""
+    words[at + _B], words[at + _B + 1], words[at + _B + 2], words[at + _B + 3] = ts, position, rate, amount_e8
+    return _open(words, at, _FUNDING, 4, instrument, seq)

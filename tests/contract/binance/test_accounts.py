@@ -32,7 +32,7 @@ def test_margins_follow_the_published_formulas(venue: Serving) -> None:
     assert Decimal(row["maintMargin"]) == mark * amount * Decimal("0.004")
     wallet, profit = Decimal(whole["totalWalletBalance"]), Decimal(row["unRealizedProfit"])
     assert Decimal(whole["availableBalance"]) == wallet + profit - Decimal(row["initialMargin"])
-    unrealised, initial, maintenance = venue.on_venue(lambda: venue.venue.desk.margins(venue.venue.account_of(1)))  # what orders are checked with
+    unrealised, initial, maintenance, _ = venue.on_venue(lambda: venue.venue.desk.margins(venue.venue.account_of(1)))  # what orders are checked with
     shown = [Decimal(whole[name]) for name in ("totalUnrealizedProfit", "totalInitialMargin", "totalMaintMargin")]
     assert shown == [Decimal(figure) / 10**8 for figure in (unrealised, initial, maintenance)]
     liquidation = Decimal(row["liquidationPrice"])
@@ -60,7 +60,6 @@ def test_leverage_decides_what_can_be_opened(venue: Serving) -> None:
     ("path", "params", "code"),
     [
         ("/fapi/v1/marginType", {**SYMBOL, "marginType": "CROSSED"}, -4046),
-        ("/fapi/v1/marginType", {**SYMBOL, "marginType": "ISOLATED"}, -1020),
         ("/fapi/v1/marginType", {**SYMBOL, "marginType": "OTHER"}, -1130),
         ("/fapi/v1/positionSide/dual", {"dualSidePosition": "False"}, -4059),
         ("/fapi/v1/positionSide/dual", {"dualSidePosition": "true"}, -1020),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.binance.serving import Serving
 
-S = "BTC/USDT:USDT"
+S, E = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 def point(exchange: Any, url: str) -> Any:
@@ -157,6 +157,51 @@ def test_settings(client: Any, venue: Serving) -> None:
     assert client.fetch_trading_fee(S)["taker"] == 0.0005
     assert client.fetch_leverage_tiers([S])[S][0]["maxLeverage"] == 125
     client.set_leverage(20, S)
+
+
+def test_isolated_margin(client: Any, venue: Serving) -> None:
+    """Margin type, a position with a wallet of its own, margin moved to it and back; what is shown agrees with the published formulas."""
+    client.set_margin_mode("isolated", E)
+    with pytest.raises(ccxt.MarginModeAlreadySet, match="-4046"):
+        client.set_margin_mode("isolated", E)
+    assert client.fetch_margin_mode(E)["marginMode"] == "isolated"
+    with pytest.raises(ccxt.ExchangeError, match="-4054"):
+        client.add_margin(E, 5)
+    resting = client.create_order(E, "limit", "buy", 0.5, round(client.fetch_order_book(E, 5)["bids"][0][0] * 0.97, 0))
+    with pytest.raises(ccxt.ExchangeError, match="-4047"):
+        client.set_margin_mode("cross", E)
+    client.cancel_order(resting["id"], E)
+    before, price = client.fetch_balance()["info"], client.create_order(E, "market", "buy", 2)["average"]
+    position, leverage = client.fetch_positions([E])[0], 20
+    info = position["info"]
+    assert (position["marginMode"], float(info["isolatedWallet"])) == ("isolated", pytest.approx(2 * price / leverage))
+    assert float(info["isolatedMargin"]) == pytest.approx(float(info["isolatedWallet"]) + position["unrealizedPnl"])
+    with pytest.raises(ccxt.ExchangeError, match="-4048"):
+        client.set_margin_mode("cross", E)
+    with pytest.raises(ccxt.ExchangeError, match="-4161"):
+        client.set_leverage(5, E)
+    with pytest.raises(ccxt.ExchangeError, match="-4051"):
+        client.reduce_margin(E, 50)
+    with pytest.raises(ccxt.ExchangeError, match="-4050"):
+        client.add_margin(E, 10_000_000)
+    assert client.add_margin(E, 100)["amount"] == 100
+    client.reduce_margin(E, 40.5)
+    after, position = client.fetch_balance()["info"], client.fetch_positions([E])[0]
+    wallet = float(position["info"]["isolatedWallet"])
+    assert wallet == pytest.approx(2 * price / leverage + 59.5)
+    assert float(after["totalWalletBalance"]) == pytest.approx(float(before["totalWalletBalance"]) - 2 * price * 0.0005)
+    assert float(after["totalCrossWalletBalance"]) == pytest.approx(float(after["totalWalletBalance"]) - wallet)
+    assert float(after["totalCrossUnPnl"]) == 0
+    assert float(after["availableBalance"]) == pytest.approx(float(after["totalCrossWalletBalance"]))
+    rate = float(client.fetch_leverage_tiers([E])[E][0]["maintenanceMarginRate"])
+    assert position["liquidationPrice"] == pytest.approx(
+        (2 * price - wallet) / (2 - 2 * rate), abs=0.01
+    )  # its own wallet against its own maintenance
+    assert [(row["type"], row["amount"]) for row in client.fetch_margin_adjustment_history(E)[-2:]] == [("add", 100), ("reduce", 40.5)]
+    client.create_order(E, "market", "sell", 2, None, {"reduceOnly": True})
+    closed = client.fetch_balance()["info"]
+    assert closed["totalWalletBalance"] == closed["totalCrossWalletBalance"]
+    client.set_margin_mode("cross", E)
 
 
 def test_the_async_client_does_the_same(venue: Serving) -> None:

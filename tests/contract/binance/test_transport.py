@@ -17,11 +17,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
+import numpy as np
 import pytest
+from binance.um_futures import UMFutures
+from click.testing import CliRunner
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
+from hftkit.exchange.commands import sim
+from hftkit.exchange.dialects.binance import market_streams, router, user_streams
+from hftkit.exchange.dialects.binance import stream_names as names
 from hftkit.exchange.faults import FaultPlan
+from hftkit.exchange.history.files import HistoryTape, save_history
+from hftkit.exchange.history.market import QUOTES
 from hftkit.exchange.servers.certificates import self_signed
 from tests.contract.binance.serving import HOST, Answer, Serving, serving
+from tests.unit.exchange.history.tapes import BUY, INSTRUMENT, bbo, trade
 
 ORDER = "/fapi/v1/order"
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02", "price": "11000"}
@@ -230,3 +242,80 @@ def test_hftkit_sim_serves_it_and_keeps_its_keys_to_itself(tmp_path: Path) -> No
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_history_is_served_at_the_present_time(tmp_path: Path) -> None:
+    """An hour recorded in 2023, moved to now by whole minutes: the clients' clock, its prices, an order taken from its book."""
+    rows = [
+        word for s in range(3600) for word in (bbo(s * 10**9, 300_000 + s, 5_000, 300_002 + s, 5_000), trade(s * 10**9 + 1, BUY, 300_002 + s, 700))
+    ]
+    instrument = msgspec.structs.replace(INSTRUMENT, symbol="BTCUSDT", tick_size="0.1")
+    tape = save_history(HistoryTape("an hour", np.array(rows, np.int64), (instrument,), (QUOTES,)), tmp_path / "hour.npz")
+    ready = tmp_path / "sim.json"
+    command = [sys.executable, "-m", "hftkit.cli", "sim", "--history", str(tape), "--binance-port", "0", "--quiet"]
+    command += ["--order-port", "0", "--market-port", "0", "--ready-file", str(ready)]
+    refused = CliRunner().invoke(sim, [*command[4:], "--rate", "10"])
+    assert refused.exit_code != 0
+    assert "must run at their pace" in str(refused.exception)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    try:
+        assert process.stdout is not None
+        assert "binance" in process.stdout.readline()
+        told = json.loads(ready.read_text())["binance"]
+        client = UMFutures(told["keys"][0]["key"], told["keys"][0]["secret"], base_url=told["url"])
+        assert abs(client.time()["serverTime"] - now()) < 1000
+        last = int(client.klines("BTCUSDT", "1m")[-1][0])
+        assert last % 60_000 == 0
+        assert now() - last < 120_000
+        bought = client.new_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=0.5, newOrderRespType="RESULT")
+        assert 30_000 < float(bought["avgPrice"]) < 30_020
+        assert client.get_position_risk(symbol="BTCUSDT")[0]["positionAmt"] == "0.500"
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+
+
+# -- defects of the simulator itself ---------------------------------------------------------------------------------
+
+
+def test_an_error_inside_meets_its_own_client_only(venue: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers, stream producers and hooks that raise: -1000 or a close with 1011, counted; everybody else is served on."""
+    before = venue.host.mishaps.count
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("a defect")
+
+    route = router.ROUTES["GET", "/fapi/v1/openInterest"]
+    monkeypatch.setitem(router.ROUTES, ("GET", "/fapi/v1/openInterest"), route._replace(handler=broken))
+    monkeypatch.setitem(market_streams._PRODUCERS, names.MARK_PRICE, broken)
+    answer = venue.ask("GET", "/fapi/v1/openInterest?symbol=BTCUSDT")
+    assert (answer.status, answer.code) == (500, -1000)
+    with connect(venue.ws_url + "/public/ws/btcusdt@depth5@100ms") as well:
+        with connect(venue.ws_url + "/market/ws/btcusdt@markPrice@1s") as ill:
+            with pytest.raises(ConnectionClosedError) as closed:
+                ill.recv(timeout=10)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1011
+        assert json.loads(well.recv(timeout=10))["e"] == "depthUpdate"
+    monkeypatch.setattr(user_streams.UserStreams, "_order_event", broken)
+    key = venue.ask("POST", "/fapi/v1/listenKey", headers=header(venue)).body["listenKey"]
+    with connect(f"{venue.ws_url}/private/ws?listenKey={key}") as ill:
+        assert venue.signed("POST", ORDER, **LIMIT).status == 200
+        with pytest.raises(ConnectionClosedError) as closed:
+            ill.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+    venue.host.hooks.append(broken)
+    for _ in range(2):  # the hooks run after the first one's slice
+        assert venue.ask("GET", "/fapi/v1/time").status == 200
+    venue.host.hooks.remove(broken)
+    with connect(venue.ws_url + "/ws-fapi/v1") as api:
+        monkeypatch.setitem(router.ROUTES, ("GET", "/fapi/v1/time"), router.ROUTES["GET", "/fapi/v1/time"]._replace(handler=broken))
+        api.send('{"id": 1, "method": "time"}')
+        answered = json.loads(api.recv(timeout=10))
+        assert (answered["id"], answered["status"], answered["error"]["code"]) == (1, 500, -1000)
+        api.send('{"id": 2, "method": "ping"}')
+        assert json.loads(api.recv(timeout=10))["status"] == 200
+    assert venue.host.mishaps.count >= before + 5
+    assert venue.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDT").status == 200

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hftkit.exchange.testing import CANCEL_ORDER, ORDER_QUERY
+from hftkit.exchange.testing import CANCEL_ORDER, CONDITIONAL_ORDER, ORDER_QUERY
 from tests.contract.binance.serving import BTC, Serving
 
 ORDER, SYMBOL = "/fapi/v1/order", {"symbol": "BTCUSDT"}
@@ -99,6 +99,43 @@ def test_a_stop_fires_on_a_trade_of_the_other_dialect(venue: Serving) -> None:
     made = venue.signed("GET", ORDER, **SYMBOL, orderId=order["actualOrderId"]).body
     assert (made["status"], made["origType"], made["closePosition"]) == ("FILLED", "STOP_MARKET", True)
     assert venue.signed("GET", "/fapi/v3/positionRisk").body == []
+
+
+def test_a_binary_conditional_order_is_an_algo_order_here(venue: Serving) -> None:
+    """Shown, cancelled and followed through its trigger by the Algo service; cancelling all open orders leaves it alone."""
+    bid, ask = best(venue)
+    algo = "/fapi/v1/algoOrder"
+    with venue.trader(1) as client, venue.trader(2) as other:
+        client.order(OUR_ID + 20, BTC, BUY, ask, 40, tif=1)
+        client.until("ORDER_FILL")
+        for step, trigger in enumerate((bid - 500, bid - 600, bid)):  # stop market, stop limit, stop market
+            kind, price = (3, bid - 700) if step == 1 else (2, 0)
+            client.send(CONDITIONAL_ORDER, OUR_ID + 21 + step, SELL, kind, 0, 0, price, 20, trigger, 0, instrument=BTC)
+            client.until("ORDER_ACK")
+        assert venue.signed("GET", "/fapi/v1/openOrders").body == []
+        waiting = venue.signed("GET", "/fapi/v1/openAlgoOrders", **SYMBOL).body
+        assert [(row["clientAlgoId"], row["orderType"], row["side"], row["quantity"]) for row in waiting] == [
+            (str(OUR_ID + 21), "STOP_MARKET", "SELL", "0.020"),
+            (str(OUR_ID + 22), "STOP", "SELL", "0.020"),
+            (str(OUR_ID + 23), "STOP_MARKET", "SELL", "0.020"),
+        ]
+        assert [round(Decimal(row["triggerPrice"]) * 10) for row in waiting] == [bid - 500, bid - 600, bid]
+        assert venue.signed("DELETE", "/fapi/v1/allOpenOrders", **SYMBOL).status == 200
+        assert len(venue.signed("GET", "/fapi/v1/openAlgoOrders").body) == 3
+        assert venue.signed("DELETE", algo, algoId=waiting[0]["algoId"]).body["code"] == "200"
+        assert client.until("ORDER_CANCELED")[-1].client_order_id == OUR_ID + 21
+        assert venue.signed("DELETE", algo, algoId=waiting[0]["algoId"]).code == -2011
+        client.send(CANCEL_ORDER, OUR_ID + 22, instrument=BTC)
+        client.until("ORDER_CANCELED")
+        assert venue.signed("GET", algo, clientAlgoId=str(OUR_ID + 22)).body["algoStatus"] == "CANCELED"
+        other.order(OUR_ID + 24, BTC, SELL, bid, 10, tif=1)  # a trade at the trigger
+        assert client.until("ORDER_TRIGGERED")[-1].client_order_id == OUR_ID + 23
+        done = wait_for(venue, waiting[2]["algoId"], "FINISHED")
+        assert (done["actualQty"], done["actualType"]) == ("0.020", "MARKET")
+        assert venue.signed("GET", ORDER, **SYMBOL, orderId=done["actualOrderId"]).body["status"] == "FILLED"
+        other.order(OUR_ID + 25, BTC, BUY, ask, 10, tif=1)
+        other.until("ORDER_FILL")
+    venue.signed("POST", ORDER, **SYMBOL, side="SELL", type="MARKET", quantity="9", reduceOnly="true")
 
 
 def test_a_trailing_stop_follows_and_a_dead_one_is_rejected(venue: Serving) -> None:

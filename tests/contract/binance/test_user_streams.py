@@ -242,3 +242,32 @@ def test_late_swapped_and_lost_events(venue: Serving) -> None:
     finally:
         venue.faults(user_delay_us=0)
         cancel()
+
+
+def test_margin_type_and_isolated_margin(venue: Serving) -> None:
+    """MARGIN_TYPE_CHANGE, the wallet of the position after a fill, MARGIN_TRANSFER, and the way back."""
+    eth = {"symbol": "ETHUSDT"}
+    market = {**eth, "type": "MARKET", "quantity": "1"}
+
+    async def play(next_event: Any) -> None:
+        for kind in ("ISOLATED", "CROSSED"):
+            await signed(venue, "POST", "/fapi/v1/marginType", **eth, marginType=kind)
+            await until(next_event, "ACCOUNT_UPDATE")
+            if kind == "ISOLATED":
+                await signed(venue, "POST", "/fapi/v1/order", **market, side="BUY")
+                await until(next_event, OTU, "TRADE")
+                await signed(venue, "POST", "/fapi/v1/positionMargin", **eth, amount="25", type=1)
+                await until(next_event, "ACCOUNT_UPDATE")
+                await signed(venue, "POST", "/fapi/v1/order", **market, side="SELL")
+                await until(next_event, OTU, "TRADE")
+
+    heard = listen(venue, play)
+    updates = [event["a"] for event in heard if event["e"] == "ACCOUNT_UPDATE"]
+    assert [update["m"] for update in updates] == ["MARGIN_TYPE_CHANGE", "ORDER", "MARGIN_TRANSFER", "ORDER", "MARGIN_TYPE_CHANGE"]
+    assert [update["P"][0]["mt"] for update in updates] == ["isolated"] * 4 + ["cross"]
+    opened = Decimal(updates[1]["P"][0]["ep"]) / 20
+    assert [Decimal(update["P"][0]["iw"]) for update in updates] == [0, opened, opened + 25, 0, 0]
+    for update in updates:
+        assert Decimal(update["B"][0]["cw"]) == Decimal(update["B"][0]["wb"]) - Decimal(update["P"][0]["iw"])
+    order = [event["e"] + event.get("o", {}).get("x", "") for event in heard]
+    assert order[1:5] == ["TRADE_LITE", OTU + "NEW", "ACCOUNT_UPDATE", OTU + "TRADE"]

@@ -95,13 +95,29 @@ def test_after_the_end_callers_are_told() -> None:
     server.close()
 
 
-def test_a_hook_that_fails_ends_the_venue_and_says_why() -> None:
+def test_a_hook_with_a_defect_is_noted_and_the_others_run_on(host: VenueHost) -> None:
+    ran: list[int] = []
+
+    def broken() -> None:
+        raise KeyError("a defect")
+
+    host.hooks += [broken, lambda: ran.append(1)]
+    assert host.call_and_wait(lambda: 7) == 7
+    assert host.call_and_wait(lambda: 8) == 8
+    host.hooks.clear()
+    assert ran
+    assert host.failure is None
+    assert host.mishaps.count >= 1
+    assert host.mishaps.last.endswith("KeyError: 'a defect'")
+
+
+def test_a_full_disk_ends_the_venue_and_says_why() -> None:
     server = BinaryServer(load_config(QUIET))
     server.start(HOST, 0, 0)
     host = VenueHost(server)
 
     def broken() -> None:
-        raise RuntimeError("the disk is full")
+        raise OSError("the disk is full")
 
     host.hooks.append(broken)
     threading.excepthook, hook = (lambda _: None), threading.excepthook

@@ -94,6 +94,12 @@ def account_update(amount: str = "0.002") -> dict[str, Any]:
     return {"e": "ACCOUNT_UPDATE", "T": MS + 1000, "E": MS + 1001, "a": {"B": [wallet], "P": [{**row, "bep": "64032.2001"}], "m": "ORDER"}}
 
 
+def funding_fee(change: str = "-0.01280015", symbol: str | None = "BTCUSDT", at_ms: int = MS + 1000) -> dict[str, Any]:
+    wallet = {"a": "USDT", "wb": "999.92319965", "cw": "999.92319965", "bc": change}
+    named = {"S": symbol} if symbol else {}
+    return {"e": "ACCOUNT_UPDATE", "T": at_ms, "E": at_ms + 1, "a": {"B": [wallet], "P": [], "m": "FUNDING_FEE", **named}}
+
+
 def api_answer(letter: str = "n", coid: int = COID, **result: Any) -> dict[str, Any]:
     order = {
         **{"orderId": 700800901, "symbol": "BTCUSDT", "status": "NEW", "clientOrderId": f"hk{coid:016x}", "price": "64000.20", "origQty": "0.010"},

@@ -5,6 +5,12 @@ The table of policies is in docs/research.md; each row of it is a test here.
 
 from __future__ import annotations
 
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +19,12 @@ from hftkit.errors import DataError, HftkitError
 from research.cointegration import discoveries, engle_granger, scan_pairs
 from research.data_loader import load_panel
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, log_spread, ols_hedge_ratio, tls_hedge_ratio
+from research.instruments import infer_instrument
 from research.johansen import johansen
 from research.pair_report import report
-from research.performance import bootstrap_band, probabilistic_sharpe, sharpe
+from research.performance import Trials, bootstrap_band, probabilistic_sharpe, sharpe
+from research.pipeline import find_and_freeze
+from research.prefilter import Prefilter, illiquid
 from research.spread_tests import (
     cusum,
     cusum_recursive,
@@ -26,7 +35,9 @@ from research.spread_tests import (
     variance_ratio,
     zero_crossings,
 )
+from research.strategy_optimizer import PairBars
 from research.unit_root import dickey_fuller
+from research.walkforward import rolling
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 N = 400
@@ -194,3 +205,100 @@ def test_figures_of_a_run_have_no_silent_nan_and_no_wrong_number():
 
 def test_all_refusals_are_of_one_family():
     assert issubclass(DataError, HftkitError)
+
+
+def test_series_of_other_times_are_not_paired_row_by_row(clean):
+    y, x = np.log(clean["A0USDT"]).iloc[:-5], np.log(clean["B0USDT"]).iloc[5:]
+    for call in (engle_granger, phillips_ouliaris, gregory_hansen):
+        with pytest.raises(DataError, match="other times, the first at row 0"):
+            call(y, x)
+    for call in (ols_hedge_ratio, tls_hedge_ratio, kalman_hedge_ratios, lambda lead, hedge: PairBars(lead, hedge, 0.8, 60_000_000_000)):
+        with pytest.raises(DataError, match="other times"):
+            call(np.exp(y), np.exp(x))
+    assert engle_granger(y.to_numpy(), x.to_numpy()).verdict == "ok"  # arrays have no times to compare
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: scan_pairs(p.iloc[:12]), "12 rows are too few for a scan"),
+        (lambda p: scan_pairs(p.to_numpy()), "prices are a ndarray"),
+        (lambda p: scan_pairs(p.assign(A0USDT="x")), "not made of numbers"),
+        (lambda p: scan_pairs(p * 1e300, log=False), "leaves the range of the arithmetic"),
+        (lambda p: scan_pairs(p * 1e-300, log=False), "leaves the range of the arithmetic"),
+        (lambda p: scan_pairs(p, maxlag=-1), "maxlag is -1"),
+        (lambda p: engle_granger(p["A0USDT"], p["B0USDT"], maxlag=2.7), "maxlag is 2.7"),
+        (lambda p: engle_granger(["a"] * 30, ["b"] * 30), "not made of numbers"),
+        (lambda p: engle_granger([], []), "0 observations are too few"),
+        (lambda p: johansen(p, 1.5), "lags is 1.5"),
+        (lambda p: dickey_fuller(p["A0USDT"] * 0 + 0.1), "constant"),
+        (lambda p: dickey_fuller(np.arange(60.0), "ct"), "follows its own past exactly"),
+        (lambda p: dickey_fuller(p["A0USDT"].iloc[:4], "ctt"), "too few"),
+        (lambda p: report(p, "A0USDT", "ZZ"), "the panel has no ZZ. It has A0USDT"),
+        (lambda p: report(p, "A0USDT", "A0USDT"), "with itself is no pair"),
+        (lambda p: discoveries(scan_pairs(p), fdr=2.0), "false-discovery rate of 2.0"),
+        (lambda p: PairBars(p["A0USDT"], p["B0USDT"], 0.8, 0), "bars of 0 ns"),
+        (lambda p: list(rolling(100, 50, 0)), "go nowhere"),  # would step by nothing for ever
+        (lambda p: Trials(0, 5, 0.0, 0.1, 100), "are no trials"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(call, message, clean):
+    with pytest.raises(DataError, match=message):
+        call(clean)
+
+
+def test_a_pair_whose_prices_spoil_after_train_says_so(clean, tmp_path):
+    for symbol in ("A0USDT", "B0USDT"):
+        candles_of(make_prices(1500)[symbol]).to_parquet(tmp_path / f"{symbol}.parquet")
+    panel = load_panel(tmp_path)
+    closes = panel.closes.copy()
+    closes.iloc[-3, 0] = np.nan
+    instruments = {symbol: infer_instrument(symbol, panel.closes[symbol]) for symbol in closes}
+    with pytest.raises(DataError, match=r"none .* can be calibrated \(A0USDT/B0USDT: .* not finite and positive, the first nan at row 1497"):
+        find_and_freeze(replace(panel, closes=closes), instruments, tmp_path / "frozen", embargo=60, insist=True)
+    with pytest.raises(DataError, match="the instruments lack"):
+        find_and_freeze(panel, {}, tmp_path / "frozen", embargo=60, insist=True)
+
+
+@pytest.mark.parametrize(("value", "outcome"), [(-1.0, "negative or infinite volume"), (np.inf, "negative or infinite volume"), (np.nan, None)])
+def test_bad_volume_is_a_fault_and_missing_volume_is_not_liquid(value, outcome, clean, tmp_path):
+    candles = candles_of(clean["A0USDT"])
+    candles["volume"] = candles["volume"].astype(float)
+    candles.loc[7, "volume"] = value
+    candles.to_parquet(tmp_path / "A.parquet")
+    if outcome:
+        with pytest.raises(DataError, match=outcome):
+            load_panel(tmp_path)
+    else:
+        assert illiquid(load_panel(tmp_path).quality, Prefilter(min_turnover=1.0)) == {"A": "no volume data"}
+
+
+def test_a_file_of_one_row_has_no_bar_length(clean, tmp_path):
+    candles_of(clean["A0USDT"]).to_parquet(tmp_path / "A.parquet")
+    candles_of(clean["B0USDT"]).iloc[:1].to_parquet(tmp_path / "B.parquet")
+    with pytest.raises(DataError, match="B has a single row"):
+        load_panel(tmp_path)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(clean, tmp_path):
+    """A real one: files may not grow beyond a limit, which the system reports as it reports a full disk."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for symbol in clean:
+        candles_of(clean[symbol]).to_parquet(folder / f"{symbol}.parquet")
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    main = "from hftkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", main, "scan", str(folder), "--maxlag", "1", "--out", str(out / "pairs.csv")],
+        capture_output=True, text=True, preexec_fn=limit, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "pairs.csv: File too large. Check the folder and its free space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(out.iterdir()) == []

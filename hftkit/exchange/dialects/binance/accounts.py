@@ -1,7 +1,7 @@
 """Wallets, positions and margins as JSON: account, balance and positionRisk in all their versions.
 
-Cross margin, one-way mode, one wallet in one asset. Formulas: the venue's published ones (docs/binance-dialect.md says which); figures are the
-compiled venue's own where it has them, so that what is shown is what orders are checked with.
+Cross or isolated margin, one-way mode, one wallet in one asset. Formulas: the venue's published ones (docs/binance-dialect.md says which); figures
+are the compiled venue's own where it has them, so that what is shown is what orders are checked with.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Position:
     bid: int
     ask: int
     updated_ms: int
+    is_isolated: bool = False
+    isolated_wallet: int = 0
 
     @property
     def notional(self) -> int:
@@ -74,6 +76,26 @@ class Position:
     def maintenance(self) -> int:
         """Maintenance margin."""
         return part_of(abs(self.notional), self.symbol.maintenance_ppm)
+
+    @property
+    def isolated_margin(self) -> int:
+        """Equity of an isolated position; 0 with cross margin."""
+        return self.isolated_wallet + self.unrealised if self.is_isolated else 0
+
+    @property
+    def cross_need(self) -> int:
+        """What the cross wallet carries: all, or of an isolated position what its orders would add."""
+        return self.order_margin if self.is_isolated else self.initial
+
+    @property
+    def cross_profit(self) -> int:
+        """Unrealised profit that the cross wallet answers for."""
+        return 0 if self.is_isolated else self.unrealised
+
+    @property
+    def cross_maintenance(self) -> int:
+        """Maintenance margin that it answers for."""
+        return 0 if self.is_isolated else self.maintenance
 
     @property
     def entry(self) -> Decimal:
@@ -112,6 +134,8 @@ class Portfolio:
             bid=symbol.notional_e8(exposure["open_bid"]),
             ask=symbol.notional_e8(exposure["open_ask"]),
             updated_ms=self.venue.last_fill_ms(account, symbol.index),
+            is_isolated=bool(holding["is_isolated"]),
+            isolated_wallet=int(holding["isolated_e8"]),
         )
 
     def total(self, name: str) -> int:
@@ -124,14 +148,29 @@ class Portfolio:
         return self.wallet + self.total("unrealised")
 
     @property
+    def cross_wallet(self) -> int:
+        """What isolated positions do not hold."""
+        return self.wallet - self.total("isolated_wallet")
+
+    @property
+    def cross_equity(self) -> int:
+        """Cross wallet and the profit it answers for."""
+        return self.cross_wallet + self.total("cross_profit")
+
+    @property
+    def free(self) -> int:
+        """Equity beyond what is needed; negative: less than that."""
+        return self.cross_equity - self.total("cross_need")
+
+    @property
     def available(self) -> int:
         """What new orders may use."""
-        return max(0, self.equity - self.total("initial"))
+        return max(0, self.free)
 
     @property
     def withdrawable(self) -> int:
         """What could leave the wallet."""
-        return max(0, min(self.available, self.wallet))
+        return max(0, min(self.available, self.cross_wallet))
 
     @property
     def updated_ms(self) -> int:
@@ -139,12 +178,14 @@ class Portfolio:
         return max(self.venue.start_ns // _MS, *(position.updated_ms for position in self.positions))
 
     def liquidation_price(self, position: Position) -> str:
-        """Where the account's equity falls to its maintenance margin, all other prices unchanged; "0" where that is nowhere."""
+        """Where the equity behind a position falls to its maintenance margin, all other prices unchanged; "0" where that is nowhere."""
         if position.lots == 0:
             return "0"
         side, symbol = (1 if position.lots > 0 else -1), position.symbol
         size = abs(position.lots) * symbol.lot
-        others = self.equity - position.unrealised - (self.total("maintenance") - position.maintenance)
+        others = position.isolated_wallet
+        if not position.is_isolated:
+            others = self.cross_equity - position.unrealised - (self.total("cross_maintenance") - position.maintenance)
         rate = Decimal(symbol.maintenance_ppm) / _PPM
         below = size * rate - side * size
         price = (Decimal(others) / E8 - side * size * position.entry) / below if below else Decimal(0)
@@ -155,7 +196,7 @@ class Portfolio:
 
 
 def _asset(book: Portfolio) -> dict[str, Any]:
-    position_margin, order_margin = book.total("position_margin"), book.total("initial") - book.total("position_margin")
+    position_margin = book.total("position_margin")
     return {
         "asset": book.venue.symbols.margin_asset,
         "walletBalance": money(book.wallet),
@@ -164,9 +205,9 @@ def _asset(book: Portfolio) -> dict[str, Any]:
         "maintMargin": money(book.total("maintenance")),
         "initialMargin": money(book.total("initial")),
         "positionInitialMargin": money(position_margin),
-        "openOrderInitialMargin": money(max(0, order_margin)),
-        "crossWalletBalance": money(book.wallet),
-        "crossUnPnl": money(book.total("unrealised")),
+        "openOrderInitialMargin": money(book.total("initial") - position_margin),
+        "crossWalletBalance": money(book.cross_wallet),
+        "crossUnPnl": money(book.total("cross_profit")),
         "availableBalance": money(book.available),
         "maxWithdrawAmount": money(book.withdrawable),
         "updateTime": book.updated_ms,
@@ -183,8 +224,8 @@ def _totals(book: Portfolio) -> dict[str, Any]:
         "totalMarginBalance": asset["marginBalance"],
         "totalPositionInitialMargin": asset["positionInitialMargin"],
         "totalOpenOrderInitialMargin": asset["openOrderInitialMargin"],
-        "totalCrossWalletBalance": asset["walletBalance"],
-        "totalCrossUnPnl": asset["unrealizedProfit"],
+        "totalCrossWalletBalance": asset["crossWalletBalance"],
+        "totalCrossUnPnl": asset["crossUnPnl"],
         "availableBalance": asset["availableBalance"],
         "maxWithdrawAmount": asset["maxWithdrawAmount"],
     }
@@ -194,15 +235,19 @@ def _amount(position: Position) -> str:
     return position.symbol.qty(position.lots)
 
 
+def _or_zero(amount_e8: int) -> str:
+    return money(amount_e8) if amount_e8 else "0"
+
+
 def _account_row_v3(position: Position) -> dict[str, Any]:
     return {
         "symbol": position.symbol.name,
         "positionSide": "BOTH",
         "positionAmt": _amount(position),
         "unrealizedProfit": money(position.unrealised),
-        "isolatedMargin": "0",
+        "isolatedMargin": _or_zero(position.isolated_margin),
         "notional": money(position.notional),
-        "isolatedWallet": "0",
+        "isolatedWallet": _or_zero(position.isolated_wallet),
         "initialMargin": money(position.initial),
         "maintMargin": money(position.maintenance),
         "updateTime": position.updated_ms,
@@ -218,7 +263,7 @@ def _account_row_v2(position: Position) -> dict[str, Any]:
         "positionInitialMargin": money(position.position_margin),
         "openOrderInitialMargin": money(position.order_margin),
         "leverage": str(position.leverage),
-        "isolated": False,
+        "isolated": position.is_isolated,
         "entryPrice": ratio_text(position.entry),
         "breakEvenPrice": ratio_text(position.break_even),
         "maxNotional": str(NO_CAP),
@@ -227,7 +272,7 @@ def _account_row_v2(position: Position) -> dict[str, Any]:
         "positionSide": "BOTH",
         "positionAmt": _amount(position),
         "notional": money(position.notional),
-        "isolatedWallet": "0",
+        "isolatedWallet": _or_zero(position.isolated_wallet),
         "updateTime": position.updated_ms,
     }
 
@@ -242,9 +287,9 @@ def _risk_row(book: Portfolio, position: Position) -> dict[str, Any]:
         "markPrice": money(int(position.mark * position.symbol.tick * E8)),
         "unRealizedProfit": money(position.unrealised),
         "liquidationPrice": book.liquidation_price(position),
-        "isolatedMargin": "0",
+        "isolatedMargin": _or_zero(position.isolated_margin),
         "notional": money(position.notional),
-        "isolatedWallet": "0",
+        "isolatedWallet": _or_zero(position.isolated_wallet),
         "updateTime": position.updated_ms,
     }
 
@@ -276,8 +321,8 @@ def balance(call: Call) -> Any:
             "accountAlias": f"hk{call.account:04d}",
             "asset": call.venue.symbols.margin_asset,
             "balance": money(book.wallet),
-            "crossWalletBalance": money(book.wallet),
-            "crossUnPnl": money(book.total("unrealised")),
+            "crossWalletBalance": money(book.cross_wallet),
+            "crossUnPnl": money(book.total("cross_profit")),
             "availableBalance": money(book.available),
             "maxWithdrawAmount": money(book.withdrawable),
             "marginAvailable": True,
@@ -314,7 +359,7 @@ def position_risk_v2(call: Call) -> Any:
             **_risk_row(book, position),
             "leverage": str(position.leverage),
             "maxNotionalValue": str(NO_CAP),
-            "marginType": "cross",
+            "marginType": "isolated" if position.is_isolated else "cross",
             "isAutoAddMargin": "false",
         }
         for position in book.positions

@@ -113,13 +113,22 @@ def place_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: in
     return shape(venue, order, queried=False)
 
 
+def _cancel(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
+    if order.engine_id == 0:
+        venue.algo.end(order, "CANCELED", now_ms)
+    elif venue.desk.cancel(order.account, order.symbol.index, order.engine_id) != 0:
+        raise Refusal(-2011)
+    else:
+        venue.catch_up()
+
+
 def cancel_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """Cancel a conditional order that waits (-2011 if it does not); the answer to give."""
     params.either("algoId", "clientAlgoId")
     order = venue.algo.find(account, params.optional_integer("algoId"), params.text("clientAlgoId"))
     if order is None or order.status != OPEN:
         raise Refusal(-2011)
-    venue.algo.end(order, "CANCELED", now_ms)
+    _cancel(venue, order, now_ms)
     return {"algoId": order.algo_id, "clientAlgoId": order.client_id, "code": "200", "msg": "success"}
 
 
@@ -164,18 +173,28 @@ def fire(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
         venue.algo.end(order, "REJECTED", now_ms)
 
 
+def _watch(venue: BinanceVenue, order: AlgoOrder, trades: list[tuple[int, int]], mark: int, now_ms: int) -> None:
+    """One order that waits: has its date passed, or its price come?"""
+    if order.good_till and now_ms > order.good_till:
+        venue.algo.end(order, "EXPIRED", now_ms)
+        return
+    prices = [mark] if order.working_type == MARK else [price for trade_id, price in trades if trade_id > order.after_trade]
+    if any(order.is_reached(price) for price in prices if price):
+        fire(venue, order, now_ms)
+
+
 def watch_prices(venue: BinanceVenue, now_ms: int) -> None:
     """After a slice: which conditional orders have been reached by what traded since, whose date has passed, whose order has ended."""
     for instrument in venue.algo.instruments:
         symbol = venue.symbols.all[instrument]
         trades, mark = venue.trades_since(symbol), venue.mark(symbol)
         for order in venue.algo.waiting(instrument):
-            if order.good_till and now_ms > order.good_till:
-                venue.algo.end(order, "EXPIRED", now_ms)
-                continue
-            prices = [mark] if order.working_type == MARK else [price for trade_id, price in trades if trade_id > order.after_trade]
-            if any(order.is_reached(price) for price in prices if price):
-                fire(venue, order, now_ms)
+            try:
+                _watch(venue, order, trades, mark, now_ms)
+            except Exception as error:
+                venue.mishaps.note(f"conditional order {order.algo_id}", error)
+                order.failure = "Internal error."
+                venue.algo.end(order, "REJECTED", now_ms)
     for order in venue.algo.triggered:
         row = venue.store.order(order.account, order.number)
         if row is None or row.status not in ("NEW", "PARTIALLY_FILLED"):
@@ -240,7 +259,7 @@ def _delete(call: Call) -> Any:
 
 def _delete_all(call: Call) -> Any:
     for order in call.venue.algo.open_of(call.account, call.symbol().index):
-        call.venue.algo.end(order, "CANCELED", call.now_ms)
+        _cancel(call.venue, order, call.now_ms)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 

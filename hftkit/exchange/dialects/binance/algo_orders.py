@@ -16,6 +16,7 @@ rate; mirrored for a buyer.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,6 +58,7 @@ class AlgoOrder:
     after_trade: int = 0  # only later trades count
     number: int = 0  # client order id in the venue of the order that it has become, 0 before
     failure: str = ""
+    engine_id: int = 0  # client order id in the matching engine, of one that it keeps itself (engine_conditionals.py)
     extreme: int = 0  # trailing: the best price since placement, 0 before the first
     active: bool = False  # trailing: the activation price has been reached
 
@@ -95,12 +97,13 @@ class AlgoOrder:
 class AlgoBook:
     """All conditional orders: by id, and those that wait by instrument."""
 
-    KEPT = 50_000
+    KEPT = 50_000  # of those that have ended
 
     def __init__(self) -> None:
         self._all: dict[int, AlgoOrder] = {}
         self._waiting: dict[int, dict[int, AlgoOrder]] = {}
         self._triggered: dict[int, AlgoOrder] = {}
+        self._ended: deque[int] = deque()
         self._last_id = 2_000_000
         self.on_change: list[Callable[[AlgoOrder], None]] = []  # told of every change of status, placement included
 
@@ -113,11 +116,6 @@ class AlgoBook:
         """A new order begins to wait."""
         self._all[order.algo_id] = order
         self._waiting.setdefault(order.symbol.index, {})[order.algo_id] = order
-        while len(self._all) > self.KEPT:
-            oldest = next(iter(self._all))
-            if self._all[oldest].status == OPEN:
-                break
-            del self._all[oldest]
         self._tell(order)
 
     def end(self, order: AlgoOrder, status: str, now_ms: int) -> None:
@@ -127,6 +125,10 @@ class AlgoBook:
         order.status, order.updated_ms = status, now_ms
         if status == "TRIGGERED":
             self._triggered[order.algo_id] = order
+        else:
+            self._ended.append(order.algo_id)
+        while len(self._ended) > self.KEPT:
+            self._all.pop(self._ended.popleft(), None)
         self._tell(order)
 
     def _tell(self, order: AlgoOrder) -> None:
@@ -135,8 +137,8 @@ class AlgoBook:
 
     @property
     def instruments(self) -> list[int]:
-        """Instruments for which something waits."""
-        return [instrument for instrument, orders in self._waiting.items() if orders]
+        """Instruments for which something waits here."""
+        return [instrument for instrument in self._waiting if self.waiting(instrument)]
 
     @property
     def triggered(self) -> list[AlgoOrder]:
@@ -144,8 +146,8 @@ class AlgoBook:
         return list(self._triggered.values())
 
     def waiting(self, instrument: int) -> list[AlgoOrder]:
-        """What waits in one instrument, oldest first."""
-        return list(self._waiting.get(instrument, {}).values())
+        """What waits here in one instrument, and not in the matching engine; oldest first."""
+        return [order for order in self._waiting.get(instrument, {}).values() if order.engine_id == 0]
 
     def open_of(self, account: int, instrument: int = -1) -> list[AlgoOrder]:
         """An account's waiting orders, of one instrument or (-1) of all, oldest first."""

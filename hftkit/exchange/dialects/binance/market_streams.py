@@ -163,10 +163,17 @@ class MarketStreams:
                 continue
             audience.due_ms = now - now % topic.period + topic.period if topic.period else now
             if not self.faults.is_silent(topic.kind):
-                _PRODUCERS[topic.kind](self, audience, now)
+                self._produce(audience, now)
         if now // 1000 != self._second:
             self._second = now // 1000
             self._forced.clear()
+
+    def _produce(self, audience: Audience, now: int) -> None:
+        try:
+            _PRODUCERS[audience.topic.kind](self, audience, now)
+        except Exception as error:
+            self.venue.mishaps.note(f"stream {audience.name}", error)
+            self.hub.break_off(audience)
 
     def _follow_marks(self, now: int) -> None:
         elapsed = min(_AVERAGED_MS, now - self._averaged_ms)

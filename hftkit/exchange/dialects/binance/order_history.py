@@ -97,6 +97,7 @@ class _Account:
     open: dict[int, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     income: list[Income] = field(default_factory=list)
+    margin_moves: list[Any] = field(default_factory=list)  # Balance rows
 
     def forget(self) -> None:
         """Keep the newest closed orders, fills and incomes."""
@@ -106,7 +107,8 @@ class _Account:
                 del self.orders[order.order_id]
                 if self.by_client_id.get(order.client_order_id) is order:
                     del self.by_client_id[order.client_order_id]
-        for rows in (self.fills, self.income):
+        tables: tuple[list[Any], ...] = (self.fills, self.income, self.margin_moves)
+        for rows in tables:
             if len(rows) >= 2 * KEPT_ROWS:
                 del rows[:-KEPT_ROWS]
 
@@ -117,6 +119,7 @@ class OrderHistory:
     def __init__(self) -> None:
         self._accounts: dict[int, _Account] = {}
         self._n_income = 0
+        self.isolated: dict[tuple[int, int], int] = {}  # wallets of isolated positions, 1e-8 quote, by account and instrument
         self.on_execution: list[Callable[[Any, Order | None], None]] = []
         self.on_balance: list[Callable[[Any], None]] = []
 
@@ -202,6 +205,10 @@ class OrderHistory:
 
     def balance(self, row: Any) -> None:
         """One BALANCE record of an account (a Balance)."""
+        if row.kind in (BalanceKind.ISOLATED, BalanceKind.MARGIN_TRANSFER):
+            place = (row.account, row.instrument)
+            self.isolated[place] = self.isolated.get(place, 0) + row.amount_e8
+            self._account(row.account).margin_moves.append(row)
         kind = _INCOME_OF.get(row.kind)
         if kind is not None and row.amount_e8:
             self._earn(self._account(row.account), row.account, row.instrument, kind, row.amount_e8, row.ts)
@@ -229,6 +236,14 @@ class OrderHistory:
     def fills(self, account: int, instrument: int = -1) -> list[Fill]:
         """Oldest first."""
         return [fill for fill in self._account(account).fills if instrument in (-1, fill.instrument)]
+
+    def isolated_total(self, account: int) -> int:
+        """What all isolated positions of an account hold, 1e-8 quote."""
+        return sum(amount for (owner, _), amount in self.isolated.items() if owner == account)
+
+    def margin_moves(self, account: int, instrument: int) -> list[Any]:
+        """What went to and from the wallet of an isolated position (Balance rows), oldest first."""
+        return [row for row in self._account(account).margin_moves if row.instrument == instrument]
 
     def income(self, account: int) -> list[Income]:
         """Oldest first."""

@@ -155,8 +155,7 @@ def _delete(call: Call) -> Any:
 
 
 def _cancel_all(call: Call) -> Any:
-    call.venue.desk.cancel_everything(call.account, call.symbol().index)
-    call.venue.catch_up()
+    call.venue.cancel_orders(call.account, call.symbol().index)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hftkit.exchange.dialects.binance import accounts, algo, batch, exchange_info, fault_names, market, orders, settings, stubs
+from hftkit.exchange.dialects.binance import accounts, algo, batch, exchange_info, fault_names, isolated, market, orders, settings, stubs
 from hftkit.exchange.dialects.binance.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.errors import AHEAD, UNAVAILABLE, UNKNOWN, Refusal
 from hftkit.exchange.dialects.binance.keys import ApiKey
@@ -26,6 +26,7 @@ ROUTES: Table = {
     **batch.ROUTES,
     **algo.ROUTES,
     **settings.ROUTES,
+    **isolated.ROUTES,
     **stubs.ROUTES,
 }
 KEY_HEADER = "x-mbx-apikey"
@@ -168,8 +169,8 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
 def handle(venue: BinanceVenue, request: Request) -> Response:
     """Answer one request. Runs on the venue's thread."""
     headers: dict[str, str] = {}
-    venue.catch_up()  # with what the slice before this request has done
     try:
+        venue.catch_up()  # with what the slice before this request has done
         content, fault = _carry_out(venue, request, venue.now_ms(), headers)
         if fault == "unknown":
             raise Refusal(-1000, text=UNKNOWN, status=503)
@@ -179,4 +180,7 @@ def handle(venue: BinanceVenue, request: Request) -> Response:
         hang_up = fault == "hang_up"
     except Refusal as refusal:
         response, hang_up = _response(refusal.status, refusal.body, {**headers, **refusal.headers}), False
+    except Exception as error:
+        venue.mishaps.note(f"{request.method} {request.path}", error)
+        response, hang_up = _response(500, Refusal(-1000).body, headers), False
     return response._replace(delay_s=venue.faults.delay_s(), hang_up=hang_up)

@@ -1,7 +1,7 @@
 """An account's settings and tariffs: leverage, margin and position mode, brackets, commissions, income, listen keys.
 
-Leverage is the account's own for each symbol. Cross margin, one-way mode and single-asset mode are what the venue has: asking for what
-is already so gives the documented refusal, asking for the other gives -1020.
+Leverage is the account's own for each symbol. One-way mode and single-asset mode are what the venue has: asking for what is already so gives the
+documented refusal, asking for the other gives -1020. Margin types: isolated.py.
 """
 
 from __future__ import annotations
@@ -35,20 +35,13 @@ def _set_leverage(call: Call) -> Any:
     if not 1 <= leverage <= symbol.max_leverage:
         raise Refusal(-4028, leverage)
     before = venue.leverage(call.account, symbol)
+    if leverage < before and venue.is_isolated(call.account, symbol) and venue.venue.holdings[call.account, symbol.index]["position"]:
+        raise Refusal(-4161)
     venue.set_leverage(call.account, symbol, leverage)
-    book = Portfolio(venue, call.account)
-    if leverage < before and book.total("initial") > book.equity:
+    if leverage < before and Portfolio(venue, call.account).free < 0:
         venue.set_leverage(call.account, symbol, before)
         raise Refusal(-2028)
     return {"leverage": leverage, "maxNotionalValue": str(NO_CAP), "symbol": symbol.name}
-
-
-def _set_margin_type(call: Call) -> Any:
-    call.symbol()
-    wanted = call.params.required("marginType").upper()
-    if wanted not in ("ISOLATED", "CROSSED", "CROSS"):
-        raise Refusal(-1130, "marginType")
-    raise Refusal(-1020 if wanted == "ISOLATED" else -4046)
 
 
 def _set_position_mode(call: Call) -> Any:
@@ -66,20 +59,6 @@ def _set_fee_burn(call: Call) -> Any:
     if call.params.boolean("feeBurn"):
         raise Refusal(-1020)
     return dict(_SUCCESS)
-
-
-def _position_margin(call: Call) -> Any:
-    """Moves margin of isolated positions; there are none."""
-    call.symbol()
-    if call.params.number("amount") <= 0:
-        raise Refusal(-4055)
-    call.params.integer("type", low=1, high=2)
-    raise Refusal(-4049)
-
-
-def _position_margin_history(call: Call) -> Any:
-    call.symbol()
-    return []
 
 
 # -- what applies to an account --------------------------------------------------------------------------------------
@@ -124,7 +103,7 @@ def _symbol_config(call: Call) -> Any:
     return [
         {
             "symbol": symbol.name,
-            "marginType": "CROSSED",
+            "marginType": "ISOLATED" if call.venue.is_isolated(call.account, symbol) else "CROSSED",
             "isAutoAddMargin": False,
             "leverage": call.venue.leverage(call.account, symbol),
             "maxNotionalValue": str(NO_CAP),
@@ -211,13 +190,10 @@ def _close_key(call: Call) -> Any:
 _READ, _CHANGE, _KEY = Security.SIGNED, Security.TRADE, Security.KEY
 ROUTES: Table = {
     ("POST", "/fapi/v1/leverage"): Route(_set_leverage, _CHANGE, 1, ("symbol", "leverage")),
-    ("POST", "/fapi/v1/marginType"): Route(_set_margin_type, _CHANGE, 1, ("symbol", "marginType")),
     ("POST", "/fapi/v1/positionSide/dual"): Route(_set_position_mode, _CHANGE, 1, ("dualSidePosition",)),
     ("GET", "/fapi/v1/positionSide/dual"): Route(lambda call: {"dualSidePosition": False}, _READ, 30),
     ("POST", "/fapi/v1/multiAssetsMargin"): Route(_set_assets_mode, _CHANGE, 1, ("multiAssetsMargin",)),
     ("GET", "/fapi/v1/multiAssetsMargin"): Route(lambda call: {"multiAssetsMargin": False}, _READ, 30),
-    ("POST", "/fapi/v1/positionMargin"): Route(_position_margin, _CHANGE, 1, ("symbol", "amount", "type")),
-    ("GET", "/fapi/v1/positionMargin/history"): Route(_position_margin_history, _READ, 1, ("symbol",)),
     ("GET", "/fapi/v1/leverageBracket"): Route(_brackets, _READ, 1),
     ("GET", "/fapi/v1/commissionRate"): Route(_commission, _READ, 20, ("symbol",)),
     ("GET", "/fapi/v1/symbolConfig"): Route(_symbol_config, _READ, 5),

@@ -26,6 +26,7 @@ class BinanceStore:
         self.history = OrderHistory()
         self._now_ns = now_ns
         self.n_lost = 0
+        self.on_loss: list[Callable[[], None]] = []  # told after a batch that had lost records
 
     def take(self, batch: Batch) -> None:
         """One batch of the drop copy."""
@@ -41,6 +42,9 @@ class BinanceStore:
             else:
                 self.history.balance(row)
         self.n_lost += batch.n_lost
+        if batch.n_lost:
+            for hear in self.on_loss:
+                hear()
 
     def order(self, account: int, client_order_id: int) -> Order | None:
         """By the venue's integer client id: the last order that had it."""

@@ -17,7 +17,7 @@ from hftkit.exchange.dialects.binance.stream_names import LISTEN_KEY, MARKET, PR
 from hftkit.exchange.dialects.binance.symbols import Symbol
 
 MOST_STREAMS = 1024
-POLICY_VIOLATION, TOO_BIG = 1008, 1009  # close codes of RFC 6455
+POLICY_VIOLATION, TOO_BIG, INTERNAL_ERROR = 1008, 1009, 1011  # close codes of RFC 6455
 LONGEST_MESSAGE = 1 << 18
 UNKNOWN_PROPERTY, BAD_VALUE, BAD_REQUEST, BAD_JSON = 0, 1, 2, 3
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
@@ -127,6 +127,11 @@ class StreamHub:
         if connection is not None:
             for name in list(connection.names):
                 self._unsubscribe(connection, name)
+
+    def break_off(self, audience: Audience) -> None:
+        """Its stream cannot be continued: whoever listens is closed with 1011 and may come again."""
+        for connection in list(audience.connections.values()):
+            self._end(connection, INTERNAL_ERROR)
 
     def cut_all(self, code: int = 0) -> None:
         """Close every connection (a fault, or the end). `code` 0: without a close frame."""

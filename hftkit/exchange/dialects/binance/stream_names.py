@@ -19,7 +19,7 @@ SPEEDS = {"": 250, "@0ms": 0, "@100ms": 100, "@250ms": 250, "@500ms": 500}
 LISTEN_KEY = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
 _DEPTH = re.compile(r"depth(5|10|20)?(@\d+ms)?", re.ASCII)
 _QUIET_EVERYWHERE = ("!assetIndex@arr", "tradingSession")  # known, and nothing ever happens there
-_QUIET_KINDS = ("compositeIndex", "assetIndex", "rpiDepth@500ms")
+_QUIET_KINDS = ("compositeIndex", "assetIndex")
 
 
 class Topic(NamedTuple):
@@ -51,6 +51,7 @@ _OF_ONE: dict[str, Topic] = {
     "miniTicker": Topic(MINI, period=2000),
     "ticker": Topic(TICKER, period=2000),
     "forceOrder": Topic(FORCED, period=1000),
+    "rpiDepth@500ms": Topic(DEPTH, period=500),  # no RPI orders here: the same book
     **{kind: Topic(QUIET) for kind in _QUIET_KINDS},
     **{f"kline_{interval}": Topic(KLINE, period=250, interval=interval) for interval in INTERVALS},
     **{f"continuousKline_{interval}": Topic(CONTINUOUS, period=250, interval=interval) for interval in INTERVALS},

@@ -8,7 +8,7 @@ import msgspec
 
 from hftkit.exchange.dialects.binance.market_streams import MarketStreams
 from hftkit.exchange.dialects.binance.stream_faults import StreamFaults
-from hftkit.exchange.dialects.binance.stream_hub import StreamHub
+from hftkit.exchange.dialects.binance.stream_hub import INTERNAL_ERROR, StreamHub
 from hftkit.exchange.dialects.binance.user_streams import UserStreams
 from hftkit.exchange.tap import Batch
 
@@ -23,7 +23,7 @@ class Streams:
 
     def __init__(self, venue: BinanceVenue, fault_page: np.ndarray) -> None:
         """`fault_page`: int64 (PAGE_WORDS,)."""
-        self.faults = StreamFaults(fault_page)
+        self.faults, self.mishaps = StreamFaults(fault_page), venue.mishaps
         self.hub = StreamHub(venue.config, venue.symbols.all, venue.now_ms)
         self.market = MarketStreams(venue, self.hub, self.faults)
         self.user = UserStreams(venue, self.hub, self.faults)
@@ -31,7 +31,11 @@ class Streams:
     def take(self, batch: Batch) -> None:
         """One batch of the drop copy; its executions have been heard through the store."""
         self.user.flush()
-        self.market.take(batch)
+        try:
+            self.market.take(batch)
+        except Exception as error:  # part of it is missing now in who knows which stream
+            self.mishaps.note("market streams", error)
+            self.hub.cut_all(INTERNAL_ERROR)
 
     def after_slice(self) -> list[tuple[int, bytes, int]]:
         """What has become due. Returns what is to go out: see StreamHub.outgoing."""

@@ -8,11 +8,13 @@ copy's record of that moment, not from what is true when it is written. Keys in 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hftkit.codes import OrderFlag, OrderType
 from hftkit.exchange.dialects.binance import stream_names as names
-from hftkit.exchange.dialects.binance.accounts import Position
+from hftkit.exchange.dialects.binance.accounts import Portfolio, Position
 from hftkit.exchange.dialects.binance.market_events import Texts, encode
 from hftkit.exchange.dialects.binance.order_history import CANCELED, Order
 from hftkit.exchange.dialects.binance.order_shapes import SIDE_NAMES, ticket_of
@@ -47,11 +49,22 @@ class UserStreams:
         self._swapped: tuple[int, str, bytes] | None = None
         self._warned: set[int] = set()
         self._next_look_ms = 0
-        venue.store.history.on_execution.append(self._execution)
-        venue.store.history.on_balance.append(self._balance)
-        venue.on_leverage.append(self._leverage)
-        venue.algo.on_change.append(self._algo)
+        venue.store.history.on_execution.append(lambda row, order: self._safely(row.account, self._execution, row, order))
+        venue.store.history.on_balance.append(lambda row: self._safely(row.account, self._balance, row))
+        venue.on_leverage.append(lambda account, *rest: self._safely(account, self._leverage, account, *rest))
+        venue.on_margin_type.append(lambda account, symbol: self._safely(account, self._margin_type, account, symbol))
+        venue.algo.on_change.append(lambda order: self._safely(order.account, self._algo, order))
         venue.listen_keys.on_close.append(self._key_ended)
+
+    def _safely(self, account: int, make: Callable[..., None], *arguments: Any) -> None:
+        """An event that cannot be made: its account's streams are broken off, since they would miss it, and nothing else happens."""
+        try:
+            make(*arguments)
+        except Exception as error:
+            self.venue.mishaps.note("user streams", error)
+            audience = self.hub.audiences.get(self.venue.listen_keys.key_of(account))
+            if audience is not None:
+                self.hub.break_off(audience)
 
     # -- sending ---------------------------------------------------------------------------------------------------------
 
@@ -102,14 +115,14 @@ class UserStreams:
         if now >= self._next_look_ms:
             self._next_look_ms = now + 1000
             for account in self.venue.listen_keys.accounts():
-                self._look_at_margin(account, now)
+                self._safely(account, self._look_at_margin, account, now)
 
     # -- orders ----------------------------------------------------------------------------------------------------------
 
     def _execution(self, row: Any, order: Order | None) -> None:
         if self._held is not None and (row.kind != ExecutionKind.TRADE or self._held[:2] != (row.account, row.order_id)):
             self.flush()
-        if order is None or not self._heard(row.account):
+        if order is None or order.waiting or not self._heard(row.account):  # one that waits is an algo order
             return
         if row.kind == ExecutionKind.NEW:
             self._held = (row.account, row.order_id, encode(self._order_event(row, order)))
@@ -198,8 +211,9 @@ class UserStreams:
     def _account_event(self, row: Any, reason: str, instrument: int, change: str = "0", symbol: str = "") -> dict[str, Any]:
         """Wallet and, with an instrument, position as a record left them."""
         wallet, asset, ms = money(row.wallet_e8), self.venue.symbols.margin_asset, row.ts // _MS
+        cross = money(row.wallet_e8 - self.venue.store.history.isolated_total(row.account))
         positions = [self._position(row, instrument)] if instrument >= 0 else []
-        body: dict[str, Any] = {"B": [{"a": asset, "wb": wallet, "cw": wallet, "bc": change}], "P": positions, "m": reason}
+        body: dict[str, Any] = {"B": [{"a": asset, "wb": wallet, "cw": cross, "bc": change}], "P": positions, "m": reason}
         if symbol:
             body["S"] = symbol
         return {"e": "ACCOUNT_UPDATE", "T": ms, "E": self.hub.now_ms(), "a": body}
@@ -217,22 +231,25 @@ class UserStreams:
             "ep": ratio_text(holding.entry) if held else "0",
             "cr": _amount(money(int(self.venue.venue.holdings[row.account, instrument]["realised_e8"]))),
             "up": _amount(money(holding.unrealised)),
-            "mt": "cross",
-            "iw": "0",
+            "mt": "isolated" if self.venue.is_isolated(row.account, symbol) else "cross",
+            "iw": _amount(money(self.venue.store.history.isolated.get((row.account, instrument), 0))),
             "ps": "BOTH",
             "ma": symbol.margin_asset,
             "bep": ratio_text(holding.break_even) if held else "0",
         }
 
     def _balance(self, row: Any) -> None:
-        if not self._heard(row.account):
+        if not self._heard(row.account) or row.kind == BalanceKind.ISOLATED:  # the fill, funding or liquidation behind that one comes next and tells
             return
         self.flush()
         if row.kind == BalanceKind.LIQUIDATION:
             self._margin_call(row.account, self.hub.now_ms())
         elif row.kind == BalanceKind.FUNDING:
-            change = money(row.amount_e8)
-            self._send(row.account, "ACCOUNT_UPDATE", self._account_event(row, "FUNDING_FEE", -1, change, self.texts[row.instrument].name))
+            change, isolated = money(row.amount_e8), self.venue.is_isolated(row.account, self.venue.symbols.all[row.instrument])
+            event = self._account_event(row, "FUNDING_FEE", row.instrument if isolated else -1, change, self.texts[row.instrument].name)
+            self._send(row.account, "ACCOUNT_UPDATE", event)
+        elif row.kind == BalanceKind.MARGIN_TRANSFER:
+            self._send(row.account, "ACCOUNT_UPDATE", self._account_event(row, "MARGIN_TRANSFER", row.instrument))
         elif row.kind == BalanceKind.TRANSFER:
             reason = "DEPOSIT" if row.amount_e8 >= 0 else "WITHDRAW"
             self._send(row.account, "ACCOUNT_UPDATE", self._account_event(row, reason, -1, money(row.amount_e8)))
@@ -241,9 +258,9 @@ class UserStreams:
             self._send(row.account, "ACCOUNT_UPDATE", self._account_event(row, _REASONS[row.kind], row.instrument, change))
 
     def _look_at_margin(self, account: int, now: int) -> None:
-        unrealised, _, maintenance = self.venue.desk.margins(account)
-        equity = int(self.venue.venue.accounts[account]["wallet_e8"]) + unrealised
-        in_danger = maintenance > 0 and maintenance > _MARGIN_CALL * equity
+        book = Portfolio(self.venue, account)
+        in_danger = book.total("cross_maintenance") > max(0, _MARGIN_CALL * book.cross_equity)
+        in_danger |= any(p.is_isolated and p.lots and p.maintenance > _MARGIN_CALL * p.isolated_margin for p in book.positions)
         if in_danger and account not in self._warned:
             self._margin_call(account, now)
         if in_danger:
@@ -252,17 +269,14 @@ class UserStreams:
             self._warned.discard(account)
 
     def _margin_call(self, account: int, now: int) -> None:
-        rows = []
-        for symbol in self.venue.symbols.all:
-            holding = self.venue.venue.holdings[account, symbol.index]
-            if holding["position"] == 0:
+        rows, book = [], Portfolio(self.venue, account)
+        for position in book.positions:
+            if position.lots == 0:
                 continue
-            position = self._holding(account, symbol, int(holding["position"]), int(holding["cost_e8"]))
-            texts = self.texts[symbol.index]
-            row = {"s": symbol.name, "ps": "BOTH", "pa": texts.qty(position.lots), "mt": "CROSSED", "iw": "0"}
+            texts, margin_type = self.texts[position.symbol.index], "ISOLATED" if position.is_isolated else "CROSSED"
+            row = {"s": texts.name, "ps": "BOTH", "pa": texts.qty(position.lots), "mt": margin_type, "iw": _amount(money(position.isolated_wallet))}
             rows.append({**row, "mp": texts.price(position.mark), "up": money(position.unrealised), "mm": money(position.maintenance)})
-        wallet = money(int(self.venue.venue.accounts[account]["wallet_e8"]))
-        self._send(account, "MARGIN_CALL", {"e": "MARGIN_CALL", "E": now, "cw": wallet, "p": rows})
+        self._send(account, "MARGIN_CALL", {"e": "MARGIN_CALL", "E": now, "cw": money(book.cross_wallet), "p": rows})
 
     # -- settings, conditional orders, keys ------------------------------------------------------------------------------
 
@@ -270,6 +284,13 @@ class UserStreams:
         if self._heard(account):
             now = self.hub.now_ms()
             self._send(account, "ACCOUNT_CONFIG_UPDATE", {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ac": {"s": symbol.name, "l": leverage}})
+
+    def _margin_type(self, account: int, symbol: Symbol) -> None:
+        if self._heard(account):
+            holding = self.venue.venue.holdings[account, symbol.index]
+            row = SimpleNamespace(account=account, ts=self._now_ns(), wallet_e8=int(self.venue.venue.accounts[account]["wallet_e8"]))
+            row.position, row.cost_e8 = int(holding["position"]), int(holding["cost_e8"])
+            self._send(account, "ACCOUNT_UPDATE", self._account_event(row, "MARGIN_TYPE_CHANGE", symbol.index))
 
     def _algo(self, order: AlgoOrder) -> None:
         if not self._heard(order.account):

@@ -16,6 +16,7 @@ from hftkit.exchange.desk import Desk
 from hftkit.exchange.dialects.binance import algo, fault_names
 from hftkit.exchange.dialects.binance.algo_orders import MARK, AlgoBook
 from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.engine_conditionals import EngineConditionals
 from hftkit.exchange.dialects.binance.faults import AnswerFaults
 from hftkit.exchange.dialects.binance.keys import KeyRing
 from hftkit.exchange.dialects.binance.limits import RateLimits
@@ -24,6 +25,7 @@ from hftkit.exchange.dialects.binance.store import BinanceStore
 from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.tickets import Tickets
 from hftkit.exchange.layout import ExecutionKind
+from hftkit.exchange.mishaps import Mishaps
 from hftkit.exchange.venue import Venue
 
 DEPTH_ROW = 2  # of Venue.sequences: every level change has the next number
@@ -44,13 +46,15 @@ class BinanceVenue:
         drain: Callable[[], None],
         fault_page: np.ndarray,
         start_ns: int,
+        mishaps: Mishaps | None = None,
     ) -> None:
-        """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start."""
+        """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start; `mishaps`: where errors inside are kept."""
         self.config = sim.binance or BinanceConfig()
         self.venue = venue
         self.keys = keys
         self.store = store
         self.start_ns = start_ns
+        self.mishaps = mishaps or Mishaps()
         self.desk = Desk(venue)
         self.symbols = Symbols(sim, self.config, venue)
         self.limits = RateLimits(self.config)
@@ -58,9 +62,12 @@ class BinanceVenue:
         self.listen_keys = ListenKeys()
         self.tickets = Tickets()
         self.algo = AlgoBook()
+        self.engine_conditionals = EngineConditionals(self)
         self.on_leverage: list[Callable[[int, Symbol, int], None]] = []  # told (account, symbol, leverage) of every change
+        self.on_margin_type: list[Callable[[int, Symbol], None]] = []  # told (account, symbol) of every change
         self._last_fills: dict[tuple[int, int], int] = {}  # exchange ms, by account and instrument
         store.history.on_execution.append(self._note)
+        store.on_loss.append(self._count_isolated)
         self._drain = drain
         self._accounts: dict[int, int] = {}
         self._countdowns: dict[tuple[int, int], int] = {}  # (account, instrument): exchange ms when its orders go
@@ -80,8 +87,7 @@ class BinanceVenue:
         for (account, instrument), due in list(self._countdowns.items()):
             if now >= due:
                 del self._countdowns[account, instrument]
-                self.desk.cancel_everything(account, instrument)
-                self.catch_up()
+                self.cancel_orders(account, instrument)
         algo.watch_prices(self, now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_MS
@@ -116,6 +122,21 @@ class BinanceVenue:
         for hear in self.on_leverage:
             hear(account, symbol, leverage)
 
+    def is_isolated(self, account: int, symbol: Symbol) -> bool:
+        """Isolated margin?"""
+        return bool(self.venue.holdings[account, symbol.index]["is_isolated"])
+
+    def set_isolated(self, account: int, symbol: Symbol, isolated: bool) -> None:
+        """Isolated or cross margin, where there is neither position nor order."""
+        self.venue.holdings[account, symbol.index]["is_isolated"] = isolated
+        for hear in self.on_margin_type:
+            hear(account, symbol)
+
+    def _count_isolated(self) -> None:
+        """Records were lost: isolated wallets as they are."""
+        table = self.venue.holdings["isolated_e8"]
+        self.store.history.isolated = {(int(a), int(i)): int(table[a, i]) for a, i in np.argwhere(table != 0)}
+
     def reducible(self, account: int, symbol: Symbol, side: int) -> int:
         """Lots that an order of this side may trade without the position passing zero or growing."""
         position = int(self.venue.books.exposures[account, symbol.index]["position"])
@@ -126,6 +147,17 @@ class BinanceVenue:
         if int(self.venue.books.owners[account]["n_open"]) < self.config.max_open_orders:
             return 0  # cannot be at the limit in any symbol
         return len(self.store.open_orders(account, symbol.index))
+
+    def cancel_orders(self, account: int, instrument: int) -> None:
+        """Cancel an account's open orders in one instrument; conditional ones that the matching engine keeps stay."""
+        open_orders = self.store.open_orders(account, instrument)
+        if any(order.waiting for order in open_orders):
+            for order in open_orders:
+                if not order.waiting:
+                    self.desk.cancel(account, instrument, order.client_order_id)
+        else:
+            self.desk.cancel_everything(account, instrument)
+        self.catch_up()
 
     def has_open(self, account: int, client_id: str) -> bool:
         """Is an order of this client id open?"""
@@ -178,4 +210,5 @@ class BinanceVenue:
 
     def summary(self) -> dict[str, Any]:
         """Figures for the summary of a run."""
-        return {"conditional_orders_waiting": sum(len(self.algo.waiting(i)) for i in self.algo.instruments)}
+        waiting = sum(len(self.algo.waiting(i)) for i in self.algo.instruments)
+        return {"conditional_orders_waiting": waiting, "internal_errors": self.mishaps.count}

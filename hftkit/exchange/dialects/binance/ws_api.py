@@ -156,6 +156,9 @@ class WebSocketApi:
                 answer |= {"status": 200, "result": result}
         except Refusal as refusal:
             answer |= {"status": refusal.status, "error": self._error(refusal, now)}
+        except Exception as error:
+            self.venue.mishaps.note(f"WebSocket method {request.method[:64]}", error)
+            answer |= {"status": 500, "error": Refusal(-1000).body}
         if shown:
             answer["rateLimits"] = self._limits(session, route, account, now)
         return Answer(msgspec.json.encode(answer), self.venue.faults.delay_s(), hang_up)

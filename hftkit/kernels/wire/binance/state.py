@@ -129,6 +129,9 @@ class Counter(Code):
     REQUESTS = 54
     FAST = 55  # messages in the documented order
     GENERAL = 56  # messages in another order
+    FUNDING = 57  # payments told to the engine
+    FUNDING_REPEATED = 58  # told before: same symbol, not later
+    FUNDING_UNNAMED = 59  # without the symbol of one of our instruments: in the wallet, not in the ledger
 
 
 N_COUNTERS = 64

@@ -21,7 +21,7 @@ from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, 
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter, Request
 from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, next_order_seq, rejected, track_of, trades_arrived
-from hftkit.kernels.wire.venue_codec import encode_position
+from hftkit.kernels.wire.venue_codec import encode_funding, encode_position
 
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
 TOP_KEYS = key_table(_TOP)
@@ -41,10 +41,11 @@ _ORDER_ROWS = template(
 _LITERALS = texts()
 _os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
 
-_ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide"]
+_ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide", "S", "bc"]
 ACCOUNT_KEYS = key_table(_ACCOUNT)
 N_ACCOUNT = len(_ACCOUNT)
-_B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side = range(N_ACCOUNT)
+_B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side, _S, _bc = range(N_ACCOUNT)
+_FUNDING_FEE = key_table(["FUNDING_FEE"])
 
 _TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
 TRADE_KEYS = key_table(_TRADE)
@@ -80,6 +81,7 @@ _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNO
 _ORDER_UPDATES, _ACCOUNT_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.ACCOUNT_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
 _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED), int(_C.HEDGE_MODE)
 _FEE_OTHER, _UNKNOWN_ORDERS, _UNKNOWN_SYMBOL = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS), int(_C.UNKNOWN_SYMBOL)
+_FUNDING, _FUNDING_REPEATED, _FUNDING_UNNAMED = int(_C.FUNDING), int(_C.FUNDING_REPEATED), int(_C.FUNDING_UNNAMED)
 _ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
 _WOULD_TAKE = int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
@@ -261,9 +263,12 @@ def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
 
 @inner_kernel
 def _wallet(line: Any, data: Any, start: int, end: int) -> int:
-    """The quote asset's row of `B`: wallet balance in 1e-8 into line.number[1], REFUSED if there is none. 0, or `refused`."""
+    """The quote asset's row of `B`: wallet balance and its change (`bc`) in 1e-8 into line.number[1] and [2], REFUSED if there is none.
+
+    0, or `refused`.
+    """
     k = line.inner
-    line.number[1] = REFUSED
+    line.number[1] = line.number[2] = REFUSED
     at = next_item(data, start + 1, end)
     while at >= 0:
         at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
@@ -278,6 +283,7 @@ def _wallet(line: Any, data: Any, start: int, end: int) -> int:
                 line.number[1] = steps_of(data, k, _wb, 1, 8)
                 if line.number[1] == REFUSED:
                     return why_not(k, _wb, STRING)
+                line.number[2] = steps_of(data, k, _bc, 1, 8)
         at = next_item(data, at, end)
     return 0
 
@@ -290,6 +296,7 @@ def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: 
     if k[_B, 0] != ARRAY or k[_P, 0] != ARRAY:
         return refused(_MISSING if k[_B, 0] == ABSENT or k[_P, 0] == ABSENT else _WRONG_TYPE)
     b0, b1, p0, p1 = k[_B, 1], k[_B, 2], k[_P, 1], k[_P, 2]
+    is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
     for i in range(line.positions.size):
         line.positions[i] = REFUSED
     status = _position_rows(line, data, p0, p1)
@@ -298,10 +305,31 @@ def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: 
     status = _wallet(line, data, b0, b1)
     if status < 0:
         return status
+    if is_funding and line.number[2] == REFUSED:
+        return refused(_MISSING)
     if line.number[1] != REFUSED:
         line.state[s.WALLET_E8] = line.number[1]
     line.counters[_ACCOUNT_UPDATES] += 1
+    if is_funding:
+        position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
     return _tell_positions(line, ts, words, position)
+
+
+@inner_kernel
+def _tell_funding(line: Any, instrument: int, paid_e8: int, ts: int, words: Any, position: int) -> int:
+    """FUNDING, once for each symbol and time of the transaction (`T`): a second connection, or a repeated message, tells nothing new.
+
+    The venue settles a symbol an hour apart at the least, so what is not later than the last one is that one again.
+    """
+    if instrument < 0:
+        line.counters[_FUNDING_UNNAMED] += 1
+        return position
+    if ts <= line.funded[instrument]:
+        line.counters[_FUNDING_REPEATED] += 1
+        return position
+    line.funded[instrument] = ts
+    line.counters[_FUNDING] += 1
+    return position + encode_funding(words, position, instrument, next_order_seq(line), ts, 0, 0, paid_e8)
 
 
 @inner_kernel

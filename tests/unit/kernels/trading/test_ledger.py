@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hftkit import layout
 from hftkit.instruments import instrument_array
-from hftkit.kernels.trading.ledger import apply_fill, correct_position, mark
+from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark
 from tests.support import AAA
 
 FILLS = st.lists(
@@ -18,23 +18,31 @@ FILLS = st.lists(
     min_size=1,
     max_size=40,
 )
+FUNDING = st.lists(st.integers(-(10**12), 10**12), max_size=10)
 
 
-def book_fills(fills):
+def book_fills(fills, funding=()):
     ledger = np.zeros(1, layout.LEDGER.dtype)
     instruments = instrument_array([AAA])
+    paid = list(funding)
     for side, price, qty, fee, maker, mark_price in fills:
         apply_fill(ledger, instruments, 0, side, price, qty, fee, int(maker))
         mark(ledger, instruments, 0, mark_price)
+        if paid:
+            apply_funding(ledger, 0, paid.pop())
+    for amount in paid:
+        apply_funding(ledger, 0, amount)
     return ledger[0], int(instruments["tick_lot_e8"][0])
 
 
-@given(FILLS)
-def test_realized_plus_unrealized_is_cash_flow_plus_position_at_mark(fills):
-    row, value = book_fills(fills)
-    cash = sum((1 if side else -1) * price * qty * value for side, price, qty, *_ in fills)
+@given(FILLS, FUNDING)
+def test_equity_is_cash_flow_plus_position_at_mark(fills, funding):
+    """realized + unrealized - fees - funding, under any sequence of fills and payments."""
+    row, value = book_fills(fills, funding)
+    cash = sum((1 if side else -1) * price * qty * value - fee for side, price, qty, fee, *_ in fills) - sum(funding)
     at_mark = Fraction(int(row["position"]) * fills[-1][5] * value, 2)
-    assert abs(int(row["realized_e8"]) + int(row["unrealized_e8"]) - (cash + at_mark)) < 1  # half a unit: the mark counts half ticks
+    equity = int(row["realized_e8"]) + int(row["unrealized_e8"]) - int(row["fees_e8"]) - int(row["funding_e8"])
+    assert abs(equity - (cash + at_mark)) < 1  # half a unit: the mark counts half ticks
     assert int(row["fees_e8"]) == sum(f[3] for f in fills)
     assert int(row["position"]) == sum(qty if side == 0 else -qty for side, _, qty, *_ in fills)
     assert int(row["turnover_e8"]) == sum(price * qty * value for _, price, qty, *_ in fills)

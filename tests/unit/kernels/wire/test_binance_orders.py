@@ -31,6 +31,7 @@ from tests.unit.kernels.binance_messages import (
     api_error,
     fill,
     frames_of,
+    funding_fee,
     order_update,
     text,
 )
@@ -264,6 +265,26 @@ def test_positions_from_the_stream_and_by_rest() -> None:
     assert hand.count("hedge_mode") == 1
     assert hand.give([{"symbol": "BTCUSDT", "positionAmt": "0.0005"}], Kind.REST_POSITION) == []
     assert hand.give({"code": -1}, Kind.REST_POSITION) == []
+
+
+def test_funding_is_told_once_for_each_symbol_and_time() -> None:
+    hand = Hand()
+    (paid,) = user(hand, funding_fee("-0.01280015"))
+    assert (paid.type, paid.instrument, paid.amount_e8, paid.position, paid.rate) == (MessageType.FUNDING, 0, 1_280_015, 0, 0)
+    assert hand.line.state[16] == 99_992_319_965
+    assert user(hand, funding_fee("-0.01280015")) == []  # the second connection of an overlap, or a resend
+    assert user(hand, funding_fee("-0.5", at_ms=MS + 999)) == []
+    (received,) = user(hand, funding_fee("0.25", symbol="ETHUSDT"))  # the same moment, another symbol
+    assert (received.instrument, received.amount_e8, received.ts_event) == (1, -25_000_000, (MS + 1000) * 10**6)
+    (later,) = user(hand, funding_fee("-1", at_ms=MS + 3_601_000))
+    assert [paid.seq, received.seq, later.seq] == [1, 2, 3]
+    for nameless in (funding_fee(symbol=None, at_ms=MS + 9_000_000), funding_fee(symbol="ZZZUSDT", at_ms=MS + 9_000_000)):
+        assert user(hand, nameless) == []
+    assert [hand.count(n) for n in ("funding", "funding_repeated", "funding_unnamed")] == [3, 2, 2]
+    broken = funding_fee(at_ms=MS + 9_000_001)
+    del broken["a"]["B"][0]["bc"]
+    assert user(hand, broken) == []
+    assert hand.count("missing") == 1
 
 
 def logon(hand: Hand) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hftkit.clock import monotonic_ns
-from hftkit.codes import LegState, Reject, SessionStatus, SignalReason, Trading
-from hftkit.telemetry import TelemetryReader
+from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Trading
+from hftkit.telemetry import TelemetryReader, cold_page
 from live.panels.view import STALE_NS, View, view
 from tests.panel_session import PageSession
 
@@ -141,3 +141,14 @@ def test_maker_fills_and_the_queue_are_shown(session: PageSession) -> None:
     text = "\n".join(text_lines(seen))
     assert "maker 50% of fills, 30% of value, 60% of the lead; 3 posted" in text
     assert "up to 1,240 lots ahead" in text
+
+
+def test_lots_that_are_not_ours_and_orders_by_rest_are_shown(session: PageSession) -> None:
+    from live.panels.render import text_lines
+
+    session.rooms.ledger["corrected_qty"] = [-200, 0]
+    cold = cold_page(session.page_path)
+    cold.line["state"][LinePart.ORDERS], cold.account["order_way"] = LineState.DOWN, OrderWay.REST
+    text = "\n".join(text_lines(look(session)))
+    assert text.count("-200 lots are not ours") == 1
+    assert "line orders by REST down" in text
