@@ -1,4 +1,4 @@
-"""The user data stream, and the REST answers that fill its holes: positions, trades of an order.
+"""The user data stream, and the REST answer that fills its holes: the trades of an order. Balances, positions and funding: account.py.
 
 Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Orders whose client id is not ours are
 counted, never guessed at. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
@@ -14,14 +14,14 @@ from hftkit.codes import Reject
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
+from hftkit.kernels.wire.binance.account import account_update, check_array
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
 from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
-from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, skip_value, text_number
+from hftkit.kernels.wire.binance.json import ABSENT, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter, Request
-from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, next_order_seq, rejected, track_of, trades_arrived
-from hftkit.kernels.wire.venue_codec import encode_funding, encode_position
+from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, rejected, track_of, trades_arrived
 
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
 TOP_KEYS = key_table(_TOP)
@@ -41,12 +41,6 @@ _ORDER_ROWS = template(
 _LITERALS = texts()
 _os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
 
-_ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide", "S", "bc"]
-ACCOUNT_KEYS = key_table(_ACCOUNT)
-N_ACCOUNT = len(_ACCOUNT)
-_B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side, _S, _bc = range(N_ACCOUNT)
-_FUNDING_FEE = key_table(["FUNDING_FEE"])
-
 _TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
 TRADE_KEYS = key_table(_TRADE)
 N_TRADE = len(_TRADE)
@@ -62,7 +56,7 @@ EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJEC
 EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
 ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
 STATUSES = key_table(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"])
-_BOTH, _GTD, _GTX, _NO_REASON = key_table(["BOTH"]), key_table(["GTD"]), key_table(["GTX"]), key_table(["0"])
+_GTD, _GTX, _NO_REASON = key_table(["GTD"]), key_table(["GTX"]), key_table(["0"])
 _REASONS = np.zeros(10, np.int64)  # by `er`
 _REASONS[[1, 3]], _REASONS[4], _REASONS[5], _REASONS[7] = (
     Reject.BOOK_SELF_TRADE,
@@ -78,10 +72,9 @@ _C = Counter
 _NOT_JSON, _MISSING, _WRONG_TYPE, _OUT_OF_RANGE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE), int(_C.OUT_OF_RANGE)
 _FAST, _GENERAL = int(_C.FAST), int(_C.GENERAL)
 _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNORED), int(_C.FOREIGN_ORDERS), int(_C.FORCED)
-_ORDER_UPDATES, _ACCOUNT_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.ACCOUNT_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
-_MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED, _HEDGE = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED), int(_C.HEDGE_MODE)
-_FEE_OTHER, _UNKNOWN_ORDERS, _UNKNOWN_SYMBOL = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS), int(_C.UNKNOWN_SYMBOL)
-_FUNDING, _FUNDING_REPEATED, _FUNDING_UNNAMED = int(_C.FUNDING), int(_C.FUNDING_REPEATED), int(_C.FUNDING_UNNAMED)
+_ORDER_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
+_MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED)
+_FEE_OTHER, _UNKNOWN_ORDERS = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS)
 _ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
 _WOULD_TAKE = int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
@@ -215,124 +208,6 @@ def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int,
 
 
 @inner_kernel
-def _position_row(line: Any, data: Any, at: int, end: int) -> int:
-    """One row of positions (stream or REST) into line.positions. 0, or `refused`. A symbol that is not ours: left, counted."""
-    k = line.inner
-    if scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
-        return refused(_WRONG_TYPE)
-    symbol, amount, side = _ps_symbol, _pa, _ps
-    if k[_long_symbol, 0] != ABSENT:
-        symbol, amount, side = _long_symbol, _long_amount, _long_side
-    if not is_text(k, symbol):
-        return refused(_MISSING if k[symbol, 0] == ABSENT else _WRONG_TYPE)
-    instrument = text_number(data, k, symbol, line.symbol_table)
-    if instrument < 0:
-        line.counters[_UNKNOWN_SYMBOL] += 1
-        return 0
-    if k[side, 0] != ABSENT and text_number(data, k, side, _BOTH) < 0:
-        line.counters[_HEDGE] += 1
-        return 0
-    c = line.scales[instrument]
-    lots = steps_of(data, k, amount, c.lot_mantissa, c.lot_decimals)
-    if lots == REFUSED:
-        return why_not(k, amount, STRING)
-    line.positions[instrument] = lots
-    return 0
-
-
-@inner_kernel
-def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
-    """All rows of the array data[start:end], checked before. 0, or `refused`."""
-    at = next_item(data, start + 1, end)
-    while at >= 0:
-        status = _position_row(line, data, at, end)
-        if status < 0:
-            return status
-        at = scan_object(data, at, end, ACCOUNT_KEYS, line.inner, N_ACCOUNT)
-        at = next_item(data, at, end)
-    return 0
-
-
-@inner_kernel
-def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
-    for i in range(line.positions.size):
-        if line.positions[i] != REFUSED:
-            position += encode_position(words, position, i, next_order_seq(line), ts, line.positions[i])
-    return position
-
-
-@inner_kernel
-def _wallet(line: Any, data: Any, start: int, end: int) -> int:
-    """The quote asset's row of `B`: wallet balance and its change (`bc`) in 1e-8 into line.number[1] and [2], REFUSED if there is none.
-
-    0, or `refused`.
-    """
-    k = line.inner
-    line.number[1] = line.number[2] = REFUSED
-    at = next_item(data, start + 1, end)
-    while at >= 0:
-        at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
-        if at < 0:
-            return refused(_WRONG_TYPE)
-        w0: Any = 0
-        n = k[_asset, 2] - k[_asset, 1]
-        if k[_asset, 0] == STRING and n == line.state[s.QUOTE_BYTES] and n <= 8:
-            for i in range(n):
-                w0 |= np.int64(data[k[_asset, 1] + i]) << (8 * i)
-            if w0 == line.state[s.QUOTE0]:
-                line.number[1] = steps_of(data, k, _wb, 1, 8)
-                if line.number[1] == REFUSED:
-                    return why_not(k, _wb, STRING)
-                line.number[2] = steps_of(data, k, _bc, 1, 8)
-        at = next_item(data, at, end)
-    return 0
-
-
-@inner_kernel
-def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: Any, position: int) -> int:
-    k = line.inner
-    if scan_object(data, start, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
-        return refused(_WRONG_TYPE)
-    if k[_B, 0] != ARRAY or k[_P, 0] != ARRAY:
-        return refused(_MISSING if k[_B, 0] == ABSENT or k[_P, 0] == ABSENT else _WRONG_TYPE)
-    b0, b1, p0, p1 = k[_B, 1], k[_B, 2], k[_P, 1], k[_P, 2]
-    is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
-    for i in range(line.positions.size):
-        line.positions[i] = REFUSED
-    status = _position_rows(line, data, p0, p1)
-    if status < 0:
-        return status
-    status = _wallet(line, data, b0, b1)
-    if status < 0:
-        return status
-    if is_funding and line.number[2] == REFUSED:
-        return refused(_MISSING)
-    if line.number[1] != REFUSED:
-        line.state[s.WALLET_E8] = line.number[1]
-    line.counters[_ACCOUNT_UPDATES] += 1
-    if is_funding:
-        position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
-    return _tell_positions(line, ts, words, position)
-
-
-@inner_kernel
-def _tell_funding(line: Any, instrument: int, paid_e8: int, ts: int, words: Any, position: int) -> int:
-    """FUNDING, once for each symbol and time of the transaction (`T`): a second connection, or a repeated message, tells nothing new.
-
-    The venue settles a symbol an hour apart at the least, so what is not later than the last one is that one again.
-    """
-    if instrument < 0:
-        line.counters[_FUNDING_UNNAMED] += 1
-        return position
-    if ts <= line.funded[instrument]:
-        line.counters[_FUNDING_REPEATED] += 1
-        return position
-    line.funded[instrument] = ts
-    line.counters[_FUNDING] += 1
-    return position + encode_funding(words, position, instrument, next_order_seq(line), ts, 0, 0, paid_e8)
-
-
-@inner_kernel
 def _count(line: Any, event: int, position: int) -> int:
     """Events that change nothing in the engine: counted, some with a request to the shell."""
     if event == TRADE_LITE:
@@ -378,32 +253,10 @@ def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words:
         return refused(_MISSING if k[body, 0] == ABSENT else _WRONG_TYPE)
     if event == ACCOUNT_UPDATE:
         ts = time_of(data, k, _T)
-        return _account_update(line, data, k[body, 1], k[body, 2], ts, words, position) if ts >= 0 else ts
+        return account_update(line, data, k[body, 1], k[body, 2], ts, words, position) if ts >= 0 else ts
     if scan_object(data, k[body, 1], k[body, 2], ORDER_KEYS, line.inner, N_ORDER) < 0:
         return refused(_NOT_JSON)
     return _order_update(line, data, t_recv, words, position)
-
-
-@inner_kernel
-def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
-    """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
-    at = check_array(data, start, end)
-    if at < 0:
-        return refused(_NOT_JSON)
-    for i in range(line.positions.size):
-        line.positions[i] = 0
-    status = _position_rows(line, data, at, end)
-    return _tell_positions(line, line.state[s.TS_SERVER], words, position) if status == 0 else status
-
-
-@kernel
-def check_array(data: Any, start: int, end: int) -> int:
-    """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
-    at = skip_space(data, start, end)
-    if at >= end or data[at] != 91:
-        return -1
-    after = skip_value(data, at, end)
-    return at if after > 0 and skip_space(data, after, end) == end else -1
 
 
 @inner_kernel

@@ -1,0 +1,173 @@
+"""Balances and positions of the user data stream and of REST: POSITION and FUNDING frames, the wallet for watchers.
+
+Funding comes as an ACCOUNT_UPDATE with m FUNDING_FEE; since 2026-08 it names its symbol (`S`), without which it stays in the wallet alone, counted.
+As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hftkit.kernels.jit import inner_kernel, kernel
+from hftkit.kernels.wire.binance import state as s
+from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, STRING, next_item, scan_object, skip_space, skip_value, text_number
+from hftkit.kernels.wire.binance.market import refused, why_not
+from hftkit.kernels.wire.binance.names import key_table
+from hftkit.kernels.wire.binance.state import Counter
+from hftkit.kernels.wire.binance.tracks import next_order_seq
+from hftkit.kernels.wire.venue_codec import encode_funding, encode_position
+
+_ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide", "S", "bc"]
+ACCOUNT_KEYS = key_table(_ACCOUNT)
+N_ACCOUNT = len(_ACCOUNT)
+_B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side, _S, _bc = range(N_ACCOUNT)
+_FUNDING_FEE = key_table(["FUNDING_FEE"])
+_BOTH = key_table(["BOTH"])
+_C = Counter
+_NOT_JSON, _MISSING, _WRONG_TYPE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE)
+_ACCOUNT_UPDATES, _HEDGE, _UNKNOWN_SYMBOL = int(_C.ACCOUNT_UPDATES), int(_C.HEDGE_MODE), int(_C.UNKNOWN_SYMBOL)
+_FUNDING, _FUNDING_REPEATED, _FUNDING_UNNAMED = int(_C.FUNDING), int(_C.FUNDING_REPEATED), int(_C.FUNDING_UNNAMED)
+
+
+@inner_kernel
+def _position_row(line: Any, data: Any, at: int, end: int) -> int:
+    """One row of positions (stream or REST) into line.positions. 0, or `refused`. A symbol that is not ours: left, counted."""
+    k = line.inner
+    if scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
+        return refused(_WRONG_TYPE)
+    symbol, amount, side = _ps_symbol, _pa, _ps
+    if k[_long_symbol, 0] != ABSENT:
+        symbol, amount, side = _long_symbol, _long_amount, _long_side
+    if not is_text(k, symbol):
+        return refused(_MISSING if k[symbol, 0] == ABSENT else _WRONG_TYPE)
+    instrument = text_number(data, k, symbol, line.symbol_table)
+    if instrument < 0:
+        line.counters[_UNKNOWN_SYMBOL] += 1
+        return 0
+    if k[side, 0] != ABSENT and text_number(data, k, side, _BOTH) < 0:
+        line.counters[_HEDGE] += 1
+        return 0
+    c = line.scales[instrument]
+    lots = steps_of(data, k, amount, c.lot_mantissa, c.lot_decimals)
+    if lots == REFUSED:
+        return why_not(k, amount, STRING)
+    line.positions[instrument] = lots
+    return 0
+
+
+@inner_kernel
+def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
+    """All rows of the array data[start:end], checked before. 0, or `refused`."""
+    at = next_item(data, start + 1, end)
+    while at >= 0:
+        status = _position_row(line, data, at, end)
+        if status < 0:
+            return status
+        at = scan_object(data, at, end, ACCOUNT_KEYS, line.inner, N_ACCOUNT)
+        at = next_item(data, at, end)
+    return 0
+
+
+@inner_kernel
+def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+    for i in range(line.positions.size):
+        if line.positions[i] != REFUSED:
+            position += encode_position(words, position, i, next_order_seq(line), ts, line.positions[i])
+    return position
+
+
+@inner_kernel
+def _wallet(line: Any, data: Any, start: int, end: int) -> int:
+    """The quote asset's row of `B`: wallet balance and its change (`bc`) in 1e-8 into line.number[1] and [2], REFUSED if there is none.
+
+    0, or `refused`.
+    """
+    k = line.inner
+    line.number[1] = line.number[2] = REFUSED
+    at = next_item(data, start + 1, end)
+    while at >= 0:
+        at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
+        if at < 0:
+            return refused(_WRONG_TYPE)
+        w0: Any = 0
+        n = k[_asset, 2] - k[_asset, 1]
+        if k[_asset, 0] == STRING and n == line.state[s.QUOTE_BYTES] and n <= 8:
+            for i in range(n):
+                w0 |= np.int64(data[k[_asset, 1] + i]) << (8 * i)
+            if w0 == line.state[s.QUOTE0]:
+                line.number[1] = steps_of(data, k, _wb, 1, 8)
+                if line.number[1] == REFUSED:
+                    return why_not(k, _wb, STRING)
+                line.number[2] = steps_of(data, k, _bc, 1, 8)
+        at = next_item(data, at, end)
+    return 0
+
+
+@inner_kernel
+def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: Any, position: int) -> int:
+    """The `a` object data[start:end] of ACCOUNT_UPDATE, of exchange time `ts` ns. New position in `words`, or `refused`."""
+    k = line.inner
+    if scan_object(data, start, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
+        return refused(_WRONG_TYPE)
+    if k[_B, 0] != ARRAY or k[_P, 0] != ARRAY:
+        return refused(_MISSING if k[_B, 0] == ABSENT or k[_P, 0] == ABSENT else _WRONG_TYPE)
+    b0, b1, p0, p1 = k[_B, 1], k[_B, 2], k[_P, 1], k[_P, 2]
+    is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
+    for i in range(line.positions.size):
+        line.positions[i] = REFUSED
+    status = _position_rows(line, data, p0, p1)
+    if status < 0:
+        return status
+    status = _wallet(line, data, b0, b1)
+    if status < 0:
+        return status
+    if is_funding and line.number[2] == REFUSED:
+        return refused(_MISSING)
+    if line.number[1] != REFUSED:
+        line.state[s.WALLET_E8] = line.number[1]
+    line.counters[_ACCOUNT_UPDATES] += 1
+    if is_funding:
+        position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
+    return _tell_positions(line, ts, words, position)
+
+
+@inner_kernel
+def _tell_funding(line: Any, instrument: int, paid_e8: int, ts: int, words: Any, position: int) -> int:
+    """FUNDING, once for each symbol and time of the transaction (`T`): a second connection, or a repeated message, tells nothing new.
+
+    The venue settles a symbol an hour apart at the least, so what is not later than the last one is that one again.
+    """
+    if instrument < 0:
+        line.counters[_FUNDING_UNNAMED] += 1
+        return position
+    if ts <= line.funded[instrument]:
+        line.counters[_FUNDING_REPEATED] += 1
+        return position
+    line.funded[instrument] = ts
+    line.counters[_FUNDING] += 1
+    return position + encode_funding(words, position, instrument, next_order_seq(line), ts, 0, 0, paid_e8)
+
+
+@inner_kernel
+def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
+    """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
+    at = check_array(data, start, end)
+    if at < 0:
+        return refused(_NOT_JSON)
+    for i in range(line.positions.size):
+        line.positions[i] = 0
+    status = _position_rows(line, data, at, end)
+    return _tell_positions(line, line.state[s.TS_SERVER], words, position) if status == 0 else status
+
+
+@kernel
+def check_array(data: Any, start: int, end: int) -> int:
+    """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
+    at = skip_space(data, start, end)
+    if at >= end or data[at] != 91:
+        return -1
+    after = skip_value(data, at, end)
+    return at if after > 0 and skip_space(data, after, end) == end else -1
