@@ -90,6 +90,18 @@ def listed_instruments(exchange_info: Mapping[str, Any], symbols: Sequence[str],
     return tuple(_listed(rows[symbol], fees_ppm.get(symbol, DEFAULT_FEES_PPM)) for symbol in symbols)
 
 
+def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
+    """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
+    frame = FRAME[MessageType.INSTRUMENT]
+    words = np.zeros((len(instruments), frame.words), np.int64)
+    for i, (row, instrument) in enumerate(zip(words, instruments, strict=True)):
+        symbol = instrument.symbol_words()
+        fees = instrument.maker_fee_ppm, instrument.taker_fee_ppm
+        scales = instrument.tick_size_e8, instrument.lot_size_e8, instrument.min_notional_e8
+        row[:] = (header(int(MessageType.INSTRUMENT), frame.words, i), i + 1, *symbol, *scales, *fees, len(instruments))
+    return words.tobytes()
+
+
 def fees_ppm(commission_rate: Mapping[str, Any]) -> tuple[int, int]:
     """Maker and taker fee in parts per million from an answer of GET /fapi/v1/commissionRate."""
     rates = (_decimal(commission_rate, name, str(commission_rate.get("symbol"))) for name in ("makerCommissionRate", "takerCommissionRate"))

@@ -1,4 +1,4 @@
-"""The user data stream, and the REST answers that fill its holes: positions, trades of an order.
+"""The user data stream. The REST answers that fill its holes: rest_answers.py.
 
 Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Orders whose client id is not ours are
 counted, never guessed at. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
@@ -16,11 +16,11 @@ from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
 from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
-from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, skip_value, text_number
+from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter, Request
-from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, next_order_seq, rejected, track_of, trades_arrived
+from hftkit.kernels.wire.binance.tracks import acknowledged, ended, filled, next_order_seq, rejected, track_of
 from hftkit.kernels.wire.venue_codec import encode_funding, encode_position
 
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
@@ -47,17 +47,12 @@ N_ACCOUNT = len(_ACCOUNT)
 _B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side, _S, _bc = range(N_ACCOUNT)
 _FUNDING_FEE = key_table(["FUNDING_FEE"])
 
-_TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
-TRADE_KEYS = key_table(_TRADE)
-N_TRADE = len(_TRADE)
-_tsymbol, _tid, _torder, _tside, _tprice, _tqty, _tfee, _tasset, _tmaker, _ttime = range(N_TRADE)
-
 (ORDER_UPDATE, ACCOUNT_UPDATE, TRADE_LITE, ALGO, EXPIRED, MARGIN_CALL, CONFIG, SHUTDOWN, OTHER) = range(9)
 EVENTS = key_table(
     {"ORDER_TRADE_UPDATE": ORDER_UPDATE, "ACCOUNT_UPDATE": ACCOUNT_UPDATE, "TRADE_LITE": TRADE_LITE, "ALGO_UPDATE": ALGO, "MARGIN_CALL": MARGIN_CALL}
     | {"listenKeyExpired": EXPIRED, "ACCOUNT_CONFIG_UPDATE": CONFIG, "serverShutdown": SHUTDOWN, "STRATEGY_UPDATE": OTHER, "GRID_UPDATE": OTHER}
 )
-_SIDES = key_table(["BUY", "SELL"])
+SIDES = key_table(["BUY", "SELL"])
 EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJECTED = range(7)
 EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
 ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
@@ -170,7 +165,7 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
     total, last = amount_of(data, k, _oz, c.lot_mantissa, c.lot_decimals), amount_of(data, k, _ol, c.lot_mantissa, c.lot_decimals)
     if total < 0 or last < 0:
         return min(total, last)
-    side = text_number(data, k, _oS, _SIDES)
+    side = text_number(data, k, _oS, SIDES)
     if execution < 0 or status < 0 or side < 0:
         return refused(_MISSING if k[_ox, 0] == ABSENT or k[_oX, 0] == ABSENT or k[_oS, 0] == ABSENT else _WRONG_TYPE)
     slot = track_of(line, coid)
@@ -241,7 +236,7 @@ def _position_row(line: Any, data: Any, at: int, end: int) -> int:
 
 
 @inner_kernel
-def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
+def position_rows(line: Any, data: Any, start: int, end: int) -> int:
     """All rows of the array data[start:end], checked before. 0, or `refused`."""
     at = next_item(data, start + 1, end)
     while at >= 0:
@@ -254,7 +249,8 @@ def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+def tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+    """A POSITION for every instrument whose line.positions (lots) is known. `ts`: ns, exchange clock. The new position in `words`."""
     for i in range(line.positions.size):
         if line.positions[i] != REFUSED:
             position += encode_position(words, position, i, next_order_seq(line), ts, line.positions[i])
@@ -299,7 +295,7 @@ def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: 
     is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
     for i in range(line.positions.size):
         line.positions[i] = REFUSED
-    status = _position_rows(line, data, p0, p1)
+    status = position_rows(line, data, p0, p1)
     if status < 0:
         return status
     status = _wallet(line, data, b0, b1)
@@ -312,7 +308,7 @@ def _account_update(line: Any, data: Any, start: int, end: int, ts: int, words: 
     line.counters[_ACCOUNT_UPDATES] += 1
     if is_funding:
         position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
-    return _tell_positions(line, ts, words, position)
+    return tell_positions(line, ts, words, position)
 
 
 @inner_kernel
@@ -382,86 +378,3 @@ def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words:
     if scan_object(data, k[body, 1], k[body, 2], ORDER_KEYS, line.inner, N_ORDER) < 0:
         return refused(_NOT_JSON)
     return _order_update(line, data, t_recv, words, position)
-
-
-@inner_kernel
-def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
-    """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
-    at = check_array(data, start, end)
-    if at < 0:
-        return refused(_NOT_JSON)
-    for i in range(line.positions.size):
-        line.positions[i] = 0
-    status = _position_rows(line, data, at, end)
-    return _tell_positions(line, line.state[s.TS_SERVER], words, position) if status == 0 else status
-
-
-@kernel
-def check_array(data: Any, start: int, end: int) -> int:
-    """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
-    at = skip_space(data, start, end)
-    if at >= end or data[at] != 91:
-        return -1
-    after = skip_value(data, at, end)
-    return at if after > 0 and skip_space(data, after, end) == end else -1
-
-
-@inner_kernel
-def rest_trades(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
-    """Body of GET userTrades of one order (oldest first): the fills that were missing."""
-    at = check_array(data, start, end)
-    if at < 0:
-        return refused(_NOT_JSON)
-    k, slot = line.inner, -1
-    at = next_item(data, at + 1, end)
-    while at >= 0:
-        at = scan_object(data, at, end, TRADE_KEYS, k, N_TRADE)
-        if at < 0:
-            line.counters[_WRONG_TYPE] += 1
-            break
-        slot = _order_of(line, data, slot)
-        if slot >= 0:
-            after = _rest_fill(line, data, slot, t_recv, words, position)
-            if after < 0:
-                line.counters[-1 - after] += 1
-                break  # the fills behind it would leave a hole
-            position = after
-        at = next_item(data, at, end)
-    if slot >= 0:
-        trades_arrived(line, slot, t_recv)
-    return position
-
-
-@inner_kernel
-def _order_of(line: Any, data: Any, slot: int) -> int:
-    """Slot of the order that a userTrades row belongs to; `slot` is that of the row before."""
-    k = line.inner
-    order_id, instrument = id_of(data, k, _torder), instrument_of(line, data, k, _tsymbol)
-    if order_id < 0 or instrument < 0:
-        line.counters[-1 - min(order_id, instrument)] += 1
-        return -1
-    if slot >= 0 and line.tracks[slot].order_id == order_id and line.tracks[slot].instrument == instrument:
-        return slot
-    for i in range(line.tracks.size):
-        o = line.tracks[i]
-        if o.order_id == order_id and o.instrument == instrument:
-            return i
-    line.counters[_UNKNOWN_ORDERS] += 1
-    return -1
-
-
-@inner_kernel
-def _rest_fill(line: Any, data: Any, slot: int, t_recv: int, words: Any, position: int) -> int:
-    k = line.inner
-    o = line.tracks[slot]
-    c = line.scales[o.instrument]
-    trade_id, ts = id_of(data, k, _tid), time_of(data, k, _ttime)
-    price, qty = amount_of(data, k, _tprice, c.tick_mantissa, c.tick_decimals), amount_of(data, k, _tqty, c.lot_mantissa, c.lot_decimals)
-    fee, side = fee_of(line, data, k, _tfee, _tasset), text_number(data, k, _tside, _SIDES)
-    if trade_id < 0 or ts < 0 or price < 0 or qty < 0:
-        return min(min(trade_id, ts), min(price, qty))
-    if fee == REFUSED or side != o.side or price == 0 or qty == 0 or (k[_tmaker, 0] != TRUE and k[_tmaker, 0] != FALSE):
-        return refused(_OUT_OF_RANGE)
-    if trade_id <= o.last_trade or o.filled + qty > o.qty:
-        return position
-    return book_fill(line, slot, trade_id, qty, price, fee, 1 if k[_tmaker, 0] == TRUE else 0, ts, t_recv, words, position)
