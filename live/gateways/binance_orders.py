@@ -73,6 +73,11 @@ class OrderStream(Stream):
         self._retired: list[socket.socket] = []
 
     def on_up(self, connection: Connection) -> None:
+        """What lies in the ring was for a connection that is gone: too late to send, it is asked for instead."""
+        self._take_out()
+        self._offer(connection)
+
+    def _offer(self, connection: Connection) -> None:
         """Offer the descriptor: the hot thread takes it when LINE_UP reaches it."""
         self._close_retired()
         self._answered, self._asked_at = int(self._io[self._requests]), 0
@@ -80,7 +85,7 @@ class OrderStream(Stream):
 
     def on_second(self, connection: Connection) -> None:
         """Orders go through the new connection from now on; the old one is read a little longer for its answers."""
-        self.on_up(connection)
+        self._offer(connection)
         self.reader.announce(True, clock.monotonic_ns())
 
     def on_turn(self, connections: list[Connection], now: int, spoke: bool) -> None:

@@ -1,4 +1,4 @@
-"""Balances and positions of the user data stream and of REST: POSITION and FUNDING frames, the wallet for watchers.
+"""Balances and positions of the user data stream, the rows of positions of REST too: POSITION and FUNDING frames, the wallet for watchers.
 
 Funding comes as an ACCOUNT_UPDATE with m FUNDING_FEE; since 2026-08 it names its symbol (`S`), without which it stays in the wallet alone, counted.
 As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from hftkit.kernels.jit import inner_kernel, kernel
+from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
-from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, STRING, next_item, scan_object, skip_space, skip_value, text_number
+from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, STRING, next_item, scan_object, text_number
 from hftkit.kernels.wire.binance.market import refused, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter
@@ -59,7 +59,7 @@ def _position_row(line: Any, data: Any, at: int, end: int) -> int:
 
 
 @inner_kernel
-def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
+def position_rows(line: Any, data: Any, start: int, end: int) -> int:
     """All rows of the array data[start:end], checked before. 0, or `refused`."""
     at = next_item(data, start + 1, end)
     while at >= 0:
@@ -72,7 +72,8 @@ def _position_rows(line: Any, data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def _tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+def tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+    """A POSITION frame for each instrument of which line.positions (lots) has one. New position in `words`."""
     for i in range(line.positions.size):
         if line.positions[i] != REFUSED:
             position += encode_position(words, position, i, next_order_seq(line), ts, line.positions[i])
@@ -118,7 +119,7 @@ def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: A
     is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
     for i in range(line.positions.size):
         line.positions[i] = REFUSED
-    status = _position_rows(line, data, p0, p1)
+    status = position_rows(line, data, p0, p1)
     if status < 0:
         return status
     status = _wallet(line, data, b0, b1)
@@ -131,7 +132,7 @@ def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: A
     line.counters[_ACCOUNT_UPDATES] += 1
     if is_funding:
         position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
-    return _tell_positions(line, ts, words, position)
+    return tell_positions(line, ts, words, position)
 
 
 @inner_kernel
@@ -149,25 +150,3 @@ def _tell_funding(line: Any, instrument: int, paid_e8: int, ts: int, words: Any,
     line.funded[instrument] = ts
     line.counters[_FUNDING] += 1
     return position + encode_funding(words, position, instrument, next_order_seq(line), ts, 0, 0, paid_e8)
-
-
-@inner_kernel
-def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
-    """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
-    at = check_array(data, start, end)
-    if at < 0:
-        return refused(_NOT_JSON)
-    for i in range(line.positions.size):
-        line.positions[i] = 0
-    status = _position_rows(line, data, at, end)
-    return _tell_positions(line, line.state[s.TS_SERVER], words, position) if status == 0 else status
-
-
-@kernel
-def check_array(data: Any, start: int, end: int) -> int:
-    """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
-    at = skip_space(data, start, end)
-    if at >= end or data[at] != 91:
-        return -1
-    after = skip_value(data, at, end)
-    return at if after > 0 and skip_space(data, after, end) == end else -1

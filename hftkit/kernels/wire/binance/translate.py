@@ -11,13 +11,13 @@ from hftkit.codes import MessageType
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.depth_sync import SYNCED, line_down, show_all, show_nothing
 from hftkit.kernels.wire.binance import state as s
-from hftkit.kernels.wire.binance.account import rest_positions
 from hftkit.kernels.wire.binance.encode import encode_frames
 from hftkit.kernels.wire.binance.market import market_message, rest_depth
 from hftkit.kernels.wire.binance.order_api import order_answer
+from hftkit.kernels.wire.binance.rest_answers import rest_positions, rest_trades
 from hftkit.kernels.wire.binance.state import Counter, Kind
 from hftkit.kernels.wire.binance.tracks import ask_everything, next_order_seq
-from hftkit.kernels.wire.binance.user import rest_trades, user_message
+from hftkit.kernels.wire.binance.user import user_message
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
 from hftkit.kernels.wire.venue_codec import encode_heartbeat, encode_logon_ack, encode_logout_ack
 

@@ -1,4 +1,4 @@
-"""The user data stream, and the REST answer that fills its holes: the trades of an order. Balances, positions and funding: account.py.
+"""The user data stream: orders and fills. Balances, positions and funding: account.py. The REST answers that fill its holes: rest_answers.py.
 
 Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Orders whose client id is not ours are
 counted, never guessed at. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
@@ -14,14 +14,14 @@ from hftkit.codes import Reject
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
-from hftkit.kernels.wire.binance.account import account_update, check_array
+from hftkit.kernels.wire.binance.account import account_update
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
 from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
-from hftkit.kernels.wire.binance.json import ABSENT, FALSE, OBJECT, STRING, TRUE, next_item, scan_object, skip_space, text_number
+from hftkit.kernels.wire.binance.json import ABSENT, FALSE, OBJECT, STRING, TRUE, scan_object, skip_space, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter, Request
-from hftkit.kernels.wire.binance.tracks import acknowledged, book_fill, ended, filled, rejected, track_of, trades_arrived
+from hftkit.kernels.wire.binance.tracks import acknowledged, ended, filled, rejected, track_of
 
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
 TOP_KEYS = key_table(_TOP)
@@ -41,17 +41,12 @@ _ORDER_ROWS = template(
 _LITERALS = texts()
 _os, _oc, _oS, _oo, _of, _oq, _op, _ox, _oX, _oi, _ol, _oz, _oL, _on, _oN, _oT, _ot, _om, _ops, _oer = range(N_ORDER)
 
-_TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
-TRADE_KEYS = key_table(_TRADE)
-N_TRADE = len(_TRADE)
-_tsymbol, _tid, _torder, _tside, _tprice, _tqty, _tfee, _tasset, _tmaker, _ttime = range(N_TRADE)
-
 (ORDER_UPDATE, ACCOUNT_UPDATE, TRADE_LITE, ALGO, EXPIRED, MARGIN_CALL, CONFIG, SHUTDOWN, OTHER) = range(9)
 EVENTS = key_table(
     {"ORDER_TRADE_UPDATE": ORDER_UPDATE, "ACCOUNT_UPDATE": ACCOUNT_UPDATE, "TRADE_LITE": TRADE_LITE, "ALGO_UPDATE": ALGO, "MARGIN_CALL": MARGIN_CALL}
     | {"listenKeyExpired": EXPIRED, "ACCOUNT_CONFIG_UPDATE": CONFIG, "serverShutdown": SHUTDOWN, "STRATEGY_UPDATE": OTHER, "GRID_UPDATE": OTHER}
 )
-_SIDES = key_table(["BUY", "SELL"])
+SIDES = key_table(["BUY", "SELL"])
 EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJECTED = range(7)
 EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
 ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
@@ -163,7 +158,7 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
     total, last = amount_of(data, k, _oz, c.lot_mantissa, c.lot_decimals), amount_of(data, k, _ol, c.lot_mantissa, c.lot_decimals)
     if total < 0 or last < 0:
         return min(total, last)
-    side = text_number(data, k, _oS, _SIDES)
+    side = text_number(data, k, _oS, SIDES)
     if execution < 0 or status < 0 or side < 0:
         return refused(_MISSING if k[_ox, 0] == ABSENT or k[_oX, 0] == ABSENT or k[_oS, 0] == ABSENT else _WRONG_TYPE)
     slot = track_of(line, coid)
@@ -257,64 +252,3 @@ def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words:
     if scan_object(data, k[body, 1], k[body, 2], ORDER_KEYS, line.inner, N_ORDER) < 0:
         return refused(_NOT_JSON)
     return _order_update(line, data, t_recv, words, position)
-
-
-@inner_kernel
-def rest_trades(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
-    """Body of GET userTrades of one order (oldest first): the fills that were missing."""
-    at = check_array(data, start, end)
-    if at < 0:
-        return refused(_NOT_JSON)
-    k, slot = line.inner, -1
-    at = next_item(data, at + 1, end)
-    while at >= 0:
-        at = scan_object(data, at, end, TRADE_KEYS, k, N_TRADE)
-        if at < 0:
-            line.counters[_WRONG_TYPE] += 1
-            break
-        slot = _order_of(line, data, slot)
-        if slot >= 0:
-            after = _rest_fill(line, data, slot, t_recv, words, position)
-            if after < 0:
-                line.counters[-1 - after] += 1
-                break  # the fills behind it would leave a hole
-            position = after
-        at = next_item(data, at, end)
-    if slot >= 0:
-        trades_arrived(line, slot, t_recv)
-    return position
-
-
-@inner_kernel
-def _order_of(line: Any, data: Any, slot: int) -> int:
-    """Slot of the order that a userTrades row belongs to; `slot` is that of the row before."""
-    k = line.inner
-    order_id, instrument = id_of(data, k, _torder), instrument_of(line, data, k, _tsymbol)
-    if order_id < 0 or instrument < 0:
-        line.counters[-1 - min(order_id, instrument)] += 1
-        return -1
-    if slot >= 0 and line.tracks[slot].order_id == order_id and line.tracks[slot].instrument == instrument:
-        return slot
-    for i in range(line.tracks.size):
-        o = line.tracks[i]
-        if o.order_id == order_id and o.instrument == instrument:
-            return i
-    line.counters[_UNKNOWN_ORDERS] += 1
-    return -1
-
-
-@inner_kernel
-def _rest_fill(line: Any, data: Any, slot: int, t_recv: int, words: Any, position: int) -> int:
-    k = line.inner
-    o = line.tracks[slot]
-    c = line.scales[o.instrument]
-    trade_id, ts = id_of(data, k, _tid), time_of(data, k, _ttime)
-    price, qty = amount_of(data, k, _tprice, c.tick_mantissa, c.tick_decimals), amount_of(data, k, _tqty, c.lot_mantissa, c.lot_decimals)
-    fee, side = fee_of(line, data, k, _tfee, _tasset), text_number(data, k, _tside, _SIDES)
-    if trade_id < 0 or ts < 0 or price < 0 or qty < 0:
-        return min(min(trade_id, ts), min(price, qty))
-    if fee == REFUSED or side != o.side or price == 0 or qty == 0 or (k[_tmaker, 0] != TRUE and k[_tmaker, 0] != FALSE):
-        return refused(_OUT_OF_RANGE)
-    if trade_id <= o.last_trade or o.filled + qty > o.qty:
-        return position
-    return book_fill(line, slot, trade_id, qty, price, fee, 1 if k[_tmaker, 0] == TRUE else 0, ts, t_recv, words, position)
