@@ -15,7 +15,7 @@ Rules that are not obvious:
 * FOK counts what it is sure to get: with prevention flags its own orders do not count, and reduce-only makers never do.
 * A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it.
 
-Long because it is all the rules of the market, in the order in which an order meets them.
+What happens once an order meets the book: crossing.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
 from hftkit.exchange.books import Books, new_books, new_commands, new_reports
+from hftkit.exchange.crossing import answer, available, end_order, level_report, match_order, reducible, trade, would_take
 from hftkit.exchange.dates import overdue
-from hftkit.exchange.ladder import find_key, level_above, level_below
+from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
 from hftkit.exchange.queues import add_open, due_trigger, enqueue, full, release_slot, set_date, stop_waiting, take_slot, unlink, wait, waits_for_rise
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel, outer_kernel
@@ -52,194 +53,15 @@ _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
 _GTC, _FOK, _GTD = int(TimeInForce.GTC), int(TimeInForce.FOK), int(TimeInForce.GTD)
 _POST_ONLY, _REDUCE_ONLY = int(OrderFlag.POST_ONLY), int(OrderFlag.REDUCE_ONLY)
-_EXPIRE_TAKER, _EXPIRE_MAKER = int(OrderFlag.EXPIRE_TAKER), int(OrderFlag.EXPIRE_MAKER)
-_PREVENTION = _EXPIRE_TAKER | _EXPIRE_MAKER
 _NEW, _CANCEL, _REPLACE, _CANCEL_ALL = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL)
-_ACK, _REJECT, _TRADE, _TRIGGERED = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRADE), int(ReportKind.TRIGGERED)
-_CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT), int(ReportKind.LEVEL)
+_ACK, _REJECT, _TRIGGERED = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRIGGERED)
+_CANCELED, _CANCEL_REJECT = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT)
 _OK = int(Reject.NONE)
 _BAD_QTY, _DUPLICATE, _BAD_TYPE = int(Reject.VENUE_BAD_QTY), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID), int(Reject.VENUE_BAD_TYPE)
 _FULL, _WOULD_TAKE, _UNKNOWN = int(Reject.BOOK_FULL), int(Reject.BOOK_POST_ONLY_WOULD_TAKE), int(Reject.BOOK_UNKNOWN_ORDER)
 _NO_LIQUIDITY, _NOT_FILLABLE = int(Reject.BOOK_NO_LIQUIDITY), int(Reject.BOOK_FOK_NOT_FILLABLE)
-_OUT_OF_RANGE, _SELF_TRADE, _NOT_REDUCING = int(Reject.BOOK_PRICE_OUT_OF_RANGE), int(Reject.BOOK_SELF_TRADE), int(Reject.VENUE_REDUCE_ONLY)
+_OUT_OF_RANGE, _NOT_REDUCING = int(Reject.BOOK_PRICE_OUT_OF_RANGE), int(Reject.VENUE_REDUCE_ONLY)
 _WOULD_TRIGGER, _EXPIRED = int(Reject.VENUE_WOULD_TRIGGER), int(Reject.VENUE_EXPIRED)
-
-
-# -- reports ---------------------------------------------------------------------------------------------------------
-
-
-@inlined_kernel
-def _answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: int, leaves: int, filled: int, reason: int) -> int:
-    row = reports[n]
-    row.kind, row.instrument, row.account = kind, command.instrument, command.account
-    row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
-    row.price, row.qty, row.leaves, row.filled, row.reason = command.price, qty, leaves, filled, reason
-    return n + 1
-
-
-@inlined_kernel
-def level_report(reports: Any, n: int, instrument: int, side: int, price: int, qty: int) -> int:
-    """LEVEL: `qty` lots stand at a price now. Returns the reports written."""
-    row = reports[n]
-    row.kind, row.instrument, row.side, row.price, row.qty = _LEVEL, instrument, side, price, qty
-    return n + 1
-
-
-@inlined_kernel
-def _canceled_report(reports: Any, n: int, order: Any, reason: int) -> int:
-    """CANCELED for all that is open of an order that still has its slot."""
-    row = reports[n]
-    row.kind, row.instrument, row.account = _CANCELED, order.instrument, order.account
-    row.client_order_id, row.order_id, row.side = order.client_order_id, order.order_id, order.side
-    row.price, row.qty, row.leaves, row.filled, row.reason = order.price, order.leaves, 0, order.filled, reason
-    return n + 1
-
-
-@inner_kernel
-def end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int:
-    """Cancel an open order: CANCELED, and the level it leaves if it was in the book."""
-    order = books.orders[slot]
-    n = _canceled_report(reports, n, order, reason)
-    if order.flags & WAITING:
-        stop_waiting(books, slot)
-        release_slot(books, slot)
-        return n
-    instrument, side, price = np.int64(order.instrument), np.int64(order.side), order.price
-    total = unlink(books, slot)
-    release_slot(books, slot)
-    return level_report(reports, n, instrument, side, price, total)
-
-
-# -- matching --------------------------------------------------------------------------------------------------------
-
-
-@inlined_kernel
-def _would_take(top: Any, side: int, limit: int) -> bool:
-    if side == _BUY:
-        return top.ask != 0 and top.ask <= limit
-    return top.bid != 0 and top.bid >= limit
-
-
-@inlined_kernel
-def reducible(books: Books, account: int, instrument: int, side: int) -> int:
-    """Lots that an order of this side may trade without the position passing zero or growing."""
-    position = books.exposures[account, instrument].position
-    return max(0, -position if side == _BUY else position)
-
-
-@inner_kernel
-def _sure_lots(books: Books, level: Any, command: Any, wanted: int) -> tuple[int, bool]:
-    """What a FOK order is sure to get of one level, at most about `wanted`. Returns (lots, may it look further?)."""
-    found, slot = 0, np.int64(level.head)
-    while slot != 0 and found < wanted:
-        order = books.orders[slot]
-        if order.account == command.account and command.flags & _PREVENTION:
-            if command.flags & _EXPIRE_TAKER:
-                return found, False
-        elif order.flags & _REDUCE_ONLY == 0:
-            found += order.leaves
-        slot = np.int64(order.next)
-    return found, True
-
-
-@inner_kernel
-def _available(books: Books, command: Any, limit: int, wanted: int) -> bool:
-    """Can `wanted` lots surely be taken at `limit` or better?"""
-    side, instrument = command.side, command.instrument
-    top = books.tops[instrument]
-    bitmap = books.bitmaps[instrument, 1 - side]
-    index = (top.ask if side == _BUY else top.bid) - top.base
-    look_closely = command.flags & _PREVENTION != 0 or top.n_reducing > 0
-    further = _would_take(top, side, limit)
-    while further and wanted > 0 and index >= 0:
-        price = top.base + index
-        if (side == _BUY and price > limit) or (side != _BUY and price < limit):
-            break
-        if look_closely:
-            found, further = _sure_lots(books, books.levels[instrument, index], command, wanted)
-            wanted -= found
-        else:
-            wanted -= books.levels[instrument, index].qty
-        index = level_above(bitmap, index) if side == _BUY else level_below(bitmap, index)
-    return wanted <= 0
-
-
-@inlined_kernel
-def trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker: Any, qty: int, leaves: int) -> int:
-    """`qty` lots change hands at the maker's price; `leaves` are then open of the taker. The maker stays in its queue."""
-    counters = books.counters[0]
-    maker.leaves -= qty
-    maker.filled += qty
-    add_open(books, maker, -qty)
-    signed = qty if command.side == _BUY else -qty
-    books.exposures[command.account, command.instrument].position += signed
-    books.exposures[maker.account, command.instrument].position -= signed
-    counters.last_trade_id += 1
-    counters.n_trades += 1
-    row = reports[n]
-    row.kind, row.instrument, row.account = _TRADE, command.instrument, command.account
-    row.client_order_id, row.order_id, row.side = command.client_order_id, order_id, command.side
-    row.price, row.qty, row.leaves, row.filled, row.reason = maker.price, qty, leaves, command.qty - leaves, _OK
-    row.trade_id, row.maker_account = counters.last_trade_id, maker.account
-    row.maker_client_order_id, row.maker_order_id = maker.client_order_id, maker.order_id
-    row.maker_leaves, row.maker_filled = maker.leaves, maker.filled
-    return n + 1
-
-
-@inner_kernel
-def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot: int, leaves: int, floor: int) -> tuple[int, int, int]:
-    """The taker meets the first order of a queue: they trade, or one of them may not. Returns (reports, taker's lots open, Reject code)."""
-    maker, level = books.orders[slot], books.levels[command.instrument, books.orders[slot].price - books.tops[command.instrument].base]
-    reason, end_maker, qty = _OK, _OK, min(leaves - floor, maker.leaves)
-    if command.flags & _PREVENTION and maker.account == command.account:
-        qty = 0
-        reason = _SELF_TRADE if command.flags & _EXPIRE_TAKER else _OK
-        end_maker = _SELF_TRADE if command.flags & _EXPIRE_MAKER else _OK
-    elif maker.flags & _REDUCE_ONLY:
-        allowed = reducible(books, maker.account, command.instrument, 1 - command.side)
-        qty = min(qty, allowed)
-    if qty > 0:
-        leaves -= qty
-        level.qty -= qty
-        n = trade(books, command, reports, n, order_id, maker, qty, leaves)
-    if maker.flags & _REDUCE_ONLY and end_maker == _OK and reason == _OK:
-        if reducible(books, maker.account, command.instrument, 1 - command.side) == 0:
-            end_maker = _NOT_REDUCING
-    if maker.leaves == 0:
-        unlink(books, slot)
-        release_slot(books, slot)
-    elif end_maker != _OK:
-        n = _canceled_report(reports, n, maker, end_maker)
-        unlink(books, slot)
-        release_slot(books, slot)
-    return n, leaves, reason
-
-
-@inner_kernel
-def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int, floor: int) -> tuple[int, int, int]:
-    """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots open, Reject code)."""
-    level = books.levels[command.instrument, price - books.tops[command.instrument].base]
-    before, reason = level.qty, _OK
-    while leaves > floor and level.head != 0 and reason == _OK:
-        n, leaves, reason = _meet(books, command, reports, n, order_id, np.int64(level.head), leaves, floor)
-    if level.qty != before:
-        n = level_report(reports, n, command.instrument, 1 - command.side, price, level.qty)
-    return n, leaves, reason
-
-
-@inner_kernel
-def _match(books: Books, command: Any, reports: Any, n: int, order_id: int, limit: int, leaves: int, floor: int) -> tuple[int, int, int]:
-    """Trade until `floor` lots are left. Returns (reports written, lots open, why it had to stop: a Reject code or 0)."""
-    top = books.tops[command.instrument]
-    first_trade, reason = books.counters[0].last_trade_id, _OK
-    last = top.last
-    while leaves > floor and reason == _OK and _would_take(top, command.side, limit):
-        last = top.ask if command.side == _BUY else top.bid
-        n, leaves, reason = _take_level(books, command, reports, n, order_id, last, leaves, floor)
-        if books.counters[0].last_trade_id != first_trade:
-            top.last = last
-            first_trade = books.counters[0].last_trade_id
-    return n, leaves, reason
 
 
 # -- new orders ------------------------------------------------------------------------------------------------------
@@ -268,9 +90,9 @@ def _outside(books: Books, instrument: int, price: int) -> bool:
 @inner_kernel
 def _refused_now(books: Books, command: Any, limit: int) -> int:
     """Why an order may not meet the book at this moment, 0 if it may."""
-    if command.flags & _POST_ONLY and _would_take(books.tops[command.instrument], command.side, limit):
+    if command.flags & _POST_ONLY and would_take(books.tops[command.instrument], command.side, limit):
         return _WOULD_TAKE
-    if command.time_in_force == _FOK and not _available(books, command, limit, command.qty):
+    if command.time_in_force == _FOK and not available(books, command, limit, command.qty):
         return _NOT_FILLABLE
     return _OK
 
@@ -298,7 +120,7 @@ def _refusal(books: Books, command: Any, ts: int) -> int:
 @inner_kernel
 def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, wanted: int) -> int:
     """Match an accepted order for `wanted` of its lots; what is left then rests if it may, else it is cancelled."""
-    n, leaves, reason = _match(books, command, reports, n, order_id, _limit_of(books, command), command.qty, command.qty - wanted)
+    n, leaves, reason = match_order(books, command, reports, n, order_id, _limit_of(books, command), command.qty, command.qty - wanted)
     if leaves == 0:
         return n
     if reason == _OK and wanted < command.qty:
@@ -306,7 +128,7 @@ def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, want
     elif reason == _OK and not _may_rest(command):
         reason = _NO_LIQUIDITY
     if reason != _OK:
-        return _answer(reports, n, _CANCELED, command, order_id, leaves, 0, command.qty - leaves, reason)
+        return answer(reports, n, _CANCELED, command, order_id, leaves, 0, command.qty - leaves, reason)
     slot = take_slot(books, command, order_id, leaves)
     if command.time_in_force == _GTD:
         set_date(books, slot, command.expire_ts)
@@ -319,13 +141,13 @@ def _accept(books: Books, command: Any, reports: Any, n: int) -> int:
     counters = books.counters[0]
     counters.last_order_id += 1
     counters.n_orders += 1
-    return _answer(reports, n, _ACK, command, counters.last_order_id, command.qty, command.qty, 0, _OK)
+    return answer(reports, n, _ACK, command, counters.last_order_id, command.qty, command.qty, 0, _OK)
 
 
 @inlined_kernel
 def _refuse(books: Books, command: Any, reports: Any, n: int, reason: int) -> int:
     books.counters[0].n_rejects += 1
-    return _answer(reports, n, _REJECT, command, 0, command.qty, 0, 0, reason)
+    return answer(reports, n, _REJECT, command, 0, command.qty, 0, 0, reason)
 
 
 @inner_kernel
@@ -374,7 +196,7 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
     slot = find_key(books.table, command.account, command.client_order_id)
     if slot == 0:
         books.counters[0].n_rejects += 1
-        return _answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, 0, _UNKNOWN)
+        return answer(reports, 0, _CANCEL_REJECT, command, 0, 0, 0, 0, _UNKNOWN)
     return end_order(books, reports, 0, slot, _OK)
 
 
@@ -400,7 +222,7 @@ def _replace_refusal(books: Books, command: Any, slot: int) -> int:
         return _BAD_QTY
     if _outside(books, np.int64(order.instrument), command.price):
         return _OUT_OF_RANGE
-    if order.flags & _POST_ONLY and _would_take(books.tops[order.instrument], np.int64(order.side), command.price):
+    if order.flags & _POST_ONLY and would_take(books.tops[order.instrument], np.int64(order.side), command.price):
         return _WOULD_TAKE
     if order.flags & _REDUCE_ONLY:
         if command.qty - order.filled > reducible(books, np.int64(order.account), np.int64(order.instrument), np.int64(order.side)):
@@ -416,12 +238,12 @@ def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves
     total = unlink(books, slot)
     if command.price != old_price:  # at the same price the level is reported once, with the order back in it
         n = level_report(reports, n, command.instrument, command.side, old_price, total)
-    n, left, reason = _match(books, command, reports, n, order_id, command.price, leaves, 0)
+    n, left, reason = match_order(books, command, reports, n, order_id, command.price, leaves, 0)
     if left == 0 or reason != _OK:
         release_slot(books, slot)
         if left == 0:
             return n
-        return _answer(reports, n, _CANCELED, command, order_id, left, 0, command.qty - left, reason)
+        return answer(reports, n, _CANCELED, command, order_id, left, 0, command.qty - left, reason)
     order.price, order.leaves, order.filled = command.price, left, command.qty - left
     total = enqueue(books, slot)
     return level_report(reports, n, command.instrument, command.side, command.price, total)
@@ -437,7 +259,7 @@ def _replace_order(books: Books, command: Any, reports: Any) -> int:
     command.instrument, command.side, command.order_type = order.instrument, order.side, _LIMIT
     command.time_in_force, command.flags = _GTC, np.int64(order.flags)
     leaves = command.qty - order.filled
-    n = _answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
+    n = answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
     if command.price == order.price and leaves <= order.leaves:
         level = books.levels[command.instrument, order.price - books.tops[command.instrument].base]
         level.qty -= order.leaves - leaves
@@ -520,13 +342,13 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
     if slot == 0:
         return 0
     order_id, command = _wake(books, slot), books.command[0]
-    n = _answer(reports, 0, _TRIGGERED, command, order_id, command.qty, command.qty, 0, _OK)
+    n = answer(reports, 0, _TRIGGERED, command, order_id, command.qty, command.qty, 0, _OK)
     wanted = command.qty
     if command.flags & _REDUCE_ONLY:
         wanted = min(wanted, reducible(books, command.account, instrument, command.side))
     reason = _refused_now(books, command, _limit_of(books, command)) if wanted > 0 else _NOT_REDUCING
     if reason != _OK:
-        return _answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
+        return answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
     return _enter(books, command, reports, n, order_id, wanted)
 
 

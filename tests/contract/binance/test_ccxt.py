@@ -148,6 +148,29 @@ def test_refusals_become_the_clients_errors(client: Any, venue: Serving) -> None
         wrong.fapiPrivateV3GetAccount()
 
 
+def test_statistics(client: Any, venue: Serving) -> None:
+    client.create_order(S, "market", "buy", 0.05)
+    venue.on_venue(lambda: venue.venue.statistics.advance(venue.venue, venue.venue.now_ms() + 300_000))
+    history = client.fetch_open_interest_history(S, "5m")
+    assert history[-1]["openInterestAmount"] == client.fetch_open_interest(S)["openInterestAmount"] > 0
+    mark = client.fetch_mark_price(S)["markPrice"]
+    assert history[-1]["openInterestValue"] == pytest.approx(history[-1]["openInterestAmount"] * mark)
+    ratio = client.fetch_long_short_ratio_history(S, "5m")[-1]["longShortRatio"]
+    positions = venue.on_venue(lambda: venue.venue.venue.holdings["position"][:-2, 0].copy())
+    assert ratio == pytest.approx((positions > 0).sum() / (positions < 0).sum(), abs=1e-4)
+    takers = client.fapiDataGetTakerlongshortRatio({"symbol": "BTCUSDT", "period": "5m", "limit": 1})[0]
+    candle = client.fapiPublicGetKlines({"symbol": "BTCUSDT", "interval": "5m", "limit": 1})[0]
+    assert (float(takers["buyVol"]), takers["timestamp"]) == (float(candle[9]), candle[0])
+    for call in ("TopLongShortAccountRatio", "TopLongShortPositionRatio", "GlobalLongShortAccountRatio"):
+        assert set(getattr(client, f"fapiDataGet{call}")({"symbol": "BTCUSDT", "period": "1h"})[0]) >= {
+            "longShortRatio",
+            "longAccount",
+            "shortAccount",
+        }
+    assert client.fapiDataGetBasis({"pair": "BTCUSDT", "contractType": "PERPETUAL", "period": "5m"})[0]["basis"] == "0"
+    client.create_order(S, "market", "sell", 0.05, None, {"reduceOnly": True})
+
+
 def test_settings(client: Any, venue: Serving) -> None:
     assert client.set_leverage(10, S)["leverage"] == 10
     assert client.fetch_leverages([S])[S]["longLeverage"] == 10

@@ -343,17 +343,6 @@ def _delivery_prices(call: Call) -> Any:
     return []
 
 
-def _basis(call: Call) -> Any:
-    _pair(call)
-    return []
-
-
-def _statistics(call: Call) -> Any:
-    call.symbol()
-    call.params.required("period")
-    return []
-
-
 _BY_SYMBOL = ("symbol",)
 
 
@@ -390,11 +379,5 @@ ROUTES: Table = {
     ("GET", "/fapi/v1/insuranceBalance"): Route(_insurance),
     ("GET", "/fapi/v1/symbolAdlRisk"): Route(_adl_risk),
     ("GET", "/fapi/v1/tradingSchedule"): Route(lambda call: {"updateTime": call.now_ms, "marketSchedules": {}}, weight=5),
-    ("GET", "/futures/data/openInterestHist"): Route(_statistics, weight=0, required=_BY_SYMBOL, pool=DATA),
-    ("GET", "/futures/data/topLongShortAccountRatio"): Route(_statistics, weight=0, required=_BY_SYMBOL, pool=DATA),
-    ("GET", "/futures/data/topLongShortPositionRatio"): Route(_statistics, weight=0, required=_BY_SYMBOL, pool=DATA),
-    ("GET", "/futures/data/globalLongShortAccountRatio"): Route(_statistics, weight=0, required=_BY_SYMBOL, pool=DATA),
-    ("GET", "/futures/data/takerlongshortRatio"): Route(_statistics, weight=0, required=_BY_SYMBOL, pool=DATA),
-    ("GET", "/futures/data/basis"): Route(_basis, weight=0, required=("pair",), pool=DATA),
     ("GET", "/futures/data/delivery-price"): Route(_delivery_prices, weight=0, required=("pair",), pool=DATA),
 }

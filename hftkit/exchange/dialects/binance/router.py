@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hftkit.exchange.dialects.binance import accounts, algo, batch, exchange_info, fault_names, isolated, market, orders, settings, stubs
+from hftkit.exchange.dialects.binance import accounts, algo, batch, exchange_info, fault_names, isolated, market, orders, settings, statistics, stubs
 from hftkit.exchange.dialects.binance.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.errors import AHEAD, UNAVAILABLE, UNKNOWN, Refusal
 from hftkit.exchange.dialects.binance.keys import ApiKey
@@ -26,6 +26,7 @@ ROUTES: Table = {
     **batch.ROUTES,
     **algo.ROUTES,
     **settings.ROUTES,
+    **statistics.ROUTES,
     **isolated.ROUTES,
     **stubs.ROUTES,
 }

@@ -21,6 +21,7 @@ from hftkit.exchange.dialects.binance.faults import AnswerFaults
 from hftkit.exchange.dialects.binance.keys import KeyRing
 from hftkit.exchange.dialects.binance.limits import RateLimits
 from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
+from hftkit.exchange.dialects.binance.statistics import Statistics
 from hftkit.exchange.dialects.binance.store import BinanceStore
 from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.tickets import Tickets
@@ -62,6 +63,7 @@ class BinanceVenue:
         self.listen_keys = ListenKeys()
         self.tickets = Tickets()
         self.algo = AlgoBook()
+        self.statistics = Statistics(len(self.symbols.all))
         self.engine_conditionals = EngineConditionals(self)
         self.on_leverage: list[Callable[[int, Symbol, int], None]] = []  # told (account, symbol, leverage) of every change
         self.on_margin_type: list[Callable[[int, Symbol], None]] = []  # told (account, symbol) of every change
@@ -89,6 +91,7 @@ class BinanceVenue:
                 del self._countdowns[account, instrument]
                 self.cancel_orders(account, instrument)
         algo.watch_prices(self, now)
+        self.statistics.advance(self, now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_MS
             self.listen_keys.sweep(now)
