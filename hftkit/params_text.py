@@ -112,8 +112,8 @@ def _tried(calibration: dict[str, Any]) -> str:
     sets = f"{calibration['parameter_sets_tried']} parameter sets"
     if "trials" not in calibration:
         return f"{sets} tried"
-    effective = _short(calibration["effective_trials"])
-    return f"{sets} on each of {calibration['pairs_tested']} pairs: {calibration['trials']} trials, like {effective} independent ones"
+    effective = f"{float(calibration['effective_trials']):,.0f}"
+    return f"{sets} on each of {calibration['pairs_tested']} pairs: {calibration['trials']:,} trials, like {effective} independent ones"
 
 
 def _validated(search: dict[str, Any]) -> str:

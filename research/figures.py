@@ -42,7 +42,7 @@ def price_pair(lead: pd.Series, hedge: pd.Series) -> Figure:
         shown = thin(series)
         axes.plot(shown.index, 100 * shown / series.iloc[0], color=color, lw=1.0, label=series.name)
     axes.set_ylabel("price, first bar = 100")
-    axes.set_title(f"{lead.name} and {hedge.name}")
+    axes.set_title(f"Prices of {lead.name} and {hedge.name}, {len(lead):,} bars")
     legend(axes, 2)
     time_axis(axes)
     return figure
@@ -69,7 +69,7 @@ def spread_with_trades(run: Run, title: str = "") -> Figure:
         axes.plot(frame.index[chosen], frame["z"][chosen], ls="", marker=marker, ms=6, color=color, mec="white", mew=0.4, label=name, zorder=3)
     axes.set_ylabel("z-score (std)")
     axes.set_ylim(-limits.stop_z - 0.6, limits.stop_z + 0.6)
-    axes.set_title(title or f"Spread, {run.trades} trades")
+    axes.set_title(f"{title or 'z-score of the spread'}: {len(frame):,} bars, {run.trades} trades")
     axes.tick_params(labelbottom=False)
     legend(axes, 6)
     below.fill_between(frame.index, frame["target"], step="post", color=BLUE, alpha=0.55, lw=0)
@@ -97,7 +97,9 @@ def pair_heat_map(scan: pd.DataFrame, truth: list[tuple[str, str]] | None = None
     for lead, hedge in truth or []:
         for row, col in ((symbols.index(lead), symbols.index(hedge)), (symbols.index(hedge), symbols.index(lead))):
             axes.plot(*_square(col, row), color=ORANGE, lw=2.0)
-    axes.set_title("Found (shade)" + (" against the truth (frames)" if truth else "") + "; grey: not tested", fontsize=11)
+    tested = int(grid.notna().to_numpy().sum())
+    against = ", truth framed" if truth else ""
+    axes.set_title(f"Cointegration found (dark) in {tested:,} ordered pairs{against}; grey: not tested", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.75, label="q-value (Benjamini-Hochberg)")
     bar.set_ticks([0, 1.3, 2, 4, 6], labels=["1", "0.05", "0.01", "0.0001", "≤ 1e-6"])
     bare(axes)
@@ -124,7 +126,8 @@ def stability_map(sweep: Sweep) -> Figure:
         bare(axes)
     panels[0].set_ylabel("window (bars)")
     figure.colorbar(image, ax=panels, label="Sharpe ratio (annualised)")
-    figure.suptitle(f"Stability at exit {chosen.exit_z:g}, stop {chosen.stop_z:g}; framed: chosen of {sweep.trials}", fontsize=11, color=INK)
+    what = f"{len(sweep.returns):,} bars, exit {chosen.exit_z:g}, stop {chosen.stop_z:g}; framed: chosen of {sweep.trials} parameter sets"
+    figure.suptitle(f"Is the choice a region or a point? {what}", fontsize=11, color=INK)
     return figure
 
 
@@ -141,7 +144,15 @@ def equity(calibration: Calibration) -> Figure:
             panel.axvspan(frame.index[0], frame.index[-1], color=_BAND_COLORS[name], lw=0, zorder=0)
         axes.plot(frame.index, gross, color=GREY, lw=0.9, label="before costs" if name == "train" else None)
         axes.plot(frame.index, net, color=BLUE, lw=1.3, label="after costs" if name == "train" else None)
-        axes.text(frame.index[len(frame) // 2], 0.03, name, transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5, color=INK)
+        axes.text(
+            frame.index[len(frame) // 2],
+            0.03,
+            f"{name}, {run.trades} trades",
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+        )
         running = frame["equity"].to_numpy()
         below.fill_between(frame.index, running - np.maximum.accumulate(np.maximum(running, 0.0)), color=RED, alpha=0.5, lw=0)
         base, gross_base = net.iloc[-1], gross.iloc[-1]
@@ -157,7 +168,7 @@ def equity(calibration: Calibration) -> Figure:
 
 def out_of_sample(calibration: Calibration) -> Figure:
     """Sharpe ratio and return per day of each span: how much of the calibration survives."""
-    figure = Figure(figsize=(7.0, 2.8), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8.0, 3.2), dpi=110, layout="constrained")
     panels = figure.subplots(1, 2)
     table = calibration.table()
     days = [len(run.frame) * calibration.bars.bar_ns / 86_400e9 for run in (calibration.train, calibration.validation, calibration.test)]
@@ -165,7 +176,12 @@ def out_of_sample(calibration: Calibration) -> Figure:
         (panels[0], table["sharpe"], "Sharpe ratio (annualised)"),
         (panels[1], table["net"] / days, "net return a day, on the lead's notional"),
     ):
-        bars = axes.bar(table.index, values, color=[BLUE, ORANGE, GREEN], width=0.6)
+        bars = axes.bar(
+            [f"{name}\n{count} trades" for name, count in zip(table.index, table["trades"], strict=True)],
+            values,
+            color=[BLUE, ORANGE, GREEN],
+            width=0.6,
+        )
         axes.bar_label(bars, labels=[f"{v:.1f}" if axes is panels[0] else f"{v:.2%}" for v in values], fontsize=9, color=INK, padding=2)
         axes.axhline(0, color=INK, lw=0.6)
         axes.margins(y=0.2)
@@ -173,6 +189,7 @@ def out_of_sample(calibration: Calibration) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    figure.suptitle(f"{calibration.lead} / {calibration.hedge}: what is left of the calibration on bars it had not seen", fontsize=11, color=INK)
     return figure
 
 
@@ -199,7 +216,7 @@ def capacity_curve(found: Capacity, currency: str = "quote currency") -> Figure:
     below.set_ylabel("return a year")
     below.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     below.set_xlabel(f"notional of the lead leg of one unit, {currency}")
-    axes.set_title("Capacity: square-root impact against profit")
+    axes.set_title("Capacity: profit a year against size, after square-root impact")
     legend(axes, 2)
     return figure
 
@@ -272,4 +289,5 @@ def reliability(model: ReversionModel, bins: int = 8) -> Figure:
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, labelsize=9)
+    figure.suptitle(f"Does the model keep its word? {len(model.judged):,} moments of entry it had not seen", fontsize=11, color=INK)
     return figure

@@ -124,7 +124,8 @@ def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame) -> F
     for series, color in ((prices[lead], BLUE), (prices[hedge], ORANGE)):
         shown = thin(series)
         price.plot(shown.index, 100 * shown / series.iloc[0], color=color, lw=1.0, label=series.name)
-    price.set_title("prices, first bar = 100")
+    price.set_title("prices")
+    price.set_ylabel("first bar = 100", fontsize=8)
     residual = thin(pd.Series(found.residual, prices.index))
     spread.plot(residual.index, residual, color=INK, lw=0.7)
     deviation = float(np.std(found.residual))
@@ -132,6 +133,7 @@ def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame) -> F
         for sign in (-1, 1):
             spread.axhline(sign * k * deviation, color=GREY, lw=0.8, ls=style)
     spread.set_title(f"spread; lines at 1 and 2 std, half-life {found.half_life:.1f} bars")
+    spread.set_ylabel("log price", fontsize=8)
     lags = int(min(len(prices) // 4, max(20, 6 * found.half_life if np.isfinite(found.half_life) else 100)))
     acf.plot(np.arange(lags + 1), autocorrelation(found.residual, lags), color=BLUE, lw=1.2, label="spread")
     if np.isfinite(found.half_life):
@@ -139,20 +141,21 @@ def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame) -> F
             np.arange(lags + 1), 0.5 ** (np.arange(lags + 1) / max(found.half_life, 1e-9)), color=GREEN, lw=1.0, ls="--", label="of this half-life"
         )
     acf.axhline(0, color=INK, lw=0.6)
-    acf.axhspan(-1.96 / np.sqrt(len(prices)), 1.96 / np.sqrt(len(prices)), color=GREY, alpha=0.25, lw=0)
+    acf.axhspan(-1.96 / np.sqrt(len(prices)), 1.96 / np.sqrt(len(prices)), color=GREY, alpha=0.25, lw=0, label="95 % of noise")
     acf.set_title("autocorrelation of the spread")
     acf.set_xlabel("lag (bars)")
     ratio.plot(rolling.index, rolling["hedge_ratio"], color=ORANGE, marker="o", ms=3.5, lw=1.0, label="window")
     ratio.axhline(float(found.hedge_ratio), color=INK, lw=0.8, ls="--", label="whole sample")
-    ratio.set_title("rolling hedge ratio")
+    ratio.set_title(f"hedge ratio, {len(rolling)} rolling windows")
     for axes in (price, acf, spread, ratio):
         axes.title.set_fontsize(10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, labelsize=8)
         axes.grid(axis="y", color="#e3e8eb", lw=0.6)
-    for axes in (price, acf, ratio):
-        legend(axes, 2)
+    for axes, columns in ((price, 2), (acf, 3), (ratio, 2)):
+        legend(axes, columns)
     for axes in (price, spread, ratio):
         time_axis(axes)
         axes.set_xlabel("")
+    figure.suptitle(f"{lead} on {hedge}: {len(prices):,} bars, p-value of no cointegration {found.pvalue:.2g}", fontsize=11, color=INK)
     return figure

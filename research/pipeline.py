@@ -107,6 +107,11 @@ def find_and_freeze(
         if not insist:
             raise DataError(f"no pair found earns its costs: the best, {loss}", "Do not trade these; use other symbols or cheaper execution")
         warnings.append(loss)
+    if chosen.sweep.deflated_sharpe < 0.5:
+        what = f"{chosen.sweep.tried.count:,} trials"
+        warnings.append(
+            f"what {chosen.lead}/{chosen.hedge} earned on train is more likely the luck of {what} than skill ({chosen.sweep.deflated_sharpe:.2f})"
+        )
     this = scan[(scan["lead"] == chosen.lead) & (scan["hedge"] == chosen.hedge)].iloc[0]
     search = replace(search_of(scan, this, len(found), fdr), candidates=len(candidates), validation_deflated_sharpe=best_of(candidates))
     path = freeze_pair(panel, instruments, chosen, search, out_dir, execution, made_by)

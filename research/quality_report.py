@@ -43,7 +43,7 @@ class QualityReport:
     def figure(self) -> Figure:
         """One line a symbol: bars that are there (blue), gaps (white), stale stretches (orange), outliers (red)."""
         names = list(self.index)
-        figure = Figure(figsize=(9.6, 1.1 + 0.24 * len(names)), dpi=110, layout="constrained")
+        figure = Figure(figsize=(9.6, 1.35 + 0.24 * len(names)), dpi=110, layout="constrained")
         axes = figure.subplots()
         for row, symbol in enumerate(names):
             stamps, found = self.index[symbol], self.audits[symbol]
@@ -66,6 +66,8 @@ class QualityReport:
         axes.grid(axis="x", color=GREY, alpha=0.3, lw=0.6)
         time_axis(axes)
         axes.set_xlabel("")
+        bars = sum(len(stamps) for stamps in self.index.values())
+        axes.set_title(f"{bars:,} bars of {len(names)} symbols, where they are and what is odd", fontsize=10, color=INK)
         return figure
 
     def _repr_png_(self) -> bytes:

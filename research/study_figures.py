@@ -15,7 +15,7 @@ _NAMES = {"p_value": "p-value alone", "bh": "Benjamini-Hochberg", "by": "Benjami
 
 def price_of_many_tests(counts: pd.DataFrame, level: float) -> Figure:
     """Of known_truth.false_discoveries: how many false pairs a universe shows by p-value; how often it shows any, by correction."""
-    figure, (left, right) = _two("universes of random walks: every pair found is false")
+    figure, (left, right) = _two(f"{len(counts)} universes of random walks: every pair found is false")
     bins = [k - 0.5 for k in range(int(counts["p_value"].max()) + 2)]
     left.hist(counts["p_value"], bins=bins, color=BLUE, alpha=0.8, rwidth=0.85)
     left.axvline(counts["p_value"].mean(), color=INK, lw=1, ls="--", label=f"mean {counts['p_value'].mean():.1f}")
@@ -40,8 +40,8 @@ def against_truth(
     estimated: pd.DataFrame, hedge_ratio: float, half_life: float, title: str = "estimates over many pairs whose truth is known"
 ) -> Figure:
     """Of known_truth.estimates: spread of the hedge ratios (left) and of the half-life (right) by sample length; dashed: the truth."""
-    figure, (left, right) = _two(title)
     lengths = sorted(estimated["rows"].unique())
+    figure, (left, right) = _two(f"{title} ({len(estimated) // len(lengths)} a length)")
     for k, (name, color) in enumerate(_COLORS.items()):
         _boxes(left, [estimated.loc[estimated["rows"] == n, name] for n in lengths], np.arange(len(lengths)) + 0.18 * (k - 1.5), color, 0.14)
         left.plot([], [], color=color, lw=5, label=name)
@@ -60,18 +60,25 @@ def against_truth(
 
 
 def cusum_path(spread: pd.Series, test: SpreadTest, path: np.ndarray) -> Figure:
-    """The spread (top) and its CUSUM with the 5 % bounds (bottom); the row where it strays farthest. `path`: spread_tests.cusum_path."""
+    """The spread (top) and its CUSUM with the 5 % bounds (bottom); the row where it strays farthest.
+
+    `test`, `path`: of spread_tests.cusum and cusum_path, or of cusum_recursive and cusum_recursive_path, whose bounds open with time.
+    """
     figure = Figure(figsize=(9.6, 4.2), dpi=110, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     above.plot(spread.index, spread, color=INK, lw=0.7)
-    above.set_ylabel("spread")
+    above.set_ylabel("spread (log price)")
     below.plot(spread.index[-path.size :], path, color=BLUE, lw=1)
+    m = path.size
+    opening = np.sqrt(m) + 2.0 * np.arange(1, m + 1) / np.sqrt(m) if "recursive" in test.name else np.ones(m)
     for sign in (-1, 1):
-        below.axhline(sign * test.details["critical"]["5 %"], color=RED, lw=0.9, ls="--", label="5 % bounds" if sign == 1 else None)
+        bound = sign * test.details["critical"]["5 %"] * opening
+        below.plot(spread.index[-m:], bound, color=RED, lw=0.9, ls="--", label="5 % bounds" if sign == 1 else None)
+    above.set_title(f"{test.name}: {m:,} bars, p-value {test.pvalue:.3g}", fontsize=11)
     for axes in (above, below):
         axes.axvline(spread.index[test.details["farthest_row"]], color=ORANGE, lw=1, label="farthest" if axes is below else None)
         _plain(axes)
-    below.set_ylabel("CUSUM")
+    below.set_ylabel("CUSUM (std)")
     legend(below, 3)
     time_axis(below)
     below.set_xlabel("")
@@ -80,7 +87,7 @@ def cusum_path(spread: pd.Series, test: SpreadTest, path: np.ndarray) -> Figure:
 
 def band(draws: np.ndarray, observed: float, low: float, high: float, label: str) -> Figure:
     """What chance makes of a result: bootstrap draws, the observed figure, the band."""
-    figure = Figure(figsize=(9.6, 2.6), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9.6, 2.9), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.hist(draws, bins=50, color=BLUE, alpha=0.7)
     axes.axvspan(low, high, color=GREY, alpha=0.25, lw=0, label=f"band {low:.3g} .. {high:.3g}")
@@ -88,6 +95,7 @@ def band(draws: np.ndarray, observed: float, low: float, high: float, label: str
     axes.axvline(0.0, color=RED, lw=1, ls="--", label="nothing earned")
     axes.set_xlabel(label)
     axes.set_ylabel("draws")
+    axes.set_title(f"What chance makes of the result: {len(draws):,} bootstrap draws", fontsize=11)
     _plain(axes)
     legend(axes, 3)
     return figure

@@ -33,18 +33,23 @@ def walk_forward_steps(table: pd.DataFrame) -> Figure:
     width = (table.index[1] - table.index[0]) * 0.8 if len(table) > 1 else pd.Timedelta(hours=1)
     colors = [GREEN if net > 0 else RED for net in table["net"]]
     axes.bar(table.index, table["net"], width=width, align="edge", color=colors, alpha=0.65, label="each step, out of sample")
-    axes.step(table.index, table["net"].cumsum(), where="post", color=INK, lw=1.4, label="sum")
+    ends = table.index.append(pd.Index([table.index[-1] + width / 0.8]))  # a step holds until the next begins, the last as long as the others
+    axes.step(ends, _held(table["net"].cumsum()), where="post", color=INK, lw=1.4, label="sum")
     axes.axhline(0.0, color=GREY, lw=0.8)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     axes.set_ylabel("net of costs")
-    axes.set_title("Walk forward: calibrate, wait out the embargo, trade, step on")
+    axes.set_title(f"Walk forward, {len(table)} steps, {int(table['trades'].sum())} trades: calibrate, wait out the embargo, trade, step on")
     legend(axes, 2)
     for name, color in (("entry_z", BLUE), ("exit_z", ORANGE)):
-        below.step(table.index, table[name], where="post", color=color, lw=1.4, label=name.replace("_z", ", standard deviations"))
+        below.step(ends, _held(table[name]), where="post", color=color, lw=1.4, label=name.replace("_z", ", standard deviations"))
     below.set_ylim(0, 1.45 * float(table["entry_z"].max()))
     legend(below, 2)
     time_axis(below)
     return figure
+
+
+def _held(values: pd.Series) -> np.ndarray:
+    return np.append(values.to_numpy(), values.iloc[-1])
 
 
 def cross_validated(train: np.ndarray, test: np.ndarray) -> Figure:
@@ -57,6 +62,6 @@ def cross_validated(train: np.ndarray, test: np.ndarray) -> Figure:
     axes.axvline(0.0, color=RED, lw=1.0, ls=":")
     axes.set_xlabel("annualised Sharpe ratio")
     axes.set_ylabel("splits")
-    axes.set_title(f"{len(test)} splits of combinatorial purged cross-validation")
+    axes.set_title(f"What {len(test)} splits of combinatorial purged cross-validation earn, chosen on train and held out")
     legend(axes, 2)
     return figure

@@ -178,7 +178,7 @@ def test_the_frozen_file_states_every_trial(data_folder, tmp_path):
     assert float(birth["search"]["validation_deflated_sharpe"]) == pytest.approx(expected)
     assert float(birth["out_of_sample"]["probabilistic_sharpe"]) == probabilistic_sharpe(found.chosen.test.frame["net"].to_numpy())
     text = describe(load(found.path))
-    assert "24 parameter sets on each of 42 pairs: 1008 trials" in text
+    assert "24 parameter sets on each of 42 pairs: 1,008 trials" in text
     # a calibration that was not told of the search: the file counts it all the same
     forgetful = build_params(panel, instruments, found.chosen, Search(7, 10_000, 2, 0.05, 0.01))
     assert forgetful.provenance["calibration"]["trials"] == 240_000
