@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from hftkit.binance_line import Kind
+from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
 from hftkit.exchange.dialects.binance.stream_hub import Where
 from hftkit.exchange.servers.binance_service import BinanceService
 from hftkit.exchange.servers.binary import START_TS, BinaryServer
 from tests.contract.binance.serving import HOST, QUIET
+from tests.unit.kernels.binance_messages import Hand
 
 SECOND = 1_000_000_000
 BUY, SELL, LIMIT, GTC = 0, 1, 0, 0
@@ -98,12 +101,15 @@ def test_funding_is_told_to_the_last_unit(by_hand: ByHand) -> None:
     before = int(by_hand.venue.venue.accounts["wallet_e8"][by_hand.accounts[0]])
     by_hand.turn(61)
     after = int(by_hand.venue.venue.accounts["wallet_e8"][by_hand.accounts[0]])
-    (update,) = [event["a"] for event in by_hand.events("ACCOUNT_UPDATE") if event["a"]["m"] == "FUNDING_FEE"]
+    (event,) = [event for event in by_hand.events("ACCOUNT_UPDATE") if event["a"]["m"] == "FUNDING_FEE"]
+    update = event["a"]
     assert before != after
     assert update["P"] == []
     assert update["S"] == "BTCUSDT"
     assert round(float(update["B"][0]["bc"]) * 1e8) == after - before
     assert round(float(update["B"][0]["wb"]) * 1e8) == after
+    (told,) = Hand().give(event, Kind.USER)  # what the engine's own line makes of it
+    assert (told.type, told.instrument, told.amount_e8) == (MessageType.FUNDING, 0, before - after)
 
 
 def test_a_liquidation_from_margin_call_to_forced_order(by_hand: ByHand) -> None:
