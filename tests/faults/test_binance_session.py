@@ -198,7 +198,7 @@ def test_observe_mode_watches_without_a_key_and_sends_nothing(venue, params, tmp
         wait_for(session, "a signal", lambda: any(e["event"] == "signal" for e in log_of(session)))
         session.send(Control.RESUME)  # not even an operator can make it trade
         frames = int(session.telemetry().session["n_market_data"])
-        wait_for(session, "the market", lambda: int(session.telemetry().session["n_market_data"]) > frames + 300)
+        wait_for(session, "the market", lambda: int(session.telemetry().session["n_market_data"]) > frames + 100)
         session.process.send_signal(signal.SIGTERM)
         result = session.wait(PATIENCE_S)
     assert result["status"] == "stopped"
