@@ -63,7 +63,7 @@ def in_flight(rooms: Rooms) -> np.ndarray:
         (orders["time_in_force"] == TimeInForce.GTC)
         & (orders["order_type"] == OrderType.LIMIT)
         & (orders["ts_ack"] > 0)
-        & (orders["cancel_sent"] == 0)
+        & (orders["ts_cancel"] == 0)
     )
     flies = ~np.isin(orders["state"], _FINAL) & ~rests
     return np.bincount(orders["instrument"][flies], minlength=rooms.ledger.size) > 0
