@@ -39,7 +39,7 @@ from live.feeds.websocket import Opened, open_websocket, tls_context
 from live.venue import read_ready_file
 
 SECONDS = 8.0
-BURST_RATE, BURST_SECONDS = 100_000, 3.0
+BURST_RATE, BURST_SECONDS = 110_000, 3.0  # offered: a tenth above what is to be taken
 _INSTRUMENTS = tuple(
     Instrument(symbol=symbol, tick_size="0.01", lot_size="0.001", min_notional="5", maker_fee_ppm=200, taker_fee_ppm=500)
     for symbol in ("AAAUSDT", "BBBUSDT")
@@ -196,7 +196,7 @@ def binance_burst(rate: int = BURST_RATE, seconds: float = BURST_SECONDS) -> lis
         "offered_per_s": rate, "seconds": seconds, "backlog_median_bytes": [int(np.median(backlogs[:half])), int(np.median(backlogs[half:]))],
         "backlog_largest_bytes": max(backlogs), "backlog_at_end_bytes": backlogs[-1],
     }  # fmt: skip
-    return [Result("binance_burst", "messages/s", per_s, config=config, goal=f">= {int(rate * 0.95)}")]
+    return [Result("binance_burst", "messages/s", per_s, config=config, goal=">= 100000")]
 
 
 def _public(session: LiveSession) -> Any:
