@@ -60,10 +60,7 @@ def in_flight(rooms: Rooms) -> np.ndarray:
     """bool (n,): instruments with an order whose outcome is on its way. One that rests, acknowledged and left alone, is not on its way."""
     orders = rooms.orders.copy()
     rests = (
-        (orders["time_in_force"] == TimeInForce.GTC)
-        & (orders["order_type"] == OrderType.LIMIT)
-        & (orders["ts_ack"] > 0)
-        & (orders["ts_cancel"] == 0)
+        (orders["time_in_force"] == TimeInForce.GTC) & (orders["order_type"] == OrderType.LIMIT) & (orders["ts_ack"] > 0) & (orders["ts_cancel"] == 0)
     )
     flies = ~np.isin(orders["state"], _FINAL) & ~rests
     return np.bincount(orders["instrument"][flies], minlength=rooms.ledger.size) > 0
