@@ -31,9 +31,12 @@ def expire_one(session: LiveSession, venue: Venue) -> None:
         order_id = resting(session)
         if order_id and order_id not in tried:
             tried.add(order_id)
-            before = session.telemetry().legs[0]["n_pulls"]
+            before, status = session.telemetry().legs[0]["n_pulls"], "NEW"
             venue.ask("/fapi/v1/countdownCancelAll", "POST", symbol=SYMBOLS[0], countdownTime=1)
-            status = venue.ask("/fapi/v1/order", symbol=SYMBOLS[0], origClientOrderId=order_id)["status"]
+            for _ in range(10):
+                if status not in ("NEW", "PARTIALLY_FILLED"):
+                    break
+                status = venue.ask("/fapi/v1/order", symbol=SYMBOLS[0], origClientOrderId=order_id)["status"]
             if status == "CANCELED" and session.telemetry().legs[0]["n_pulls"] == before:
                 ended.append(order_id)
         return bool(ended)

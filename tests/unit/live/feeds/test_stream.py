@@ -21,7 +21,7 @@ from live.feeds.websocket import open_websocket
 from live.gateways.breaker import Breaker, BreakerConfig
 from live.raw_ring import payload, raw_ring
 
-UP, DOWN = kind_of(Kind.LINE_UP, Kind.MARKET), kind_of(Kind.LINE_DOWN, Kind.MARKET)
+UP, DOWN = -kind_of(Kind.LINE_UP, Kind.MARKET), -kind_of(Kind.LINE_DOWN, Kind.MARKET)  # below every number that the feed counts to
 PATIENCE_S = 20.0
 
 
@@ -71,7 +71,7 @@ def part():
             feed.tick()
             found = []
             while byte_ring_front(ring.words, said):
-                kind = int(said[VIEW_KIND])
+                kind = -int(said[VIEW_KIND])
                 found.append(kind if kind in (UP, DOWN) else int(payload(ring, said)))
                 byte_ring_release(ring.words, said)
             return found
