@@ -20,6 +20,7 @@ from hftkit.processes import Simulator
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, said, start, trades_on, wait_for
 
 RSA_KEY = "rsa" * 21
+PARTS = ("public", "market", "private", "orders")
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,11 @@ def test_ed25519_over_tls_with_every_connection_replaced_again_and_again(venue, 
     life = "reconnect_h = 0.0004\nlisten_key_minutes = 0.02\nreconcile_s = 1.0"  # 1.4 s and 1.2 s
     with start_secure(frozen_file(tmp_path), venue, tmp_path, key, life) as session:
         trades_on(session)
-        wait_for(session, "three lives of every part", lambda: all(row["n_connects"] >= 3 for row in session.telemetry().line[1:]))
+        wait_for(session, "two replacements of every part", lambda: all(len(said(session, "line_replaced", part=part)) >= 2 for part in PARTS))
         trades_on(session)
         session.send(Control.STOP)
         result = session.wait(PATIENCE_S)
     counters, parts = result["line"]["counters"], result["line"]["parts"]
-    assert all(len(said(session, "line_replaced", part=part)) >= 2 for part in ("public", "market", "private", "orders"))
     assert [part["n_failures"] for part in parts.values()] == [0, 0, 0, 0]
     assert [counters.get(name, 0) for name in ("depth_gaps", "trades_lost", "listen_key_expired")] == [0, 0, 0]
     assert counters["synced"] == len(SYMBOLS)  # each book was made whole once, and stayed so
