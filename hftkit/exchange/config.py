@@ -18,6 +18,7 @@ from hftkit.instruments import Instrument
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
 SAMPLE_UNIVERSE = "sample_universe.toml"
+HIGHEST_LEVERAGE = 125
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -136,6 +137,15 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         for name in ("initial_balance", "insurance_fund"):
             if not 0 <= decimal(getattr(self, name), f"venue.{name}") * self.max_accounts <= 10**10:
                 raise ValueError(f"{name} {getattr(self, name)} times max_accounts must be 0 to 10000000000")
+        if decimal(self.initial_balance) * self.highest_leverage > 10**10:  # so that no position outgrows int64 money
+            raise ValueError(
+                f"initial_balance {self.initial_balance} times the highest leverage, {self.highest_leverage}, must be at most 10000000000"
+            )
+
+    @property
+    def highest_leverage(self) -> int:
+        """The most that an account may choose: the maintenance margin stays below the initial one."""
+        return min(HIGHEST_LEVERAGE, 1_000_000 // max(1, self.maintenance_margin_ppm))
 
     @property
     def n_accounts(self) -> int:
@@ -170,6 +180,8 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 if pair is not None and pair.hedge not in seen:
                     raise ValueError(f"cointegrated.hedge of {config.symbol} is {pair.hedge!r}, must be listed before it: one of {sorted(seen)}")
                 seen.add(config.symbol)
+                if (config.start_ticks + self.venue.ladder_ticks) * config.instrument.tick_lot_e8 > 2**59:
+                    raise ValueError(f"start_price of {config.symbol} makes one lot worth more than 5 billion: choose a smaller lot_size")
         except UnitError as error:
             raise ValueError(str(error)) from None
 

@@ -24,6 +24,8 @@ def plain_filter(command: Values, limits: Values, top: Values, n_open: int, high
     if command["flags"] & ~flags:
         return Reject.VENUE_BAD_TYPE
     kind = OrderType(command["order_type"])
+    if command["flags"] & OrderFlag.POST_ONLY and (kind not in _LIMITS or command["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)):
+        return Reject.VENUE_BAD_TYPE
     if not limits["open"]:
         return Reject.VENUE_MARKET_CLOSED
     if not limits["min_qty"] <= command["qty"] <= limits["max_qty"]:

@@ -101,9 +101,10 @@ def level_above(bitmap: Any, level: int) -> int:
 def _home(account: int, client_order_id: int, mask: int) -> int:
     """Where a key would like to be: 64 ids in a row lie in a row (their cells share cache lines), such runs are scattered.
 
-    Longer runs would grow together into clusters of thousands, and a removal walks to the end of its cluster.
+    Longer runs would grow together into clusters of thousands, and a removal walks to the end of its cluster. The upper bits of the products
+    scatter them: the lower ones depend on the lower bits of the id alone, and there are ids that differ only above (a time << 22, a counter << 32).
     """
-    return (client_order_id + (client_order_id >> 6) * _MIX1 + account * _MIX2) & mask
+    return (client_order_id + (((client_order_id >> 6) * _MIX1 + account * _MIX2) >> 37)) & mask
 
 
 @kernel

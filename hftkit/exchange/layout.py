@@ -101,8 +101,8 @@ EXPOSURE = Record(
     "One account in one instrument as the matching engine knows it.",
     (
         _i("position", "lots", "signed"),
-        _i("open_bid", "ticks * lots", "sum over resting buy orders"),
-        _i("open_ask", "ticks * lots", "sum over resting sell orders"),
+        _i("open_bid", "ticks * lots", "sum over resting buy orders, reduce-only ones not counted"),
+        _i("open_ask", "ticks * lots", "sum over resting sell orders, likewise"),
         _i("bid_quote", "id", "client_order_id of the last quote on that side, 0 if none"),
         _i("ask_quote", "id", ""),
     ),

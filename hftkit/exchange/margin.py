@@ -3,11 +3,14 @@
 * Equity = wallet + sum of position * mark * lot value - cost.
 * Initial margin of an instrument = notional / leverage, of the larger exposure that its resting bids or its resting asks could leave. The
   leverage is the account's own for that instrument (HOLDING.initial_ppm) where it has chosen one, else the venue's.
-  A new order needs equity for the initial margin of everything, itself included, unless it makes nothing larger.
+  A new order needs equity for the initial margin of everything, itself included, unless it makes nothing larger. Reduce-only orders cannot, so
+  they need none and count for none. An order that sells below the best bid is valued at the bid: it sells there or higher.
 * Maintenance margin = notional of the positions * a smaller rate. Below it the venue takes over: it cancels the account's orders, closes
-  its positions by market orders, hands what found no buyer to the insurance fund at the mark, and the fund pays what is then missing.
-* Funding: at each whole interval of the exchange clock longs pay shorts a part of the notional (the reverse if the rate is negative); the
-  fund keeps what rounding leaves.
+  its positions by market orders (not where the market is halted), hands what found no buyer to the insurance fund at the mark, and the fund
+  pays what is then missing. What is left is the owner's. A cross wallet below zero without a position is made up likewise.
+* The fund's wallet may go below zero: then the venue itself has paid. There is no auto-deleveraging, and the fund never closes a position.
+* Funding: at each whole interval of the exchange clock longs pay shorts floor(position * mark * lot value * rate), the reverse if the rate is
+  negative; what rounding costs, the fund pays.
 * An isolated position has a wallet of its own (accounts.py). Its equity = that wallet + its unrealised profit; below its maintenance margin it
   alone is liquidated, and what it lacks then the fund pays, so that nothing else of the account is touched. Its funding goes through that wallet.
   Whatever such positions hold is out of reach for the rest of the account; of their orders only what they would add counts there.
@@ -21,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from hftkit.codes import OrderType, Side, TimeInForce
+from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
 from hftkit.exchange.accounts import cross_wallet, enter_trade, initial_ppm, insurance_account, is_client, move_to_isolated, part_of
-from hftkit.exchange.filters import mark_price, reference_price
+from hftkit.exchange.filters import MAX_NOTIONAL_E8, mark_price, reference_price
 from hftkit.exchange.layout import BalanceKind, Op
 from hftkit.exchange.outbox import listens, next_letter, post
 from hftkit.exchange.tap_records import tap_balance, tap_funding_rate
@@ -32,7 +35,7 @@ from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_funding
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
-_IOC, _NEW = int(TimeInForce.IOC), int(Op.NEW)
+_IOC, _NEW, _REDUCE_ONLY = int(TimeInForce.IOC), int(Op.NEW), int(OrderFlag.REDUCE_ONLY)
 _RATE_PER_PPM = 100  # the wire counts rates in 1e-8
 _FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
 _ISOLATED = int(BalanceKind.ISOLATED)
@@ -69,14 +72,21 @@ def measure(venue: Venue, account: int) -> tuple[int, int, int, int]:
 
 
 @inner_kernel
-def lacks_margin(venue: Venue, command: Any) -> bool:
-    """Would a new order, checked by the filters, need more margin than its account has?"""
-    if command.order_type != _LIMIT and command.order_type != _MARKET:
+def lacks_margin(venue: Venue, command: Any, former: int) -> bool:
+    """Would an order, checked by the filters, need more margin than its account has?
+
+    `command.qty`: lots that would be open; `former`: ticks * lots open of the order that it replaces, 0 for a new one.
+    """
+    if (command.order_type != _LIMIT and command.order_type != _MARKET) or command.flags & _REDUCE_ONLY:
         return False
     i, account = command.instrument, np.int64(command.account)
     top, exposure = venue.books.tops[i], venue.books.exposures[account, i]
     price = reference_price(command, top, top.base + venue.books.levels.shape[1])
-    added = price * command.qty
+    if command.side == _SELL:
+        price = max(price, top.bid)
+    if price > 0 and command.qty > MAX_NOTIONAL_E8 // (price * venue.limits[i].tick_lot_e8):
+        return True
+    added = price * command.qty - former
     value = exposure.position * mark_price(top)
     before = _initial(venue, account, i, value, exposure.open_bid, exposure.open_ask)
     if command.side == _BUY:
@@ -91,11 +101,14 @@ def lacks_margin(venue: Venue, command: Any) -> bool:
 
 @inner_kernel
 def is_short_of_margin(venue: Venue, account: int) -> bool:
-    """Must this account's cross positions be liquidated?"""
-    if not is_client(venue, account) or venue.accounts[account].id == 0:
+    """Must this account's cross positions be liquidated, or its debt be made up?"""
+    owner = venue.accounts[account]
+    if not is_client(venue, account) or owner.id == 0:
         return False
     unrealised, _, maintenance, isolated = measure(venue, account)
-    return maintenance > 0 and venue.accounts[account].wallet_e8 + unrealised - isolated < maintenance
+    if maintenance == 0 and owner.isolated_e8 != 0:
+        return False  # what a fill and its fee moved beyond the cross wallet is in those positions
+    return owner.wallet_e8 + unrealised - isolated < maintenance
 
 
 @inner_kernel
@@ -116,7 +129,10 @@ def is_in_liquidation(venue: Venue, account: int, instrument: int, only: int) ->
 
 @inner_kernel
 def closing_order(venue: Venue, account: int, instrument: int) -> bool:
-    """Put the market order that closes a position into `venue.command[0]`. False: there is no position. Its id is negative: the venue's own."""
+    """Put the market order that closes a position into `venue.command[0]`. False: there is no position, or the market is halted.
+
+    Its id is negative: the venue's own.
+    """
     position = venue.holdings[account, instrument].position
     command = venue.command[0]
     command.op, command.instrument, command.account = _NEW, instrument, account
@@ -124,7 +140,7 @@ def closing_order(venue: Venue, account: int, instrument: int) -> bool:
     command.side, command.order_type, command.time_in_force = _SELL if position > 0 else _BUY, _MARKET, _IOC
     command.flags = command.price = command.trigger_price = command.expire_ts = 0
     command.qty = abs(position)
-    return position != 0
+    return position != 0 and venue.limits[instrument].open != 0
 
 
 @inner_kernel

@@ -13,7 +13,8 @@ Rules that are not obvious:
 * Reduce-only: refused on entry beyond the position; a resting one trades at most the position, and what would then overshoot is cancelled.
 * Self-trade prevention is the taker's wish: its flags say who is cancelled when it meets its own account.
 * FOK counts what it is sure to get: with prevention flags its own orders do not count, and reduce-only makers never do.
-* A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it.
+* A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it; of a reduce-only one
+  larger than the position, the rest. A FOK order is never cut: it is cancelled.
 
 What happens once an order meets the book: crossing.py.
 """
@@ -257,7 +258,9 @@ def _replace_order(books: Books, command: Any, reports: Any) -> int:
         return _refuse(books, command, reports, 0, reason)
     order = books.orders[slot]
     command.instrument, command.side, command.order_type = order.instrument, order.side, _LIMIT
-    command.time_in_force, command.flags = _GTC, np.int64(order.flags)
+    command.time_in_force, command.flags, command.expire_ts = _GTC, np.int64(order.flags), 0
+    if order.flags & TIMED:
+        command.time_in_force, command.expire_ts = _GTD, books.conditions[slot].expire_ts
     leaves = command.qty - order.filled
     n = answer(reports, 0, _ACK, command, order.order_id, command.qty, leaves, order.filled, _OK)
     if command.price == order.price and leaves <= order.leaves:
@@ -346,7 +349,8 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
     wanted = command.qty
     if command.flags & _REDUCE_ONLY:
         wanted = min(wanted, reducible(books, command.account, instrument, command.side))
-    reason = _refused_now(books, command, _limit_of(books, command)) if wanted > 0 else _NOT_REDUCING
+    nothing = wanted == 0 or (wanted < command.qty and command.time_in_force == _FOK)
+    reason = _NOT_REDUCING if nothing else _refused_now(books, command, _limit_of(books, command))
     if reason != _OK:
         return answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
     return _enter(books, command, reports, n, order_id, wanted)

@@ -140,7 +140,8 @@ class PlainExchange:
         order.order_type = _BECOMES[OrderType(order.order_type)]
         self._say(ReportKind.TRIGGERED, order, qty=order.leaves)
         allowed = self._reducible(order) if order.flags & OrderFlag.REDUCE_ONLY else order.leaves
-        reason = self._refused_now(order) if allowed else Reject.VENUE_REDUCE_ONLY
+        whole = order.time_in_force == TimeInForce.FOK
+        reason = Reject.VENUE_REDUCE_ONLY if allowed < (order.leaves if whole else 1) else self._refused_now(order)
         if reason:
             self._cancel_rest(order, reason)
         else:
@@ -346,9 +347,9 @@ class PlainExchange:
 
     def _quote(self, command: dict[str, int]) -> None:
         key = command["account"], command["instrument"], command["side"]
-        former = self.orders.get((command["account"], self.quotes.pop(key, 0)))
-        if former is not None:
-            self._end(former, Reject.NONE)
+        former = self.quotes.pop(key, 0)  # an order whose id is 0 is nobody's quote
+        if former and (command["account"], former) in self.orders:
+            self._end(self.orders[command["account"], former], Reject.NONE)
         if command["qty"] != 0 and self._new(command):
             self.quotes[key] = command["client_order_id"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import OrderFlag, OrderState, OrderType, Reject
+import numpy as np
+
+from hftkit.codes import OrderState, OrderType, Reject
 from hftkit.exchange.accounts import book_fill, closed_place, cross_wallet, is_client, remember_closed
 from hftkit.exchange.filters import filter_order
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS, Flow, act, next_arrival, open_book
@@ -33,7 +35,7 @@ _CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CAN
 _NEW, _CANCEL, _REPLACE, _CANCEL_ALL, _QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL), int(Op.QUOTE)
 _STATE_FILLED, _STATE_CANCELED, _STATE_REJECTED = int(OrderState.FILLED), int(OrderState.CANCELED), int(OrderState.REJECTED)
 _STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_LIQUIDATION)
-_LIMIT, _MARKET, _REDUCE_ONLY = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderFlag.REDUCE_ONLY)
+_LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
 _OK, _DUPLICATE = int(Reject.NONE), int(Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID)
 _TAKEOVER, _ISOLATED = int(BalanceKind.LIQUIDATION), int(BalanceKind.ISOLATED)
@@ -148,13 +150,11 @@ def deliver(venue: Venue, n: int, op: int, command: Any) -> int:
 def _lacks_margin_now(venue: Venue, slot: int) -> bool:
     """Would the order that waits in a slot need more margin than its account has, now that its trigger is reached?"""
     order, condition, command = venue.books.orders[slot], venue.books.conditions[slot], venue.books.command[0]
-    if order.flags & _REDUCE_ONLY:
-        return False
     is_market = condition.order_type == _STOP_MARKET or condition.order_type == _TAKE_PROFIT_MARKET
     command.op, command.instrument, command.account, command.client_order_id = _NEW, order.instrument, order.account, order.client_order_id
     command.side, command.order_type = order.side, _MARKET if is_market else _LIMIT
-    command.price, command.qty = condition.limit_price, order.leaves
-    return lacks_margin(venue, command)
+    command.price, command.qty, command.flags = condition.limit_price, order.leaves, np.int64(order.flags)
+    return lacks_margin(venue, command, 0)
 
 
 @inner_kernel
@@ -194,8 +194,8 @@ def carry_out(venue: Venue, command: Any) -> int:
 @inner_kernel
 def _refusal(venue: Venue, command: Any) -> int:
     """Why a client's new order is refused before it meets the book, 0 if it is not."""
-    if closed_place(venue, command.account, command.client_order_id) >= 0:
-        return _DUPLICATE  # first of all, so that a refused order is remembered once
+    if command.client_order_id <= 0 or closed_place(venue, command.account, command.client_order_id) >= 0:
+        return _DUPLICATE  # first of all, so that a refused order is remembered once; ids below 1 are the venue's own
     if find_key(venue.books.table, command.account, command.client_order_id) != 0:
         return _DUPLICATE
     if command.instrument < 0 or command.instrument >= venue.instruments.size:
@@ -203,7 +203,7 @@ def _refusal(venue: Venue, command: Any) -> int:
     limits, top = venue.limits[command.instrument], venue.books.tops[command.instrument]
     highest = top.base + venue.books.levels.shape[1]  # beyond the window the matching engine refuses
     reason = filter_order(command, limits, top, venue.books.owners[command.account].n_open, highest)
-    if reason == _OK and lacks_margin(venue, command):
+    if reason == _OK and lacks_margin(venue, command, 0):
         return _NO_MARGIN
     return reason
 
@@ -283,10 +283,12 @@ def pass_time(venue: Venue, ts: int) -> None:
     if state.ts < state.next_margin:
         return
     state.next_margin = state.ts + state.margin_interval_ns
-    if state.funding_interval_ns > 0 and state.ts >= state.next_funding:
-        if state.next_funding > 0:  # not at the very start
+    if state.funding_interval_ns > 0:
+        if state.next_funding == 0:  # not at the very start
+            state.next_funding = (state.ts // state.funding_interval_ns + 1) * state.funding_interval_ns
+        while state.ts >= state.next_funding:  # each interval pays, however far the clock has jumped
             settle_funding(venue)
-        state.next_funding = (state.ts // state.funding_interval_ns + 1) * state.funding_interval_ns
+            state.next_funding += state.funding_interval_ns
     for account in range(HOUSE_ACCOUNTS, venue.accounts.size - 2):
         for instrument in range(venue.instruments.size):
             if is_isolated_short(venue, account, instrument):

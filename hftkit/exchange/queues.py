@@ -119,7 +119,9 @@ def _take_out(books: Books, level: Any, slot: int) -> None:
 
 @inlined_kernel
 def add_open(books: Books, order: Any, lots: int) -> None:
-    """`lots` more (or less) of a resting order are open: its account's exposure."""
+    """`lots` more (or less) of a resting order are open: its account's exposure, to which reduce-only orders add nothing."""
+    if order.flags & _REDUCE_ONLY:
+        return
     exposure = books.exposures[order.account, order.instrument]
     if order.side == _BUY:
         exposure.open_bid += lots * order.price

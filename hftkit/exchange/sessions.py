@@ -25,7 +25,6 @@ from hftkit.exchange.margin import lacks_margin, measure
 from hftkit.exchange.market_data import hold, subscribe
 from hftkit.exchange.orders import cancel_all, carry_out, client_order, pass_time, reject_order, withdraw_quote
 from hftkit.exchange.outbox import can_resume, deliver, fresh_log, next_letter, next_sequence, post, refuse_session, resend, tell
-from hftkit.exchange.queues import add_open
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, FRAME_UNKNOWN, check_frame, frame_instrument, frame_type, frame_words
@@ -286,11 +285,8 @@ def _replace_refusal(venue: Venue, account: int, body: Any) -> int:
     reason = filter_order(command, limits, top, 0, top.base + venue.books.levels.shape[1])
     if reason != 0:
         return reason
-    add_open(venue.books, order, -order.leaves)  # as if it were gone: it is compared with what it becomes
-    lacks = lacks_margin(venue, command)
-    add_open(venue.books, order, order.leaves)
-    grows = command.qty - order.filled > order.leaves or command.price != order.price
-    return _NO_MARGIN if lacks and grows else 0
+    command.qty -= order.filled
+    return _NO_MARGIN if lacks_margin(venue, command, order.price * order.leaves) else 0
 
 
 @inner_kernel
