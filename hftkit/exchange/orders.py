@@ -273,22 +273,23 @@ def _liquidate(venue: Venue, account: int, only: int) -> None:
 
 @inner_kernel
 def pass_time(venue: Venue, ts: int) -> None:
-    """Exchange time goes on to `ts` (never back): dated orders end, margins are looked at, funding is paid."""
+    """Exchange time goes on to `ts` (never back): dated orders end, funding is paid, margins are looked at."""
     state = venue.state[0]
     state.ts = max(state.ts, ts)
     n = expire(venue.books, venue.reports, state.ts)
     while n > 0:
         deliver(venue, n, _CANCEL, venue.command[0])
         n = expire(venue.books, venue.reports, state.ts)
-    if state.ts < state.next_margin:
-        return
-    state.next_margin = state.ts + state.margin_interval_ns
     if state.funding_interval_ns > 0:
         if state.next_funding == 0:  # not at the very start
             state.next_funding = (state.ts // state.funding_interval_ns + 1) * state.funding_interval_ns
         while state.ts >= state.next_funding:  # each interval pays, however far the clock has jumped
             settle_funding(venue)
             state.next_funding += state.funding_interval_ns
+            state.next_margin = state.ts
+    if state.ts < state.next_margin:
+        return
+    state.next_margin = state.ts + state.margin_interval_ns
     for account in range(HOUSE_ACCOUNTS, venue.accounts.size - 2):
         for instrument in range(venue.instruments.size):
             if is_isolated_short(venue, account, instrument):

@@ -43,11 +43,13 @@ def drive(venue: Venue, what: int, index: int, a: int, b: int) -> int:
 
 
 class Hand:
-    """A shell made of method calls."""
+    """A shell made of method calls. `start_price`: of the first instrument; the rest are keys of [venue]."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, start_price: str = "100.00", **options: Any) -> None:
         config = load_config(QUIET)
-        config = msgspec.structs.replace(config, venue=msgspec.structs.replace(config.venue, **options))
+        first, *others = config.instruments
+        instruments = (msgspec.structs.replace(first, start_price=start_price), *others)
+        config = msgspec.structs.replace(config, instruments=instruments, venue=msgspec.structs.replace(config.venue, **options))
         self.venue = new_venue(config, new_market(config)[1])
 
     def at(self, ns: int) -> None:
