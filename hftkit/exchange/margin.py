@@ -13,7 +13,7 @@
   negative; what rounding costs, the fund pays.
 * An isolated position has a wallet of its own (accounts.py). Its equity = that wallet + its unrealised profit; below its maintenance margin it
   alone is liquidated, and what it lacks then the fund pays, so that nothing else of the account is touched. Its funding goes through that wallet.
-  Whatever such positions hold is out of reach for the rest of the account; of their orders only what they would add counts there.
+  Whatever such positions hold is out of reach for the rest of the account; of their orders only what they would open counts there.
 
 Marks: filters.mark_price. A waiting order needs margin once it is triggered: it is checked then (orders.fire_due).
 """
@@ -41,12 +41,21 @@ _FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKE
 _ISOLATED = int(BalanceKind.ISOLATED)
 
 
-@inlined_kernel
+@inner_kernel
 def _initial(venue: Venue, account: int, instrument: int, value: int, bid: int, ask: int) -> int:
-    """Initial margin of one instrument for the cross wallet, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots."""
-    scale, ppm = venue.limits[instrument].tick_lot_e8, initial_ppm(venue, account, instrument)
-    needed = part_of(max(abs(value + bid), abs(value - ask)) * scale, ppm)
-    return needed - part_of(abs(value) * scale, ppm) if venue.holdings[account, instrument].is_isolated != 0 else needed
+    """Initial margin of one instrument for the cross wallet, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots.
+
+    With isolated margin: of what the orders would open. One that turns the position round opens the rest with what closing gives back.
+    """
+    scale, ppm, holding = venue.limits[instrument].tick_lot_e8, initial_ppm(venue, account, instrument), venue.holdings[account, instrument]
+    if holding.is_isolated == 0:
+        return part_of(max(abs(value + bid), abs(value - ask)) * scale, ppm)
+    back = holding.isolated_e8 + value * scale - holding.cost_e8
+    if value > 0:
+        return max(part_of(bid * scale, ppm), part_of((ask - value) * scale, ppm) - back if ask > value else 0)
+    if value < 0:
+        return max(part_of(ask * scale, ppm), part_of((value + bid) * scale, ppm) - back if value + bid > 0 else 0)
+    return part_of(max(bid, ask) * scale, ppm)
 
 
 @inner_kernel

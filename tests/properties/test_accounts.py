@@ -1,19 +1,27 @@
-"""Money is conserved to the last unit, whatever clients do: trades, fees, rebates, funding, liquidation, the insurance fund."""
+"""Money is conserved to the last unit, whatever clients do, and every account is what its books in exact fractions say.
+
+Trades, fees, rebates, funding of both signs, cross and isolated liquidation, the insurance fund: each must have happened.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hftkit.codes import Reject
-from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
+from hftkit.codes import OrderFlag, Reject
+from hftkit.exchange.layout import WAITING, BalanceKind, ExecutionKind
+from hftkit.exchange.tap import Batch, Tap
+from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER
 from hftkit.exchange.venue import Venue
+from tests.properties.plain_accounts import PlainAccount, Rules
 from tests.unit.exchange.hand import SECOND, Hand
 
 CLIENTS = 4
-TICK_LOT = (1000, 50_000_000)  # 1e-8 quote, of the two instruments of quiet.toml
+FIRST = 2  # record of the first client's account
 MIDDLE = (10_000, 100)
 RULES = {
     "initial_balance": "3000",
@@ -24,6 +32,7 @@ RULES = {
     "funding_rate_ppm": 137,
     "max_open_orders": 20,
 }
+CHARGES = Rules(unit=(1000, 50_000_000), maker_ppm=(-25, 0), taker_ppm=(300, 0), maintenance_ppm=15_000)  # of quiet.toml, and of the above
 
 
 def check_conservation(venue: Venue, deposits: int) -> None:
@@ -39,25 +48,90 @@ def check_conservation(venue: Venue, deposits: int) -> None:
     assert int(venue.accounts["wallet_e8"][-2]) == int(holdings["fees_e8"].sum())
 
 
-class Ledger:
-    """One account's books kept from its own ORDER_FILL and FUNDING frames alone, with fractions: position, average entry, profit, fees, funding."""
+class Auditor:
+    """Keeps the books of all clients from the drop copy, fill by fill, and compares each record with them."""
 
-    def __init__(self) -> None:
-        self.position, self.entry = [0, 0], [Fraction(0), Fraction(0)]
-        self.realised, self.fees, self.funding = Fraction(0), 0, 0
+    def __init__(self, venue: Venue, leverages: list[int], isolated: list[list[bool]]) -> None:
+        self.venue, self.tap, self.met = venue, Tap(venue.tap), Counter[str]()
+        self.tap.open()
+        deposit = Fraction(int(venue.accounts["wallet_e8"][FIRST]))
+        self.books = [PlainAccount(CHARGES, deposit, leverage, list(own)) for leverage, own in zip(leverages, isolated, strict=True)]
+        self.floors: dict[int, Fraction] = {}
 
-    def fill(self, m: Message) -> None:
-        i, signed = m.instrument, m.qty if m.side == 0 else -m.qty
-        self.fees += m.fee_e8
-        held = self.position[i]
-        if held * signed < 0:
-            closed = min(abs(held), abs(signed))
-            self.realised += (m.price - self.entry[i]) * closed * (1 if held > 0 else -1) * TICK_LOT[i]
-        if held * signed >= 0:
-            self.entry[i] = (self.entry[i] * abs(held) + m.price * m.qty) / (abs(held) + m.qty)
-        elif abs(signed) > abs(held):
-            self.entry[i] = Fraction(m.price)
-        self.position[i] = held + signed
+    @property
+    def marks(self) -> list[int]:
+        """Last price, kept within the spread."""
+        tops = self.venue.books.tops
+        return [sorted((int(t["bid"]), int(t["last"]), int(t["ask"])))[1] if t["bid"] and t["ask"] and t["last"] else _only(t) for t in tops]
+
+    def orders_of(self, who: int) -> list[list[int]]:
+        """[bids, asks] in ticks * lots of each instrument, order by order: what rests and may open something."""
+        sums, books = [[0, 0], [0, 0]], self.venue.books
+        slot = int(books.owners["first"][FIRST + who])
+        while slot:
+            order = books.orders[slot]
+            if not order["flags"] & (WAITING | OrderFlag.REDUCE_ONLY):
+                sums[order["instrument"]][order["side"]] += int(order["price"]) * int(order["leaves"])
+            slot = int(order["own_next"])
+        return sums
+
+    def catch_up(self) -> None:
+        """Everything that has been written since the last time."""
+        batch = Batch(self.tap.drain())
+        records: list[Any] = sorted([*batch.executions(), *batch.balances()], key=lambda row: int(row["seq"]))
+        for row in records:
+            if row["account"] >= FIRST:
+                self._take(row, self.books[row["account"] - FIRST], "last_qty" in row.dtype.names)
+        for who, least in self.floors.items():
+            assert self.books[who].cross >= least - self.books[who].roundings - 1
+        self.floors.clear()
+
+    def _take(self, row: Any, book: PlainAccount, is_execution: bool) -> None:
+        i, who = int(row["instrument"]), int(row["account"]) - FIRST
+        if is_execution:
+            if row["kind"] == ExecutionKind.TRADE:
+                price, qty, maker = int(row["last_price"]), int(row["last_qty"]), bool(row["maker"])
+                fee = book.fee(i, price, qty, maker)
+                assert row["fee_e8"] == fee
+                profit = book.trade(i, qty if row["side"] == 0 else -qty, price, fee)
+                assert abs(profit - int(row["realised_e8"])) <= book.roundings
+                self.met["rebate" if fee < 0 else "fee" if fee else "free"] += 1
+                self.met["forced fill"] += row["client_order_id"] < 0
+            else:
+                self.met[f"{ExecutionKind(row['kind']).name} {row['reason']}"] += 1
+        elif row["kind"] == BalanceKind.FUNDING:
+            paid = book.fund(i, int(row["price"]), int(row["rate_ppm"]))
+            assert row["amount_e8"] == -paid
+            self.met["funding paid" if paid > 0 else "funding received"] += 1
+        elif row["kind"] == BalanceKind.LIQUIDATION:
+            self.floors[who] = book.cross if i >= 0 else Fraction(0)
+            self.met["liquidation isolated" if i >= 0 else "liquidation cross"] += 1
+        elif row["kind"] == BalanceKind.TAKEN_OVER:
+            assert row["moved"] == -book.position[i]
+            book.trade(i, int(row["moved"]), int(row["price"]))
+            self.met["taken over"] += 1
+        elif row["kind"] == BalanceKind.INSURED:
+            assert abs(self.floors[who] - book.cross - int(row["amount_e8"])) <= book.roundings
+            book.cross += int(row["amount_e8"])
+            self.met["insured"] += 1
+        else:
+            assert row["kind"] == BalanceKind.ISOLATED
+
+    def compare(self) -> None:
+        """Wallets, positions, costs and isolated wallets are the venue's, but for what rounding moves; exact where all is closed."""
+        for who, book in enumerate(self.books):
+            holdings = self.venue.holdings[FIRST + who]
+            assert holdings["position"].tolist() == book.position
+            gap = int(self.venue.accounts["wallet_e8"][FIRST + who]) - book.wallet
+            assert abs(gap) <= book.roundings
+            assert gap == 0 or any(book.position)
+            for i in (0, 1):
+                assert abs(int(holdings["cost_e8"][i]) - book.cost(i)) <= book.roundings
+                assert abs(int(holdings["isolated_e8"][i]) - book.pockets[i]) <= book.roundings
+
+
+def _only(top: Any) -> int:
+    return int(top["last"]) or (int(top["bid"]) + int(top["ask"])) // (2 if top["bid"] and top["ask"] else 1)
 
 
 def random_frame(rng: np.random.Generator, ids: int, drift: float) -> tuple[int, tuple[int, ...], int]:
@@ -79,42 +153,74 @@ def random_frame(rng: np.random.Generator, ids: int, drift: float) -> tuple[int,
     return CANCEL_ALL, (), i
 
 
-@pytest.mark.parametrize(("seed", "balance"), [(1, "3000"), (2, "8000"), (3, "10000000")])
-def test_money_is_conserved(seed: int, balance: str) -> None:
-    """The poor are liquidated, two of them with isolated positions; the rich trade to the end, and agree with books kept from their fills."""
-    rng, hand = np.random.default_rng(seed), Hand(**{**RULES, "initial_balance": balance})
+def check_margin(auditor: Auditor, who: int, frame: tuple[int, tuple[int, ...], int], before: tuple[Any, ...], answer: Any) -> None:
+    """Was a new order taken or refused for its margin as the books say? `before`: marks, own orders and best bid when it was sent."""
+    kind, body, i = frame
+    if kind != NEW_ORDER or body[4] & OrderFlag.REDUCE_ONLY or (answer.name == "ORDER_REJECT" and 400 <= answer.reason < 408):
+        return
+    marks, orders, (bid, ask) = before
+    _, side, order_type, _, _, price, qty = body
+    price = (ask, bid)[side] if order_type == 1 else max(price, bid) if side == 1 else price
+    lacks = auditor.books[who].lacks(marks, orders, i, side, price * qty)
+    slack = auditor.books[who].roundings + 4
+    if lacks is None or abs(lacks) > slack:
+        refused = answer.name == "ORDER_REJECT" and answer.reason == Reject.VENUE_INSUFFICIENT_MARGIN
+        assert refused == (lacks is not None and lacks > 0)
+        auditor.met["margin refused" if refused else "margin given"] += 1
+
+
+def check_liquidations(auditor: Auditor, shorts: list[Fraction], taken: list[int]) -> None:
+    """Who was short when the venue looked was taken over; nobody else, but for those whose marks the first of them has moved."""
+    first = next((who for who, lacks in enumerate(shorts) if lacks > -auditor.books[who].roundings), None)
+    for who, lacks in enumerate(shorts):
+        if lacks > auditor.books[who].roundings and who == first:
+            assert taken[who] > 0
+        elif first is None or who < first:
+            assert taken[who] == 0
+
+
+@pytest.mark.parametrize(("seed", "balance", "rate"), [(1, "3000", 137), (2, "8000", -137), (3, "10000000", 137)])
+def test_money_is_conserved(seed: int, balance: str, rate: int) -> None:
+    """The poor are liquidated, two of them with isolated positions, one with a leverage of its own; the rich trade to the end."""
+    rng, hand = np.random.default_rng(seed), Hand(**{**RULES, "initial_balance": balance, "funding_rate_ppm": rate})
     venue = hand.venue
     deposits = int(venue.accounts["wallet_e8"].sum())
     hand.at(0)
     clients = [hand.enter(1 + i) for i in range(CLIENTS)]
-    if seed < 3:
-        venue.holdings["is_isolated"][2, 0] = venue.holdings["is_isolated"][3] = 1
-    ledgers = [Ledger() for _ in clients]
-    liquidated: set[int] = set()
+    isolated = [[seed < 3, False], [seed < 3, seed < 3], [False, False], [False, False]]
+    venue.holdings["is_isolated"][FIRST : FIRST + CLIENTS] = isolated
+    venue.holdings["initial_ppm"][FIRST + 3] = 1_000_000 // 20
+    auditor = Auditor(venue, [50, 50, 50, 20], isolated)
+    paid = np.zeros((CLIENTS, 2), np.int64)  # fees and funding that the owners were told
+    lowest = 0
     for step in range(4_000):
-        drift = 0.12 * np.sin(step / 300.0)
         who = int(rng.integers(CLIENTS))
-        kind, body, instrument = random_frame(rng, 10 + 2 * step, drift)
+        frame = random_frame(rng, 10 + 2 * step, 0.12 * np.sin(step / 300.0))
+        kind, body, instrument = frame
+        before = auditor.marks, auditor.orders_of(who), venue.books.tops[["bid", "ask"]][instrument].tolist()
         answers = hand.send(clients[who], kind, *body, instrument=instrument)
+        if answers:
+            check_margin(auditor, who, frame, before, answers[0])
+        auditor.catch_up()
+        shorts, n = [book.short(auditor.marks) for book in auditor.books], venue.accounts["n_liquidations"].copy()
         hand.at(step * SECOND)
+        auditor.catch_up()
+        auditor.compare()
+        if step % 60:  # at the others funding comes first
+            check_liquidations(auditor, shorts, (venue.accounts["n_liquidations"] - n)[FIRST : FIRST + CLIENTS].tolist())
         for k, client in enumerate(clients):
             for message in (answers if k == who else []) + hand.take(client):
-                if message.name == "ORDER_FILL":
-                    ledgers[k].fill(message)
-                elif message.name == "FUNDING":
-                    ledgers[k].funding += message.amount_e8
-                    assert message.rate == 13_700
-            if venue.accounts[2 + k]["n_liquidations"]:
-                liquidated.add(k)
+                paid[k, 0] += message.fee_e8 if message.name == "ORDER_FILL" else 0
+                paid[k, 1] += message.amount_e8 if message.name == "FUNDING" else 0
         check_conservation(venue, deposits)
-    for k, ledger in enumerate(ledgers):
-        assert int(venue.holdings["fees_e8"][2 + k].sum()) == ledger.fees
-        assert int(venue.holdings["funding_e8"][2 + k].sum()) == ledger.funding
-        if k not in liquidated:  # what the fund takes over is no ORDER_FILL
-            assert venue.holdings["position"][2 + k].tolist() == ledger.position
-            assert abs(int(venue.holdings["realised_e8"][2 + k].sum()) - ledger.realised) < 100_000  # rounding of average entries, 0.001 in all
-    assert (venue.state["n_liquidations"][0] > 0) == (seed < 3)
-    assert np.abs(venue.holdings["funding_e8"]).sum() > 0
+        lowest = min(lowest, int(venue.accounts["wallet_e8"][-1]))
+    assert (paid[:, 0] == venue.holdings["fees_e8"][FIRST : FIRST + CLIENTS].sum(axis=1)).all()
+    assert (paid[:, 1] == venue.holdings["funding_e8"][FIRST : FIRST + CLIENTS].sum(axis=1)).all()
+    wanted = {"rebate", "fee", "free", "funding paid", "funding received", "margin given"}
+    if seed < 3:
+        wanted |= {"margin refused", "liquidation cross", "liquidation isolated", "forced fill", "taken over", "insured", "CANCELED 413"}
+        assert lowest < 0  # the fund pays beyond what it has
+    assert not wanted - set(auditor.met), auditor.met
     assert venue.books.counters["n_trades"][0] > (100 if seed < 3 else 1000)
 
 

@@ -47,7 +47,7 @@ class Desk(Hand):
 
 
 def test_the_initial_margin_of_a_published_example() -> None:
-    """Cost of 1 BTC at 9,253.30 with leverage 20: 462.66 (Binance help centre, "How to Calculate Cost Required to Open a Position"); to the unit 462.665."""
+    """1 BTC at 9,253.30 with leverage 20: 462.66 (Binance help centre, "How to Calculate Cost Required to Open a Position"), which is 462.665."""
     for balance, name in (("462.665", "ORDER_ACK"), ("462.66499999", "ORDER_REJECT")):
         desk = Desk(start_price="9000.00", initial_balance=balance, leverage=20, maintenance_margin_ppm=25_000)
         answer = desk.order(desk.enter(1), BUY, 925_330, 1000)
@@ -271,3 +271,29 @@ def test_the_drop_copy_of_a_replaced_order_keeps_its_date() -> None:
     assert (row["price"], row["time_in_force"], row["expire_ts"], row["qty"]) == (9_001, GTD, 5 * SECOND, 2000)
     desk.send(a, CANCEL_ALL)
     assert row["leaves"] == 0
+
+
+def test_turning_an_isolated_position_round_needs_the_margin_of_what_it_opens() -> None:
+    desk = Desk(initial_balance="110")
+    a, b, c = (desk.enter(1 + i) for i in range(3))
+    desk.venue.holdings["is_isolated"][2, 0] = 1
+    desk.venue.accounts["wallet_e8"][3:5] = 100_000 * E8
+    desk.swap(b, a, 10_000, 10_000)  # 10 at 100.00: 100 isolated, 9.7 left
+    assert desk.order(a, SELL, 10_000, 20_000).name == "ORDER_ACK"  # closing gives 100 back, which is the margin of the other 10
+    assert desk.send(a, CANCEL_ALL)[0].name == "ORDER_CANCELED"
+    assert desk.order(a, SELL, 10_000, 22_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
+    desk.swap(b, c, 9_200, 1000)
+    assert desk.order(a, SELL, 9_200, 20_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # now it gives 20 back, and 92 are needed
+    assert desk.order(a, SELL, 9_200, 13_000).name == "ORDER_ACK"
+    assert desk.order(a, SELL, 9_200, 10_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
+
+
+def test_nearly_all_money_opens_an_isolated_position_and_closing_it_is_free() -> None:
+    desk = Desk(initial_balance="101")
+    a, b = desk.enter(1), desk.enter(2)
+    desk.venue.holdings["is_isolated"][2, 0] = 1
+    desk.venue.accounts["wallet_e8"][3] = 100_000 * E8
+    desk.swap(a, b, 10_000, 10_000)  # short
+    assert desk.order(a, SELL, 10_100, 1000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
+    assert desk.order(a, BUY, 9_900, 10_000).name == "ORDER_ACK"
+    assert desk.order(a, BUY, 9_800, 11_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # 21 to buy, 10 to close: 108 against 100 and 0.7

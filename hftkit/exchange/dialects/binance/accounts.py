@@ -84,8 +84,13 @@ class Position:
 
     @property
     def cross_need(self) -> int:
-        """What the cross wallet carries: all, or of an isolated position what its orders would add."""
-        return self.order_margin if self.is_isolated else self.initial
+        """What the cross wallet carries: all, or of an isolated position what its orders would open (exchange/margin.py)."""
+        if not self.is_isolated:
+            return self.initial
+        same, other = (self.bid, self.ask) if self.lots >= 0 else (self.ask, self.bid)
+        turned = other - abs(self.notional)
+        need = part_of(turned, self.initial_ppm) - (self.isolated_margin if self.lots else 0) if turned > 0 else 0
+        return max(part_of(same, self.initial_ppm), need)
 
     @property
     def cross_profit(self) -> int:
