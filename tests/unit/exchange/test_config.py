@@ -37,7 +37,11 @@ from tests.unit.exchange.running import QUIET
         ('start_price = "50.0"', 'start_price = "0"', "start_price of TWO is '0', must be positive"),
         ('start_price = "50.0"', 'start_price = "50.0"\nmarket_beta = nan', r"instruments\[1\]\.market_beta is nan"),
         ('start_price = "50.0"', 'start_price = "50.0"\nmax_quote_notional = "-3"', "max_quote_notional of TWO is '-3', must be above 0"),
-        ('start_price = "50.0"', 'start_price = "50.0"\npegged = { half_life_minutes = 0.0, spread_sd_bps = 2.0 }', r"pegged\.half_life_minutes is 0"),
+        (
+            'start_price = "50.0"',
+            'start_price = "50.0"\npegged = { half_life_minutes = 0.0, spread_sd_bps = 2.0 }',
+            r"pegged\.half_life_minutes is 0",
+        ),
         (
             'start_price = "50.0"',
             'start_price = "50.0"\npegged = { half_life_minutes = 9.0, spread_sd_bps = 2.0 }\n'
