@@ -1,8 +1,8 @@
 """Digests of whole tapes: the same bytes on every machine, in every process, with and without bounds checks.
 
 Taken on x86-64 (the same with the code compiled for any x86-64 and for the processor at hand). A digest that differs after a change of the flow's
-code means that every seed now gives another market: say so in CHANGELOG.md, and take the new one. That of the sample universe, calm, may never change:
-data/sample is made of it.
+code means that every seed now gives another market: say so in CHANGELOG.md, and take the new one. That of the sample universe, calm, may never
+change: data/sample is made of it.
 """
 
 from __future__ import annotations
