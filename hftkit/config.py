@@ -7,6 +7,7 @@ configuration: they come from the environment or a key file at the moment of use
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,8 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
             body = tomllib.loads(Path(path).read_text())
         except OSError as error:
             raise ConfigError(f"cannot read configuration {path}: {error.strerror}", "Give an existing file with --config") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not TOML: {error}", "Save it as UTF-8 text") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path} is not TOML: {error}") from None
         _refuse_secrets(body, where)
@@ -48,7 +51,7 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
     try:
         return msgspec.convert(body, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_with_value(error, body)}", "Correct the key, or remove it to take the default") from None
+        raise ConfigError(f"{where}: {with_value(error, body)}", "Correct the key, or remove it to take the default") from None
 
 
 def _put(body: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
@@ -60,17 +63,22 @@ def _put(body: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
     body[keys[-1]] = value
 
 
-def _with_value(error: Exception, body: Mapping[str, Any]) -> str:
-    """msgspec's message, with the offending value appended where its path leads to one."""
+def with_value(error: Exception, body: Mapping[str, Any]) -> str:
+    """msgspec's message, with the offending value in place of the path where that leads to one: `events[1].rate is -3`."""
     text = str(error)
     if " - at `$." not in text:
         return text
     path = text.split(" - at `$.")[1].rstrip("`")
     value: Any = body
-    for key in path.replace("[...]", "").split("."):
-        if not isinstance(value, dict) or key not in value:
+    for key in re.findall(r"[^.\[\]]+", path):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
             return text
-        value = value[key]
+    if isinstance(value, (dict, list)):
+        return text  # a whole table says nothing: the message names the key
     return f"{text.split(' - at')[0]}, {path} is {value!r}"
 
 

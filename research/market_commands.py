@@ -33,5 +33,12 @@ def market_like_report(
     for column in ("spread_bps", "trades_per_s", "trade_size"):
         table[column], table[f"{column} made"] = wanted[column], seen[column]
     shape = made.volatility
+    coarser = [
+        f"{row.symbol} {instruments[row.symbol].tick_size} to {row.tick_size}"
+        for row in made.instruments
+        if row.tick_size != instruments[row.symbol].tick_size
+    ]
     words = f"volatility factors: {shape.fast_sd:g} (10 minutes) and {shape.slow_sd:g} (12 hours) in logs, {100 * shape.common_share:.0f} % common"
+    if coarser:
+        words += f"\nticks made coarser, so that a book's window reaches to twice the price: {', '.join(coarser)}"
     return {"table": table.rename_axis("symbol").reset_index(), "volatility": words, "out": str(out)}

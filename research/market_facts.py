@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hftkit.errors import DataError
 from hftkit.exchange.config import VolatilityConfig
 from research.data_loader import Panel, candle_files, load_panel, read_candles, symbol_of
 from research.stylised_facts import excess_kurtosis, facts_of_prices
 
 YEAR_NS = 365 * 86_400 * 10**9
 FAST_MINUTES, SLOW_MINUTES = 10.0, 720.0  # half-lives of the volatility factors
+MIN_BARS = 200  # fewer say next to nothing of a covariance, and nothing of clustering
 _COUNTS = ("count", "trades", "n_trades", "number_of_trades")  # columns that hold a candle's number of trades
 
 
@@ -114,7 +116,15 @@ def _non_negative(shapes: np.ndarray, values: np.ndarray) -> tuple[float, float]
 
 
 def measure(closes: pd.DataFrame, bar_ns: int, *, volumes: pd.DataFrame | None = None, counts: pd.DataFrame | None = None) -> MarketFacts:
-    """Facts of aligned closes, one column a symbol; `volumes` in base units and `counts` of trades, the same shape, where known."""
+    """Facts of aligned closes, one column a symbol; `volumes` in base units and `counts` of trades, the same shape, where known.
+
+    Raises DataError for fewer than MIN_BARS bars, and for a symbol whose close never changes.
+    """
+    if len(closes) < MIN_BARS:
+        raise DataError(f"{len(closes)} bars are too few to measure a market", f"Give at least {MIN_BARS} that all symbols have")
+    still = [str(symbol) for symbol in closes if closes[symbol].nunique() < 2]
+    if still:
+        raise DataError(f"the close of {', '.join(still)} never changes: no volatility, no correlation", "Leave it out with --symbols")
     logs = np.log(closes.to_numpy(float))
     returns = np.diff(logs, axis=0)
     covariance = efficient_covariance(returns) * YEAR_NS / bar_ns
@@ -157,4 +167,11 @@ def _counts(path: Path, frame: pd.DataFrame) -> pd.Series | None:
     raw = pd.read_parquet(path) if path.name.endswith(".parquet") else pd.read_csv(path)
     names = {str(name).strip().lower(): name for name in raw.columns}
     name = next((names[n] for n in _COUNTS if n in names), None)
-    return None if name is None or len(raw) != len(frame) else pd.Series(raw[name].to_numpy(float), frame.index)
+    if name is None or len(raw) != len(frame):
+        return None
+    counts = pd.to_numeric(raw[name], errors="coerce").to_numpy(float)
+    bad = np.flatnonzero((np.isnan(counts) & raw[name].notna().to_numpy()) | (counts < 0) | np.isinf(counts))
+    if bad.size:
+        value = raw[name].tolist()[bad[0]]
+        raise DataError(f"{path}: row {bad[0]} has {value!r} for its {name}", "It must be the number of trades, 0 or more, or empty")
+    return pd.Series(counts, frame.index)

@@ -17,6 +17,7 @@ import tomli_w
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import Cointegration, FlowConfig, InstrumentConfig, SimConfig, VolatilityConfig
+from hftkit.exchange.layout import LADDER_TICKS
 from hftkit.exchange.ticks import make_ticks
 from hftkit.instruments import Instrument
 from hftkit.units import E8, decimal, iso_from_ns
@@ -28,7 +29,8 @@ YEAR_MINUTES = 365 * 24 * 60
 MAX_INSTRUMENTS = 12
 MAX_TRADES_PER_S, MIN_TRADES_PER_S = 5.0, 0.01  # of one symbol: more than this a simulator at many times wall time would not keep up with
 MIN_SPREAD_BPS = 0.5
-FIT_MINUTES = 60  # a round of the fit
+FIT_MINUTES = (60, 60, 120, 240)  # of the rounds of the fit: the last correction should not be noise
+MAX_START_TICKS = LADDER_TICKS // 2  # up to here a book's window reaches from nearly nothing to twice the price
 _FLOW = FlowConfig(
     arrivals_per_s=3.0, maker_share=0.85, informed_share=0.05, half_spread_bps=0.8, depth_bps=4.0, quotes_per_side=10, max_quote_notional="20000"
 )
@@ -68,17 +70,17 @@ def calibrate_market(
     facts: MarketFacts | None = None,
     trades_per_s: float = 0.3,
     seed: int = 1,
-    rounds: int = 4,
     name: str = "calibrated",
 ) -> SimConfig:
     """A synthetic market like this panel: per symbol volatility, spread, trade rate and trade size; one common factor; clustered volatility.
 
     Volatility and covariance are those of the efficient price (the bounce between bid and offer taken out with the first autocovariance, Roll 1984);
     the factor is fitted to the covariances by principal axis factoring. What traders make of their settings (spread, trade rate and size) is
-    found by simulation: `rounds` times the market runs for an hour, is measured, and the settings are corrected by the ratio (indirect
+    found by simulation: four times the market runs for one to four hours, is measured, and the settings are corrected by the ratio (indirect
     inference, Gourieroux, Monfort, Renault 1993). `facts`: measured with volumes and counts, else of the closes alone. A symbol without counts
-    gets `trades_per_s`, one above MAX_TRADES_PER_S that; one whose spread the bars cannot show gets one tick. Starts where the panel ends, at its
-    last prices. Raises DataError for fewer than three symbols, which do not identify a factor.
+    gets `trades_per_s`, each so large that the turnover is the measured one; a symbol above MAX_TRADES_PER_S gets that, of its own size; one whose
+    spread the bars cannot show gets one tick. A tick too fine for the window of a book is made coarser. Starts where the panel ends, at its last
+    prices. Raises DataError for fewer than three symbols, which do not identify a factor.
     """
     symbols = [symbol for symbol in panel.closes if symbol in instruments]
     if len(symbols) < 3:
@@ -91,7 +93,7 @@ def calibrate_market(
     rows = []
     for i, symbol in enumerate(symbols):
         own = float(np.sqrt(max(0.0, covariance[i, i] - loadings[i] ** 2)))
-        row = _instrument(instruments[symbol], panel, None)
+        row = _instrument(_within_window(instruments[symbol], float(panel.closes[symbol].iloc[-1])), panel, None)
         beta = round(float(loadings[i]) / factor, 6) if factor > 0 else 0.0
         rows.append(msgspec.structs.replace(row, market_beta=beta, annual_volatility=round(own, 6)))
     config = SimConfig(
@@ -104,7 +106,14 @@ def calibrate_market(
         flow=_FLOW,
         instruments=tuple(rows),
     )
-    return _fit_traders(config, targets_of(config, facts, trades_per_s), rounds)
+    return _fit_traders(config, targets_of(config, facts, trades_per_s))
+
+
+def _within_window(scales: Instrument, price: float) -> Instrument:
+    """The same with the next coarser tick (1, 2, 5, 10 ... times its own) at which the price is at most MAX_START_TICKS ticks."""
+    tick, factor = decimal(scales.tick_size), (1, 2, 5)
+    steps = next(f * 10**k for k in range(20) for f in factor if price / float(tick * f * 10**k) <= MAX_START_TICKS)
+    return scales if steps == 1 else msgspec.structs.replace(scales, tick_size=format(tick * steps, "f"))
 
 
 def _model_volatility(measured: VolatilityConfig, share: float) -> VolatilityConfig:
@@ -131,11 +140,12 @@ def targets_of(config: SimConfig, facts: MarketFacts, trades_per_s: float) -> pd
     for row in config.instruments:
         fact = facts.table.loc[row.symbol]
         tick_bps = 1e4 / row.start_ticks
-        rate = fact["trades_per_s"]
+        known = np.isfinite(fact["trades_per_s"]) and fact["trades_per_s"] > 0
+        rate = fact["trades_per_s"] if known else trades_per_s
         rows[row.symbol] = {
             "spread_bps": max(tick_bps, fact["spread_bps"]) if np.isfinite(fact["spread_bps"]) else max(tick_bps, MIN_SPREAD_BPS),
-            "trades_per_s": min(MAX_TRADES_PER_S, max(MIN_TRADES_PER_S, rate if np.isfinite(rate) else trades_per_s)),
-            "trade_size": fact["turnover_per_s"] / rate,
+            "trades_per_s": min(MAX_TRADES_PER_S, max(MIN_TRADES_PER_S, rate)),
+            "trade_size": fact["turnover_per_s"] / rate if fact["turnover_per_s"] > 0 else np.nan,
         }
     return pd.DataFrame(rows).T
 
@@ -154,7 +164,7 @@ def traders_of(config: SimConfig, minutes: int) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def _fit_traders(config: SimConfig, targets: pd.DataFrame, rounds: int) -> SimConfig:
+def _fit_traders(config: SimConfig, targets: pd.DataFrame) -> SimConfig:
     """Settings of each symbol's traders with which the simulated market meets the targets; first guess from the defaults' proportions."""
     rows = []
     for row in config.instruments:
@@ -165,8 +175,8 @@ def _fit_traders(config: SimConfig, targets: pd.DataFrame, rounds: int) -> SimCo
         rows.append(_with_traders(row, half, rate, size))
     config = msgspec.structs.replace(config, instruments=tuple(rows))
     calm = VolatilityConfig()
-    for _ in range(rounds):
-        seen = traders_of(msgspec.structs.replace(config, volatility=calm), FIT_MINUTES)
+    for minutes in FIT_MINUTES:
+        seen = traders_of(msgspec.structs.replace(config, volatility=calm), minutes)
         ratio = (targets / seen).clip(0.25, 4.0).fillna(1.0)
         rows = []
         for row in config.instruments:

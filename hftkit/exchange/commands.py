@@ -20,6 +20,7 @@ from hftkit.exchange.config import SimConfig, load_config
 from hftkit.units import NS_PER_S, iso_from_ns
 
 if TYPE_CHECKING:
+    from hftkit.exchange.flow.scenarios import Scenario
     from hftkit.exchange.history.build import HistoryPlan  # loads kernels
     from hftkit.exchange.screen import Screen
     from hftkit.exchange.servers.binance_service import BinanceService
@@ -141,7 +142,11 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
 
 @click.command()
 @click.option(
-    "--config", "config_path", type=click.Path(dir_okay=False), default=None, help="TOML file, or `binance`. [default: the sample universe]"
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False),
+    default=None,
+    help="TOML file, `binance` or `stablecoins`. [default: the scenario's, else the sample universe]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Another market. [default: the configuration's]")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Exchange seconds per second.")
@@ -212,6 +217,12 @@ def sim(
       hftkit sim --history day.npz --rate max --hold
       hftkit sim --record data/journals/calm --duration 600 --speed 10
     """
+    scenario: Scenario | None = None
+    if scenario_name is not None:
+        from hftkit.exchange.flow.scenarios import load_scenario  # loads kernels
+
+        scenario = load_scenario(scenario_name)
+    config_path = config_path or (scenario.universe if scenario is not None else "") or None
     config = _with_binance(load_config(config_path), binance_port, binance_tls, ready_file)
     history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
     if history is not None and scenario_name is not None:
@@ -223,10 +234,8 @@ def sim(
     if order_port == market_port and order_port != 0:
         raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
     from hftkit.exchange.faults import load_plan
-    from hftkit.exchange.flow.scenarios import load_scenario
 
     plan = load_plan(fault_plan) if fault_plan is not None else None
-    scenario = load_scenario(scenario_name) if scenario_name is not None else None
     from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
 
     stop = threading.Event()

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from hftkit.config import with_value
 from hftkit.errors import ConfigError, UnitError
 from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
@@ -19,9 +20,14 @@ from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
 SAMPLE_UNIVERSE = "sample_universe.toml"
 HIGHEST_LEVERAGE = 125
+MAX_QUOTE_NOTIONAL = 10**8  # quote currency: a hundred times it, a scenario's most, is still far from the end of 64 bits
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+# Wide, but finite: TOML knows inf and nan, and comparisons with a bound refuse both.
+_Rate = Annotated[float, msgspec.Meta(ge=1e-12, le=1e6)]
+_Bps = Annotated[float, msgspec.Meta(gt=0, le=9000)]
+_Minutes = Annotated[float, msgspec.Meta(ge=0.01, le=1e7)]
+_Volatility = Annotated[float, msgspec.Meta(ge=0, le=100)]
+_Factor = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -29,9 +35,16 @@ class Cointegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """log(this) = constant + hedge_ratio * log(hedge) + Ornstein-Uhlenbeck deviation."""
 
     hedge: str
-    hedge_ratio: float
-    half_life_minutes: _Positive
-    spread_sd_bps: _Positive
+    hedge_ratio: _Factor
+    half_life_minutes: _Minutes
+    spread_sd_bps: _Bps
+
+
+class Peg(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """log(this) = log(start_price) + Ornstein-Uhlenbeck deviation: a stablecoin, which arbitrage brings back to par."""
+
+    half_life_minutes: _Minutes
+    spread_sd_bps: _Bps
 
 
 class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,14 +57,19 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     min_notional: str = "0"
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 0
-    market_beta: float = 1.0
-    annual_volatility: _NotNegative = 0.0  # its own, beside the market's; 365 days
-    cointegrated: Cointegration | None = None
+    market_beta: _Factor = 1.0
+    annual_volatility: _Volatility = 0.0  # its own, beside the market's; 365 days
+    cointegrated: Cointegration | None = None  # with this or with `pegged` the two above mean nothing
+    pegged: Peg | None = None
     # its own traders, where they differ from [flow]
-    arrivals_per_s: _Positive | None = None
-    half_spread_bps: _Positive | None = None
-    depth_bps: _Positive | None = None
+    arrivals_per_s: _Rate | None = None
+    half_spread_bps: _Bps | None = None
+    depth_bps: _Bps | None = None
     max_quote_notional: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.cointegrated is not None and self.pegged is not None:
+            raise ValueError(f"{self.symbol} is both cointegrated and pegged, must be one of them")
 
     @property
     def instrument(self) -> Instrument:
@@ -78,21 +96,24 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class FlowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The synthetic traders, the same for every instrument."""
 
-    arrivals_per_s: _Positive
+    arrivals_per_s: _Rate
     maker_share: _Share
     informed_share: _Share
-    half_spread_bps: _Positive
-    depth_bps: _Positive
+    half_spread_bps: _Bps
+    depth_bps: _Bps
     quotes_per_side: Annotated[int, msgspec.Meta(ge=1, le=256)]
     max_quote_notional: str
     momentum_share: _Share = 0.0
     branching_ratio: Annotated[float, msgspec.Meta(ge=0, le=0.95)] = 0.0  # Hawkes: arrivals that one arrival brings about; 0 is Poisson
-    excitation_half_life_s: _Positive = 1.0
+    excitation_half_life_s: Annotated[float, msgspec.Meta(ge=0.001, le=1e6)] = 1.0
+    splitting_exponent: Annotated[float, msgspec.Meta(ge=0, le=4)] = 0.0  # tail of the size of the large orders that noise takers split; 0: none
 
     def __post_init__(self) -> None:
         shares = self.maker_share + self.informed_share + self.momentum_share
         if shares > 1.0 + 1e-12:
             raise ValueError(f"maker_share + informed_share + momentum_share must be at most 1, is {shares:g}")
+        if 0.0 < self.splitting_exponent < 1.05:
+            raise ValueError(f"splitting_exponent must be 0 (no splitting) or 1.05 to 4, is {self.splitting_exponent:g}")
 
 
 class VolatilityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,8 +121,8 @@ class VolatilityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     fast_sd: Annotated[float, msgspec.Meta(ge=0, le=1.5)] = 0.0
     slow_sd: Annotated[float, msgspec.Meta(ge=0, le=1.5)] = 0.0
-    fast_half_life_minutes: _Positive = 10.0
-    slow_half_life_minutes: _Positive = 720.0
+    fast_half_life_minutes: _Minutes = 10.0
+    slow_half_life_minutes: _Minutes = 720.0
     common_share: _Share = 0.5  # part of the variance that all instruments have in common
 
 
@@ -160,7 +181,7 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     start: str
     minutes: Annotated[int, msgspec.Meta(ge=1)]  # span of the sample tape; a server continues at its end
-    market_annual_volatility: _NotNegative
+    market_annual_volatility: _Volatility
     flow: FlowConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
     venue: VenueConfig = VenueConfig()
@@ -170,10 +191,14 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def __post_init__(self) -> None:
         try:
             ns_from_iso(self.start)
-            decimal(self.flow.max_quote_notional, "flow.max_quote_notional")
             seen: set[str] = set()
             for config in self.instruments:
-                _ = config.instrument, config.start_ticks, decimal(config.max_quote_notional or "1", f"max_quote_notional of {config.symbol}")
+                _ = config.instrument
+                if config.start_ticks < 1:
+                    raise ValueError(f"start_price of {config.symbol} is {config.start_price!r}, must be positive")
+                notional = config.max_quote_notional or self.flow.max_quote_notional
+                if not 0 < decimal(notional, f"max_quote_notional of {config.symbol}") <= MAX_QUOTE_NOTIONAL:
+                    raise ValueError(f"max_quote_notional of {config.symbol} is {notional!r}, must be above 0, at most {MAX_QUOTE_NOTIONAL}")
                 if config.symbol in seen:
                     raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
                 pair = config.cointegrated
@@ -224,8 +249,10 @@ def load_config(path: Path | str | None = None) -> SimConfig:
                 f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml"
             ) from None
     try:
-        return msgspec.convert(tomllib.loads(text), SimConfig)
+        body = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not TOML: {error}") from None
+    try:
+        return msgspec.convert(body, SimConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {with_value(error, body)}", "hftkit/exchange/configs/sample_universe.toml shows the keys") from None

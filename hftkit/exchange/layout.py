@@ -215,7 +215,7 @@ FUNDAMENTAL = Record(
     "exchange/flow/fundamentals.py",
     "Model and state of one instrument's fundamental value (flow/fundamentals.py has the formulas).",
     (
-        _i("hedge", "index", "the instrument it is cointegrated with, -1 if none"),
+        _i("hedge", "index", "the instrument it is cointegrated with, -1 if none; itself, at ratio 0, if it is pegged"),
         _f("ratio", "1", "hedge ratio r"),
         _f("persistence", "1", "f, AR(1) coefficient of the deviation per step"),
         _f("noise", "log", "d sqrt(1 - f^2), deviation's innovation per step"),
@@ -223,7 +223,8 @@ FUNDAMENTAL = Record(
         _f("sigma", "log", "s, own volatility per step"),
         _f("start", "ticks", "value at step 0"),
         _f("x", "log", "state: log value relative to the start"),
-        _f("u", "log", "state: deviation of a partner"),
+        _f("u", "log", "state: deviation of a partner, or from the peg"),
+        _f("anchor", "log", "state: how far a scenario has moved for good what the deviation returns to"),
         _f("value", "ticks", "state: fundamental value"),
     ),
 )
@@ -238,7 +239,8 @@ AGENT = Record(
         _f("informed_share", "1", "probability that an arrival is an informed taker; the rest is noise"),
         _f("half_spread", "ticks", "distance from the fundamental at which makers start to quote"),
         _f("depth", "ticks", "mean distance of further quotes behind that"),
-        _i("max_qty", "lots", "quotes are uniform in 1 .. max_qty"),
+        _i("max_qty", "lots", "quantities are uniform in 1 .. max_qty times the scale"),
+        _f("qty_scale", "1", "what a scenario makes of max_qty"),
         _i("next_ns", "ns, exchange clock", "state: next arrival"),
         _i("last_id", "id", "state: last client_order_id given to a synthetic order"),
     ),

@@ -6,11 +6,9 @@ Each arrival looks at the fundamental value F and at the real book, and returns 
   fills one free place on each side: at the touch if nobody stands near it, else an exponential distance behind. Post-only.
 * **Informed taker** (house account TAKER): lifts the offer if it is below F, hits the bid if it is above.
 * **Momentum taker**: buys if the mid stands above its own slow average by more than a quarter half spread, sells if below.
-* **Noise taker**: buys or sells at the market, either side, whatever the price.
+* **Noise taker**: buys or sells at the market, whatever the price; either side, or the pieces of large orders (splitting.py).
 
-With a branching ratio n > 0 arrivals excite each other (Hawkes, Biometrika 1971; exponential kernel n b exp(-b t)): the intensity is
-rate (1 - n) + the decaying sum over past arrivals, so that the mean rate stays the configured one. Sampled by Ogata's thinning (1981).
-
+When they arrive: arrivals.py.
 After the zero-intelligence tradition (Farmer, Patelli, Zovko, PNAS 2005), anchored to F as in Glosten and Milgrom (1985).
 """
 
@@ -21,8 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
+from hftkit.exchange.flow.arrivals import next_wait_ns
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals
-from hftkit.exchange.flow.random import below, exponential_function, natural_log, uniform, waiting_time_ns
+from hftkit.exchange.flow.random import below, natural_log, uniform
+from hftkit.exchange.flow.splitting import next_side
 from hftkit.exchange.flow.volatility import Volatility
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import Op
@@ -35,8 +35,8 @@ REFRESH = 0.15  # probability that a maker also withdraws one quote at random
 NEAR = 1.6  # a side without a quote within this many half spreads of F is quoted at the touch
 
 SLOW = 0.02  # weight of the present mid in the slow average that momentum takers look at
-# What a scenario's script may do to one instrument (second column of Flow.script)
-SHIFT_VALUE, SCALE_VOLATILITY, SCALE_RATE, SCALE_SPREAD, SCALE_QUANTITY, SET_MAKER_SHARE = range(6)
+# What a scenario's script may do to one instrument (second column of Flow.script); the last to the market factor
+SHIFT_VALUE, SCALE_VOLATILITY, SCALE_RATE, SCALE_SPREAD, SCALE_QUANTITY, SET_MAKER_SHARE, SHIFT_ANCHOR, SCALE_MARKET = range(8)
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _LIMIT, _GTC, _IOC = int(OrderType.LIMIT), int(TimeInForce.GTC), int(TimeInForce.IOC)
@@ -58,6 +58,8 @@ class Flow(NamedTuple):
     commands: np.ndarray  # COMMAND (4 * places + 4,): what the last arrival asks for
     excitation: np.ndarray  # float64 (n, 3): branching ratio, decay 1/s, state: intensity above the base 1/s
     momentum: np.ndarray  # float64 (n, 2): share of the arrivals, state: slow average of the mid in ticks, 0 before the first
+    splitting: np.ndarray  # float64 (1,): exponent of the size of split orders, 0: none are split
+    hidden: np.ndarray  # int64 (n, HIDDEN, 2): the large orders being worked, side and pieces left
     script: np.ndarray  # float64 (m, 4): step, what (SHIFT_VALUE ..), instrument, value; sorted by step
     script_at: np.ndarray  # int64 (1,): rows done
 
@@ -77,7 +79,7 @@ def _new_order(flow: Flow, n: int, instrument: int, account: int, side: int, pri
     n = _command(flow, n, _NEW, instrument, account, agent.last_id)
     row = flow.commands[n - 1]
     row.side, row.price = side, max(1, price)
-    row.qty = 1 + below(flow.agent_states, instrument, agent.max_qty)
+    row.qty = 1 + below(flow.agent_states, instrument, max(1, int(float(agent.max_qty) * agent.qty_scale + 0.5)))
     return n
 
 
@@ -156,7 +158,7 @@ def _taker(flow: Flow, books: Books, instrument: int, informed: bool) -> int:
         else:
             return 0
     else:
-        side = _BUY if uniform(flow.agent_states, instrument) < 0.5 else _SELL
+        side = next_side(flow.agent_states, instrument, flow.hidden[instrument], flow.splitting[0])
         price = top.ask if side == _BUY else top.bid
         if price == 0:
             return 0
@@ -188,23 +190,6 @@ def _follow_mid(flow: Flow, books: Books, instrument: int) -> None:
 
 
 @inner_kernel
-def _next_wait(flow: Flow, instrument: int) -> int:
-    """Time to the next arrival, ns: exponential, or of a Hawkes process (then its state is brought up to that arrival)."""
-    rate, row, states = flow.agents[instrument].rate, flow.excitation[instrument], flow.agent_states
-    if row[0] == 0.0:
-        return waiting_time_ns(states, instrument, rate)
-    base, total = rate * (1.0 - row[0]), 0
-    row[2] += row[0] * row[1]  # this arrival excites the following ones
-    while True:
-        bound = base + row[2]
-        wait = waiting_time_ns(states, instrument, bound)
-        total += wait
-        row[2] *= exponential_function(-min(30.0, row[1] * np.float64(wait) * 1e-9))
-        if uniform(states, instrument) * bound <= base + row[2]:
-            return total
-
-
-@inner_kernel
 def _follow_script(flow: Flow, until_step: int) -> None:
     """Carry out what the scenario has for the steps up to `until_step`, each at its own step of the fundamentals."""
     while flow.script_at[0] < flow.script.shape[0] and flow.script[flow.script_at[0], 0] <= until_step:
@@ -225,9 +210,13 @@ def _follow_script(flow: Flow, until_step: int) -> None:
             agent.half_spread *= row[3]
             agent.depth *= row[3]
         elif row[1] == SCALE_QUANTITY:
-            agent.max_qty = max(1, int(agent.max_qty * row[3]))
+            agent.qty_scale *= row[3]
         elif row[1] == SET_MAKER_SHARE:
             agent.maker_share = row[3]
+        elif row[1] == SHIFT_ANCHOR:
+            value.anchor += row[3]
+        elif row[1] == SCALE_MARKET:
+            flow.market[0] *= row[3]
         flow.script_at[0] += 1
 
 
@@ -252,7 +241,7 @@ def act(flow: Flow, books: Books, instrument: int) -> int:
     step = (now - flow.clock[1]) // STEP_NS
     _follow_script(flow, step)
     advance_fundamentals(flow.fundamentals, flow.value_states, flow.market, flow.volatility, flow.clock, step)
-    agent.next_ns = now + _next_wait(flow, instrument)
+    agent.next_ns = now + next_wait_ns(flow.agent_states, instrument, agent.rate, flow.excitation[instrument])
     if flow.momentum[instrument, 0] > 0.0:
         _follow_mid(flow, books, instrument)
     draw = uniform(flow.agent_states, instrument)

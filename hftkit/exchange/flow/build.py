@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.flow.agents import Flow
+from hftkit.exchange.flow.arrivals import schedule
 from hftkit.exchange.flow.fundamentals import STEP_NS, advance_fundamentals, persistence_of
-from hftkit.exchange.flow.random import LN2, waiting_time_ns
+from hftkit.exchange.flow.random import LN2
 from hftkit.exchange.flow.scenarios import Scenario, script_of
+from hftkit.exchange.flow.splitting import HIDDEN
 from hftkit.exchange.flow.volatility import new_volatility
 from hftkit.exchange.layout import AGENT, COMMAND, FUNDAMENTAL
 from hftkit.exchange.matching import Books, new_books
-from hftkit.kernels.jit import kernel
 
 SECONDS_PER_YEAR = 365 * 86_400
 _BPS = 1e-4
@@ -32,18 +32,18 @@ def _streams(purpose: str, seed: int, n: int) -> np.ndarray:
 
 def _fundamentals(config: SimConfig) -> np.ndarray:
     rows = np.zeros(len(config.instruments), FUNDAMENTAL.dtype)
-    for row, instrument in zip(rows, config.instruments, strict=True):
+    for i, (row, instrument) in enumerate(zip(rows, config.instruments, strict=True)):
         row["hedge"] = -1
         row["start"] = row["value"] = instrument.start_ticks
         row["beta"] = instrument.market_beta
         row["sigma"] = instrument.annual_volatility / np.sqrt(SECONDS_PER_YEAR)
-        if instrument.cointegrated is not None:
-            pair = instrument.cointegrated
-            persistence = persistence_of(pair.half_life_minutes * 60.0)
-            row["hedge"] = config.symbols.index(pair.hedge)
-            row["ratio"] = pair.hedge_ratio
+        returns = instrument.cointegrated or instrument.pegged
+        if returns is not None:
+            persistence = persistence_of(returns.half_life_minutes * 60.0)
+            row["hedge"] = i if instrument.cointegrated is None else config.symbols.index(instrument.cointegrated.hedge)
+            row["ratio"] = 0.0 if instrument.cointegrated is None else instrument.cointegrated.hedge_ratio
             row["persistence"] = persistence
-            row["noise"] = pair.spread_sd_bps * _BPS * np.sqrt(1.0 - persistence * persistence)
+            row["noise"] = returns.spread_sd_bps * _BPS * np.sqrt(1.0 - persistence * persistence)
     return rows
 
 
@@ -62,14 +62,9 @@ def _agents(config: SimConfig, values: np.ndarray, start_ns: int) -> np.ndarray:
         row["half_spread"] = _own(instrument.half_spread_bps, flow.half_spread_bps) * _BPS * value
         row["depth"] = _own(instrument.depth_bps, flow.depth_bps) * _BPS * value
         row["max_qty"] = instrument.lots_for(instrument.max_quote_notional or flow.max_quote_notional)
+        row["qty_scale"] = 1.0
         row["next_ns"] = start_ns
     return rows
-
-
-@kernel
-def _schedule(agents: Any, states: Any) -> None:
-    for i in range(agents.size):
-        agents[i].next_ns += waiting_time_ns(states, i, agents[i].rate)
 
 
 def _excitation(config: SimConfig) -> np.ndarray:
@@ -99,7 +94,8 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
     advance_fundamentals(fundamentals, value_states, market, volatility, clock, steps)
     agent_states = _streams(f"agents {skip_minutes}", seed, n)
     agents = _agents(config, fundamentals["value"], start_ns)
-    _schedule(agents, agent_states)
+    excitation = _excitation(config)
+    schedule(agents, agent_states, excitation)
     flow = Flow(
         fundamentals=fundamentals,
         agents=agents,
@@ -110,8 +106,10 @@ def new_market(config: SimConfig, seed: int | None = None, skip_minutes: int = 0
         clock=clock,
         quotes=np.zeros((n, 2, places, 2), np.int64),
         commands=np.zeros(4 * places + 4, COMMAND.dtype),
-        excitation=_excitation(config),
+        excitation=excitation,
         momentum=np.tile([config.flow.momentum_share, 0.0], (n, 1)),
+        splitting=np.array([config.flow.splitting_exponent]),
+        hidden=np.zeros((n, HIDDEN, 2), np.int64),
         script=script_of(story, config, steps),
         script_at=np.zeros(1, np.int64),
     )

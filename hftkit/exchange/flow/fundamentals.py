@@ -5,10 +5,12 @@ Model, for the log value x_i relative to its start (t in steps of one second, e 
     m(t)   = m(t-1) + w_m s_m e_m                              the market factor
     x_i(t) = x_i(t-1) + b_i (m(t) - m(t-1)) + w_i s_i e_i      an instrument of its own: a random walk, correlated through m
     u_i(t) = f_i u_i(t-1) + w_i d_i sqrt(1 - f_i^2) e_i        Ornstein-Uhlenbeck deviation, sampled exactly where w_i = 1
-    x_i(t) = r_i x_h(t) + u_i(t)                               a partner: cointegrated with its hedge h at ratio r_i
+    x_i(t) = a_i + r_i x_h(t) + u_i(t)                         a partner: cointegrated with its hedge h at ratio r_i
+    x_i(t) = a_i + u_i(t)                                      pegged to its start: a stablecoin
 
-The factors w are 1, or wander round 1 (volatility.py). Correlation through m is not cointegration: only partners return. The path depends
-on nothing but the seed and the step, so it can be fast-forwarded without a market: that is how the simulator continues where the sample data ends.
+The anchors a are 0 until a scenario moves them: a relation that breaks, a peg that is lost. The factors w are 1, or wander round 1 (volatility.py).
+Correlation through m is not cointegration: only partners return. The path depends on nothing but the seed and the step, so it can be fast-forwarded
+without a market: that is how the simulator continues where the sample data ends.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def step_fundamentals(params: Any, states: Any, market: Any, volatility: Volatil
             row.x += row.beta * shock + row.sigma * factors[i] * normal(states, i)
         else:
             row.u = row.persistence * row.u + row.noise * factors[i] * normal(states, i)
-            row.x = row.ratio * params[row.hedge].x + row.u
+            row.x = row.anchor + (row.ratio * params[row.hedge].x + row.u)
         row.value = row.start * exponential_function(row.x)
 
 

@@ -89,5 +89,5 @@ def exponential_function(x: float) -> float:
 
 @kernel
 def waiting_time_ns(states: Any, stream: int, rate_per_s: float) -> int:
-    """Time to the next arrival of a Poisson process, in ns, at least 1."""
-    return int(-natural_log(1.0 - uniform(states, stream)) / rate_per_s * 1e9) + 1
+    """Time to the next arrival of a Poisson process, in ns, at least 1, at most 32 years."""
+    return int(min(1e18, -natural_log(1.0 - uniform(states, stream)) / rate_per_s * 1e9)) + 1

@@ -71,7 +71,7 @@ def new_volatility(config: Any, streams: np.ndarray, persistence: Any) -> Volati
     f = [persistence(60.0 * minutes) for minutes in (config.fast_half_life_minutes, config.slow_half_life_minutes)]
     noise = [sd * np.sqrt(1.0 - x * x) for sd, x in zip(sds, f, strict=True)]
     common = config.common_share
-    setting = np.array([float(any(sds)), *f, *noise, np.sqrt(1.0 - common), np.sqrt(common), sds[0] ** 2 + sds[1] ** 2])
+    setting = np.array([float(any(sds)), *f, *noise, np.sqrt(1.0 - common), np.sqrt(common), sum(sd * sd for sd in sds)])
     volatility = Volatility(setting, np.zeros((n, 2)), np.ones(n), streams)
     if setting[ON]:
         start_volatility(volatility, *sds)

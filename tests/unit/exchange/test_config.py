@@ -14,7 +14,7 @@ from tests.unit.exchange.running import QUIET
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("quotes_per_side = 2", "quotes_per_side = 0", r">= 1.*flow\.quotes_per_side"),
+        ("quotes_per_side = 2", "quotes_per_side = 0", r">= 1.*flow\.quotes_per_side is 0"),
         ("maker_share = 1.0", "maker_share = 1.5", r"<= 1.*flow\.maker_share"),
         ("informed_share = 0.0", "informed_share = 0.5", "maker_share \\+ informed_share \\+ momentum_share must be at most 1, is 1.5"),
         ("seed = 1", "seed = 1\nsped = 3", "unknown field `sped`"),
@@ -30,6 +30,25 @@ from tests.unit.exchange.running import QUIET
         ),
         ("[venue]", "[venue", "is not TOML"),
         ("out_words = 16384", "out_words = 100", r">= 16384.*venue\.out_words"),
+        ("arrivals_per_s = ", "arrivals_per_s = nan #", r">= 1e-12, flow\.arrivals_per_s is nan"),
+        ("arrivals_per_s = ", "arrivals_per_s = inf #", r"<= 1000000\.0, flow\.arrivals_per_s is inf"),
+        ("depth_bps = ", "depth_bps = -1 #", r"> 0\.0, flow\.depth_bps is -1"),
+        ("market_annual_volatility = ", "market_annual_volatility = inf #", r"market_annual_volatility is inf"),
+        ('start_price = "50.0"', 'start_price = "0"', "start_price of TWO is '0', must be positive"),
+        ('start_price = "50.0"', 'start_price = "50.0"\nmarket_beta = nan', r"instruments\[1\]\.market_beta is nan"),
+        ('start_price = "50.0"', 'start_price = "50.0"\nmax_quote_notional = "-3"', "max_quote_notional of TWO is '-3', must be above 0"),
+        (
+            'start_price = "50.0"',
+            'start_price = "50.0"\npegged = { half_life_minutes = 0.0, spread_sd_bps = 2.0 }',
+            r"pegged\.half_life_minutes is 0",
+        ),
+        (
+            'start_price = "50.0"',
+            'start_price = "50.0"\npegged = { half_life_minutes = 9.0, spread_sd_bps = 2.0 }\n'
+            'cointegrated = { hedge = "ONE", hedge_ratio = 1.0, half_life_minutes = 5.0, spread_sd_bps = 9.0 }',
+            "TWO is both cointegrated and pegged",
+        ),
+        ("quotes_per_side = 2", "quotes_per_side = 2\nsplitting_exponent = 0.5", r"splitting_exponent must be 0 .* or 1\.05 to 4, is 0\.5"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,11 +18,12 @@ from statsmodels.tsa.stattools import acf
 from hftkit.errors import DataError
 from hftkit.exchange.config import SimConfig, VolatilityConfig, load_config
 from hftkit.exchange.tape import make_tape
+from hftkit.instruments import Instrument
 from research.data_commands import data
 from research.data_loader import Panel, load_panel
 from research.instruments import find_instruments
-from research.market_facts import MarketFacts, efficient_covariance, measure, spread_of, volatility_factors
-from research.market_like import calibrate_market, traders_of, write_config
+from research.market_facts import MarketFacts, efficient_covariance, measure, measure_folder, spread_of, volatility_factors
+from research.market_like import calibrate_market, targets_of, traders_of, write_config
 from research.stylised_facts import (
     autocorrelation,
     distribution,
@@ -30,6 +33,7 @@ from research.stylised_facts import (
     order_flow_autocorrelation,
     roll_spread,
 )
+from tests.shared_data import shared
 
 SAMPLE = Path(__file__).parents[3] / "data" / "sample" / "1m"
 ALONE = [config.symbol for config in load_config().instruments[6:]]
@@ -142,6 +146,76 @@ def test_the_command_writes_a_market_that_runs(tmp_path: Path) -> None:
         assert table[symbol]["trades_per_s"] == pytest.approx(0.5 * (i + 1))
         assert table[symbol]["trades_per_s made"] == pytest.approx(0.5 * (i + 1), rel=0.1)
     assert make_tape(made, 5)["n_trades"].sum() > 0
+
+
+def candles_folder(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+    """Three sample symbols, the second one changed."""
+    folder.mkdir()
+    for i, symbol in enumerate(ALONE[:3]):
+        frame = pd.read_parquet(SAMPLE / f"{symbol}.parquet").head(400)
+        (change(frame) if i == 1 else frame).to_parquet(folder / f"{symbol}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frame: frame.head(3), "3 bars are too few to measure a market"),
+        (lambda frame: frame.head(0), "has no rows"),
+        (lambda frame: frame.drop(columns="close"), "has no close column"),
+        (lambda frame: frame.assign(open=100.0, high=100.0, low=100.0, close=100.0), f"the close of {ALONE[1]} never changes"),
+        (lambda frame: frame.assign(count="many"), "row 0 has 'many' for its count"),
+        (lambda frame: frame.assign(trades=-1), "row 0 has -1 for its trades"),
+    ],
+)
+def test_candles_that_cannot_be_measured_are_refused_in_one_line(tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], said: str) -> None:
+    folder = candles_folder(tmp_path / "candles", change)
+    done = CliRunner().invoke(data, ["market-like", str(folder), "-o", str(tmp_path / "sim.toml")])
+    assert isinstance(done.exception, DataError)
+    assert said in str(done.exception)
+    assert not (tmp_path / "sim.toml").exists()
+
+
+def test_what_candles_do_not_say_is_left_to_the_wish(tmp_path: Path) -> None:
+    """No volume, or none traded: the default size. No count: the wished rate, and the size that gives the measured turnover."""
+    for name, change in (("none", lambda frame: frame.drop(columns="volume")), ("zero", lambda frame: frame.assign(volume=0.0, count=0))):
+        facts, panel = measure_folder(candles_folder(tmp_path / name, change))
+        instruments, _ = find_instruments(tmp_path / name, panel.closes)
+        wanted = targets_of(calibrate_market(panel, instruments, facts=facts), facts, 0.3)
+        assert np.isnan(wanted["trade_size"].iloc[1])
+        assert wanted["trades_per_s"].tolist() == [0.3, 0.3, 0.3]
+        assert wanted["trade_size"].iloc[0] == pytest.approx(facts.table["turnover_per_s"].iloc[0] / 0.3)
+
+
+def test_a_tick_too_fine_for_a_book_is_made_coarser() -> None:
+    """A price of 60,000 in cents is 6 million ticks, and a window of 262,144 ticks reaches 2 % of it."""
+    panel = load_panel(SAMPLE, ALONE[:3])
+    panel = replace(panel, closes=panel.closes.assign(**{ALONE[0]: panel.closes[ALONE[0]] / panel.closes[ALONE[0]].iloc[-1] * 60_000.0}))
+    fine = Instrument(symbol=ALONE[0], tick_size="0.01", lot_size="0.00001")
+    instruments, _ = find_instruments(SAMPLE, panel.closes)
+    made = calibrate_market(panel, {**instruments, ALONE[0]: fine})
+    assert [row.tick_size for row in made.instruments] == ["0.50", *(instruments[symbol].tick_size for symbol in ALONE[1:3])]
+    assert made.instruments[0].start_ticks == 120_000
+
+
+def test_markets_made_like_real_ones_measure_like_them_symbol_by_symbol() -> None:
+    """Against fifteen days of USD-M futures: what a week of wandering volatility hides is measured with it constant; docs has the table."""
+    names = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "LTCUSDT", "ENAUSDT")
+    facts, panel = measure_folder(shared("candles/binance_usdm_1m"), names)
+    instruments, _ = find_instruments(shared("candles/binance_usdm_1m"), panel.closes)
+    made = calibrate_market(panel, instruments, facts=facts, seed=5)
+    (_, again), (_, wandering) = (candles_of(config, 3 * 1440) for config in (msgspec.structs.replace(made, volatility=VolatilityConfig()), made))
+    real, found = facts.table.loc[list(made.symbols)], again.table
+    assert found["volatility"].to_numpy() == pytest.approx(real["volatility"].to_numpy(), rel=0.12)
+    assert found["turnover_per_s"].to_numpy() == pytest.approx(real["turnover_per_s"].to_numpy(), rel=0.20)
+    assert found["trades_per_s"].to_numpy() == pytest.approx(0.3, rel=0.10)
+    assert np.abs(again.correlation.to_numpy() - facts.correlation.loc[list(made.symbols), list(made.symbols)].to_numpy()).max() < 0.10
+    assert abs(found["clustering"].mean()) < 0.02
+    assert wandering.table["clustering"].mean() == pytest.approx(real["clustering"].mean(), abs=0.08)
+    seen = real["spread_bps"].notna().to_numpy()
+    assert seen.sum() >= 3
+    spreads = traders_of(msgspec.structs.replace(made, volatility=VolatilityConfig(), seed=9), 120)["spread_bps"].to_numpy()
+    assert spreads[seen] == pytest.approx(real["spread_bps"].to_numpy()[seen], rel=0.15)
 
 
 def test_two_symbols_identify_no_factor() -> None:
