@@ -241,8 +241,8 @@ def _print(venue: Venue, history: History, instrument: int, aggressor: int, pric
         history.taken[e] = 0
     real = 0
     if venue.books.counters[0].n_open > venue.books.owners[MAKER].n_open:
-        real = _serve_side(venue, history, instrument, 1 - aggressor, price, volume, aggressor)
-        real += _serve_side(venue, history, instrument, aggressor, price, volume, aggressor)
+        for k in range(2):  # one place that calls it: see _carry_out_changes
+            real += _serve_side(venue, history, instrument, 1 - aggressor if k == 0 else aggressor, price, volume, aggressor)
     history.typical[instrument] = volume
     venue.books.tops[instrument].last = price
     if volume > real:

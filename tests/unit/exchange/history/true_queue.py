@@ -39,11 +39,16 @@ class TrueRun:
     fills: np.ndarray
 
 
-def true_run(seconds: int, *, seed: int, every_s: int = 2, life_s: int = 60, deepest: int = 4, lots: int = 1) -> TrueRun:
-    """Two instruments of the sample universe, 20 times as busy; post-only orders at the touch or up to `deepest` ticks behind it."""
+def true_run(seconds: int, *, seed: int, life_s: int = 3, deepest: int = 0, lots: int = 20) -> TrueRun:
+    """Two instruments of the sample universe, 20 times as busy, with ticks so coarse that queues are long.
+
+    Every `life_s` + 1 seconds a post-only order in each, at the touch or up to `deepest` ticks behind it, cancelled after `life_s`. Never two at a time:
+    what a print gave to the one would be missing in the queue of the other.
+    """
     config = load_config()
     flow_config = msgspec.structs.replace(config.flow, arrivals_per_s=config.flow.arrivals_per_s * 20)
-    config = msgspec.structs.replace(config, flow=flow_config, instruments=config.instruments[:2])
+    coarse = tuple(msgspec.structs.replace(one, tick_size=tick) for one, tick in zip(config.instruments[:2], ("0.1", "0.05"), strict=True))
+    config = msgspec.structs.replace(config, flow=flow_config, instruments=coarse)
     flow, books = new_market(config, seed)
     venue = new_venue(config, books)
     tap, desk = Tap(venue.tap), Desk(venue)
@@ -56,10 +61,9 @@ def true_run(seconds: int, *, seed: int, every_s: int = 2, life_s: int = 60, dee
         now = config.start_ns + second * S
         run(venue, flow, now, 10**9)
         for request in [row for row in requests if row[0] == now - life_s * S and row[1] == NEW]:
-            if desk.find_open(account, request[2]):
-                desk.cancel(account, request[3], request[2])
-                requests.append((now, CANCEL, *request[2:5], 0, 0, 0, 0, 0))
-        for instrument in range(2) if second % every_s == 0 and second < seconds - life_s else ():
+            desk.cancel(account, request[3], request[2])
+            requests.append((now, CANCEL, *request[2:5], 0, 0, 0, 0, 0))
+        for instrument in range(2) if second % (life_s + 1) == 0 and second < seconds - life_s else ():
             side, top = int(rng.integers(2)), venue.books.tops[instrument]
             touch = int(top["bid"] if side == Side.BUY else top["ask"])
             price = touch + int(rng.integers(deepest + 1)) * (-1 if side == Side.BUY else 1)
@@ -86,6 +90,8 @@ def without_clients(batch: Batch) -> np.ndarray:
             record = batch.words[at : at + EXECUTION.dtype.itemsize // 8].view(EXECUTION.dtype)[0]
             if record["kind"] == int(ExecutionKind.NEW):
                 orders[int(record["client_order_id"])] = ((instrument, int(record["side"]), int(record["price"])), 0)
+            elif int(record["client_order_id"]) not in orders:
+                continue  # refused
             place, before = orders[int(record["client_order_id"])]
             resting[place] = resting.get(place, 0) + int(record["leaves"]) - before
             orders[int(record["client_order_id"])] = (place, int(record["leaves"]))
