@@ -19,6 +19,8 @@ from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.units import NS_PER_S, iso_from_ns
 
+PATIENCE_NS = 5 * NS_PER_S  # at the end of a history, with a client that reads nothing
+
 if TYPE_CHECKING:
     from hftkit.exchange.flow.scenarios import Scenario
     from hftkit.exchange.history.build import HistoryPlan  # loads kernels
@@ -38,12 +40,22 @@ def _write_atomically(path: Path, content: dict[str, Any], private: bool) -> Non
 
 
 def serve(server: Any, run_slice: Callable[[], None], stop: threading.Event, duration_s: float | None) -> None:
-    """Run a started server in slices until `stop` is set, the time is over, or the history at its end."""
+    """Run a started server in slices until `stop` is set, the time is over, or the history at its end and every client has read it."""
     end = monotonic_ns() + int(duration_s * NS_PER_S) if duration_s is not None else None
     while not stop.is_set() and (end is None or monotonic_ns() < end) and not server.finished:
         run_slice()
     if server.finished:
-        run_slice()  # the last answers
+        _last_answers(server, run_slice, stop)
+
+
+def _last_answers(server: Any, run_slice: Callable[[], None], stop: threading.Event) -> None:
+    """What the clients have not taken yet; one that takes nothing for a while is not waited for."""
+    run_slice()
+    left, end = server.unsent, monotonic_ns() + PATIENCE_NS
+    while left and not stop.is_set() and monotonic_ns() < end:
+        run_slice()
+        if server.unsent < left:
+            left, end = server.unsent, monotonic_ns() + PATIENCE_NS
 
 
 def _history_plan(path: Path, rate: str, estimate: str, participation: float | None, hold: bool) -> HistoryPlan:

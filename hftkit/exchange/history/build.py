@@ -17,6 +17,7 @@ from hftkit.exchange.history.market import (
     FILLS,
     GRADES,
     HOLD,
+    MOST_CHANGES,
     N_FULL,
     N_ORDERS,
     N_OUTSIDE,
@@ -78,6 +79,7 @@ def new_history(plan: HistoryPlan | None, max_orders: int = 0) -> History:
         queued=np.zeros((1 + max_orders, ROW_WORDS), np.int64),
         taken=np.zeros(3, np.int64),
         sums=np.zeros((n, WORDS), np.int64),
+        changes=np.zeros((MOST_CHANGES, WORDS), np.int64),
         command=new_commands(1),
     )
     if plan is not None:

@@ -46,18 +46,20 @@ from hftkit.kernels.market.queue import (
     level_changed,
 )
 from hftkit.kernels.wire.frame import frame_instrument, frame_type
-from hftkit.layout import WORD
 
 TAPE_WORDS = 7
 CANDLES, TRADES, QUOTES, DEPTH = range(1, 5)  # grade of an instrument's history: what was recorded
 GRADES = {CANDLES: "candles", TRADES: "trades", QUOTES: "quotes", DEPTH: "depth"}
 # Words of History.plan
-ESTIMATE, PARTICIPATION, AT_MAX, HOLD = range(4)  # AT_MAX: as fast as clients can follow; HOLD: the clock stands until somebody is there
+ESTIMATE, PARTICIPATION, AT_MAX, HOLD = range(4)  # AT_MAX: as fast as clients can follow; HOLD: the clock stands until somebody listens
 # Words of History.io
-ROW, ROWS, N_OUTSIDE, N_WITHHELD, N_FULL = range(5)
+ROW, ROWS, N_OUTSIDE, N_WITHHELD, N_FULL, CLOSED = range(6)  # CLOSED: the end was published
 # Words of History.sums, by instrument: lots that came to rest and that history reached, lots filled by estimate, prints and their lots, such orders
 RESTED, FILLS, N_PRINTS, VOLUME, N_ORDERS = 0, 1, 4, 5, 6
 WORDS = 8
+# Words of a row of History.changes: what one row of the tape does to the levels. SHOWS: it is the best price of its side from now on
+_SIDE, _PRICE, _LOTS, _TELL, _SHOWS, _LAST = range(6)
+MOST_CHANGES = 4
 NEVER = 2**63 - 1
 _PPM = 1_000_000
 
@@ -81,6 +83,7 @@ class History(NamedTuple):
     queued: np.ndarray  # (1 + capacity, queue.ROW_WORDS): by order slot
     taken: np.ndarray  # (3,): lots of the print at work that clients got, by estimate
     sums: np.ndarray  # (n, WORDS)
+    changes: np.ndarray  # (MOST_CHANGES, WORDS)
     command: np.ndarray  # COMMAND (1,): of the house
 
 
@@ -238,8 +241,8 @@ def _print(venue: Venue, history: History, instrument: int, aggressor: int, pric
         history.taken[e] = 0
     real = 0
     if venue.books.counters[0].n_open > venue.books.owners[MAKER].n_open:
-        real = _serve_side(venue, history, instrument, 1 - aggressor, price, volume, aggressor)
-        real += _serve_side(venue, history, instrument, aggressor, price, volume, aggressor)
+        for k in range(2):  # one place that calls it: see _carry_out_changes
+            real += _serve_side(venue, history, instrument, 1 - aggressor if k == 0 else aggressor, price, volume, aggressor)
     history.typical[instrument] = volume
     venue.books.tops[instrument].last = price
     if volume > real:
@@ -342,24 +345,53 @@ def _set_level(venue: Venue, history: History, instrument: int, side: int, price
 
 
 @inner_kernel
-def _quote(venue: Venue, history: History, instrument: int, tape: Any, base: int) -> None:
-    """A BBO row (bid, lots, ask, lots from word `base`): what was shown elsewhere goes, then both sides stand as recorded."""
-    shown, left = history.shown[instrument], 0
-    for side in range(2):
-        new = tape[base + 2 * side]
-        left += int(shown[side] != 0 and shown[side] != new) + int(new != 0)
+def _changes_of_quote(history: History, instrument: int, tape: Any, base: int) -> int:
+    """What a BBO row (bid, lots, ask, lots from word `base`) changes, into `history.changes`. Returns the number of changes.
+
+    What was shown elsewhere goes, then both sides stand as recorded.
+    """
+    changes, shown, n, last = history.changes, history.shown[instrument], 0, -1
     for side in range(2):
         old, new = shown[side], tape[base + 2 * side]
         if old != 0 and old != new:
             worse = new == 0 or (new < old if side == _BUY else new > old)  # when the best improves, the old level is hidden, not gone
-            _set_level(venue, history, instrument, side, old, 0, worse, left == 1)
-            left -= 1
+            changes[n, _SIDE], changes[n, _PRICE], changes[n, _LOTS], changes[n, _TELL] = side, old, 0, np.int64(worse)
+            changes[n, _SHOWS] = changes[n, _LAST] = 0
+            n, last = n + 1, n
     for side in range(2):
-        price, qty = tape[base + 2 * side], tape[base + 2 * side + 1]
+        changes[n, _SIDE], changes[n, _PRICE], changes[n, _LOTS], changes[n, _TELL] = side, tape[base + 2 * side], tape[base + 2 * side + 1], 1
+        changes[n, _SHOWS], changes[n, _LAST] = 1, 0
+        if changes[n, _PRICE] != 0:
+            last = n
+        n += 1
+    if last >= 0:
+        changes[last, _LAST] = 1
+    return n
+
+
+@inner_kernel
+def _change_of_depth(history: History, tape: Any, base: int) -> int:
+    """What a DEPTH row (side, flags, price, lots from word `base`) changes, into `history.changes`. Returns 1."""
+    change = history.changes[0]
+    change[_SIDE], change[_PRICE], change[_LOTS], change[_TELL], change[_SHOWS] = tape[base], tape[base + 2], tape[base + 3], 1, 0
+    change[_LAST] = tape[base + 1] & _END_OF_BATCH
+    return 1
+
+
+@inner_kernel
+def _carry_out_changes(venue: Venue, history: History, instrument: int, n: int) -> None:
+    """The first `n` of `history.changes`, one after another.
+
+    The only caller of _set_level, which is therefore compiled into it: at every call it would be handed a hundred words (measured: half the time of a
+    row).
+    """
+    for c in range(n):
+        change = history.changes[c]
+        side, price = change[_SIDE], change[_PRICE]
         if price != 0:
-            _set_level(venue, history, instrument, side, price, qty, True, left == 1)
-            left -= 1
-        shown[side] = price  # only now: who joined before this row joined what was shown before it
+            _set_level(venue, history, instrument, side, price, change[_LOTS], change[_TELL] != 0, change[_LAST] != 0)
+        if change[_SHOWS] != 0:
+            history.shown[instrument, side] = price  # only now: who joined before this row joined what was shown before it
 
 
 # -- the tape --------------------------------------------------------------------------------------------------------
@@ -387,25 +419,8 @@ def run_history(venue: Venue, history: History, until_ns: int, max_rows: int) ->
         instrument, kind = frame_instrument(tape[base]), frame_type(tape[base])
         if kind == _TRADE:
             _print(venue, history, instrument, tape[base + 4], tape[base + 5], tape[base + 6])
-        elif kind == _BBO:
-            _quote(venue, history, instrument, tape, base + 3)
         else:
-            last = tape[base + 4] & _END_OF_BATCH != 0
-            _set_level(venue, history, instrument, tape[base + 3], tape[base + 5], tape[base + 6], True, last)
+            n = _changes_of_quote(history, instrument, tape, base + 3) if kind == _BBO else _change_of_depth(history, tape, base + 3)
+            _carry_out_changes(venue, history, instrument, n)
         venue.state[0].n_arrivals += 1
     return max_rows
-
-
-@inner_kernel
-def target_time(venue: Venue, history: History, clock_ns: int, rows: int) -> int:
-    """How far a turn should go: to the clock's time, or at maximum rate `rows` further, unless a client cannot follow."""
-    if history.plan[AT_MAX] == 0:
-        return clock_ns
-    now, row = venue.state[0].ts, history.io[ROW] + rows - 1
-    for a in range(venue.state[0].n_audience):
-        client = venue.clients[venue.audience[a]]
-        if client.out_end - client.out_start > venue.outboxes.shape[1] * WORD // 4:  # the rest has room for a turn
-            return now
-    if history.io[ROWS] == 0:
-        return now
-    return max(now, history.tape[min(row, history.io[ROWS] - 1) * TAPE_WORDS + 2])

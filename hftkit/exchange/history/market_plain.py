@@ -159,6 +159,8 @@ class PlainMarket:
             if after > 0:
                 order.ahead[1] = order.ahead[2] = after
             return
+        if order.ahead[2] is not None:
+            order.ahead[2] = min(order.ahead[2], after)
         ahead = order.ahead[1]
         if whole > 0:
             ahead -= cancels if ahead >= whole else cancels * ahead // whole

@@ -29,7 +29,8 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.scenarios import Scenario
 from hftkit.exchange.history.build import HistoryPlan, history_report, new_history
 from hftkit.exchange.history.files import config_for
-from hftkit.exchange.history.market import AT_MAX, HOLD, ROW, ROWS, History, next_row_ts, run_history, target_time
+from hftkit.exchange.history.market import AT_MAX, CLOSED, HOLD, ROW, ROWS, History, next_row_ts, run_history
+from hftkit.exchange.history.pace import close_markets, target_time, wait_for_somebody
 from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
@@ -225,7 +226,7 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
     wake = shell.io[WAKE] - monotonic_ns(shell.clock) if shell.io[ENGAGED_LINES] > 0 else _LONG_NS
     if wake < 1_000_000:
         return 0
-    if shell.history.plan[AT_MAX] != 0 and shell.history.io[ROW] < shell.history.io[ROWS]:
+    if shell.history.plan[AT_MAX] != 0 and shell.history.plan[HOLD] == 0 and shell.history.io[ROW] < shell.history.io[ROWS]:
         return 0
     ahead = np.float64(_next_event(flow, shell) - ts) / shell.speed[0]
     return max(1, int(min(ahead, np.float64(wake), 1e7) / 1e6))
@@ -241,6 +242,7 @@ def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
     """The market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
     if shell.history.io[ROWS] > 0:
         run_history(venue, shell.history, ts, ARRIVALS_PER_TURN)
+        close_markets(venue, shell.history)
     else:
         run_flow(venue, flow, ts, ARRIVALS_PER_TURN)
     behind = ts - _next_event(flow, shell)
@@ -254,7 +256,8 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
     timeout = _timeout_ms(flow, shell, venue.state[0].ts)
     n_ready = wait_events(shell.io[EPOLL_FD], shell.ready, timeout)
     now = monotonic_ns(shell.clock)
-    if shell.history.plan[HOLD] != 0 and venue.state[0].n_connections == 0:
+    if shell.history.plan[HOLD] != 0:
+        wait_for_somebody(venue, shell.history)
         shell.io[START_MONO] = now
     ts = target_time(venue, shell.history, _exchange_time(shell, now), ARRIVALS_PER_TURN)
     _advance(venue, flow, shell, ts)
@@ -401,8 +404,14 @@ class BinaryServer:
 
     @property
     def finished(self) -> bool:
-        """Is the history at its end? A synthetic market never is."""
-        return self.history is not None and bool(self.shell.history.io[ROW] >= self.shell.history.io[ROWS])
+        """Is the history at its end, and was that published? A synthetic market never is."""
+        return self.history is not None and bool(self.shell.history.io[CLOSED])
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait in the send buffers of clients, and snapshots that are due."""
+        clients = self.venue.clients[self.venue.clients["port"] != 0]
+        return int((clients["out_end"] - clients["out_start"] + clients["n_pending"]).sum())
 
     def close(self) -> None:
         """Close every connection and both ports."""

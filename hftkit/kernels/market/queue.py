@@ -6,14 +6,18 @@ Nobody recorded our order, so its place among the recorded ones is an estimate:
 |---|---|---|---|
 | optimistic | nobody | fills it | - |
 | neutral | what history shows at the price | takes from what is ahead, then fills it | cancels, spread evenly over the queue |
-| pessimistic | what history shows | takes from what is ahead, then fills it | came from behind: what is ahead must trade |
+| pessimistic | what history shows | takes from what is ahead, then fills it | came from behind, as far as there was anybody |
 
 A print beyond its price (trade-through) fills it in all three: whoever traded there would have met it first. Where history does not show the quantity
 (no book recorded, or a price behind the best one), neutral puts one typical print ahead (the last one before), pessimistic waits for a trade-through.
 
+Nobody is ahead who no longer stands there: neutral and pessimistic never have more ahead than history shows at the price. So the pessimistic place is
+the worst that the recording allows, and the true one is never behind it (tests/unit/exchange/history/test_truth.py).
+
 So at every moment optimistic <= neutral <= pessimistic in what is ahead, and the other way round in what has been filled. The row keeps what each
 estimate would have filled while the order lived; only one of them, the run's, is what really happens to it. The neutral model is the
-even-cancellation one of the literature (Huang and Polak, LOBSTER, 2011, on queue reconstruction; hftbacktest calls it a queue model).
+even-cancellation one of the literature (Huang and Polak, LOBSTER, 2011, on queue reconstruction). In the words of hftbacktest, neutral is its
+PowerProbQueueModel with n = 1, pessimistic its RiskAdverseQueueModel.
 """
 
 from __future__ import annotations
@@ -94,6 +98,8 @@ def level_changed(row: Any, before: int, after: int) -> None:
         if after > 0:
             row[AHEAD + NEUTRAL] = row[AHEAD + PESSIMISTIC] = after
         return
+    if row[AHEAD + PESSIMISTIC] != UNKNOWN:
+        row[AHEAD + PESSIMISTIC] = min(row[AHEAD + PESSIMISTIC], after)
     ahead = row[AHEAD + NEUTRAL]
     if whole > 0:
         ahead -= cancels if ahead >= whole else _part(cancels, ahead, whole)

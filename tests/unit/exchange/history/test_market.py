@@ -38,12 +38,20 @@ def test_the_queue_of_a_recorded_level() -> None:
 
 
 def test_cancels_ahead_count_for_neutral_only() -> None:
-    rows = [bbo(0, 100, 50, 101, 50), bbo(8, 100, 10, 101, 50), trade(10, SELL, 100, 20), trade(11, SELL, 100, 20), trade(12, SELL, 100, 20)]
+    rows = [bbo(0, 100, 50, 101, 50), bbo(7, 100, 100, 101, 50), bbo(8, 100, 60, 101, 50), *(trade(10 + i, SELL, 100, 20) for i in range(3))]
     assert filled(history(rows, QUOTES)) == {
         "optimistic": [(10, 100, 20), (11, 100, 10)],
-        "neutral": [(10, 100, 10), (11, 100, 20)],
+        "neutral": [(11, 100, 10), (12, 100, 20)],  # 40 of 100 cancelled, 20 of them ahead
         "pessimistic": [(12, 100, 10)],
     }
+
+
+def test_nobody_is_ahead_who_no_longer_stands_there() -> None:
+    rows = [bbo(0, 100, 50, 101, 50), bbo(8, 100, 10, 101, 50), trade(10, SELL, 100, 20), trade(11, SELL, 100, 20)]
+    got = filled(history(rows, QUOTES))
+    assert got["neutral"] == got["pessimistic"] == [(10, 100, 10), (11, 100, 20)]
+    gone = [bbo(0, 100, 50, 101, 50), bbo(8, 99, 10, 101, 50), trade(10, SELL, 100, 20)]  # the best bid went away: whoever was ahead has left
+    assert filled(history(gone, QUOTES))["pessimistic"] == [(10, 100, 20)]
 
 
 def test_cancels_are_spread_over_the_queue_and_prints_are_no_cancels() -> None:
