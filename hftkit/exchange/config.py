@@ -6,12 +6,14 @@ Errors name the key, the value and what is allowed.
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from hftkit.config import explain
 from hftkit.errors import ConfigError, UnitError
 from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
@@ -19,16 +21,24 @@ from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
 SAMPLE_UNIVERSE = "sample_universe.toml"
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_Finite = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+def _positive(text: str, what: str) -> Decimal:
+    number = decimal(text, what)
+    if number <= 0:
+        raise ValueError(f"{what} must be positive, is {text}")
+    return number
 
 
 class Cointegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """log(this) = constant + hedge_ratio * log(hedge) + Ornstein-Uhlenbeck deviation."""
 
     hedge: str
-    hedge_ratio: float
+    hedge_ratio: _Finite
     half_life_minutes: _Positive
     spread_sd_bps: _Positive
 
@@ -43,7 +53,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     min_notional: str = "0"
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 0
-    market_beta: float = 1.0
+    market_beta: _Finite = 1.0
     annual_volatility: _NotNegative = 0.0  # its own, beside the market's; 365 days
     cointegrated: Cointegration | None = None
     # its own traders, where they differ from [flow]
@@ -134,7 +144,11 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if self.maintenance_margin_ppm * self.leverage > 1_000_000:
             raise ValueError(f"maintenance_margin_ppm {self.maintenance_margin_ppm} is above the initial margin of leverage {self.leverage}")
         for name in ("initial_balance", "insurance_fund"):
-            if not 0 <= decimal(getattr(self, name), f"venue.{name}") * self.max_accounts <= 10**10:
+            try:
+                amount = decimal(getattr(self, name), f"venue.{name}")
+            except UnitError as error:
+                raise ValueError(str(error)) from None
+            if not 0 <= amount * self.max_accounts <= 10**10:
                 raise ValueError(f"{name} {getattr(self, name)} times max_accounts must be 0 to 10000000000")
 
     @property
@@ -160,10 +174,10 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def __post_init__(self) -> None:
         try:
             ns_from_iso(self.start)
-            decimal(self.flow.max_quote_notional, "flow.max_quote_notional")
+            _positive(self.flow.max_quote_notional, "flow.max_quote_notional")
             seen: set[str] = set()
             for config in self.instruments:
-                _ = config.instrument, config.start_ticks, decimal(config.max_quote_notional or "1", f"max_quote_notional of {config.symbol}")
+                _ = config.instrument, config.start_ticks, _positive(config.max_quote_notional or "1", f"max_quote_notional of {config.symbol}")
                 if config.symbol in seen:
                     raise ValueError(f"instruments: symbol {config.symbol!r} appears twice, must be unique")
                 pair = config.cointegrated
@@ -208,12 +222,16 @@ def load_config(path: Path | str | None = None) -> SimConfig:
         try:
             text = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml"
+                f"cannot read simulator configuration {path}: {why}",
+                "Give a TOML file like hftkit/exchange/configs/sample_universe.toml, or `binance`",
             ) from None
     try:
-        return msgspec.convert(tomllib.loads(text), SimConfig)
+        body = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not TOML: {error}") from None
+    try:
+        return msgspec.convert(body, SimConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {explain(error, body, SimConfig)}", "hftkit/exchange/configs/sample_universe.toml shows every key") from None
