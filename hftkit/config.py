@@ -6,6 +6,7 @@ configuration: they come from the environment or a key file at the moment of use
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -51,7 +52,7 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
     try:
         return msgspec.convert(body, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {with_value(error, body)}", "Correct the key, or remove it to take the default") from None
+        raise ConfigError(f"{where}: {explain(error, body, kind)}", "Correct the key, or remove it to take the default") from None
 
 
 def _put(body: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
@@ -63,23 +64,50 @@ def _put(body: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
     body[keys[-1]] = value
 
 
-def with_value(error: Exception, body: Mapping[str, Any]) -> str:
-    """msgspec's message, with the offending value in place of the path where that leads to one: `events[1].rate is -3`."""
-    text = str(error)
-    if " - at `$." not in text:
-        return text
-    path = text.split(" - at `$.")[1].rstrip("`")
-    value: Any = body
-    for key in re.findall(r"[^.\[\]]+", path):
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
-            value = value[int(key)]
+def explain(error: Exception, body: Mapping[str, Any], kind: type) -> str:
+    """msgspec's message with what it leaves out: the value at its path, the keys or values that are allowed, the one that was meant.
+
+    `body`: what was converted into `kind`.
+    """
+    text, _, path = str(error).partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    value, node, where = _walk(path, body, msgspec.inspect.type_info(kind))
+    prefix = f"{where}: " if where else ""
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+        keys = sorted(field.encode_name for field in getattr(node, "fields", ()))
+        near = difflib.get_close_matches(unknown[1], keys, n=1)
+        return f"{prefix}{text}, " + (f"perhaps {near[0]} was meant" if near else f"allowed are {', '.join(keys)}")
+    if text.startswith("Invalid enum value"):
+        text = f"Expected one of {', '.join(map(repr, getattr(node, 'values', ())))}"
+    if value is _MISSING or isinstance(value, dict | list):
+        return prefix + text
+    return f"{text}, {where} is {value!r}"
+
+
+_MISSING = object()
+
+
+def _walk(path: str, value: Any, node: Any) -> tuple[Any, Any, str]:
+    """(value, msgspec's description of its type, path with the symbol of a list's element) at a path like `flow.rate` or `instruments[3].symbol`."""
+    where = ""
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        node = _struct_or_list(node)
+        if key:
+            where += f".{key}" if where else key
+            node = next((field.type for field in getattr(node, "fields", ()) if field.encode_name == key), None)
+            value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
         else:
-            return text
-    if isinstance(value, (dict, list)):
-        return text  # a whole table says nothing: the message names the key
-    return f"{text.split(' - at')[0]}, {path} is {value!r}"
+            node = getattr(node, "item_type", None)
+            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else _MISSING
+            symbol = value.get("symbol") if isinstance(value, dict) else None
+            where += f"[{symbol or index}]"
+    return value, _struct_or_list(node), where
+
+
+def _struct_or_list(node: Any) -> Any:
+    """What a type is apart from None."""
+    inner = [one for one in getattr(node, "types", ()) if not isinstance(one, msgspec.inspect.NoneType)]
+    return inner[0] if inner else node
 
 
 def _refuse_secrets(body: Mapping[str, Any], where: str, path: str = "") -> None:

@@ -109,7 +109,10 @@ EPOLLIN = 1
 EPOLLOUT = 4
 EPOLLHUP = 16
 EPOLL_CTL_ADD = 1
+EPOLL_CTL_DEL = 2
 EPOLL_CTL_MOD = 3
+SOL_SOCKET = 1
+SO_LINGER = 13
 SOCK_NONBLOCK = 0o4000
 # `struct epoll_event {u32 events; u64 data}` is packed on x86-64 only: its length and the place of `data`, in 32-bit words
 EPOLL_EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
@@ -135,3 +138,10 @@ def watch_descriptor(epoll: int, operation: int, fd: int, events: int, data: int
 def wait_events(epoll: int, ready: Any, timeout_ms: int) -> int:
     """epoll_wait(): number of ready descriptors. `ready`: int32 (n * EPOLL_EVENT_WORDS,), one `struct epoll_event` each."""
     return _epoll_wait(epoll, ready.ctypes.data, ready.size // EPOLL_EVENT_WORDS, timeout_ms)
+
+
+@kernel
+def reset_when_closed(fd: int, scratch: Any) -> int:
+    """setsockopt(SO_LINGER, 0 s): close() will send RST and forget what was not sent. `scratch`: int32 (>= 2,), overwritten."""
+    scratch[0], scratch[1] = 1, 0
+    return _setsockopt(fd, SOL_SOCKET, SO_LINGER, scratch.ctypes.data, np.uint32(8))

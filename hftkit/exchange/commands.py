@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,8 @@ import msgspec
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig, load_config
-from hftkit.units import NS_PER_S, iso_from_ns
-
-PATIENCE_NS = 5 * NS_PER_S  # at the end of a history, with a client that reads nothing
+from hftkit.exchange.servers.process import Recording, refuse_contradictions, refuse_if_in_use, report, serve, stop_on_signals, write_ready_file
+from hftkit.units import iso_from_ns
 
 if TYPE_CHECKING:
     from hftkit.exchange.flow.scenarios import Scenario
@@ -27,35 +24,6 @@ if TYPE_CHECKING:
     from hftkit.exchange.screen import Screen
     from hftkit.exchange.servers.binance_service import BinanceService
     from hftkit.exchange.servers.binary import BinaryServer
-
-
-def _write_atomically(path: Path, content: dict[str, Any], private: bool) -> None:
-    """Whoever waits for the file sees nothing, or all of it. `private`: only its owner may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644), "w") as stream:
-        stream.write(json.dumps(content) + "\n")
-    partial.replace(path)
-
-
-def serve(server: Any, run_slice: Callable[[], None], stop: threading.Event, duration_s: float | None) -> None:
-    """Run a started server in slices until `stop` is set, the time is over, or the history at its end and every client has read it."""
-    end = monotonic_ns() + int(duration_s * NS_PER_S) if duration_s is not None else None
-    while not stop.is_set() and (end is None or monotonic_ns() < end) and not server.finished:
-        run_slice()
-    if server.finished:
-        _last_answers(server, run_slice, stop)
-
-
-def _last_answers(server: Any, run_slice: Callable[[], None], stop: threading.Event) -> None:
-    """What the clients have not taken yet; one that takes nothing for a while is not waited for."""
-    run_slice()
-    left, end = server.unsent, monotonic_ns() + PATIENCE_NS
-    while left and not stop.is_set() and monotonic_ns() < end:
-        run_slice()
-        if server.unsent < left:
-            left, end = server.unsent, monotonic_ns() + PATIENCE_NS
 
 
 def _history_plan(path: Path, rate: str, estimate: str, participation: float | None, hold: bool) -> HistoryPlan:
@@ -71,66 +39,10 @@ def _history_plan(path: Path, rate: str, estimate: str, participation: float | N
     return HistoryPlan(load_history(path), estimate, participation, speed, hold)
 
 
-class Recording:
-    """Drains the drop copy after each slice into a journal."""
-
-    def __init__(self, server: BinaryServer, folder: Path, service: BinanceService | None, market: dict[str, Any]) -> None:
-        """Shares the tap of the Binance service where there is one."""
-        from hftkit.exchange.recorder import Recorder
-        from hftkit.exchange.tap import Tap
-
-        self._recorder = Recorder(folder, server.venue, server.config, unix_ns(), monotonic_ns(), market)
-        self._tap = service.tap if service is not None else Tap(server.venue.tap)
-        self._tap.consumers.append(self._recorder.consume)
-        self._tap.open()
-        self._run = service.host.turn if service is not None else server.run_slice
-        self._pumps = service is None
-
-    def turn(self) -> None:
-        """One slice, and what it left in the drop copy."""
-        self._recorder.time_ns = monotonic_ns()
-        self._run()
-        if self._pumps:
-            self._tap.pump()
-
-    def close(self) -> None:
-        """What the end of the connections left, and the end of the journal."""
-        self._tap.pump()
-        self._tap.close()
-        self._recorder.close()
-
-
 def _market(server: BinaryServer, scenario: str | None) -> dict[str, Any]:
     if server.history is not None:
         return {"history": server.history.history.digest, "queue": server.history.estimate}
     return {"seed": server.config.seed, "scenario": scenario or ""}
-
-
-def _report(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(summary))
-        return
-    words = (
-        f"stopped after {summary['exchange_seconds']:,.0f} exchange seconds:",
-        f"{summary['messages_in']:,} messages in, {summary['messages_out']:,} out,",
-        f"{summary['orders']:,} orders ({summary['client_orders']:,} from clients), {summary['trades']:,} trades,",
-        f"{summary['connections']} connections",
-    )
-    click.echo(" ".join(words))
-    if summary["history"] is not None:
-        from hftkit.exchange.history.build import queue_table
-
-        played = summary["history"]
-        click.echo(
-            f"history {played['name']} ({played['digest'][:12]}): {played['rows']:,} of {played['of_rows']:,} rows, {played['prints']:,} prints, ",
-            nl=False,
-        )
-        click.echo(f"clients may have {played['participation']:.0%} of a print")
-        click.echo("\n".join(queue_table(played)))
-    if summary["binance"] is not None and summary["binance"]["internal_errors"]:
-        click.echo(f"{summary['binance']['internal_errors']:,} errors inside the Binance dialect: see the log above, and report them")
-    if summary["max_lag_ms"] > 50.0:
-        click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
 
 
 def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Path | None) -> SimConfig:
@@ -197,7 +109,9 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="New folder for a journal of market data and executions.")
 @click.option("--quiet", is_flag=True, help="No live page, only the first and the last lines. [default where the output is no terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
 def sim(
+    context: click.Context,
     config_path: str | None,
     seed: int | None,
     speed: float,
@@ -229,6 +143,7 @@ def sim(
       hftkit sim --history day.npz --rate max --hold
       hftkit sim --record data/journals/calm --duration 600 --speed 10
     """
+    given = {name for name in context.params if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
     scenario: Scenario | None = None
     if scenario_name is not None:
         from hftkit.exchange.flow.scenarios import load_scenario  # loads kernels
@@ -236,23 +151,19 @@ def sim(
         scenario = load_scenario(scenario_name)
     config_path = config_path or (scenario.universe if scenario is not None else "") or None
     config = _with_binance(load_config(config_path), binance_port, binance_tls, ready_file)
+    refuse_contradictions(given, config.binance is not None, order_port, market_port)
+    if ready_file is not None:
+        refuse_if_in_use(ready_file)
     history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
-    if history is not None and scenario_name is not None:
-        raise ConfigError("a scenario moves the synthetic market, and a history is none", "Leave out --scenario, or --history")
-    if history is not None and config.binance is not None and (history.rate != 1.0 or history.hold):
-        raise ConfigError(
-            "clients of the Binance dialect live at the present time, so a history must run at their pace", "Leave out --rate and --hold"
-        )
-    if order_port == market_port and order_port != 0:
-        raise ConfigError(f"order entry and market data both have port {order_port}", "Give them different ports, or 0")
     from hftkit.exchange.faults import load_plan
 
     plan = load_plan(fault_plan) if fault_plan is not None else None
+    if plan is not None and scenario is not None and not scenario.faults.is_fair:
+        raise ConfigError(f"scenario {scenario_name} brings faults of its own", "Leave out --faults, or write one TOML file with both")
     from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     continues = history is None and config_path is None if start_from_sample is None else start_from_sample
     fault_page = ready_file.with_name(ready_file.name + ".faults") if ready_file is not None else None
     skip = config.minutes if continues else 0
@@ -265,21 +176,21 @@ def sim(
     server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page, history=history)
     config, speed = server.config, server.speed
     starts_now = config.binance is not None and config.binance.wall_clock
-    ports = server.start(host, order_port, market_port, unix_ns() if starts_now else None)
-    ready: dict[str, Any] = {
-        "host": host,
-        "order_port": ports[0],
-        "market_port": ports[1],
-        "pid": os.getpid(),
-        "speed": speed,
-        "exchange_start_ns": server.start_ts,
-        "symbols": list(config.symbols),
-        "faults": str(fault_page.resolve()) if fault_page is not None else None,
-    }
     service: BinanceService | None = None
     recording: Recording | None = None
     screen: Screen | None = None
     try:
+        ports = server.start(host, order_port, market_port, unix_ns() if starts_now else None)
+        ready: dict[str, Any] = {
+            "host": host,
+            "order_port": ports[0],
+            "market_port": ports[1],
+            "pid": os.getpid(),
+            "speed": speed,
+            "exchange_start_ns": server.start_ts,
+            "symbols": list(config.symbols),
+            "faults": str(fault_page.resolve()) if fault_page is not None else None,
+        }
         if config.binance is not None:
             from hftkit.exchange.servers.binance_service import BinanceService
 
@@ -288,7 +199,7 @@ def sim(
         if record is not None:
             recording = Recording(server, record, service, _market(server, scenario_name))
         if ready_file is not None:
-            _write_atomically(ready_file, ready, private=service is not None)
+            write_ready_file(ready_file, ready, private=service is not None)
         click.echo(
             f"simulator {config.name}: {len(config.instruments)} instruments, orders {host}:{ports[0]}, market data {host}:{ports[1]}, "
             + (f"binance {ready['binance']['url']}, " if service is not None else "")
@@ -313,4 +224,5 @@ def sim(
             ready_file.unlink(missing_ok=True)
         if fault_page is not None:
             fault_page.unlink(missing_ok=True)
-    _report({**server.summary(), "binance": service.venue.summary() if service is not None else None}, as_json)
+    with contextlib.suppress(OSError) if stop.is_set() else contextlib.nullcontext():  # the terminal may be what has ended it
+        report({**server.summary(), "binance": service.venue.summary() if service is not None else None}, as_json)

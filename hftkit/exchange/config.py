@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hftkit.config import with_value
+from hftkit.config import explain
 from hftkit.errors import ConfigError, UnitError
 from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
@@ -156,7 +156,11 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if self.maintenance_margin_ppm * self.leverage > 1_000_000:
             raise ValueError(f"maintenance_margin_ppm {self.maintenance_margin_ppm} is above the initial margin of leverage {self.leverage}")
         for name in ("initial_balance", "insurance_fund"):
-            if not 0 <= decimal(getattr(self, name), f"venue.{name}") * self.max_accounts <= 10**10:
+            try:
+                amount = decimal(getattr(self, name), f"venue.{name}")
+            except UnitError as error:
+                raise ValueError(str(error)) from None
+            if not 0 <= amount * self.max_accounts <= 10**10:
                 raise ValueError(f"{name} {getattr(self, name)} times max_accounts must be 0 to 10000000000")
         if decimal(self.initial_balance) * self.highest_leverage > 10**10:  # so that no position outgrows int64 money
             raise ValueError(
@@ -245,8 +249,10 @@ def load_config(path: Path | str | None = None) -> SimConfig:
         try:
             text = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"cannot read simulator configuration {path}: {error}", "Give a TOML file like hftkit/exchange/configs/sample_universe.toml"
+                f"cannot read simulator configuration {path}: {why}",
+                "Give a TOML file like hftkit/exchange/configs/sample_universe.toml, or `binance`",
             ) from None
     try:
         body = tomllib.loads(text)
@@ -255,4 +261,4 @@ def load_config(path: Path | str | None = None) -> SimConfig:
     try:
         return msgspec.convert(body, SimConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {with_value(error, body)}", "hftkit/exchange/configs/sample_universe.toml shows the keys") from None
+        raise ConfigError(f"{where}: {explain(error, body, SimConfig)}", "hftkit/exchange/configs/sample_universe.toml shows every key") from None

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from hftkit.exchange.faults import FaultControl
 
 
-def parse_settings(texts: tuple[str, ...]) -> dict[str, float]:
-    """Texts like feed.latency_us=500, as numbers. Raises ConfigError naming the text that is none."""
-    settings: dict[str, float] = {}
+def parse_settings(texts: tuple[str, ...]) -> dict[str, float | str]:
+    """Texts like feed.latency_us=500, as numbers (feed.latency_from=FILE stays text). Raises ConfigError naming the text that is none."""
+    settings: dict[str, float | str] = {}
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            settings[name] = float(value)
+            settings[name] = value if name.endswith(".latency_from") else float(value)
         except ValueError:
-            raise ConfigError(f"{text!r} is not a setting", "Write NAME=NUMBER, like feed.latency_us=500") from None
+            raise ConfigError(f"{text!r} is not a setting", "Write NAME=NUMBER without a unit, like feed.latency_us=500") from None
     return settings
 
 
@@ -65,14 +65,21 @@ def set_(ready_file: str, settings: tuple[str, ...]) -> None:
     \b
     Example:
       hftkit faults --sim sim.json set feed.drop_next=3 order_entry.cut=1
+      hftkit faults --sim sim.json set response.latency_from=data/journals/1763700000/latency.hlog#ack
     """
-    _control(ready_file).set(parse_settings(settings))
+    wanted = parse_settings(settings)
+    _control(ready_file).set(wanted)
 
 
 @faults.command()
 @click.pass_obj
 def clear(ready_file: str) -> None:
-    """Fair weather again."""
+    """Fair weather again: every setting off. What is under way still arrives when it is due.
+
+    \b
+    Example:
+      hftkit faults --sim sim.json clear
+    """
     _control(ready_file).clear()
 
 
@@ -80,9 +87,14 @@ def clear(ready_file: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def show(ready_file: str, as_json: bool) -> None:
-    """What is switched on, and what has happened so far."""
+    """What is switched on, and what has happened so far.
+
+    \b
+    Example:
+      hftkit faults --sim sim.json show --json
+    """
     control = _control(ready_file)
-    settings, counts = control.settings, control.counts
+    counts, settings = control.counts, control.settings
     if as_json:
         click.echo(json.dumps({"settings": settings, "counts": counts}))
         return
@@ -93,12 +105,31 @@ def show(ready_file: str, as_json: bool) -> None:
 
 @faults.command()
 def names() -> None:
-    """Every setting and what it does; each belongs to feed, order_entry or response, or it is one of the Binance dialect's."""
-    from hftkit.exchange.faults import BINANCE, DIALECT_SETTINGS, SETTINGS
+    """Every setting, where it applies, what is allowed, what it does.
 
-    table = Table(box=None, pad_edge=False, show_header=False)
+    \b
+    Example:
+      hftkit faults names
+    """
+    from hftkit.exchange.fault_page import BINANCE, DIALECT_SETTINGS, DIRECTIONS, KINDS, LATENCY_FROM, SETTINGS, all_settings
+
+    possible = all_settings()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("name", "of", "allowed", "what it does"):
+        table.add_column(title, no_wrap=title != "what it does", overflow="fold")
+    table.add_row(LATENCY_FROM, " ".join(DIRECTIONS), "FILE.hlog#TAG", "delays are drawn from a recorded histogram, as `hftkit live` writes them")
     for name, setting in SETTINGS.items():
-        table.add_row(name, setting.doc)
+        kind, _, how = name.rpartition("_")
+        if kind in KINDS and how == "next":
+            continue
+        where = " ".join(direction for direction in DIRECTIONS if f"{direction}.{name}" in possible)
+        if kind in KINDS and how == "ppm":
+            table.add_row(f"{kind}_ppm, {kind}_next", where, "0 to 1000000, 1e9", f"a frame {KINDS[kind]}")
+        else:
+            table.add_row(name, where, f"{setting.lowest:.12g} to {setting.highest:.12g}", setting.doc)
     for name, setting in DIALECT_SETTINGS.items():
-        table.add_row(f"{BINANCE}.{name}", setting.doc)
+        table.add_row(name, BINANCE, f"{setting.lowest:.12g} to {setting.highest:.12g}", setting.doc)
     Console().print(table)
+    click.echo(
+        "\nKIND_ppm: probability in millionths of the frames. KIND_next: for certain, so many of the next frames. Write DIRECTION.NAME=NUMBER."
+    )

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hftkit.exchange.faults import settings_of
+from hftkit.exchange.fault_page import settings_of
 from hftkit.exchange.flow.agents import HOUSE_ACCOUNTS
 from hftkit.exchange.history.market import FILLS, RESTED, ROW, ROWS
 from hftkit.exchange.layout import ClientState, Port

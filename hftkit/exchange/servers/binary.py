@@ -22,8 +22,23 @@ import numpy as np
 
 from hftkit.errors import VenueError
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.fault_line import ACTIVE, CLEAN, FEED, INBOUND, ORDER_ENTRY, OUTBOUND, RESPONSE, Faults, engage, reset_line, run_script
-from hftkit.exchange.faults import FaultPlan, counts_of, new_faults
+from hftkit.exchange.fault_line import (
+    ACTIVE,
+    AT_END,
+    CLEAN,
+    DOOMED,
+    FEED,
+    INBOUND,
+    ORDER_ENTRY,
+    OUTBOUND,
+    RESPONSE,
+    Faults,
+    engage,
+    reset_line,
+    run_script,
+)
+from hftkit.exchange.fault_page import counts_of
+from hftkit.exchange.faults import FaultPlan, new_faults
 from hftkit.exchange.flow.agents import Flow, next_arrival
 from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.scenarios import Scenario
@@ -35,7 +50,21 @@ from hftkit.exchange.layout import ClientState, Port
 from hftkit.exchange.market_data import refill
 from hftkit.exchange.orders import open_books, run_flow
 from hftkit.exchange.outbox import sent
-from hftkit.exchange.servers.faulty_wire import cut_done, deliver, is_cut, read_engaged, waits_for_socket, wakes_at, write_engaged
+from hftkit.exchange.servers.faulty_wire import (
+    LIVES,
+    RESET,
+    VANISHED,
+    cut_done,
+    deliver,
+    fate_of,
+    forget_repaired,
+    read_engaged,
+    turns_away,
+    waits_for_socket,
+    wakes_at,
+    wants_bytes,
+    write_engaged,
+)
 from hftkit.exchange.servers.listening import listen
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.tap import half_full
@@ -45,6 +74,7 @@ from hftkit.syscalls import (
     EAGAIN,
     EINTR,
     EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
     EPOLL_DATA_WORD,
     EPOLL_EVENT_WORDS,
@@ -56,6 +86,7 @@ from hftkit.syscalls import (
     close_descriptor,
     errno,
     monotonic_ns,
+    reset_when_closed,
     transmit,
     wait_events,
     watch_descriptor,
@@ -65,7 +96,7 @@ from hftkit.syscalls import receive as receive_bytes
 from hftkit.units import NS_PER_MINUTE
 
 # Words of Shell.io (int64)
-EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE, LEAVE = range(12)
+EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE, LEAVE, N_GRAVES = range(13)
 IO_WORDS = 16
 SPIN, YIELD, BLOCK = 0, 1, 2
 WAITS = {"spin": SPIN, "yield": YIELD, "block": BLOCK}
@@ -100,15 +131,33 @@ def _drop(venue: Venue, shell: Shell, index: int) -> None:
     if shell.fds[index] >= 0:
         close_descriptor(shell.fds[index])
         shell.fds[index] = -1
+    forget_repaired(venue, shell.faults, index)
     disconnect(venue, index)
 
 
 @inner_kernel
-def _accept(venue: Venue, shell: Shell, port: int) -> None:
+def _bury(venue: Venue, shell: Shell, index: int, fate: int) -> None:
+    """End a connection as a fault wants it. One that vanishes stays open, unread and unanswered, until its place among the graves is needed."""
+    fd, graves = shell.fds[index], shell.faults.graves
+    if fate == RESET:
+        reset_when_closed(fd, shell.event)
+    elif fate == VANISHED:
+        watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_DEL, fd, 0, index, shell.event)
+        place = shell.io[N_GRAVES] % graves.size
+        if graves[place] >= 0:
+            close_descriptor(graves[place])
+        graves[place] = fd
+        shell.io[N_GRAVES] += 1
+        shell.fds[index] = -1
+    _drop(venue, shell, index)
+
+
+@inner_kernel
+def _accept(venue: Venue, shell: Shell, port: int, now: int) -> None:
     listener = shell.io[ORDER_FD] if port == _ORDER_ENTRY else shell.io[MARKET_FD]
     fd = accept_client(listener)
     while fd >= 0:
-        index = connect(venue, port)
+        index = -1 if turns_away(shell.faults, port, now) else connect(venue, port)
         if index < 0:
             close_descriptor(fd)
         else:
@@ -135,23 +184,24 @@ def _outbound(venue: Venue, shell: Shell, index: int) -> int:
 def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
     if venue.clients[index].port == _ORDER_ENTRY:
-        line = shell.faults.lines[index, INBOUND]
-        line[CLEAN] = venue.clients[index].in_bytes == 0
-        if engage(shell.faults, line):
+        if engage(shell.faults, shell.faults.lines[index, INBOUND]):
             if not read_engaged(venue, shell.faults, shell.fds[index], index, now):
                 _drop(venue, shell, index)
+            elif shell.faults.lines[index, INBOUND, AT_END] != 0:  # else epoll would tell of it in every turn until the line is at its end too
+                watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_DEL, shell.fds[index], 0, index, shell.event)
             return
     n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
     if n > 0:
         _inbound(venue, shell, index, n)
+        shell.faults.lines[index, INBOUND, CLEAN] = venue.clients[index].in_bytes == 0
     elif n == 0 or (errno() != EAGAIN and errno() != EINTR):
         _drop(venue, shell, index)
 
 
 @inner_kernel
 def _watch(shell: Shell, index: int, for_room: bool) -> None:
-    """Watch a client's socket for bytes, and for room to write if something is left over."""
-    wanted = EPOLLIN | (EPOLLOUT if for_room else 0)
+    """Watch a client's socket for bytes, where they may be read, and for room to write if something is left over."""
+    wanted = (EPOLLIN if wants_bytes(shell.faults, index) else 0) | (EPOLLOUT if for_room else 0)
     if wanted != shell.watched[index]:
         shell.watched[index] = wanted
         watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_MOD, shell.fds[index], wanted, index, shell.event)
@@ -173,10 +223,12 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
         waiting = client.out_end - client.out_start
         n = _outbound(venue, shell, index)
         if n < 0:
-            if errno() != EAGAIN and errno() != EINTR:
+            if errno() == EAGAIN or errno() == EINTR:
+                break
+            if shell.faults.lines[index, INBOUND, AT_END] == 0:
                 _drop(venue, shell, index)
                 return
-            break
+            n = waiting  # nobody reads this any more; what the peer sent before it went is still under way
         sent(venue, index, n)
         if n < waiting:
             break
@@ -193,15 +245,18 @@ def _weather(venue: Venue, shell: Shell, now: int) -> None:
     """What the faults do beside reading and writing: deliver delayed orders, end connections, wake delayed answers."""
     faults, engaged, wake = shell.faults, 0, now + _LONG_NS
     for index in range(shell.fds.size):
-        if shell.fds[index] >= 0 and is_cut(venue, faults, index):
-            _drop(venue, shell, index)
         if shell.fds[index] < 0:
+            continue
+        fate = fate_of(venue, faults, index)
+        if fate != LIVES:
+            _bury(venue, shell, index, fate)
             continue
         is_orders = venue.clients[index].port == _ORDER_ENTRY
         if is_orders and engage(faults, faults.lines[index, INBOUND]):
             engaged += 1
             deliver(venue, faults, index, now)
-            wake = min(wake, wakes_at(faults, index, INBOUND, ORDER_ENTRY, now))
+            _watch(shell, index, (shell.watched[index] & EPOLLOUT) != 0)
+            wake = min(wake, now if faults.lines[index, INBOUND, DOOMED] != 0 else wakes_at(faults, index, INBOUND, ORDER_ENTRY, now))
         if engage(faults, faults.lines[index, OUTBOUND]):
             engaged += 1
             _write(venue, shell, index, now)
@@ -270,7 +325,7 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
         if data == DOORBELL:
             shell.io[LEAVE] = 1
         elif data >= LISTENER:
-            _accept(venue, shell, data - LISTENER)
+            _accept(venue, shell, data - LISTENER, now)
         elif shell.fds[data] >= 0:
             _read(venue, shell, data, now)
     if shell.faults.page[ACTIVE] != 0 or shell.io[ENGAGED_LINES] > 0:
@@ -304,6 +359,10 @@ def drop_everybody(venue: Venue, shell: Shell) -> None:
     """Close every connection; orders of sessions that asked for it are cancelled."""
     for index in range(shell.fds.size):
         _drop(venue, shell, index)
+    for place in range(shell.faults.graves.size):
+        if shell.faults.graves[place] >= 0:
+            close_descriptor(shell.faults.graves[place])
+            shell.faults.graves[place] = -1
 
 
 class BinaryServer:

@@ -10,7 +10,8 @@ import pytest
 
 from hftkit.errors import ConfigError
 from hftkit.exchange import fault_line as line
-from hftkit.exchange.faults import FaultPlan, counts_of, load_plan, new_faults, quantiles_ns, settings_of, shipped_plans, write_settings
+from hftkit.exchange.fault_page import counts_of, quantiles_ns, settings_of, write_settings
+from hftkit.exchange.faults import FaultPlan, load_plan, new_faults, shipped_plans
 from hftkit.exchange.testing import frame, parse
 from hftkit.histogram import write_hlog
 from hftkit.kernels.memory.histogram import COUNTS_LEN, record
@@ -102,6 +103,18 @@ def test_a_lost_acknowledgement_takes_the_orders_other_answers_and_nobody_can_se
     assert counts["lose"] == 1
 
 
+def test_several_lost_acknowledgements_take_all_their_answers() -> None:
+    frames = [ack(1, 50), ack(2, 51), ack(3, 52), fill(4, 50), fill(5, 52), fill(6, 51)]
+    data, _, _ = carried(FaultPlan(response={"lose_next": 2}), line.RESPONSE, frames)
+    assert [(m.name, m.seq, m.client_order_id) for m in parse(data)[0]] == [("ORDER_ACK", 1, 52), ("ORDER_FILL", 2, 52)]
+
+
+def test_frames_without_a_number_keep_none_behind_a_gap() -> None:
+    status = frame(70, 0, 1000, 1, instrument=2)
+    data, _, _ = carried(FaultPlan(feed={"gap_next": 1}), line.FEED, [depth(1), status, depth(2)])
+    assert sequences(data) == [2, 0, 3]
+
+
 def test_a_lost_order_never_reaches_the_venue_and_the_rest_is_renumbered() -> None:
     data, _, _ = carried(FaultPlan(order_entry={"lose_next": 1}), line.ORDER_ENTRY, [new_order(1), new_order(2), new_order(3)])
     words = np.frombuffer(data, np.int64).reshape(2, -1)
@@ -170,8 +183,31 @@ def test_a_script_switches_settings_when_they_are_due() -> None:
     assert faults.page[reject] == 0
     line.run_script(faults, 5_000 * MS, 0)
     assert faults.page[reject] == 20
-    line.run_script(faults, 20_000 * MS, 777)
-    assert faults.cursor.tolist() == [3, 777 + 500 * MS, 0, 777 + 500 * MS]
+    now = 777
+    line.run_script(faults, 20_000 * MS, now)
+    frozen = [int(faults.page[line.SETTINGS + d * line.BLOCK + line.FROZEN]) for d in range(3)]
+    assert frozen == [now + 500 * MS, 0, now + 500 * MS]
+    assert 0 < settings_of(faults.page)["feed.freeze_ms"] <= 500  # what is left of it
+    assert counts_of(faults.page)["response"]["freeze"] == 1
+    line.run_script(faults, 20_000 * MS, now + 500 * MS)
+    assert "feed.freeze_ms" not in settings_of(faults.page)
+
+
+def test_a_page_without_a_fault_left_is_inactive_again() -> None:
+    """A count that has run out, a freeze that is over: the server takes the direct path again, without being told."""
+    faults = new_faults(FaultPlan(feed={"drop_next": 1, "freeze_ms": 5}), 1, 64)
+    line.run_script(faults, 0, 1)
+    faults.page[line.SETTINGS + line.NEXT + line.DROP] = 0  # struck
+    line.run_script(faults, 0, 4 * MS)
+    assert faults.page[line.ACTIVE] == 1
+    line.run_script(faults, 0, 40 * MS)
+    assert faults.page[line.ACTIVE] == 0
+    write_settings(faults.page, {"feed.freeze_ms": 60_000, "feed.drop_ppm": 9})
+    line.run_script(faults, 0, 50 * MS)
+    write_settings(faults.page, {"feed.drop_ppm": 0})  # another setting that ends does not thaw what is frozen
+    assert faults.page[line.ACTIVE] == 1
+    write_settings(faults.page, {"feed.freeze_ms": 0})
+    assert settings_of(faults.page) == {}
 
 
 def test_settings_are_read_back_and_cleared() -> None:
@@ -186,10 +222,17 @@ def test_settings_are_read_back_and_cleared() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"feed.latnecy_us": 1}, "no fault setting 'feed.latnecy_us'"),
+        ({"feed.latnecy_us": 1}, "no fault setting 'feed.latnecy_us'.* did you mean feed.latency_us"),
+        ({"feed.latency_ms": 1}, "did you mean feed.latency_us"),
+        ({"skew_us": 1}, "did you mean feed.skew_us or response.skew_us\\?"),
+        ({"weather": 1}, "`hftkit faults names` lists them all"),
+        ({"order_entry.skew_us": 1}, "skew cannot happen to the order entry"),
+        ({"feed.drop_next": 1.5}, "whole numbers from 0 to 1000000000"),
+        ({"feed.latency_us": float("nan")}, "feed.latency_us is nan"),
+        ({"feed.drop_next": "many"}, "feed.drop_next is 'many'"),
         ({"latency_us": 1}, "write DIRECTION.NAME"),
         ({"feed.lose_ppm": 1}, "lose cannot happen to the feed"),
-        ({"feed.drop_ppm": 2e6}, "allowed are 0 to 1e\\+06"),
+        ({"feed.drop_ppm": 2e6}, "0 to 1000000"),
         ({"feed.latency_us": -1}, "feed.latency_us is -1"),
         ({"order_entry.reject_reason": 77}, "give a reason code"),
     ],
@@ -208,7 +251,7 @@ def test_plans_that_ship_with_hftkit_are_valid_and_a_bad_file_names_the_key(tmp_
     (tmp_path / "plan.toml").write_text("[feed]\ndorp_ppm = 3\n")
     with pytest.raises(ConfigError, match=r"feed\.dorp_ppm"):
         load_plan(tmp_path / "plan.toml")
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match=r"there is no fault plan .*rough_sea"):
         load_plan(tmp_path / "none.toml")
 
 

@@ -32,7 +32,7 @@ _TRADE, _BBO, _DEPTH, _EXECUTION = int(MessageType.TRADE), int(MessageType.BBO),
 
 @dataclass(frozen=True)
 class TrueRun:
-    """`history`: the market without the client, every level; `requests`: what the client asked; `fills`: what it got, int64 (n, 3): time, order, lots."""
+    """`history`: the market without the client, every level; `requests`: what it asked; `fills`: what it got, int64 (n, 3): time, order, lots."""
 
     history: HistoryTape
     requests: np.ndarray
@@ -42,8 +42,8 @@ class TrueRun:
 def true_run(seconds: int, *, seed: int, life_s: int = 3, deepest: int = 0, lots: int = 20) -> TrueRun:
     """Two instruments of the sample universe, 20 times as busy, with ticks so coarse that queues are long.
 
-    Every `life_s` + 1 seconds a post-only order in each, at the touch or up to `deepest` ticks behind it, cancelled after `life_s`. Never two at a time:
-    what a print gave to the one would be missing in the queue of the other.
+    Every `life_s` + 1 seconds a post-only order in each, at the touch or up to `deepest` ticks behind it, cancelled after `life_s`. Never two
+    at a time: what a print gave to the one would be missing in the queue of the other.
     """
     config = load_config()
     flow_config = msgspec.structs.replace(config.flow, arrivals_per_s=config.flow.arrivals_per_s * 20)
@@ -82,7 +82,7 @@ def true_run(seconds: int, *, seed: int, life_s: int = 3, deepest: int = 0, lots
 
 
 def without_clients(batch: Batch) -> np.ndarray:
-    """Rows of a tape, int64 (n, 7): trades, and levels less what a client had there. The drop copy says first what became of an order, then its level."""
+    """Rows of a tape, int64 (n, 7): trades, and levels less what a client had there. The drop copy names first the order, then its level."""
     rows, orders = [], {}
     resting: dict[tuple[int, int, int], int] = {}
     for at, kind, instrument in zip(batch.starts.tolist(), batch.kinds.tolist(), batch.instruments.tolist(), strict=True):
