@@ -243,7 +243,7 @@ def test_events_may_stand_in_any_order() -> None:
         ("[[events]]\nat_minute = 1\nrate = 0", "Expected `float` >= 0.001, events[0].rate is 0"),
         ("[[events]]\nat_minute = 1\nmove_bps = -9950", "events[0].move_bps is -9950"),
         ("[[events]]\nat_minute = 1\nvolatility = inf", "Expected `float` <= 100.0, events[0].volatility is inf"),
-        ("[[events]]\nat_minute = 1\nbogus = 2", "unknown field `bogus` - at `$.events[0]`"),
+        ("[[events]]\nat_minute = 1\nbogus = 2", "events[0]: Object contains unknown field `bogus`, allowed are at_minute"),
         ("[[events]]\nmove_bps = 2", "missing required field `at_minute`"),
         ("[[event]]\nat_minute = 1", "unknown field `event`"),
         ("events = 3", "Expected `array`, got `int`, events is 3"),
