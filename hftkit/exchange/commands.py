@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -64,6 +65,12 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
     return msgspec.structs.replace(config, binance=binance)
 
 
+def _number(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no number", context, option)
+    return value
+
+
 @click.command()
 @click.option(
     "--config",
@@ -73,7 +80,14 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
     help="TOML file, `binance` or `stablecoins`. [default: the scenario's, else the sample universe]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Another market. [default: the configuration's]")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Exchange seconds per second.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, max=1e9, min_open=True),
+    callback=_number,
+    default=1.0,
+    show_default=True,
+    help="Exchange seconds per second.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--order-port", type=click.IntRange(0, 65535), default=7001, show_default=True, help="Order entry; 0 picks a free port.")
 @click.option("--market-port", type=click.IntRange(0, 65535), default=7002, show_default=True, help="Market data; 0 picks a free port.")
@@ -85,7 +99,7 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
     default=None,
     help="Exchange time continues where data/sample ends. [default: yes for the sample universe]",
 )
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), default=None, help="Stop after so many seconds.")
+@click.option("--duration", type=click.FloatRange(min=0, max=1e9, min_open=True), callback=_number, default=None, help="Stop after so many seconds.")
 @click.option("--scenario", "scenario_name", default=None, help="What happens to the market: a TOML file, or crash, gap, depeg, drought, ...")
 @click.option("--faults", "fault_plan", default=None, help="Fault plan: a TOML file, or one that ships with hftkit (rough_sea, lossy_feed, ...).")
 @click.option(
