@@ -19,6 +19,8 @@ MSG_DONTWAIT = 0x40
 MSG_NOSIGNAL = 0x4000
 EAGAIN = 11
 EINTR = 4
+ENFILE = 23
+EMFILE = 24
 CLOCK_MONOTONIC = 1
 POLLIN = 1
 POLLOUT = 4
@@ -34,6 +36,7 @@ _clock_gettime: Any = types.ExternalFunction("clock_gettime", _i32(_i32, _ptr))
 _poll: Any = types.ExternalFunction("poll", _i32(_ptr, _u64, _i32))
 _sched_yield: Any = types.ExternalFunction("sched_yield", _i32())
 _close: Any = types.ExternalFunction("close", _i32(_i32))
+_dup: Any = types.ExternalFunction("dup", _i32(_i32))
 _accept4: Any = types.ExternalFunction("accept4", _i32(_i32, _ptr, _ptr, _i32))
 _epoll_wait: Any = types.ExternalFunction("epoll_wait", _i32(_i32, _ptr, _i32, _i32))
 _epoll_ctl: Any = types.ExternalFunction("epoll_ctl", _i32(_i32, _i32, _i32, _ptr))
@@ -103,17 +106,25 @@ def close_descriptor(fd: int) -> int:
     return _close(fd)
 
 
+@kernel
+def duplicate_descriptor(fd: int) -> int:
+    """dup(): another descriptor of the same, or -1 see errno."""
+    return _dup(fd)
+
+
 # -- readiness of many descriptors (servers) -----------------------------------------------------------------------------
 
 EPOLLIN = 1
 EPOLLOUT = 4
 EPOLLHUP = 16
+EPOLLET = -(1 << 31)  # bit 31 of a signed word: tell once, not until it is taken
 EPOLL_CTL_ADD = 1
 EPOLL_CTL_DEL = 2
 EPOLL_CTL_MOD = 3
 SOL_SOCKET = 1
 SO_LINGER = 13
 SOCK_NONBLOCK = 0o4000
+SOCK_CLOEXEC = 0o2000000
 # `struct epoll_event {u32 events; u64 data}` is packed on x86-64 only: its length and the place of `data`, in 32-bit words
 EPOLL_EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
 EPOLL_DATA_WORD = EPOLL_EVENT_WORDS - 2
@@ -122,7 +133,7 @@ EPOLL_DATA_WORD = EPOLL_EVENT_WORDS - 2
 @kernel
 def accept_client(listener: int) -> int:
     """accept4(): a new non-blocking connection, or -1 see errno. TCP_NODELAY is inherited from the listening socket."""
-    return _accept4(listener, np.uint64(0), np.uint64(0), SOCK_NONBLOCK)
+    return _accept4(listener, np.uint64(0), np.uint64(0), SOCK_NONBLOCK | SOCK_CLOEXEC)
 
 
 @kernel

@@ -11,6 +11,7 @@ from hftkit.exchange.layout import BITMAP_WORDS, COMMAND, CONDITION, COUNTERS, E
 
 BIDS, ASKS, UP, DOWN = range(4)  # second axis of Books.bitmaps; UP and DOWN less 2: of Books.triggers
 PAGE = 4096  # bytes
+NEAR = 20  # part of the price: levels so near have their memory from the start
 
 
 class Books(NamedTuple):
@@ -56,7 +57,10 @@ def new_books(reference_prices: Any, capacity: int, ladder_ticks: int = LADDER_T
         dates=np.zeros(1 + capacity, np.int64),
         command=np.zeros(1, COMMAND.dtype),
     )
-    touch(books.orders, books.table)  # filled from the first order on; a price's page comes when the price is first quoted
+    touch(books.orders, books.table)  # filled from the first order on
+    for i, price in enumerate(reference_prices):
+        at, reach = int(price) - int(tops["base"][i]), int(price) // NEAR
+        touch(books.levels[i, max(0, at - reach) : at + reach])  # further away a price's page comes when it is first quoted
     return books
 
 

@@ -17,8 +17,8 @@ from hftkit.exchange.filters import mark_price
 from hftkit.exchange.ladder import find_key, level_above, level_below
 from hftkit.exchange.layout import BalanceKind, Op
 from hftkit.exchange.margin import measure
+from hftkit.exchange.order_entry import cancel_order, replace_order
 from hftkit.exchange.orders import cancel_all, client_order
-from hftkit.exchange.sessions import cancel_order, replace_order
 from hftkit.exchange.tap_records import tap_balance
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import compiled_driver, kernel

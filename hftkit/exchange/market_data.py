@@ -1,7 +1,8 @@
 """Market data: one stream per instrument and channel for everybody, snapshots for those who join or could not keep up.
 
-A slow consumer never holds up the others: when its buffer is full its depth stream of that instrument stops (`pending`), and once it
-has read enough, it gets a snapshot and the stream goes on. Trades and quotes that did not fit are gaps in their sequence.
+A slow consumer never holds up the others. What does not fit into its buffer it is owed (`Venue.pending`), and gets once it has read enough: for
+levels that is a snapshot, and the depth stream of that instrument stops until then; for quotes the present one, for market status the present one.
+Trades that did not fit are gaps in their sequence.
 """
 
 from __future__ import annotations
@@ -28,17 +29,28 @@ from hftkit.layout import MAX_FRAME_WORDS, WORD
 
 _BBO, _TRADE, _DEPTH = int(Channel.BBO), int(Channel.TRADE), int(Channel.DEPTH)
 BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Venue.sequences
-_SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
+_ALL = _BBO | _TRADE | _DEPTH
+QUOTE, SNAPSHOT, STATUS = _BBO, _DEPTH, 8  # bits of Venue.pending
+_FROM_SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _CLOSING = int(ClientState.CLOSING)
 
 
 @inner_kernel
-def hold(venue: Venue, index: int, instrument: int) -> None:
-    """From now on this client needs a snapshot of this instrument before its depth stream makes sense."""
+def owe(venue: Venue, index: int, instrument: int, what: int) -> None:
+    """From now on this client needs the present `what` (SNAPSHOT, QUOTE, STATUS bits) of this instrument; its depth stream waits for the snapshot."""
     if venue.pending[index, instrument] == 0:
-        venue.pending[index, instrument] = 1
         venue.clients[index].n_pending += 1
+    venue.pending[index, instrument] |= what
+
+
+@inner_kernel
+def _settle(venue: Venue, index: int, instrument: int, what: int) -> None:
+    """It is owed `what` no longer."""
+    was = venue.pending[index, instrument]
+    venue.pending[index, instrument] = was & ~what
+    if was != 0 and was & ~what == 0:
+        venue.clients[index].n_pending -= 1
 
 
 @inner_kernel
@@ -51,21 +63,24 @@ def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None
         index = venue.audience[a]
         if venue.channels[index, instrument] & channel == 0:
             continue
-        if channel == _DEPTH and venue.pending[index, instrument] != 0:
+        if channel == _DEPTH and venue.pending[index, instrument] & SNAPSHOT != 0:
             continue
         client, outbox = venue.clients[index], venue.outboxes[index]
         if client.state == _CLOSING:
             continue
         if not make_room(client, outbox, n_words):
             if channel == _DEPTH:
-                hold(venue, index, instrument)
                 client.n_dropped += 1
                 state.n_dropped += 1
+            if channel != _TRADE:
+                owe(venue, index, instrument, STATUS if channel == _ALL else channel)
             continue
         at = client.out_end // WORD
         for i in range(n_words):
             outbox[at + i] = venue.frame[i]
         commit(venue, index, n_words)
+        if channel == _BBO:
+            _settle(venue, index, instrument, QUOTE)  # a newer one
 
 
 @inner_kernel
@@ -110,8 +125,7 @@ def publish_quote(venue: Venue, instrument: int) -> None:
 def set_market(venue: Venue, instrument: int, is_open: int) -> None:
     """Open (1) or halt (0) a market: while it is halted new orders are refused and cancels are not. Everybody who follows it is told."""
     venue.limits[instrument].open = is_open
-    any_channel = _BBO | _TRADE | _DEPTH
-    broadcast(venue, instrument, any_channel, encode_market_status(venue.frame, 0, instrument, 0, venue.state[0].ts, is_open))
+    broadcast(venue, instrument, _ALL, encode_market_status(venue.frame, 0, instrument, 0, venue.state[0].ts, is_open))
 
 
 @inner_kernel
@@ -124,7 +138,7 @@ def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels
     for _ in range(n_levels):
         qty = books.levels[instrument, level].qty
         at = venue.clients[index].out_end // WORD
-        commit(venue, index, encode_depth(outbox, at, instrument, seq, ts, side, _SNAPSHOT, top.base + level, qty))
+        commit(venue, index, encode_depth(outbox, at, instrument, seq, ts, side, _FROM_SNAPSHOT, top.base + level, qty))
         bitmap = books.bitmaps[instrument, side]
         level = level_below(bitmap, level) if side == _BUY else level_above(bitmap, level)
 
@@ -145,33 +159,56 @@ def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
 
 
 @inner_kernel
+def _status(venue: Venue, index: int, instrument: int) -> bool:
+    client, outbox = venue.clients[index], venue.outboxes[index]
+    if not make_room(client, outbox, MAX_FRAME_WORDS):
+        return False
+    is_open = venue.limits[instrument].open
+    commit(venue, index, encode_market_status(outbox, client.out_end // WORD, instrument, 0, venue.state[0].ts, is_open))
+    return True
+
+
+@inner_kernel
+def _quote(venue: Venue, index: int, instrument: int) -> bool:
+    client, outbox = venue.clients[index], venue.outboxes[index]
+    if not make_room(client, outbox, MAX_FRAME_WORDS):
+        return False
+    q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
+    commit(venue, index, encode_bbo(outbox, client.out_end // WORD, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
+    return True
+
+
+@inner_kernel
 def refill(venue: Venue, index: int) -> None:
-    """Write the snapshots a client waits for, as far as its buffer (half of it: the stream needs the rest) has room."""
+    """Write what a client is owed, as far as its buffer (half of it: the stream needs the rest) has room."""
     client = venue.clients[index]
     if client.n_pending == 0 or client.state == _CLOSING:
         return
     for instrument in range(venue.pending.shape[1]):
         if (client.out_end - client.out_start) * 2 > venue.outboxes.shape[1] * WORD:
             return
-        if venue.pending[index, instrument] != 0 and _snapshot(venue, index, instrument):
-            venue.pending[index, instrument] = 0
-            client.n_pending -= 1
+        owed = venue.pending[index, instrument]
+        if owed & STATUS != 0 and _status(venue, index, instrument):
+            _settle(venue, index, instrument, STATUS)
+        if owed & QUOTE != 0 and _quote(venue, index, instrument):
+            _settle(venue, index, instrument, QUOTE)
+        if owed & SNAPSHOT != 0 and _snapshot(venue, index, instrument):
+            _settle(venue, index, instrument, SNAPSHOT)
 
 
 @inner_kernel
 def subscribe(venue: Venue, index: int, instrument: int, channels: int) -> bool:
     """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
-    client, outbox, ts = venue.clients[index], venue.outboxes[index], venue.state[0].ts
+    client, outbox = venue.clients[index], venue.outboxes[index]
     if not make_room(client, outbox, 3 * MAX_FRAME_WORDS):
         return False
     venue.channels[index, instrument] = channels
+    _settle(venue, index, instrument, QUOTE | SNAPSHOT | STATUS)
     symbol, scales = venue.symbols[instrument], venue.instruments[instrument]
     commit(venue, index, encode_instrument(outbox, client.out_end // WORD, instrument, 0, symbol, scales, venue.instruments.size))
-    is_open = venue.limits[instrument].open
-    commit(venue, index, encode_market_status(outbox, client.out_end // WORD, instrument, 0, ts, is_open))
+    _status(venue, index, instrument)
     if channels & _BBO:
-        q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
-        commit(venue, index, encode_bbo(outbox, client.out_end // WORD, instrument, seq, ts, q[0], q[1], q[2], q[3]))
+        _quote(venue, index, instrument)
     if channels & _DEPTH:
-        hold(venue, index, instrument)
+        owe(venue, index, instrument, SNAPSHOT)
     return True

@@ -15,12 +15,20 @@ from hftkit.exchange.layout import ClientState
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.frame import frame_words
-from hftkit.kernels.wire.venue_codec import encode_session_reject
+from hftkit.kernels.wire.venue_codec import encode_heartbeat, encode_session_reject
 from hftkit.layout import WORD
 
 _PAGE_WORDS = PAGE // WORD
 _CLOSING = int(ClientState.CLOSING)
+_VENUE_FULL = int(Reject.SESSION_VENUE_FULL)
 _THROTTLED, _TOO_OLD, _BAD_SEQUENCE = int(Reject.SESSION_THROTTLED), int(Reject.SESSION_RESEND_TOO_OLD), int(Reject.SESSION_BAD_SEQUENCE)
+
+
+@inner_kernel
+def touch_words(words: Any) -> None:
+    """Make the operating system give an int64 array its memory now: not page by page, while somebody waits for what is written there."""
+    for page in range(0, words.size, _PAGE_WORDS):
+        words[page] = 0
 
 
 @inner_kernel
@@ -114,10 +122,9 @@ def post(venue: Venue, account: int, n_words: int) -> None:
 
 @inner_kernel
 def fresh_log(venue: Venue, account: int) -> None:
-    """A new session begins: nothing sent, nothing kept. The log gets its memory now, not page by page while the session runs."""
-    owner, log = venue.accounts[account], venue.log[account]
-    for page in range(0, log.size, _PAGE_WORDS):
-        log[page] = 0
+    """A new session begins: nothing sent, nothing kept."""
+    owner = venue.accounts[account]
+    touch_words(venue.log[account])
     owner.session, owner.seq_out, owner.log_seq = 1, 0, 1
     owner.log_start = owner.log_end = 0
 
@@ -170,7 +177,20 @@ def tell(venue: Venue, index: int, n_words: int) -> None:
 
 @inner_kernel
 def refuse_session(venue: Venue, index: int, reason: int) -> None:
-    """SESSION_REJECT, then the connection is closed by the shell."""
-    tell(venue, index, encode_session_reject(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts, reason))
-    venue.clients[index].state = _CLOSING
-    venue.clients[index].close_reason = reason
+    """SESSION_REJECT, then the connection is closed by the shell.
+
+    It ends a connection and not the session: one that is resumed must not be told again, so the account's log has a heartbeat with its number.
+    """
+    client, ts, seq = venue.clients[index], venue.state[0].ts, next_sequence(venue, index)
+    if client.account >= 0:
+        _keep(venue, client.account, encode_heartbeat(venue.letter, 0, seq, ts, 0))
+    deliver(venue, index, encode_session_reject(venue.letter, 0, seq, ts, reason))
+    client.state = _CLOSING
+    client.close_reason = reason
+
+
+@inner_kernel
+def turn_away(venue: Venue) -> int:
+    """SESSION_REJECT to a connection that finds no place, in `venue.letter`. Returns its length in bytes."""
+    venue.state[0].n_refused += 1
+    return encode_session_reject(venue.letter, 0, 1, venue.state[0].ts, _VENUE_FULL) * WORD

@@ -84,13 +84,12 @@ def parse(buffer: bytes) -> tuple[list[Message], bytes]:
 
 
 class PlainClient:
-    """One blocking connection to either port. Checks the venue's sequence numbers of order entry as it reads."""
+    """One blocking connection to either port. Numbers what it sends."""
 
     def __init__(self, host: str, port: int, timeout_s: float = 10.0) -> None:
         self.socket = socket.create_connection((host, port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.seq = 0
-        self.seq_in = 0
         self._rest = b""
         self._inbox: list[Message] = []
 
@@ -115,10 +114,22 @@ class PlainClient:
             messages.append(self.receive())
         return messages
 
-    def logon(self, account: int, *, cancel_on_disconnect: bool = False, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"") -> Message:
-        """Log on; returns LOGON_ACK. Positions and open orders follow, or with `next_seq_in` > 1 the frames from there on again."""
+    def logon(
+        self,
+        account: int,
+        *,
+        cancel_on_disconnect: bool = False,
+        heartbeat_ns: int = 0,
+        next_seq_in: int = 1,
+        secret: bytes = b"",
+        ts_client: int = 1,
+    ) -> Message:
+        """Log on; returns LOGON_ACK. Positions and open orders follow, or with `next_seq_in` > 1 the frames from there on again.
+
+        `ts_client`: your time in ns; with a `secret` it must be later than at the account's last logon.
+        """
         self.seq += 1
-        words = (account, 0, int(cancel_on_disconnect), heartbeat_ns, next_seq_in)
+        words = (account, ts_client, int(cancel_on_disconnect), heartbeat_ns, next_seq_in)
         head = frame(LOGON, self.seq, *words, 0, 0, 0, 0)[:56]
         self.socket.sendall(head + (hmac.new(secret, head, "sha256").digest() if secret else bytes(32)))
         answer = self.receive()

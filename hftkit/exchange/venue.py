@@ -49,7 +49,7 @@ class Venue(NamedTuple):
     inboxes: np.ndarray  # int64 (max_clients, INBOX_WORDS)
     outboxes: np.ndarray  # int64 (max_clients, out_words)
     channels: np.ndarray  # int64 (max_clients, n): codes.Channel bits subscribed
-    pending: np.ndarray  # int64 (max_clients, n): 1 while the depth stream waits for a snapshot
+    pending: np.ndarray  # int64 (max_clients, n): what is owed to a client that could not take it (bits of market_data.py)
     audience: np.ndarray  # int64 (max_clients,): market data connections, state.n_audience of them
     sequences: np.ndarray  # int64 (n, 3): last BBO, TRADE, DEPTH sequence
     quotes: np.ndarray  # int64 (n, 4): last published bid, bid quantity, ask, ask quantity
@@ -82,6 +82,7 @@ def _state(config: SimConfig) -> np.ndarray:
     if limits.orders_per_s:
         state["order_interval_ns"] = max(1, NS_PER_S // limits.orders_per_s)
         state["order_burst_ns"] = limits.orders_burst * state["order_interval_ns"]
+    state["logon_deadline_ns"] = limits.logon_deadline_ms * 1_000_000
     state["signed"] = limits.signed_logon
     state["funding_interval_ns"] = limits.funding_interval_minutes * NS_PER_MINUTE if limits.funding_rate_ppm else 0
     state["funding_ppm"] = limits.funding_rate_ppm
@@ -89,10 +90,10 @@ def _state(config: SimConfig) -> np.ndarray:
     return state
 
 
-def _accounts(config: SimConfig) -> np.ndarray:
+def _accounts(config: SimConfig, order_burst_ns: int) -> np.ndarray:
     """The house's accounts first, the venue's last (fees, insurance fund)."""
     accounts = np.zeros(config.venue.n_accounts, ACCOUNT.dtype)
-    accounts["client"] = -1
+    accounts["client"], accounts["credit_ns"] = -1, order_burst_ns
     accounts["id"][:HOUSE_ACCOUNTS] = -1 - np.arange(HOUSE_ACCOUNTS)
     accounts["id"][-2:] = -1001, -1002
     accounts["wallet_e8"][HOUSE_ACCOUNTS:-2] = int(decimal(config.venue.initial_balance) * E8)
@@ -104,9 +105,9 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
     """A venue with no clients round `books`."""
     limits = config.venue
     n = len(config.instruments)
-    clients = np.zeros(limits.max_clients, CLIENT.dtype)
+    clients, state = np.zeros(limits.max_clients, CLIENT.dtype), _state(config)
     venue = Venue(
-        state=_state(config),
+        state=state,
         books=books,
         reports=new_reports(books),
         command=np.zeros(1, COMMAND.dtype),
@@ -120,7 +121,7 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         audience=np.zeros(limits.max_clients, np.int64),
         sequences=np.zeros((n, 3), np.int64),
         quotes=np.zeros((n, 4), np.int64),
-        accounts=_accounts(config),
+        accounts=_accounts(config, int(state["order_burst_ns"][0])),
         holdings=np.zeros((limits.n_accounts, n), HOLDING.dtype),
         closed=np.zeros(limits.order_history, CLOSED.dtype),
         closed_keys=np.zeros(1 << (2 * limits.order_history - 1).bit_length(), KEY.dtype),
@@ -132,5 +133,7 @@ def new_venue(config: SimConfig, books: Books) -> Venue:
         scratch=np.zeros(SCRATCH_WORDS, np.int64),
         tap=new_tap(),
     )
-    touch(venue.closed, venue.closed_keys, venue.inboxes)  # rings that fill within minutes; each account's log: outbox.fresh_log
+    touch(
+        venue.closed, venue.closed_keys, venue.inboxes
+    )  # rings that fill within minutes; outboxes when somebody connects, each account's log when it logs on
     return venue

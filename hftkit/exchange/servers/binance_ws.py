@@ -1,8 +1,8 @@
 """WebSockets of the Binance dialect: an aiohttp shell round stream_hub.py and ws_api.py.
 
 The shell carries bytes and keeps time: it hands in what clients say, writes what the venue's thread has made (whole frames, many at once, straight
-to the transport), answers pings, sends its own, ends connections that are silent, too old, or do not read. A slow consumer has a bounded buffer and
-is cut off when that is full; nobody waits for it.
+to the transport), answers pings, sends its own, ends connections that are silent, too old, or do not read. A slow consumer may leave so much unread
+and is cut off beyond; nobody waits for it. What one slice of the venue made does not count against it, however late the venue was.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WebSocketShell:
             peer = self.peers.get(number)
             if peer is None or peer.transport.is_closing():
                 continue
-            if peer.transport.get_write_buffer_size() + len(data) > self.config.stream_buffer_bytes:
+            if peer.transport.get_write_buffer_size() > self.config.stream_buffer_bytes:  # unread, whatever is new
                 self.n_cut += 1
                 peer.transport.abort()
                 continue

@@ -69,6 +69,7 @@ from hftkit.syscalls import receive as receive_bytes
 _LOGGED_ON, _CLOSING = int(ClientState.LOGGED_ON), int(ClientState.CLOSING)
 _ORDER_PORT = int(Port.ORDER_ENTRY)
 _THROTTLED = int(Reject.SESSION_THROTTLED)
+LINGER_NS = 2_000_000_000  # for a client whose session has ended to take what was said
 LIVES, CLOSED, RESET, VANISHED = range(4)  # what becomes of a connection: nothing; an end in order; an end with RST; silence without an end
 _WORD_COMING, _WORD_SAID = 1, 2  # AT_END: the peer has closed; the line knows
 
@@ -185,6 +186,12 @@ def _line_to_tx(faults: Faults, index: int, direction: int, now: int) -> None:
 
 
 @inner_kernel
+def lingers(client: Any, now: int) -> bool:
+    """May a client whose session has ended still take what it was sent? Not if it is closed for not reading."""
+    return client.close_reason != _THROTTLED and now - client.ts_out < LINGER_NS
+
+
+@inner_kernel
 def write_engaged(venue: Venue, faults: Faults, fd: int, index: int, now: int) -> bool:
     """What a client's outbox holds goes into the line, what is due goes to the socket. `now`: ns, monotonic."""
     client, line, tx = venue.clients[index], faults.lines[index, OUTBOUND], faults.tx[index]
@@ -204,8 +211,8 @@ def write_engaged(venue: Venue, faults: Faults, fd: int, index: int, now: int) -
             if faults.lines[index, INBOUND, AT_END] == 0:
                 return False
             n = waiting  # nobody reads this any more; what the peer sent before it went is still under way
-        if n < n_bytes and client.state == _CLOSING:
-            return False  # what the peer has not taken by now it will not get
+        if n < n_bytes and client.state == _CLOSING and not lingers(client, now):
+            return False
         line[TX_START] += max(0, n)
         if n < n_bytes:
             break

@@ -14,7 +14,8 @@ from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
 from hftkit.exchange.dialects.binance.stream_hub import Where
 from hftkit.exchange.servers.binance_service import BinanceService
-from hftkit.exchange.servers.binary import START_TS, BinaryServer
+from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.servers.loop import START_TS
 from tests.contract.binance.serving import HOST, QUIET
 from tests.unit.kernels.binance_messages import Hand
 

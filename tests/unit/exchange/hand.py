@@ -103,6 +103,6 @@ class Hand:
         drive(self.venue, 5, index, 0, 0)
 
 
-def logon(account: int, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"") -> bytes:
-    head = frame(LOGON, 1, account, 0, 0, heartbeat_ns, next_seq_in, 0, 0, 0, 0)[:56]
+def logon(account: int, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"", ts_client: int = 1) -> bytes:
+    head = frame(LOGON, 1, account, ts_client, 0, heartbeat_ns, next_seq_in, 0, 0, 0, 0)[:56]
     return head + (hmac.new(secret, head, "sha256").digest() if secret else bytes(32))

@@ -10,6 +10,7 @@ from hftkit.codes import OrderState, Reject
 from hftkit.errors import VenueError
 from hftkit.exchange.config import load_config
 from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.servers.listening import listen
 from hftkit.exchange.testing import (
     CANCEL_ALL,
     CANCEL_ORDER,
@@ -186,6 +187,8 @@ def test_instruments_come_first_and_trades_and_quotes_agree_with_the_book() -> N
         (frame(1, 1, -1, 0, 0, 0, 1, 0, 0, 0, 0), Reject.SESSION_UNKNOWN_ACCOUNT),
         (frame(99, 1), Reject.SESSION_MALFORMED),
         (frame(8, 1, 7), Reject.SESSION_NOT_LOGGED_ON),
+        (frame(HEARTBEAT, 1, 7), Reject.SESSION_NOT_LOGGED_ON),
+        (frame(LOGOUT, 1), Reject.SESSION_NOT_LOGGED_ON),
         (b"\x07" * 64, Reject.SESSION_MALFORMED),
         (b"\x00" * 8, Reject.SESSION_MALFORMED),
         (b"\xff" * 4096, Reject.SESSION_MALFORMED),
@@ -230,7 +233,7 @@ def test_a_client_that_never_reads_is_dropped_to_a_snapshot_and_nobody_else_noti
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.socket.settimeout(10)
         slow.socket.connect((HOST, sim.market_port))
-        slow.seq, slow.seq_in, slow._rest, slow._inbox = 0, 0, b"", []
+        slow.seq, slow._rest, slow._inbox = 0, b"", []
         slow.send(SUBSCRIBE, 7)
         with sim.data() as good:
             books: dict[int, FollowerBook] = {}
@@ -245,13 +248,33 @@ def test_a_client_that_never_reads_is_dropped_to_a_snapshot_and_nobody_else_noti
         slow.close()
 
 
-def test_connections_beyond_the_capacity_are_closed_at_once() -> None:
+def test_connections_beyond_the_capacity_are_told_so_and_closed() -> None:
     with simulator() as sim:
         held = [sim.trader(1 + i) for i in range(6)] + [sim.data(), sim.data()]
-        with sim.orders() as refused, pytest.raises((EOFError, ConnectionResetError)):
-            refused.receive()
+        with sim.orders() as refused:
+            assert refused.receive().reason == Reject.SESSION_VENUE_FULL
+            with pytest.raises((EOFError, ConnectionResetError)):
+                refused.receive()
         for client in held:
             client.close()
+        sim.stop()
+        assert sim.server.summary()["connections_refused"] == 1
+
+
+def test_connections_inherit_what_finds_peers_that_vanished() -> None:
+    for patient in (True, False):
+        with listen(HOST, 0, "test", patient) as listener, socket.create_connection(listener.getsockname()):
+            listener.setblocking(True)
+            accepted, _ = listener.accept()
+            with accepted:
+                options = [accepted.getsockopt(socket.IPPROTO_TCP, o) for o in (socket.TCP_NODELAY, socket.TCP_KEEPIDLE, socket.TCP_USER_TIMEOUT)]
+                assert options == [1, 10, 0 if patient else 20_000]
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_it_listens_on_both_families_of_addresses() -> None:
+    with listen("::1", 0, "test") as listener:
+        assert listener.family == socket.AF_INET6
 
 
 def test_a_port_in_use_is_one_clear_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hftkit.errors import ConfigError
@@ -64,6 +65,13 @@ def test_faults_are_named(tmp_path: Path, old: str, new: str, message: str) -> N
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
         load_config(path)
+
+
+def test_a_send_buffer_holds_the_answer_to_a_subscription_of_everything() -> None:
+    config = load_config(QUIET)
+    many = tuple(msgspec.structs.replace(config.instruments[0], symbol=f"S{i}") for i in range(900))
+    with pytest.raises(ValueError, match="out_words 16384 is too small for 900 instruments, must be at least 18996"):
+        msgspec.structs.replace(config, instruments=many)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

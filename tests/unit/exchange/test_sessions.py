@@ -56,6 +56,50 @@ def test_a_connection_that_never_logs_on_is_closed() -> None:
     assert (message.name, message.reason) == ("SESSION_REJECT", Reject.SESSION_NOT_LOGGED_ON)
 
 
+def test_a_connection_that_sends_byte_by_byte_has_no_longer() -> None:
+    hand = Hand(logon_deadline_ms=1000)
+    hand.at(0)
+    index = hand.connect(Port.ORDER_ENTRY)
+    for k, byte in enumerate(logon(1)[:-1]):
+        hand.at(k * SECOND // 80)
+        hand.give(index, bytes([byte]))
+        hand.supervise()
+    (message,) = hand.take(index)
+    assert (message.name, message.reason) == ("SESSION_REJECT", Reject.SESSION_NOT_LOGGED_ON)
+
+
+def test_a_market_data_connection_must_ask_for_something() -> None:
+    hand = Hand(logon_deadline_ms=1000)
+    hand.at(0)
+    idle, follower = hand.connect(Port.MARKET_DATA), hand.connect(Port.MARKET_DATA)
+    assert hand.send(follower, SUBSCRIBE, 1)[0].name == "INSTRUMENT"
+    hand.at(3600 * SECOND)
+    hand.supervise()
+    assert [m.reason for m in hand.take(idle)] == [Reject.SESSION_NOT_LOGGED_ON]
+    assert hand.venue.clients[follower]["state"] == ClientState.CONNECTED
+
+
+def test_a_session_that_was_ended_is_resumed_without_being_ended_again() -> None:
+    """SESSION_REJECT ended a connection; whoever resumes the session gets its number as a heartbeat, and no gap."""
+    hand = Hand()
+    hand.at(0)
+    index = hand.connect(Port.ORDER_ENTRY)
+    hand.give(index, logon(1, SECOND))
+    seen = hand.take(index)
+    hand.at(4 * SECOND)
+    hand.supervise()
+    ended = hand.take(index)
+    assert [(m.name, m.seq) for m in ended] == [("SESSION_REJECT", seen[-1].seq + 1)]
+    for expected in (seen[-1].seq + 1, seen[-1].seq + 2):  # it was lost on the way, or was not
+        hand.disconnect(index)
+        index = hand.connect(Port.ORDER_ENTRY)
+        hand.give(index, logon(1, next_seq_in=expected))
+        ack, *missed = hand.take(index)
+        assert (ack.name, ack.next_seq_out) == ("LOGON_ACK", 2)
+        assert [(m.name, m.seq) for m in missed] == [("VENUE_HEARTBEAT", s) for s in range(expected, ended[-1].seq + 1)]
+    assert hand.send(index, HEARTBEAT, 5)[0].seq == ended[-1].seq + 1
+
+
 def test_answers_that_nobody_reads_end_the_session_not_the_venue() -> None:
     hand = Hand()
     hand.at(0)
@@ -135,6 +179,27 @@ def test_a_signed_venue_takes_only_the_right_signature(monkeypatch: pytest.Monke
     assert hand.take(index)[0].reason == Reject.SESSION_BAD_SIGNATURE
 
 
+def test_a_logon_that_was_overheard_cannot_be_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HFTKIT_SIM_SECRET_7", "s")
+    hand = Hand(signed_logon=True)
+    hand.at(0)
+    first, second = logon(7, secret=b"s", ts_client=100), logon(7, secret=b"s", ts_client=101)
+
+    def answer(data: bytes) -> Any:
+        index = hand.connect(Port.ORDER_ENTRY)
+        hand.give(index, data)
+        return index, hand.take(index)[0]
+
+    index, message = answer(first)
+    assert message.name == "LOGON_ACK"
+    assert answer(first)[1].reason == Reject.SESSION_BAD_SIGNATURE
+    assert answer(second)[1].reason == Reject.SESSION_DUPLICATE_LOGON
+    hand.disconnect(index)
+    for data in (first, second):
+        assert answer(data)[1].reason == Reject.SESSION_BAD_SIGNATURE
+    assert answer(logon(7, secret=b"s", ts_client=102))[1].name == "LOGON_ACK"
+
+
 def test_secrets_that_are_missing_or_too_long_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no account has a secret"):
         Hand(signed_logon=True)
@@ -154,6 +219,13 @@ def test_orders_that_come_too_fast_are_refused_and_time_gives_credit_back() -> N
     hand.at(SECOND // 10)
     assert hand.send(index, NEW_ORDER, 5, 0, 0, 0, 0, 9000, 200, instrument=0)[0].name == "ORDER_ACK"
     assert hand.send(index, NEW_ORDER, 6, 0, 0, 0, 0, 9000, 200, instrument=0)[0].reason == Reject.SESSION_THROTTLED
+    hand.disconnect(index)
+    again, other = hand.enter(1), hand.enter(2)  # reconnecting gives no credit, and others have their own
+    assert hand.send(again, NEW_ORDER, 7, 0, 0, 0, 0, 9000, 200, instrument=0)[0].reason == Reject.SESSION_THROTTLED
+    assert hand.send(other, NEW_ORDER, 1, 0, 0, 0, 0, 9000, 200, instrument=0)[0].name == "ORDER_ACK"
+    hand.at(3600 * SECOND)
+    burst = [hand.send(again, NEW_ORDER, i, 0, 0, 0, 0, 9000, 200, instrument=0)[0].name for i in range(10, 15)]
+    assert burst == ["ORDER_ACK"] * 3 + ["ORDER_REJECT"] * 2
 
 
 def test_a_stop_is_triggered_by_a_trade_and_a_dated_order_ends_on_time() -> None:
