@@ -297,3 +297,21 @@ def test_nearly_all_money_opens_an_isolated_position_and_closing_it_is_free() ->
     assert desk.order(a, SELL, 10_100, 1000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
     assert desk.order(a, BUY, 9_900, 10_000).name == "ORDER_ACK"
     assert desk.order(a, BUY, 9_800, 11_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # 21 to buy, 10 to close: 108 against 100 and 0.7
+
+
+def test_a_position_of_billions_of_lots_is_closed_in_parts() -> None:
+    """Profit of a part is right to 1e-9 of the cost, that of the whole to the unit."""
+    desk = Desk(start_price="1.00", initial_balance="10000000", max_order_qty=2**40, leverage=20)
+    a, b = desk.enter(1), desk.enter(2)
+    bought = ((97, 2**33 + 1), (101, 2**32 + 12_345))
+    for price, qty in bought:
+        desk.swap(b, a, price, qty)
+    lots, cost = sum(qty for _, qty in bought), TICK_LOT * sum(price * qty for price, qty in bought)
+    exact, sold = Fraction(0), 0
+    for qty in (2**32 + 1, 2**31 + 77, lots - 2**32 - 2**31 - 78):
+        desk.swap(a, b, 103, qty)
+        sold += qty
+        exact = Fraction(103 * TICK_LOT * sold) - Fraction(cost * sold, lots)
+        holding = desk.venue.holdings[2, 0]
+        assert abs(int(holding["realised_e8"]) - exact) <= cost // 10**9
+    assert (holding["position"], holding["cost_e8"], holding["realised_e8"]) == (0, 0, exact)
