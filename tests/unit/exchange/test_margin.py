@@ -9,7 +9,7 @@ import pytest
 
 from hftkit.codes import Reject
 from hftkit.exchange.layout import TapKind
-from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, NEW_ORDER, REPLACE_ORDER, Message
+from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
 from tests.unit.exchange.hand import SECOND, Hand
 
 E8 = 10**8
@@ -315,3 +315,18 @@ def test_a_position_of_billions_of_lots_is_closed_in_parts() -> None:
         holding = desk.venue.holdings[2, 0]
         assert abs(int(holding["realised_e8"]) - exact) <= cost // 10**9
     assert (holding["position"], holding["cost_e8"], holding["realised_e8"]) == (0, 0, exact)
+
+
+def test_waiting_orders_count_as_open_ones_and_a_quote_makes_room_for_itself() -> None:
+    desk = Desk(max_open_orders=4)
+    a = desk.enter(1)
+    for number in (901, 902):
+        stop = (number, BUY, STOP_MARKET, GTC, 0, 0, 1000, 11_000, 0)
+        assert desk.send(a, CONDITIONAL_ORDER, *stop, instrument=0)[0].name == "ORDER_ACK"
+    assert [m.name for m in desk.send(a, MASS_QUOTE, 903, 904, 9_900, 1000, 10_100, 1000, instrument=0)] == ["ORDER_ACK"] * 2
+    assert desk.order(a, BUY, 9_000, 1000).reason == Reject.VENUE_TOO_MANY_ORDERS
+    again = desk.send(a, MASS_QUOTE, 905, 906, 9_900, 1000, 10_100, 1000, instrument=0)
+    assert [m.name for m in again] == ["ORDER_CANCELED"] * 2 + ["ORDER_ACK"] * 2
+    too_much = desk.send(a, MASS_QUOTE, 907, 908, 9_900, 1000, 10_100, 102_000, instrument=0)  # the offer alone needs 1,030.2
+    assert [(m.name, m.client_order_id) for m in too_much[2:]] == [("ORDER_ACK", 907), ("ORDER_REJECT", 908)]
+    assert too_much[3].reason == Reject.VENUE_INSUFFICIENT_MARGIN
