@@ -286,17 +286,23 @@ def test_turning_an_isolated_position_round_needs_the_margin_of_what_it_opens() 
     assert desk.order(a, SELL, 9_200, 20_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # now it gives 20 back, and 92 are needed
     assert desk.order(a, SELL, 9_200, 13_000).name == "ORDER_ACK"
     assert desk.order(a, SELL, 9_200, 10_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
+    desk.send(a, CANCEL_ALL)
+    desk.swap(b, c, 8_000, 1000)  # before the venue looks: 200 lost of 100
+    assert desk.order(a, SELL, 8_000, 10_000).name == "ORDER_ACK"  # closing is never a matter of margin
 
 
 def test_nearly_all_money_opens_an_isolated_position_and_closing_it_is_free() -> None:
     desk = Desk(initial_balance="101")
-    a, b = desk.enter(1), desk.enter(2)
+    a, b, c = (desk.enter(1 + i) for i in range(3))
     desk.venue.holdings["is_isolated"][2, 0] = 1
-    desk.venue.accounts["wallet_e8"][3] = 100_000 * E8
+    desk.venue.accounts["wallet_e8"][3:5] = 100_000 * E8
     desk.swap(a, b, 10_000, 10_000)  # short
     assert desk.order(a, SELL, 10_100, 1000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
     assert desk.order(a, BUY, 9_900, 10_000).name == "ORDER_ACK"
     assert desk.order(a, BUY, 9_800, 11_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # 21 to buy, 10 to close: 108 against 100 and 0.7
+    desk.send(a, CANCEL_ALL)
+    desk.swap(b, c, 12_000, 1000)  # before the venue looks: 200 lost of 100
+    assert desk.order(a, BUY, 12_000, 10_000).name == "ORDER_ACK"
 
 
 def test_a_position_of_billions_of_lots_is_closed_in_parts() -> None:
