@@ -193,7 +193,7 @@ def test_money_is_conserved(seed: int, balance: str, rate: int) -> None:
     auditor = Auditor(venue, [50, 50, 50, 20], isolated)
     paid = np.zeros((CLIENTS, 2), np.int64)  # fees and funding that the owners were told
     lowest = 0
-    for step in range(4_000):
+    for step in range(3_000):
         who = int(rng.integers(CLIENTS))
         frame = random_frame(rng, 10 + 2 * step, 0.12 * np.sin(step / 300.0))
         kind, body, instrument = frame
@@ -205,7 +205,8 @@ def test_money_is_conserved(seed: int, balance: str, rate: int) -> None:
         shorts, n = [book.short(auditor.marks) for book in auditor.books], venue.accounts["n_liquidations"].copy()
         hand.at(step * SECOND)
         auditor.catch_up()
-        auditor.compare()
+        if step % 4 == 0:
+            auditor.compare()
         if step % 60:  # at the others funding comes first
             check_liquidations(auditor, shorts, (venue.accounts["n_liquidations"] - n)[FIRST : FIRST + CLIENTS].tolist())
         for k, client in enumerate(clients):
@@ -221,7 +222,7 @@ def test_money_is_conserved(seed: int, balance: str, rate: int) -> None:
         wanted |= {"margin refused", "liquidation cross", "liquidation isolated", "forced fill", "taken over", "insured", "CANCELED 413"}
         assert lowest < 0  # the fund pays beyond what it has
     assert not wanted - set(auditor.met), auditor.met
-    assert venue.books.counters["n_trades"][0] > (100 if seed < 3 else 1000)
+    assert venue.books.counters["n_trades"][0] > (100 if seed < 3 else 500)
 
 
 def test_an_account_without_margin_is_closed_at_the_market_and_the_fund_takes_the_rest() -> None:

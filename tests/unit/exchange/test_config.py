@@ -37,6 +37,8 @@ from tests.unit.exchange.running import QUIET
             r"'SIX', must be listed before it: one of \['ONE'\]",
         ),
         ("[venue]", "[venue", "is not TOML"),
+        ("[venue]", "[venue]\ninitial_balance = '300000000'", r"initial_balance 300000000 times the highest leverage, 40, must be at most"),
+        ('lot_size = "1"', 'lot_size = "100000000"', "start_price of TWO makes one lot worth more than 5 billion: choose a smaller lot_size"),
         ("out_words = 16384", "out_words = 100", r">= 16384.*venue\.out_words"),
         ("arrivals_per_s = ", "arrivals_per_s = nan #", r">= 1e-12, flow\.arrivals_per_s is nan"),
         ("arrivals_per_s = ", "arrivals_per_s = inf #", r"<= 1000000\.0, flow\.arrivals_per_s is inf"),

@@ -9,7 +9,7 @@ import pytest
 
 from hftkit.codes import Reject
 from hftkit.exchange.layout import TapKind
-from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, NEW_ORDER, REPLACE_ORDER, Message
+from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, Message
 from tests.unit.exchange.hand import SECOND, Hand
 
 E8 = 10**8
@@ -286,14 +286,53 @@ def test_turning_an_isolated_position_round_needs_the_margin_of_what_it_opens() 
     assert desk.order(a, SELL, 9_200, 20_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # now it gives 20 back, and 92 are needed
     assert desk.order(a, SELL, 9_200, 13_000).name == "ORDER_ACK"
     assert desk.order(a, SELL, 9_200, 10_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
+    desk.send(a, CANCEL_ALL)
+    desk.swap(b, c, 8_000, 1000)  # before the venue looks: 200 lost of 100
+    assert desk.order(a, SELL, 8_000, 10_000).name == "ORDER_ACK"  # closing is never a matter of margin
 
 
 def test_nearly_all_money_opens_an_isolated_position_and_closing_it_is_free() -> None:
     desk = Desk(initial_balance="101")
-    a, b = desk.enter(1), desk.enter(2)
+    a, b, c = (desk.enter(1 + i) for i in range(3))
     desk.venue.holdings["is_isolated"][2, 0] = 1
-    desk.venue.accounts["wallet_e8"][3] = 100_000 * E8
+    desk.venue.accounts["wallet_e8"][3:5] = 100_000 * E8
     desk.swap(a, b, 10_000, 10_000)  # short
     assert desk.order(a, SELL, 10_100, 1000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
     assert desk.order(a, BUY, 9_900, 10_000).name == "ORDER_ACK"
     assert desk.order(a, BUY, 9_800, 11_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN  # 21 to buy, 10 to close: 108 against 100 and 0.7
+    desk.send(a, CANCEL_ALL)
+    desk.swap(b, c, 12_000, 1000)  # before the venue looks: 200 lost of 100
+    assert desk.order(a, BUY, 12_000, 10_000).name == "ORDER_ACK"
+
+
+def test_a_position_of_billions_of_lots_is_closed_in_parts() -> None:
+    """Profit of a part is right to 1e-9 of the cost, that of the whole to the unit."""
+    desk = Desk(start_price="1.00", initial_balance="10000000", max_order_qty=2**40, leverage=20)
+    a, b = desk.enter(1), desk.enter(2)
+    bought = ((97, 2**33 + 1), (101, 2**32 + 12_345))
+    for price, qty in bought:
+        desk.swap(b, a, price, qty)
+    lots, cost = sum(qty for _, qty in bought), TICK_LOT * sum(price * qty for price, qty in bought)
+    exact, sold = Fraction(0), 0
+    for qty in (2**32 + 1, 2**31 + 77, lots - 2**32 - 2**31 - 78):
+        desk.swap(a, b, 103, qty)
+        sold += qty
+        exact = Fraction(103 * TICK_LOT * sold) - Fraction(cost * sold, lots)
+        holding = desk.venue.holdings[2, 0]
+        assert abs(int(holding["realised_e8"]) - exact) <= cost // 10**9
+    assert (holding["position"], holding["cost_e8"], holding["realised_e8"]) == (0, 0, exact)
+
+
+def test_waiting_orders_count_as_open_ones_and_a_quote_makes_room_for_itself() -> None:
+    desk = Desk(max_open_orders=4)
+    a = desk.enter(1)
+    for number in (901, 902):
+        stop = (number, BUY, STOP_MARKET, GTC, 0, 0, 1000, 11_000, 0)
+        assert desk.send(a, CONDITIONAL_ORDER, *stop, instrument=0)[0].name == "ORDER_ACK"
+    assert [m.name for m in desk.send(a, MASS_QUOTE, 903, 904, 9_900, 1000, 10_100, 1000, instrument=0)] == ["ORDER_ACK"] * 2
+    assert desk.order(a, BUY, 9_000, 1000).reason == Reject.VENUE_TOO_MANY_ORDERS
+    again = desk.send(a, MASS_QUOTE, 905, 906, 9_900, 1000, 10_100, 1000, instrument=0)
+    assert [m.name for m in again] == ["ORDER_CANCELED"] * 2 + ["ORDER_ACK"] * 2
+    too_much = desk.send(a, MASS_QUOTE, 907, 908, 9_900, 1000, 10_100, 102_000, instrument=0)  # the offer alone needs 1,030.2
+    assert [(m.name, m.client_order_id) for m in too_much[2:]] == [("ORDER_ACK", 907), ("ORDER_REJECT", 908)]
+    assert too_much[3].reason == Reject.VENUE_INSUFFICIENT_MARGIN
