@@ -70,4 +70,3 @@ def test_a_scenario_from_the_command_line_brings_its_universe_and_is_the_tape_of
         assert n > 200
         assert np.rint(trades["price"].to_numpy()[:n] / float(row.tick_size)).tolist() == mine[:n, 2].tolist()
     assert market.trades("XUSDUSD")["price"].min() < 0.93
-
