@@ -84,3 +84,30 @@ def distribution(values: np.ndarray) -> dict[str, float]:
     """Mean and quantiles of spreads or depths."""
     places = {"p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
     return {"mean": float(np.mean(values)), **{name: float(np.percentile(values, place)) for name, place in places.items()}}
+
+
+def lagged_correlation(values: np.ndarray, others: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Correlation of values(t) with others(t + k) for each k of `lags`, of either sign; float64, the shape of `lags`."""
+    n = len(values)
+    return np.array([np.corrcoef(values[max(0, -k) : n - max(0, k)], others[max(0, k) : n - max(0, -k)])[0, 1] for k in lags.tolist()])
+
+
+@dataclass(frozen=True)
+class OrderFlow:
+    """Taking orders: `times_s` and `signs` (1 buy, -1 sell), (n,); quantity at the best bid, once a second, (m,), may be empty."""
+
+    times_s: np.ndarray
+    signs: np.ndarray
+    best_quantities: np.ndarray
+
+    def fano(self, window_s: float) -> float:
+        """Variance over mean of the number of orders in windows of this length: 1 for a Poisson process."""
+        counts = np.bincount(((self.times_s - self.times_s[0]) / window_s).astype(int))[:-1]
+        return float(counts.var() / counts.mean())
+
+
+def order_flow(ts_ns: np.ndarray, sides: np.ndarray, best_quantities: np.ndarray) -> OrderFlow:
+    """From trades, in time order: those of one time and side (codes.Side) are one taking order that met several."""
+    first = np.ones(len(ts_ns), bool)
+    first[1:] = (np.diff(ts_ns) != 0) | (np.diff(sides) != 0)
+    return OrderFlow((ts_ns[first] - ts_ns[0]) / 1e9, 1 - 2 * np.asarray(sides)[first], np.asarray(best_quantities, float))

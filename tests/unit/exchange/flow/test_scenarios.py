@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from hftkit.errors import ConfigError
@@ -44,8 +45,8 @@ class Seen(NamedTuple):
 
 def look(name: str, config: SimConfig = CONFIG, minutes: int = MINUTES) -> Seen:
     ticks = make_ticks(config, minutes, scenario=load_scenario(name))
-    bid, ask = ticks.samples["bid"].astype(float), ticks.samples["ask"].astype(float)
-    assert (bid > 0).all()
+    assert ((ticks.samples["bid"] == 0) | (ticks.samples["ask"] == 0)).mean() < 1e-4  # a side may be swept for a second while a peg breaks
+    bid, ask = (pd.DataFrame(ticks.samples[side]).replace(0, np.nan).ffill().to_numpy() for side in ("bid", "ask"))
     assert (ask > bid).all()
     at = (ticks.trades["ts"] - config.start_ns) // 60_000_000_000
     trades = np.zeros((minutes, len(config.instruments)), np.int64)
@@ -180,19 +181,20 @@ def test_the_coarse_coin_trades_at_one_tick_of_spread_and_the_fine_one_below_it(
 
 
 def test_the_depeg_goes_the_way_of_march_2023_and_takes_nobody_along(depeg: tuple[Seen, Seen]) -> None:
-    """The points that configs/scenarios/depeg.toml names; the deviation round them has 15 times its usual 2 bps."""
+    """The points that configs/scenarios/depeg.toml names; the deviation round them has 30 times its usual 2 bps for 45 minutes, then dies away."""
     calm, seen = depeg
     price = np.exp(seen.log_mid[:, 0] / 1e4) * 1e-4
     for minute, expected in ((13, 0.990), (21, 0.905), (35.5, 0.955), (38.5, 0.98), (46, 0.96), (62, 0.99)):
         at = int(60 * minute)
-        assert price[at : at + 60].mean() == pytest.approx(expected, abs=0.008), minute
-    assert price[95 * 60 :].mean() == pytest.approx(1.0, abs=0.003)
+        assert price[at : at + 60].mean() == pytest.approx(expected, abs=0.012), minute
+    assert price[95 * 60 :].mean() == pytest.approx(1.0, abs=0.004)
     assert np.abs(moved(seen, calm, 21)[1:]).max() < 6
     assert np.abs(moved(seen, calm, 60)[1:]).max() < 6
-    rows = slice(15 * 60, 65 * 60)
-    assert seen.spread[rows, 0].mean() > 2.0 * calm.spread[rows, 0].mean()
+    rows = slice(15 * 60, 55 * 60)
+    assert seen.spread[rows, 0].mean() > 5.0 * calm.spread[rows, 0].mean()
     assert seen.depth[rows, 0].mean() < 0.3 * calm.depth[rows, 0].mean()
-    assert seen.trades[15:65, 0].sum() > 1.7 * calm.trades[15:65, 0].sum()
+    assert seen.trades[15:55, 0].sum() > 1.4 * calm.trades[15:55, 0].sum()
+    assert seen.spread[80 * 60 :, 0].mean() < 1.3 * calm.spread[80 * 60 :, 0].mean()
 
 
 def test_a_passing_move_of_a_coin_comes_back_by_its_half_life() -> None:
