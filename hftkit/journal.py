@@ -8,6 +8,7 @@ CRC and cut, never guessed; anything wrong before the tail is an error that says
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,8 +70,16 @@ class JournalWriter:
         self._begin()
 
     def _make(self, number: int) -> tuple[mmap.mmap, np.ndarray]:
-        with open(segment_path(self.folder, number), "x+b") as stream:  # never truncate what may be mapped
-            stream.truncate(self._bytes)
+        path = segment_path(self.folder, number)
+        with open(path, "x+b") as stream:  # never truncate what may be mapped
+            try:
+                os.posix_fallocate(stream.fileno(), 0, self._bytes)  # its blocks now: on a full disk a touched page would kill the process
+            except OSError as error:
+                path.unlink()
+                raise JournalError(
+                    f"no room for journal segment {path} of {self._bytes >> 20} MB ({error.strerror})",
+                    "Free some space; what was written so far is whole",
+                ) from None
             mapped = mmap.mmap(stream.fileno(), self._bytes)
         words = np.frombuffer(mapped, np.int64)
         words[::512] = 0  # touch every page now, not in the hot loop

@@ -171,7 +171,7 @@ def sql(statement: str, cache: Path, as_json: bool) -> None:
 @data.command(name="history")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--symbols", help="Only these, separated by commas.")
+@click.option("--symbols", help="Only these, separated by commas; of a single file: the symbol it holds, if its name does not say.")
 @click.option("--start", help="From this time on (ISO, UTC).")
 @click.option("--end", help="Before this time (ISO, UTC).")
 @click.option(
@@ -200,11 +200,14 @@ def history_(
         for one, number in zip(made.instruments, made.grades, strict=True)
     ]
     span = {"first": iso_from_ns(made.first_ns), "last": iso_from_ns(made.last_ns)}
-    body = {"file": str(target), "digest": made.digest, "rows": len(made.tape), **span, "instruments": scales}
+    left_out = made.origin.get("left_out", {})
+    body = {"file": str(target), "digest": made.digest, "rows": len(made.tape), **span, "instruments": scales, "left_out": left_out}
     if as_json:
         click.echo(json.dumps(body, indent=1))
         return
     click.echo(f"{target}: {len(made.tape):,} rows, {body['first']} .. {body['last']}, digest {made.digest[:12]}")
     for row in scales:
         click.echo(f"  {row['symbol']:<14} {row['grade']:<8} tick {row['tick']}, lot {row['lot']}")
+    for reason, count in left_out.items():
+        click.echo(f"  left out {count:,} rows: {reason}")
     click.echo(f"play it with: hftkit sim --history {target} --rate max --hold")

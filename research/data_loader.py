@@ -96,7 +96,7 @@ def read_candles(path: Path | str) -> pd.DataFrame:
     if time_name is None or columns["close"] is None:
         raise DataError(f"{path} has no {'time' if time_name is None else 'close'} column among {list(raw.columns)}", "Name them open_time and close")
     frame = pd.DataFrame({field: pd.to_numeric(raw[name], errors="coerce") for field, name in columns.items() if name is not None})
-    frame.index, zone = _utc(raw[time_name], path)
+    frame.index, zone = utc_times(raw[time_name], path)
     frame = frame.astype(np.float64)
     frame.attrs["time_zone"] = zone
     return frame
@@ -181,8 +181,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame.set_axis(["open_time", *FIELDS], axis=1)
 
 
-def _utc(stamps: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, str]:
-    """The stamps in UTC, and how they were read."""
+def utc_times(stamps: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, str]:
+    """The stamps in UTC, and how they were read. Raises DataError for what is no time, naming the row."""
     zone = "naive, taken as UTC"
     try:
         if pd.api.types.is_numeric_dtype(stamps):

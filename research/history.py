@@ -31,27 +31,21 @@ from hftkit.instruments import Instrument
 from hftkit.kernels.wire.frame import header
 from research.data_loader import candle_files, load_candles, sha256_of, symbol_of
 from research.instruments import FILE_NAME, infer_instrument, load_instruments
+from research.tick_files import SUFFIXES, clean, distinct, joined, kind_of, read_columns
 
+Span = tuple[str | None, str | None]
+_LONGEST_SYMBOL = 16
 SHOWN = 0.1  # part of a candle's print that its quotes show
 WINDOW_TICKS = 100_000  # recorded levels further than this from the first price are left out: no order of ours stands there
 _FINEST = 8
-_TRADE_NAMES = {"price": ("price",), "qty": ("quantity", "qty"), "ts": ("transact_time", "time"), "sell": ("is_buyer_maker",)}
-_QUOTE_NAMES = {
-    "bid": ("best_bid_price",),
-    "bid_qty": ("best_bid_qty",),
-    "ask": ("best_ask_price",),
-    "ask_qty": ("best_ask_qty",),
-    "ts": ("transaction_time",),
-}
 
 
 @dataclass
 class _Rows:
-    """Rows of a tape before they are sorted: time, rank within a time, and the words."""
+    """Rows of a tape before they are sorted: parts of one kind each, with their rank within a time."""
 
-    ts: list[np.ndarray] = field(default_factory=list)
-    rank: list[np.ndarray] = field(default_factory=list)
-    words: list[np.ndarray] = field(default_factory=list)
+    parts: list[np.ndarray] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
 
     def add(self, kind: MessageType, number: int, rank: int, ts: np.ndarray, *body: Any) -> None:
         """Rows of one kind: `body` are the four words behind the time."""
@@ -59,30 +53,36 @@ class _Rows:
         words[:, 0], words[:, 1], words[:, 2] = header(int(kind), 7, number), 0, ts
         for column, values in enumerate(body, start=3):
             words[:, column] = values
-        self.ts.append(np.asarray(ts, np.int64))
-        self.rank.append(np.full(len(ts), rank))
-        self.words.append(words)
+        self.parts.append(words)
+        self.ranks.append(rank)
 
     def tape(self) -> np.ndarray:
         """All rows in the order of time; at one time in the order of rank, then as they were added. Trades are numbered."""
-        if not self.ts or not sum(map(len, self.ts)):
+        if not sum(map(len, self.parts)):
             raise DataError("there is nothing to replay in this span", "Give a longer span, or other files")
-        tape = np.concatenate(self.words)[np.lexsort((np.concatenate(self.rank), np.concatenate(self.ts)))]
+        ranks = np.repeat(np.array(self.ranks, np.int8), [len(part) for part in self.parts])
+        tape = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+        one_rank = len(set(self.ranks)) == 1
+        self.parts, self.ranks = [], []
+        if not one_rank or (np.diff(tape[:, 2]) < 0).any():
+            tape = tape[np.lexsort((ranks, tape[:, 2]))]
         is_trade = tape[:, 0] >> 16 & 0xFF == int(MessageType.TRADE)
         tape[is_trade, 3] = np.arange(1, int(is_trade.sum()) + 1)
         return tape
 
 
-def steps(values: Any, step: str, what: str) -> np.ndarray:
+def steps(values: Any, step: str, what: str, block: int = 1 << 20) -> np.ndarray:
     """Decimal numbers as whole ticks or lots, int64 (n,). Raises DataError naming the first that is none."""
-    raw = np.asarray(values, np.float64) / float(step)
-    whole = np.round(raw)
-    off = np.flatnonzero(~(np.abs(raw - whole) <= 1e-3))
-    if off.size:
-        raise DataError(
-            f"{what}: {np.asarray(values)[off[0]]} is no multiple of {step}", "Give the scales these data were recorded with (--instruments)"
-        )
-    return whole.astype(np.int64)
+    given = np.asarray(values, np.float64)
+    whole = np.empty(len(given), np.int64)
+    for at in range(0, len(given), block):
+        raw = given[at : at + block] / float(step)
+        near = np.round(raw)
+        off = np.flatnonzero(~(np.abs(raw - near) <= 1e-3))
+        if off.size:
+            raise DataError(f"{what}: {given[at + off[0]]} is no multiple of {step}", "Give the scales these data were recorded with (--instruments)")
+        whole[at : at + block] = near
+    return whole
 
 
 def scales_of(symbol: str, prices: Any, quantities: Any | None = None) -> Instrument:
@@ -90,7 +90,7 @@ def scales_of(symbol: str, prices: Any, quantities: Any | None = None) -> Instru
     guessed = infer_instrument(symbol, pd.Series(np.asarray(prices, np.float64)))
     if quantities is None:
         return guessed
-    sizes = np.unique(np.asarray(quantities, np.float64))
+    sizes = np.asarray(quantities, np.float64)
     places = next((d for d in range(_FINEST + 1) if np.allclose(sizes * 10**d, np.round(sizes * 10**d), rtol=1e-12, atol=1e-6)), _FINEST)
     most = _FINEST - (len(guessed.tick_size) - 2 if "." in guessed.tick_size else 0)
     return msgspec.structs.replace(guessed, lot_size="1" if min(places, most) == 0 else "0." + "0" * (min(places, most) - 1) + "1")
@@ -149,52 +149,46 @@ def _direction(prices: np.ndarray) -> np.ndarray:
 
 
 def ticks_to_history(
-    trades: Mapping[str, pd.DataFrame], quotes: Mapping[str, pd.DataFrame], instruments: Mapping[str, Instrument] | None = None, *, spread: int = 1
+    trades: Mapping[str, Mapping[str, Any]],
+    quotes: Mapping[str, Mapping[str, Any]],
+    instruments: Mapping[str, Instrument] | None = None,
+    *,
+    spread: int = 1,
 ) -> HistoryTape:
-    """Trades and book tickers, by symbol, in the columns of the archive (research/archive_kinds.py).
+    """Trades and book tickers, by symbol, in the columns of the archive (research/archive_kinds.py): tables, or arrays by name.
 
     A symbol without quotes gets a quote `spread` ticks wide round each trade. At one time the trades come first: a book ticker shows what they left.
+    What was left out and why (tick_files.clean) stands in the origin.
     """
     rows, scales, only_trades = _Rows(), [], []
+    left_out: dict[str, int] = {}
     for number, symbol in enumerate(sorted({*trades, *quotes})):
-        traded = _columns(trades.get(symbol), _TRADE_NAMES, symbol)
-        quoted = _columns(quotes.get(symbol), _QUOTE_NAMES, symbol)
-        prices = np.concatenate([part[name] for part, names in ((traded, ("price",)), (quoted, ("bid", "ask"))) for name in names if part])
-        sizes = np.concatenate([part[name] for part, names in ((traded, ("qty",)), (quoted, ("bid_qty", "ask_qty"))) for name in names if part])
+        traded, bad_trades = clean(trades.get(symbol), False, symbol)
+        quoted, bad_quotes = clean(quotes.get(symbol), True, symbol)
+        left_out |= {f"{symbol} {what}: {reason}": n for what, bad in (("trades", bad_trades), ("quotes", bad_quotes)) for reason, n in bad.items()}
+        prices = distinct([part[name] for part, names in ((traded, ("price",)), (quoted, ("bid", "ask"))) for name in names if part])
+        sizes = distinct([part[name] for part, names in ((traded, ("qty",)), (quoted, ("bid_qty", "ask_qty"))) for name in names if part])
+        if not prices.size:
+            raise DataError(f"{symbol} has no usable row in this span", "Give a longer span, or look at the file: every row was left out")
         instrument = (instruments or {}).get(symbol) or scales_of(symbol, prices, sizes)
         scales.append(instrument)
         if traded:
             _trade_rows(rows, number, traded, instrument, 0 if quoted else spread)
         if quoted:
-            bid, ask = (steps(quoted[name], instrument.tick_size, f"{symbol} {name}") for name in ("bid", "ask"))
-            bid_qty, ask_qty = (steps(quoted[name], instrument.lot_size, f"{symbol} {name}") for name in ("bid_qty", "ask_qty"))
-            good = (bid < ask) & (bid_qty > 0) & (ask_qty > 0)
-            rows.add(MessageType.BBO, number, 1, quoted["ts"][good], bid[good], bid_qty[good], ask[good], ask_qty[good])
+            ticks = [steps(quoted.pop(name), instrument.tick_size, f"{symbol} {name}") for name in ("bid", "ask")]
+            lots = [steps(quoted.pop(name), instrument.lot_size, f"{symbol} {name}") for name in ("bid_qty", "ask_qty")]
+            rows.add(MessageType.BBO, number, 1, quoted["ts"], ticks[0], lots[0], ticks[1], lots[1])
         else:
             only_trades.append(number)
-    made = with_grades("ticks", rows.tape(), tuple(scales), {"spread_ticks": spread})
+    made = with_grades("ticks", rows.tape(), tuple(scales), {"spread_ticks": spread, "left_out": left_out})
     grades = tuple(TRADES if i in only_trades else grade for i, grade in enumerate(made.grades))
     return HistoryTape(made.name, made.tape, made.instruments, grades, made.origin)
-
-
-def _columns(frame: pd.DataFrame | None, names: Mapping[str, tuple[str, ...]], symbol: str) -> dict[str, np.ndarray]:
-    if frame is None:
-        return {}
-    found = {name: next((choice for choice in choices if choice in frame), None) for name, choices in names.items()}
-    missing = [choices[0] for name, choices in names.items() if found[name] is None]
-    if missing:
-        raise DataError(f"{symbol}: there is no column {missing[0]} among {list(frame.columns)}", "Use the columns of the archive")
-    columns = {name: frame[column].to_numpy() for name, column in found.items()}
-    columns["ts"] = pd.DatetimeIndex(pd.to_datetime(frame[found["ts"]], utc=True)).as_unit("ns").asi8
-    return columns
 
 
 def _trade_rows(rows: _Rows, number: int, traded: dict[str, np.ndarray], instrument: Instrument, spread: int) -> None:
     price = steps(traded["price"], instrument.tick_size, f"{instrument.symbol} price")
     qty = steps(traded["qty"], instrument.lot_size, f"{instrument.symbol} qty")
-    side = np.where(traded["sell"].astype(bool), int(Side.SELL), int(Side.BUY))
-    kept = qty > 0
-    price, qty, side, ts = price[kept], qty[kept], side[kept], traded["ts"][kept]
+    side, ts = np.where(traded["sell"], int(Side.SELL), int(Side.BUY)), traded["ts"]
     rows.add(MessageType.TRADE, number, 0, ts, 0, side, price, qty)
     if spread:
         bid = np.maximum(1, np.where(side == int(Side.SELL), price, price - spread))
@@ -331,6 +325,7 @@ def read_history(
 ) -> HistoryTape:  # fmt: skip
     """A file or folder of candles, trades, book tickers (Parquet, CSV) or recorded streams (.jsonl, .jsonl.gz) as a history.
 
+    Ticks may be several files of a symbol: days, or trades beside book tickers. `symbols`: these only; of a single file, the name of what it holds.
     `start`, `end`: ISO times, UTC, `end` excluded. `instruments`: JSON list of scales; else `instruments.json` beside the data, else guessed.
     """
     paths = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
@@ -338,11 +333,17 @@ def read_history(
         raise DataError(f"there is nothing at {source}", "Give a file or folder of candles, trades, book tickers or recorded streams")
     known = _known_instruments(source, instruments)
     streams = [path for path in paths if ".jsonl" in path.name]
+    tables = {} if streams else {path: kind_of(path) for path in paths if path.name.endswith(SUFFIXES)}
     if streams:
         history, used = streams_to_history(streams, grade, known), streams
+    elif any(tables.values()):
+        if not all(tables.values()):
+            raise DataError(f"candles and ticks lie in {source}", "Convert one of them at a time")
+        history, used = _ticks_of(tables, symbols, source.is_file(), known, (start, end))
     else:
         used = [source] if source.is_file() else candle_files(source, symbols)
-        history = _tables_to_history({symbol_of(path): path for path in used}, known, (start, end), half_spread)
+        frames = {_symbol(path, symbols if source.is_file() else None): _cut(load_candles(path, on_gap="drop"), (start, end)) for path in used}
+        history = candles_to_history(frames, known, half_spread=half_spread)
     origin = {**history.origin, "files": [{"name": path.name, "sha256": sha256_of(path)} for path in used]}
     return HistoryTape(source.name.split(".")[0], history.tape, history.instruments, history.grades, origin)
 
@@ -355,28 +356,52 @@ def _known_instruments(source: Path, given: Path | None) -> dict[str, Instrument
     return load_instruments(beside[0]) if beside else {}
 
 
-def _tables_to_history(paths: dict[str, Path], known: dict[str, Instrument], span: tuple[str | None, str | None], half_spread: int) -> HistoryTape:
-    trades: dict[str, pd.DataFrame] = {}
-    quotes: dict[str, pd.DataFrame] = {}
-    candles: dict[str, pd.DataFrame] = {}
-    for symbol, path in paths.items():
-        head = pd.read_parquet(path) if path.name.endswith(".parquet") else pd.read_csv(path)
-        if "best_bid_price" in head:
-            quotes[symbol] = _cut(head.set_index(pd.DatetimeIndex(pd.to_datetime(head["transaction_time"], utc=True))), span)
-        elif "is_buyer_maker" in head:
-            stamp = "transact_time" if "transact_time" in head else "time"
-            trades[symbol] = _cut(head.set_index(pd.DatetimeIndex(pd.to_datetime(head[stamp], utc=True))), span)
-        else:
-            candles[symbol] = _cut(load_candles(path, on_gap="drop"), span)
-    if candles and (trades or quotes):
-        raise DataError("candles and ticks lie in one folder", "Convert one of them at a time")
-    return candles_to_history(candles, known, half_spread=half_spread) if candles else ticks_to_history(trades, quotes, known)
+def _symbol(path: Path, given: list[str] | None) -> str:
+    """The symbol of a file: what the caller says, if it is a single one, else its name."""
+    symbol = given[0] if given and len(given) == 1 else symbol_of(path)
+    if len(symbol) > _LONGEST_SYMBOL:
+        raise DataError(f"the name of {path.name} is no symbol ({symbol})", "Say which it is: --symbols BTCUSDT")
+    return symbol
 
 
-def _cut(frame: pd.DataFrame, span: tuple[str | None, str | None]) -> pd.DataFrame:
-    start, end = (
-        pd.Timestamp(text, tz="UTC") if text and pd.Timestamp(text).tzinfo is None else pd.Timestamp(text) if text else None for text in span
-    )
+def _ticks_of(
+    tables: dict[Path, str], symbols: list[str] | None, alone: bool, known: dict[str, Instrument], span: Span
+) -> tuple[HistoryTape, list[Path]]:
+    """Files of trades and book tickers, any number of a symbol (days, or both kinds)."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for path, kind in tables.items():
+        symbol = _symbol(path, symbols if alone else None)
+        if alone or symbols is None or symbol in symbols:
+            found.setdefault(symbol, {}).setdefault(kind, []).append(path)
+    for symbol in symbols or ():
+        if symbol not in found:
+            raise DataError(f"there is no file of {symbol}", f"There are files of {', '.join(sorted({symbol_of(path) for path in tables}))}")
+    start_ns, end_ns = (_ns(text, default) for text, default in zip(span, (-(2**63), 2**63 - 1), strict=True))
+    trades: dict[str, dict[str, Any]] = {}
+    quotes: dict[str, dict[str, Any]] = {}
+    for symbol, kinds in found.items():
+        if {"trades", "aggregate trades"} <= set(kinds):
+            raise DataError(f"{symbol} has trades and aggregate trades: the same twice", "Keep one kind")
+        for kind, paths in kinds.items():
+            (quotes if kind == "quotes" else trades)[symbol] = joined([read_columns(path, start_ns, end_ns) for path in paths], f"{symbol} ({kind})")
+    used = [path for kinds in found.values() for paths in kinds.values() for path in paths]
+    return ticks_to_history(trades, quotes, known), used
+
+
+def _ns(text: str | None, default: int) -> int:
+    return default if text is None else int(_time(text).value)
+
+
+def _time(text: str) -> pd.Timestamp:
+    try:
+        stamp = pd.Timestamp(text)
+    except ValueError:
+        raise DataError(f"{text!r} is no time", "Use ISO 8601, as 2026-01-05T00:00") from None
+    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp
+
+
+def _cut(frame: pd.DataFrame, span: Span) -> pd.DataFrame:
+    start, end = (None if text is None else _time(text) for text in span)
     kept = np.ones(len(frame), bool)
     if start is not None:
         kept &= frame.index >= start

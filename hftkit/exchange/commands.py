@@ -227,16 +227,17 @@ def sim(
             screen = Screen(server, title, monotonic_ns)
         serve(server, recording.turn if recording is not None else server.run_slice if service is None else service.host.turn, stop, duration)
     finally:
-        if screen is not None:
-            screen.close()
-        if service is not None:
-            service.stop()
-        server.close()
-        if recording is not None:
-            recording.close()
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
-        if fault_page is not None:
-            fault_page.unlink(missing_ok=True)
+        try:
+            if screen is not None:
+                screen.close()
+            if service is not None:
+                service.stop()
+            server.close()
+            if recording is not None:
+                recording.close()  # on a full disk it fails, and what follows must not wait for that
+        finally:
+            for path in (ready_file, fault_page):
+                if path is not None:
+                    path.unlink(missing_ok=True)
     with contextlib.suppress(OSError) if stop.is_set() else contextlib.nullcontext():  # the terminal may be what has ended it
         report({**server.summary(), "binance": service.venue.summary() if service is not None else None}, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 
 import numpy as np
@@ -120,3 +121,24 @@ def test_preparing_and_rolling_from_two_threads_makes_each_segment_once(tmp_path
 @given(st.binary(max_size=100))
 def test_bytes_survive_as_words(payload):
     assert bytes_of(words_of(payload)) == payload
+
+
+def fill(writer):
+    for i in range(SEGMENT):
+        writer.append(RecordType.TIMER_IN, i, np.array([i], np.int64))
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
+    """The kernel's own refusal to let a file grow stands for the full disk."""
+    writer = JournalWriter(tmp_path, epoch=7, created_unix_ns=123, segment_bytes=SEGMENT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SEGMENT // 2, hard))
+    try:
+        with pytest.raises(JournalError, match="no room for journal segment"):
+            fill(writer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    records = list(JournalReader(tmp_path))
+    assert [int(record.payload[0]) for record in records] == list(range(len(records)))
+    assert len(records) > 100
+    assert [path.name for path in tmp_path.iterdir()] == ["segment-000001.hftj"]

@@ -30,6 +30,8 @@ FORMAT = 1
 _BBO, _TRADE, _DEPTH = int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _BEGIN, _END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 _SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
+_BLOCK = 1 << 18  # rows looked at at a time
+_NO_PRICE = 2**62
 _HOW = "Make it with: hftkit data history SOURCE FILE.npz"
 
 
@@ -66,14 +68,17 @@ class HistoryTape:
 
     def price_range(self, instrument: int) -> tuple[int, int]:
         """Lowest and highest price of an instrument, ticks. Raises DataError if it has none."""
-        rows = self.tape[self.tape[:, 0] >> 32 == instrument]
-        kind = rows[:, 0] >> 16 & 0xFF
-        quotes = rows[kind == _BBO]
-        prices = np.concatenate([rows[kind != _BBO][:, 5], quotes[:, 3], quotes[:, 5]])
-        prices = prices[prices > 0]
-        if not prices.size:
+        low, high = _NO_PRICE, 0
+        for at in range(0, len(self.tape), _BLOCK):
+            rows = self.tape[at : at + _BLOCK]
+            rows = rows[rows[:, 0] >> 32 == instrument]
+            quotes = rows[rows[:, 0] >> 16 & 0xFF == _BBO]
+            prices = np.concatenate([rows[rows[:, 0] >> 16 & 0xFF != _BBO][:, 5], quotes[:, 3], quotes[:, 5]])
+            prices = prices[prices > 0]
+            low, high = min(low, int(prices.min(initial=_NO_PRICE))), max(high, int(prices.max(initial=0)))
+        if high == 0:
             raise DataError(f"the history {self.name} has no prices of {self.instruments[instrument].symbol}", "Leave it out")
-        return int(prices.min()), int(prices.max())
+        return low, high
 
 
 def check_tape(history: HistoryTape, where: str) -> HistoryTape:
@@ -83,6 +88,13 @@ def check_tape(history: HistoryTape, where: str) -> HistoryTape:
         raise DataError(f"{where}: the tape is {tape.dtype} {tape.shape}, must be int64 (rows, {TAPE_WORDS}) with at least one row", _HOW)
     if len(history.grades) != n or not set(history.grades) <= set(GRADES):
         raise DataError(f"{where}: grades {history.grades} for {n} instruments", _HOW)
+    for at in range(0, len(tape), _BLOCK):  # a block at a time: a long tape is not copied to be looked at
+        _check_rows(tape[at : at + _BLOCK], int(tape[max(0, at - 1), 2]), n, at, where)
+    return history
+
+
+def _check_rows(tape: np.ndarray, earlier: int, n: int, first: int, where: str) -> None:
+    """Some rows of a tape: `earlier`, the time of the row before them; `n` instruments; `first`, the number of the first."""
     kind, number = tape[:, 0] >> 16 & 0xFF, tape[:, 0] >> 32
     is_quote, is_trade, is_depth = kind == _BBO, kind == _TRADE, kind == _DEPTH
     quoted = (
@@ -97,7 +109,7 @@ def check_tape(history: HistoryTape, where: str) -> HistoryTape:
     faults = (
         (~(is_quote | is_trade | is_depth), "is no BBO, TRADE or DEPTH frame"),
         ((number < 0) | (number >= n), f"names an instrument that is not among the {n}"),
-        (np.diff(tape[:, 2], prepend=tape[0, 2]) < 0, "is earlier than the row before it"),
+        (np.diff(tape[:, 2], prepend=earlier) < 0, "is earlier than the row before it"),
         (is_quote & ~quoted, "quotes a price without a quantity, or a negative one"),
         (is_quote & crossed, "quotes a bid at or above the ask"),
         (is_trade & ~(sided & (tape[:, 6] > 0)), "is a trade without side, price or quantity"),
@@ -105,10 +117,9 @@ def check_tape(history: HistoryTape, where: str) -> HistoryTape:
         (np.abs(tape[:, 3:]).max(axis=1) >= 2**44, "holds a price or a quantity beyond 2^44"),
     )
     for wrong, what in faults:
-        if wrong[is_trade | is_quote | is_depth if what.startswith("holds") else slice(None)].any():
+        if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise DataError(f"{where}: row {row} {what}: {tape[row, 2:].tolist()}", _HOW)
-    return history
+            raise DataError(f"{where}: row {first + row} {what}: {tape[row, 2:].tolist()}", _HOW)
 
 
 def save_history(history: HistoryTape, path: Path | str) -> Path:
@@ -212,7 +223,7 @@ def with_grades(name: str, tape: np.ndarray, instruments: tuple[Instrument, ...]
     kept = ~((kind == _BBO) & np.isin(number, with_depth))
     quoted = set(number[kind == _BBO].tolist())
     grades = tuple(DEPTH if i in with_depth else QUOTES if i in quoted else TRADES for i in range(len(instruments)))
-    return HistoryTape(name, np.ascontiguousarray(tape[kept]), instruments, grades, origin)
+    return HistoryTape(name, np.ascontiguousarray(tape if kept.all() else tape[kept]), instruments, grades, origin)
 
 
 # -- the venue that plays it -----------------------------------------------------------------------------------------

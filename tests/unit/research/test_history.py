@@ -87,6 +87,80 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         read_history(tmp_path / "x.jsonl")
 
 
+def ticks(n: int = 40) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Aggregate trades and book tickers in the columns of the archive, times as its CSV files have them: epoch milliseconds."""
+    ms, odd = 1_767_571_200_000 + 100 * np.arange(n), np.arange(n) % 2 == 1
+    traded = pd.DataFrame(
+        {"agg_trade_id": np.arange(n), "price": np.where(odd, 10.1, 10.0), "quantity": 0.5, "transact_time": ms, "is_buyer_maker": ~odd}
+    )
+    quoted = {"update_id": np.arange(n), "best_bid_price": 10.0, "best_bid_qty": 1.0, "best_ask_price": 10.1, "best_ask_qty": 2.0}
+    return traded, pd.DataFrame({**quoted, "transaction_time": ms})
+
+
+def test_a_folder_of_days_and_of_both_kinds_is_one_history(tmp_path: Path) -> None:
+    traded, quoted = ticks()
+    traded.iloc[:20].to_csv(tmp_path / "ABCUSDT-aggTrades-2026-01-05.csv", index=False)
+    traded.iloc[20:].to_csv(tmp_path / "ABCUSDT-aggTrades-2026-01-06.csv", index=False)
+    with pytest.raises(DataError, match="no usable row"):
+        read_history(tmp_path, end="2026-01-01")
+    quoted.assign(transaction_time=pd.to_datetime(quoted["transaction_time"], unit="ms", utc=True)).to_parquet(
+        tmp_path / "ABCUSDT-bookTicker.parquet"
+    )
+    made = read_history(tmp_path)
+    assert made.grades == (QUOTES,)
+    assert made.first_ns == 1_767_571_200_000 * 10**6
+    assert (len(part(made.tape, TRADE)), len(part(made.tape, BBO))) == (40, 40)
+    assert part(made.tape, TRADE)[:, 4].tolist() == [SELL, BUY] * 20
+    assert [row["name"] for row in made.origin["files"]] == [path.name for path in sorted(tmp_path.iterdir())]
+    half = read_history(tmp_path, start="2026-01-05T00:00:02", symbols=["ABCUSDT"])
+    assert len(half.tape) == 40
+    with pytest.raises(DataError, match="there is no file of XYZ"):
+        read_history(tmp_path, symbols=["XYZ"])
+    traded.rename(columns={"agg_trade_id": "id"}).to_csv(tmp_path / "ABCUSDT-trades-2026-01-05.csv", index=False)
+    with pytest.raises(DataError, match="the same twice"):
+        read_history(tmp_path)
+
+
+def test_rows_that_cannot_have_happened_are_left_out_and_said(tmp_path: Path) -> None:
+    traded, quoted = ticks()
+    dirty = pd.concat([traded, traded.iloc[:5]]).astype({"price": float, "quantity": float}).reset_index(drop=True)
+    dirty.loc[7, "price"], dirty.loc[8, "price"], dirty.loc[9, "quantity"], dirty.loc[10, "quantity"] = np.nan, -1.0, 0.0, np.inf
+    dirty = dirty.sample(frac=1, random_state=1)
+    dirty.to_csv(tmp_path / "ABCUSDT.csv", index=False)
+    made = check_tape(read_history(tmp_path / "ABCUSDT.csv"), "here")
+    assert len(part(made.tape, TRADE)) == 36
+    assert made.origin["left_out"] == {"ABCUSDT trades: no positive number": 4, "ABCUSDT trades: id seen before": 5}
+    wrong = quoted.assign(best_bid_price=np.where(np.arange(40) < 3, 10.1, 10.0), best_ask_qty=np.where(np.arange(40) == 20, 0.0, 2.0))
+    wrong.to_parquet(tmp_path / "quotes-of-somebody.parquet")
+    arguments = ["history", str(tmp_path / "quotes-of-somebody.parquet"), str(tmp_path / "h.npz"), "--symbols", "ABCUSDT"]
+    said = CliRunner().invoke(data, arguments, catch_exceptions=False).stdout
+    assert "left out 3 rows: ABCUSDT quotes: bid not below the ask" in said
+    assert "left out 1 rows: ABCUSDT quotes: no positive number" in said
+    assert load_history(tmp_path / "h.npz").instruments[0].symbol == "ABCUSDT"
+    wrong.assign(best_bid_price=11.0).to_parquet(tmp_path / "quotes-of-somebody.parquet")
+    with pytest.raises(DataError, match="no usable row"):
+        read_history(tmp_path / "quotes-of-somebody.parquet", symbols=["ABCUSDT"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("ABCUSDT.csv", b"", "0 bytes"),
+        ("ABCUSDT.parquet", b"PAR1 and then nothing", "cannot be read"),
+        ("ABCUSDT.csv", b"price,quantity,time,is_buyer_maker\n", "no rows"),
+        ("ABCUSDT.csv", b"price,quantity,time,is_buyer_maker\n1.0,1.0,1767571200000,t\n", "is_buyer_maker holds 't'"),
+        ("ABCUSDT.csv", b"price,quantity,time,is_buyer_maker\n1.0,1.0,,true\n", "no time"),
+        ("ABCUSDT.csv", b"price,is_buyer_maker,time\n1.0,true,1767571200000\n", "no column quantity"),
+        ("quotes of a long name.csv", b"open_time,open,high,low,close,volume\n1767571200000,1,1,1,1,1\n", "--symbols"),
+        ("ABCUSDT.csv", bytes(range(256)) * 50, "cannot be read"),
+    ],
+)
+def test_files_that_are_no_ticks_are_refused_in_one_line(tmp_path: Path, name: str, content: bytes, what: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=what):
+        read_history(tmp_path / name)
+
+
 def test_the_command_writes_a_file_that_the_simulator_reads(tmp_path: Path) -> None:
     source = Path(__file__).resolve().parents[3] / "data" / "sample" / "1m"
     arguments = ["history", str(source), str(tmp_path / "h.npz"), "--symbols", "ALFAUSD,BRAVUSD", "--end", "2026-01-05T02:00", "--json"]
