@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from hftkit.errors import HftkitError
+from hftkit.exchange import faults as faults_room
+from hftkit.exchange.commands import sim
+from hftkit.exchange.fault_commands import faults
+from hftkit.exchange.faults import FaultControl
 from hftkit.exchange.testing import PlainClient
 from tests.unit.exchange.running import QUIET
 
@@ -31,7 +40,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, A
     process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_until_told_to_stop_and_sums_up(running: tuple[subprocess.Popen[str], dict[str, Any], Path], number: signal.Signals) -> None:
     process, ready, path = running
     assert ready["pid"] == process.pid
@@ -40,12 +49,81 @@ def test_it_serves_until_told_to_stop_and_sums_up(running: tuple[subprocess.Pope
     with PlainClient(ready["host"], ready["order_port"]) as client:
         assert client.logon(1).name == "LOGON_ACK"
     process.send_signal(number)
+    process.send_signal(number)  # by an impatient hand
     output, _ = process.communicate(timeout=30)
     summary = json.loads(output)
     assert process.returncode == 0
     assert summary["connections"] == 1
     assert summary["orders"] > 100
-    assert not path.exists()
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--rate 5", "--rate says how a history is played, and there is none"),
+        ("--queue neutral", "--queue says how"),
+        ("--hold", "Leave out --hold, or give --history"),
+        ("--participation 0.5", "--participation says how"),
+        ("--history h.npz --speed 2", "a history has --rate. Leave out --speed, or --history"),
+        ("--history h.npz --seed 2", "a seed makes a synthetic market, and a history is none"),
+        ("--history h.npz --start-from-sample", "a history has its own time"),
+        ("--history h.npz --scenario crash", "a scenario moves the synthetic market"),
+        ("--history h.npz --binance-port 0 --hold", "a history must run at their pace"),
+        ("--scenario feed_outage --faults rough_sea", "scenario feed_outage brings faults of its own"),
+        ("--order-port 7000 --market-port 7000", "both have port 7000"),
+        ("--faults rough_see", "there is no fault plan rough_see. Give a TOML file, or one of lossy_feed, lost_line, rough_sea"),
+        ("--scenario crush", "there is no scenario crush"),
+        ("--config nowhere.toml", "cannot read simulator configuration nowhere.toml: No such file or directory"),
+        ("--binance-tls", "--binance-tls writes a certificate beside the ready file, and there is none"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_a_line(options: str, says: str) -> None:
+    with pytest.raises(HftkitError) as raised:
+        CliRunner().invoke(sim, options.split(), catch_exceptions=False)
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize("options", ["--speed nan", "--speed 0", "--speed inf", "--duration nan", "--duration -1", "--seed -1", "--order-port 70000"])
+def test_numbers_that_are_none_are_refused(options: str) -> None:
+    done = CliRunner().invoke(sim, options.split())
+    assert done.exit_code == 2
+    assert "Invalid value for" in done.output
+
+
+def test_a_ready_file_has_one_owner_and_a_dead_one_is_replaced(
+    running: tuple[subprocess.Popen[str], dict[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults_room, "PATIENCE_S", 0.5)
+    process, _, path = running
+    control = FaultControl(path)
+    with pytest.raises(HftkitError, match=f"belongs to a simulator that is running .process {process.pid}"):
+        CliRunner().invoke(sim, ["--ready-file", str(path), *FREE], catch_exceptions=False)
+    assert control.answers(5.0)  # it was not disturbed
+    process.kill()
+    process.wait()
+    assert path.exists()
+    invoked = CliRunner().invoke(faults, ["--sim", str(path), "show"])
+    assert "does not answer: it has ended, or stands still" in str(invoked.exception)
+    again = subprocess.run([*SIM, *FREE, "--ready-file", str(path), "--duration", "0.1"], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_closed_terminal_ends_it_in_order(tmp_path: Path) -> None:
+    """The page is being drawn, and then there is nothing to draw on: the ready file goes, the recording is whole."""
+    master, slave = pty.openpty()
+    command = ["setsid", "--ctty", *SIM, *FREE, "--config", str(QUIET), "--ready-file", str(tmp_path / "sim.json"), "--record", str(tmp_path / "rec")]
+    with open(tmp_path / "errors", "w") as errors:
+        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=errors, env={**os.environ, "TERM": "xterm"})
+    os.close(slave)
+    seen = b""
+    while b"no clients" not in seen and select.select([master], [], [], 300.0)[0]:
+        seen += os.read(master, 65536)
+    os.close(master)
+    assert process.wait(60) == 0
+    assert (tmp_path / "errors").read_text() == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["errors", "rec"]
 
 
 def test_a_port_in_use_is_one_line_and_a_failure(running: tuple[subprocess.Popen[str], dict[str, Any], Path]) -> None:
