@@ -34,7 +34,7 @@ def digest(config: SimConfig, scenario: str) -> str:
         (None, "crash", {}, "9f89c9201608ad7b8555518e5a075e7d"),
         (None, "nervous", {}, "957311f2766fcf7b38de9ed1c31f3d3d"),
         (None, "calm", TRADERS, "1dfd6a94097037e9214fea3535e3e708"),
-        ("stablecoins", "depeg", {}, "f5bb88c8c62db5dcf225e84eed3a4223"),
+        ("stablecoins", "depeg", {}, "47a5e63984b26baab09dbf2e827aa7fe"),
     ],
 )
 def test_an_hour_of_the_market_is_these_bytes(universe: str | None, scenario: str, flow: dict[str, float], expected: str) -> None:

@@ -10,6 +10,7 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.fundamentals import advance_fundamentals
 from hftkit.exchange.matching import new_reports
 from hftkit.exchange.tape import CANDLE, _open_books, _run, make_tape
+from research.cointegration import engle_granger
 
 
 def paths(minutes: int, seed: int) -> np.ndarray:
@@ -32,8 +33,20 @@ def test_fundamentals_have_the_configured_volatility_half_life_and_deviation() -
         else:
             u = x[:, i] - pair.hedge_ratio * x[:, config.symbols.index(pair.hedge)]
             assert u.std() * 1e4 == pytest.approx(pair.spread_sd_bps, rel=0.12)
-            rho = np.corrcoef(u[1:], u[:-1])[0, 1]
-            assert -np.log(2) / np.log(rho) == pytest.approx(pair.half_life_minutes, rel=0.15)
+            rho, truth = float(u[1:] @ u[:-1] / (u[:-1] @ u[:-1])), 2.0 ** (-1.0 / pair.half_life_minutes)
+            assert abs(rho - truth) < 3.0 * np.sqrt((1.0 - truth**2) / len(u))  # standard error of an AR(1) coefficient
+
+
+def test_pairs_of_another_seed_are_found_by_the_projects_own_engle_granger() -> None:
+    config = load_config()
+    logs = np.log(make_tape(config, 3000, seed=77)["close"])
+    for i, row in enumerate(config.instruments):
+        if row.cointegrated is not None:
+            found = engle_granger(logs[i], logs[config.symbols.index(row.cointegrated.hedge)], maxlag=1, autolag=None)
+            assert found.pvalue < 1e-4
+            assert found.hedge_ratio == pytest.approx(row.cointegrated.hedge_ratio, rel=0.05)
+            assert found.half_life == pytest.approx(row.cointegrated.half_life_minutes, rel=0.35)
+    assert engle_granger(logs[6], logs[7], maxlag=1, autolag=None).pvalue > 0.05
 
 
 def test_another_seed_is_another_market_not_the_same_one_shifted() -> None:

@@ -181,7 +181,7 @@ def test_the_coarse_coin_trades_at_one_tick_of_spread_and_the_fine_one_below_it(
 
 
 def test_the_depeg_goes_the_way_of_march_2023_and_takes_nobody_along(depeg: tuple[Seen, Seen]) -> None:
-    """The points that configs/scenarios/depeg.toml names; the deviation round them has 30 times its usual 2 bps for 45 minutes, then dies away."""
+    """The points that configs/scenarios/depeg.toml names; the deviation round them has 30 times its usual 2 bps for 52 minutes, then dies away."""
     calm, seen = depeg
     price = np.exp(seen.log_mid[:, 0] / 1e4) * 1e-4
     for minute, expected in ((13, 0.990), (21, 0.905), (35.5, 0.955), (38.5, 0.98), (46, 0.96), (62, 0.99)):
