@@ -1,6 +1,6 @@
 """What the venue knows of a recorded run (`hftkit sim --record FOLDER`) beside the market: executions, balances, every best quote, as pandas.
 
-Trades, levels and candles of the same folder: research/recordings.py.
+Trades, levels and candles of the same folder: research/market_data.py.
 """
 
 from __future__ import annotations

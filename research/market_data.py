@@ -1,7 +1,7 @@
 """Market data of a journal or a history file, instrument by instrument: quotes, trades, levels, candles, and a panel for the other rooms of research.
 
 Reads what `hftkit sim --record` wrote, what a live session received, and what `hftkit data history` made. A recorded run's orders and balances are in
-research/recording.py, a session's signal and fills in research/session.py; prices into something the simulator plays: research/history.py.
+research/executions.py, a session's signal and fills in research/session.py; prices into something the simulator plays: research/history.py.
 """
 
 from __future__ import annotations

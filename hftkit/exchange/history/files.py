@@ -187,33 +187,51 @@ def journal_history(folder: Path) -> HistoryTape:
 
 def _rows_of(frames: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """Rows of a tape from the market data frames of a journal (n, 7): a snapshot in place of its level changes."""
-    is_level = (kind == _DEPTH) & (frames[:, 4] & _SNAPSHOT != 0)
+    numbers, is_level = frames[:, 0] >> 32, (kind == _DEPTH) & (frames[:, 4] & _SNAPSHOT != 0)
     plain = np.isin(kind, (_BBO, _TRADE, _DEPTH)) & ~is_level
+    books: dict[int, dict[tuple[int, int], int]] = {}
+    begun: dict[int, int] = {}
+    seen: dict[int, int] = {}
     rows, done = [], 0
-    for end in np.flatnonzero(kind == _END).tolist():
-        number = frames[end, 0] >> 32
-        begins = np.flatnonzero((kind[:end] == _BEGIN) & (frames[:end, 0] >> 32 == number))
-        if not begins.size:
-            continue  # the journal begins within a snapshot
-        levels = frames[begins[-1] : end][is_level[begins[-1] : end] & (frames[begins[-1] : end, 0] >> 32 == number)]
-        rows.append(frames[done:end][plain[done:end]])
-        before = np.concatenate(rows)
-        mine = before[(before[:, 0] >> 16 & 0xFF == _DEPTH) & (before[:, 0] >> 32 == number)]
-        rows.append(_changes(mine, levels, frames[end], int(number)))
-        done = end
-    return np.concatenate([*rows, frames[done:][plain[done:]]])
+    for at in np.flatnonzero((kind == _BEGIN) | (kind == _END)).tolist():
+        number = int(numbers[at])
+        if kind[at] == _BEGIN:
+            begun[number] = at
+        elif number in begun:  # else the journal begins within a snapshot
+            span, first, last = slice(begun[number], at), seen.get(number, 0), at
+            changes = frames[first:last][plain[first:last] & (kind[first:last] == _DEPTH) & (numbers[first:last] == number)]
+            old = books.get(number, {}) | _levels(changes)
+            books[number] = _levels(frames[span][is_level[span] & (numbers[span] == number)])
+            rows += [frames[done:at][plain[done:at]], _changes(old, books[number], frames[at], number)]
+            seen[number] = done = at
+    return _in_time(np.concatenate([*rows, frames[done:][plain[done:]]]))
 
 
-def _changes(rows: np.ndarray, levels: np.ndarray, end: np.ndarray, number: int) -> np.ndarray:
-    """DEPTH rows that turn the book after `rows` into `levels`: what goes first, so that the book is never crossed in between."""
-    old = {(int(row[3]), int(row[5])): int(row[6]) for row in rows}
-    new = {(int(row[3]), int(row[5])): int(row[6]) for row in levels}
+def _levels(rows: np.ndarray) -> dict[tuple[int, int], int]:
+    """What DEPTH rows leave at each (side, price): the last of each."""
+    _, last = np.unique((rows[:, 3] << 60 | rows[:, 5])[::-1], return_index=True)
+    return {(int(row[3]), int(row[5])): int(row[6]) for row in rows[::-1][last]}
+
+
+def _changes(old: dict[tuple[int, int], int], new: dict[tuple[int, int], int], end: np.ndarray, number: int) -> np.ndarray:
+    """DEPTH rows that turn the book `old` into `new`: what goes first, so that the book is never crossed in between."""
     changed = [(key, 0) for key, qty in old.items() if qty and not new.get(key)]
     changed += [(key, qty) for key, qty in new.items() if qty != old.get(key, 0)]
     word = TAPE_WORDS * 8 | _DEPTH << 16 | 1 << 24 | number << 32
     made = np.array([[word, end[1], end[2], side, 0, price, qty] for (side, price), qty in changed], np.int64).reshape(-1, TAPE_WORDS)
     made[-1:, 4] = _END_OF_BATCH
     return made
+
+
+def _in_time(rows: np.ndarray) -> np.ndarray:
+    """Rows in the order of exchange time, trades before what they left: several streams of a venue arrive out of step."""
+    if (np.diff(rows[:, 2]) >= 0).all():
+        return rows
+    is_trade = rows[:, 0] >> 16 & 0xFF == _TRADE
+    for number in np.unique(rows[:, 0] >> 32):  # a snapshot may carry an older time than the changes before it
+        mine = (rows[:, 0] >> 32 == number) & ~is_trade
+        rows[mine, 2] = np.maximum.accumulate(rows[mine, 2])
+    return rows[np.lexsort((~is_trade, rows[:, 2]))]
 
 
 def with_grades(name: str, tape: np.ndarray, instruments: tuple[Instrument, ...], origin: dict[str, Any]) -> HistoryTape:

@@ -175,4 +175,6 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
     if summary["binance"] is not None and summary["binance"]["internal_errors"]:
         click.echo(f"{summary['binance']['internal_errors']:,} errors inside the Binance dialect: see the log above, and report them")
     if summary["max_lag_ms"] > 50.0:
-        click.echo(f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower --speed")
+        click.echo(
+            f"it fell behind by up to {summary['max_lag_ms']:,.0f} ms: choose a lower {'--rate' if summary['history'] is not None else '--speed'}"
+        )

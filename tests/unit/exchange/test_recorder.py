@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from hftkit.exchange.recorder import Recorder
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.tap import Tap
 from hftkit.exchange.testing import CANCEL_ORDER, PlainClient
-from hftkit.journal import JournalReader
+from hftkit.journal import JournalReader, JournalWriter, words_of
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS
 from hftkit.kernels.wire.frame import header
 from tests.unit.exchange.running import HOST
@@ -162,3 +163,36 @@ def test_a_damaged_recording_is_refused_and_a_torn_one_cut(first: Path, tmp_path
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="no history file and no journal"):
         load_history(tmp_path / "none")
+
+
+def test_a_journal_whose_streams_arrived_out_of_step_is_put_in_order(tmp_path: Path) -> None:
+    """As a live session's may be: the quotes' stream ahead of the trades', and a snapshot again after a gap, with a time of its own."""
+
+    def frame(kind: MessageType, ts: int, *body: int) -> np.ndarray:
+        return np.array([header(int(kind), 3 + len(body), 0), 0, ts, *body], np.int64)
+
+    began, ended, level, trade = MessageType.SNAPSHOT_BEGIN, MessageType.SNAPSHOT_END, MessageType.DEPTH, MessageType.TRADE
+    writer = JournalWriter(tmp_path / "j", 7, 1)
+    instrument = {"symbol": "ONE", "tick_size": "0.01", "lot_size": "0.001"}
+    writer.append(RecordType.CONFIG, 1, words_of(json.dumps({"instruments": [instrument]}).encode()))
+    for words in (
+        frame(level, 90, 0, 2, 98, 9),  # the end of a snapshot whose beginning nobody has
+        frame(ended, 90),
+        frame(began, 100, 1, 1), frame(level, 100, 0, 2, 99, 50), frame(level, 100, 1, 2, 101, 50), frame(ended, 100),
+        frame(level, 210, 0, 1, 99, 30),  # left by the trade that arrives after it
+        frame(trade, 200, 1, 1, 99, 20),
+        frame(level, 220, 0, 1, 97, 5),
+        frame(began, 215, 1, 1), frame(level, 215, 0, 2, 99, 30), frame(level, 215, 1, 2, 102, 40), frame(ended, 215),
+        frame(level, 230, 1, 1, 103, 7),
+    ):  # fmt: skip
+        writer.append(RecordType.MARKET_DATA_IN, 1, words)
+    writer.close()
+    rows = load_history(tmp_path / "j").tape
+    assert rows[:, [2, 3, 4, 5, 6]].tolist() == [
+        [100, 0, 0, 99, 50], [100, 1, 1, 101, 50],
+        [200, 1, 1, 99, 20],
+        [210, 0, 1, 99, 30],
+        [220, 0, 1, 97, 5],
+        [220, 1, 0, 101, 0], [220, 0, 0, 97, 0], [220, 1, 1, 102, 40],  # what the second snapshot no longer has, then what is new
+        [230, 1, 1, 103, 7],
+    ]  # fmt: skip

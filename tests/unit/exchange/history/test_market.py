@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from hftkit.errors import ConfigError, DataError
-from hftkit.exchange.commands import sim
+from hftkit.exchange.commands import serve, sim
 from hftkit.exchange.history.build import HistoryPlan, queue_table
 from hftkit.exchange.history.files import HistoryTape, check_tape, config_for, load_history, save_history
-from hftkit.exchange.history.market import CANDLES, DEPTH, QUOTES, TRADES
+from hftkit.exchange.history.market import CANDLES, DEPTH, QUOTES, ROW, TRADES
 from hftkit.exchange.history.rehearsal import rehearse, rehearse_all, small_venue
-from hftkit.exchange.testing import SUBSCRIBE, FollowerBook
+from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.testing import SUBSCRIBE, FollowerBook, PlainClient
 from tests.unit.exchange.history.tapes import BUY, SELL, START, bbo, config, depth, history, requests, trade
-from tests.unit.exchange.running import simulator
+from tests.unit.exchange.running import HOST, simulator
 
 BUY_30 = requests({"t": 5, "client_order_id": 1, "side": BUY, "price": 100, "qty": 30})
 
@@ -142,6 +144,30 @@ def test_history_over_tcp_is_a_whole_market(tmp_path: Path) -> None:
     report = running.server.summary()["history"]
     assert report["queue"][0]["neutral_lots"] == 20
     assert report["queue"][0]["optimistic_lots"] == 20
+
+
+def test_at_maximum_rate_it_waits_for_a_listener_and_one_who_reads_slowly_loses_nothing(tmp_path: Path) -> None:
+    rows = [depth(0, BUY, 100, 50, False), depth(0, SELL, 101, 50), *(depth(1 + i, BUY, 100, 1 + i % 50) for i in range(40_000))]
+    server = BinaryServer(small_venue(config(), max_clients=4), history=HistoryPlan(history(rows, DEPTH), rate=None, hold=True))
+    order_port, market_port = server.start(HOST, 0, 0)
+    with PlainClient(HOST, order_port), PlainClient(HOST, market_port) as data:
+        for _ in range(3):
+            server.run_slice(5_000_000)
+        assert server.shell.history.io[ROW] == 0  # connections alone would miss the beginning
+        data.send(SUBSCRIBE, 7)
+        thread = threading.Thread(target=serve, args=(server, server.run_slice, threading.Event(), None))
+        thread.start()
+        seen = []
+        while not seen or (seen[-1].name, seen[-1].body.get("open")) != ("MARKET_STATUS", 0):  # the end is told
+            seen.append(data.receive())
+        thread.join()
+        server.close()
+        with pytest.raises(EOFError):
+            data.receive()
+    levels = [message for message in seen if message.name == "DEPTH"]
+    assert [message.seq for message in levels] == list(range(1, len(rows) + 1))  # of 2 MB through a buffer of 128 KB
+    assert [message.qty for message in levels[2:]] == [1 + i % 50 for i in range(40_000)]
+    assert server.summary()["slow_consumer_drops"] == 0
 
 
 def test_the_command_plays_a_history_to_its_end(tmp_path: Path) -> None:
