@@ -156,6 +156,7 @@ def sim(
       hftkit sim --config binance --binance-port 8080 --ready-file sim.json
       hftkit sim --history day.npz --rate max --hold
       hftkit sim --record data/journals/calm --duration 600 --speed 10
+      hftkit sim --scenario crash --faults rough_sea --ready-file sim.json    (then: hftkit faults --sim sim.json show)
     """
     given = {name for name in context.params if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
     scenario: Scenario | None = None

@@ -80,11 +80,14 @@ def assert_flat_and_replayable(tmp_path: Path, result: dict[str, Any]) -> None:
 
 
 def test_gaps_duplicates_and_disorder_on_the_feed_are_survived(tmp_path: Path) -> None:
-    plan = FaultPlan(seed=5, feed={"drop_ppm": 2000, "duplicate_ppm": 3000, "reorder_ppm": 1000, "gap_ppm": 500})
+    """And bursts of loss, a clock that is wrong, frames that come in pieces."""
+    feed = {"drop_ppm": 2000, "duplicate_ppm": 3000, "reorder_ppm": 1000, "gap_ppm": 500, "skew_us": -3e9, "bytes_per_s": 300_000}
+    plan = FaultPlan(seed=5, feed={**feed, "burst_next": 2, "burst_frames": 20})
     done, result, venue = live(tmp_path, plan)
     assert done.returncode == 0, done.stderr[-500:]
     assert venue["faults"]["feed"]["drop"] > 0
     assert venue["faults"]["feed"]["duplicate"] > 0
+    assert venue["faults"]["feed"]["burst"] == 2
     assert result["book_gaps"] > 0
     assert_flat_and_replayable(tmp_path, result)
 
@@ -98,7 +101,9 @@ def test_latency_everywhere_and_late_acknowledgements_are_survived(tmp_path: Pat
 
 
 def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None:
-    done, result, venue = live(tmp_path, FaultPlan(order_entry={"reject_next": 2, "lose_next": 1}), seconds=5.0)
+    """And throttling, answers in pieces."""
+    plan = FaultPlan(order_entry={"reject_next": 2, "lose_next": 1, "max_per_s": 100}, response={"bytes_per_s": 20_000, "skew_us": 1e6})
+    done, result, venue = live(tmp_path, plan, seconds=5.0)
     assert done.returncode == 0, done.stderr[-500:]
     assert (venue["faults"]["order_entry"]["reject"], venue["faults"]["order_entry"]["lose"]) == (2, 1)
     assert_flat_and_replayable(tmp_path, result)
@@ -108,7 +113,7 @@ def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None
     ("settings", "line"),
     [
         ({"order_entry.cut": 1}, "the venue closed the order entry connection"),
-        ({"feed.cut": 1}, "the venue closed the market data connection"),
+        ({"feed.cut": 2}, "the venue closed the market data connection"),
         ({"response.drop_next": 1}, "the venue refused the session"),
         ({"feed.truncate_ppm": 1000}, "the venue sent a market data frame of impossible length"),
     ],

@@ -13,10 +13,11 @@ from hftkit.codes import OrderState, Reject
 from hftkit.errors import HftkitError
 from hftkit.exchange import faults as faults_room
 from hftkit.exchange.config import load_config
-from hftkit.exchange.fault_line import INBOUND, STAGED
+from hftkit.exchange.fault_line import BEAT, INBOUND, STAGED
 from hftkit.exchange.fault_page import counts_of, write_settings
 from hftkit.exchange.faults import FaultControl
-from hftkit.exchange.servers.binary import N_TURNS, BinaryServer
+from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.servers.loop import N_TURNS
 from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, PlainClient, frame, parse
 from tests.faults.test_server_faults import controlled, to_the_end
 from tests.unit.exchange.running import HOST, QUIET, Running, simulator
@@ -25,12 +26,14 @@ BUY = 0
 
 
 def in_force(sim: Running, **settings: float) -> None:
-    """Set, and wait until the venue has seen it: somebody else's round trip."""
-    write_settings(sim.server.shell.faults.page, {name.replace("__", "."): value for name, value in settings.items()})
-    with PlainClient(HOST, sim.market_port) as witness:
-        for i in range(3):
-            witness.send(HEARTBEAT, i)
-            assert witness.receive().ts_client == i
+    """Set, and wait until the venue has worked through two turns: it has read what was sent before, and has acted on what was set."""
+    page = sim.server.shell.faults.page
+    write_settings(page, {name.replace("__", "."): value for name, value in settings.items()})
+    for _ in range(2):
+        last, left = page[BEAT], 10**8
+        while page[BEAT] == last and left:
+            left -= 1
+        assert left, "the server stands still"
 
 
 def logged_on(sim: Running, account: int, next_seq_in: int = 1) -> PlainClient:
@@ -57,6 +60,7 @@ def test_faults_switched_on_in_the_middle_of_a_frame_wait_for_its_end() -> None:
     with simulator() as sim, sim.trader(7) as client:
         data = frame(NEW_ORDER, 2, 1, BUY, 0, 0, 0, 9000, 200, instrument=0)
         client.socket.sendall(data[:20])
+        in_force(sim)
         in_force(sim, order_entry__latency_us=1000)
         client.socket.sendall(data[20:])
         client.seq += 1
@@ -130,9 +134,9 @@ def test_a_connection_that_vanishes_says_nothing_and_its_session_is_over() -> No
         client.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.socket.recv(1)
-        buried = []
-        for _ in range(sim.server.shell.faults.graves.size):
-            buried.append(sim.orders())
+        buried: list[PlainClient] = []
+        while len(buried) < sim.server.shell.faults.graves.size:
+            buried += [sim.orders() for _ in range(5)]
             in_force(sim, order_entry__vanish=1)
         client.socket.setblocking(True)
         with pytest.raises(ConnectionResetError):  # the venue keeps so many dead ones, and closes the oldest at last
@@ -176,8 +180,7 @@ def test_a_trickle_of_bytes_is_whole_in_the_end() -> None:
 def test_fair_weather_comes_at_once_to_a_line_that_is_throttled_or_frozen(settings: dict[str, float]) -> None:
     """What waits goes out: nobody waits for the ten minutes that were asked for."""
     with simulator() as sim, sim.trader(7) as client:
-        write_settings(sim.server.shell.faults.page, settings)
-        in_force(sim)
+        in_force(sim, **settings)
         for i in range(30):
             client.order(1 + i, 0, BUY, 9000 + i, 200)
         in_force(sim)

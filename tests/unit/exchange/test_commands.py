@@ -40,7 +40,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, A
     process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_told_to_stop_and_sums_up(running: tuple[subprocess.Popen[str], dict[str, Any], Path], number: signal.Signals) -> None:
     process, ready, path = running
     assert ready["pid"] == process.pid
