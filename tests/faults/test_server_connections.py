@@ -16,7 +16,8 @@ from hftkit.exchange.config import load_config
 from hftkit.exchange.fault_line import INBOUND, STAGED
 from hftkit.exchange.fault_page import counts_of, write_settings
 from hftkit.exchange.faults import FaultControl
-from hftkit.exchange.servers.binary import N_TURNS, BinaryServer
+from hftkit.exchange.servers.binary import BinaryServer
+from hftkit.exchange.servers.loop import N_TURNS
 from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, PlainClient, frame, parse
 from tests.faults.test_server_faults import controlled, to_the_end
 from tests.unit.exchange.running import HOST, QUIET, Running, simulator
