@@ -1,9 +1,9 @@
 """Order entry over loopback TCP: orders acknowledged per second, sustained, by one client and by 64.
 
-The simulator's server runs in one thread, a compiled loop that is all the clients in another. What is counted as one order is a pair: a new limit
-order, checked by every filter, margined, acknowledged and resting in the book, and the cancel that takes it out again, acknowledged too. So each
-order is two requests and two answers, and there are no fills. The book stays small, memory flat, and every answer is checked: its sequence, its
-kind, its id.
+The simulator's server is a process of its own, whose memory is what is reported; a compiled loop here is all the clients. What is counted as one
+order is a pair: a new limit order, checked by every filter, margined, acknowledged and resting in the book, and the cancel that takes it out again,
+acknowledged too. So each order is two requests and two answers, and there are no fills. The book stays small, memory flat, and every answer is
+checked: its sequence, its kind, its id.
 
 Batched: a client writes PAIRS pairs with one send and keeps a few such batches under way, as a busy gateway does; the socket's cost is
 shared by many requests. Single: a client sends one pair and waits for its answers before the next: every order pays its own system calls.
@@ -11,7 +11,10 @@ shared by many requests. Single: a client sends one pair and waits for its answe
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -131,9 +134,29 @@ def _connect(port: int, account: int) -> tuple[socket.socket, int]:
     return connection, 13
 
 
-def _resident_mb() -> float:
-    with open("/proc/self/statm") as file:
-        return round(int(file.read().split()[1]) * 4096 / 1e6, 2)
+def _resident_mb(pid: int) -> float:
+    """Exact, page by page: /proc/PID/statm is some hundred kilobytes off."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        (line,) = (line for line in file if line.startswith("Rss:"))
+    return round(int(line.split()[1]) * 1024 / 1e6, 2)
+
+
+def serve() -> None:
+    """The venue's process: tells its port and best bid, serves until its input ends, sums up."""
+    server = BinaryServer(_quiet())
+    port, _ = server.start("127.0.0.1", 0, 0)
+    print(json.dumps({"port": port, "bid": int(server.venue.books.tops[0]["bid"])}), flush=True)
+    stop = threading.Event()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    while not stop.is_set():
+        server.run_slice()
+    server.close()
+    print(json.dumps(server.summary()), flush=True)
 
 
 def sustained(n_clients: int, seconds: float, pairs: int = PAIRS) -> tuple[float, dict[str, Any]]:
@@ -141,58 +164,44 @@ def sustained(n_clients: int, seconds: float, pairs: int = PAIRS) -> tuple[float
 
     Raises WrongAnswer if an answer is missing, wrong or out of turn.
     """
-    server = BinaryServer(_quiet())
-    memory = _resident_mb()
-    port, _ = server.start("127.0.0.1", 0, 0)
-    stop = threading.Event()
-
-    def serve() -> None:
-        while not stop.is_set():
-            server.run_slice()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
+    venue = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     sockets: list[socket.socket] = []
     try:
+        assert venue.stdout is not None
+        told = json.loads(venue.stdout.readline())
         clients = np.zeros((n_clients, COLUMNS), np.int64)
         for c in range(n_clients):
-            connection, clients[c, SEQ_IN] = _connect(port, 1 + c)
+            connection, clients[c, SEQ_IN] = _connect(told["port"], 1 + c)
             connection.setblocking(False)
             sockets.append(connection)
             clients[c, FD], clients[c, SEQ_OUT], clients[c, NEXT_ID], clients[c, EXPECTED_ID] = connection.fileno(), 1, 1, 1
-        rate, seen = _measure(server, clients, seconds, pairs)
+        rate, seen = _measure(venue.pid, told["bid"] - PRICE_BELOW, clients, seconds, pairs)
+        summary = json.loads(venue.communicate(timeout=30)[0])
+        if summary["client_orders"] != clients[:, ACKED].sum():
+            raise WrongAnswer(f"order entry: the venue counts {summary['client_orders']} orders, the clients {clients[:, ACKED].sum()}")
     finally:
-        stop.set()
-        thread.join()
         for connection in sockets:
             connection.close()
-        server.close()
-    return rate, {
-        **seen,
-        "clients": n_clients,
-        "pairs_in_a_batch": pairs,
-        "memory_start_mb": memory,
-        "open_orders_after": int(server.venue.books.counters[0]["n_open"]),
-    }
+        venue.kill()
+        venue.communicate()
+    return rate, {**seen, "clients": n_clients, "pairs_in_a_batch": pairs, "open_orders_after": summary["open_orders"]}
 
 
-def _measure(server: BinaryServer, clients: np.ndarray, seconds: float, pairs: int) -> tuple[float, dict[str, Any]]:
+def _measure(venue_pid: int, price: int, clients: np.ndarray, seconds: float, pairs: int) -> tuple[float, dict[str, Any]]:
     out, inbox = np.zeros((len(clients), pairs * _PAIR_WORDS), np.int64), np.zeros((len(clients), 4096), np.int64)
-    clock, window = np.zeros(2, np.int64), max(1, WINDOW // len(clients)) if pairs > 1 else 1
+    clock, window, qty = np.zeros(2, np.int64), max(1, WINDOW // len(clients)) if pairs > 1 else 1, 100
     clients[:, SENT] = out.shape[1] * WORD
-    top = server.venue.books.tops[0]
-    price, qty = int(top["bid"]) - PRICE_BELOW, 100
-    _pump(clients, out, inbox, clock, monotonic_ns() + int(0.2e9), price, qty, window)  # compiles, and touches all memory once
-    before, memory, start = int(clients[:, ACKED].sum()), _resident_mb(), monotonic_ns()
+    _pump(clients, out, inbox, clock, monotonic_ns() + int(0.2e9), price, qty, window)  # compiles
+    before, memory, start = int(clients[:, ACKED].sum()), _resident_mb(venue_pid), monotonic_ns()
     failed = _pump(clients, out, inbox, clock, start + int(seconds * 1e9), price, qty, window)
     elapsed = (monotonic_ns() - start) / 1e9
     acked = int(clients[:, ACKED].sum()) - before
     unanswered, wrong = int(clients[:, OPEN].sum()), int(clients[:, WRONG].sum())
     if failed or unanswered or wrong or not acked:
         raise WrongAnswer(f"order entry: {failed} connections failed, {unanswered} requests unanswered, {wrong} answers wrong, {acked} acknowledged")
-    end = _resident_mb()
-    seen = {"seconds": round(elapsed, 2), "orders": acked, "lost": 0, "memory_warm_mb": memory, "memory_end_mb": end}
-    return acked / elapsed, {**seen, "memory_growth_mb": round(end - memory, 2)}
+    end = _resident_mb(venue_pid)
+    seen = {"seconds": round(elapsed, 2), "orders": acked, "lost": 0, "venue_memory_start_mb": memory, "venue_memory_end_mb": end}
+    return acked / elapsed, {**seen, "venue_memory_growth_mb": round(end - memory, 2)}
 
 
 def order_entry(seconds: float = SECONDS) -> list[Result]:
@@ -217,3 +226,6 @@ def order_entry(seconds: float = SECONDS) -> list[Result]:
 
 
 BENCHMARKS = [Benchmark("order_entry", order_entry)]
+
+if __name__ == "__main__":
+    serve()

@@ -238,8 +238,12 @@ def test_a_full_socket_is_left_to_epoll_and_loses_nothing() -> None:
     server.shell.io[START_TS] = int(server.venue.state[0]["ts"])  # the market stands from here on
     server.shell.io[START_MONO] = 2**62
     server.shell.speed[0] = 1e-12
-    server.run_slice(20_000_000)
-    before = int(server.shell.io[N_TURNS])
+    turns, before = 100, 0
+    for _ in range(500):  # first what a busy machine has left undone
+        server.run_slice(20_000_000)
+        turns, before = int(server.shell.io[N_TURNS]) - before, int(server.shell.io[N_TURNS])
+        if turns < 6:
+            break
     server.run_slice(200_000_000)
     assert int(server.shell.io[N_TURNS]) - before < 60  # one in 10 ms; an attempt a millisecond would make 200
     data.settimeout(0.0)

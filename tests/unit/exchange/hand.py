@@ -11,7 +11,7 @@ import numpy as np
 from hftkit.exchange.config import load_config
 from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.layout import ClientState, Port
-from hftkit.exchange.market_data import set_market
+from hftkit.exchange.market_data import refill, set_market
 from hftkit.exchange.outbox import sent
 from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.testing import LOGON, NONE, Message, frame, parse
@@ -24,7 +24,7 @@ SECOND = 1_000_000_000
 
 @kernel
 def drive(venue: Venue, what: int, index: int, a: int, b: int) -> int:
-    """The calls of a shell, as one entry from Python: 0 time, 1 connect, 2 receive, 3 sent, 4 supervise, 5 disconnect, 6 market status."""
+    """The calls of a shell, as one entry from Python: 0 time, 1 connect, 2 receive, 3 sent, 4 supervise, 5 disconnect, 6 market status, 7 refill."""
     if what == 0:
         set_time(venue, a, b)
     elif what == 1:
@@ -37,6 +37,8 @@ def drive(venue: Venue, what: int, index: int, a: int, b: int) -> int:
         supervise(venue)
     elif what == 6:
         set_market(venue, index, a)
+    elif what == 7:
+        refill(venue, index)
     else:
         disconnect(venue, index)
     return 0
@@ -96,6 +98,10 @@ class Hand:
     def halt(self, instrument: int, is_open: int) -> None:
         drive(self.venue, 6, instrument, is_open, 0)
 
+    def refill(self, index: int) -> None:
+        """What it is owed, as a shell writes it before it sends."""
+        drive(self.venue, 7, index, 0, 0)
+
     def supervise(self) -> None:
         drive(self.venue, 4, 0, 0, 0)
 
@@ -103,6 +109,6 @@ class Hand:
         drive(self.venue, 5, index, 0, 0)
 
 
-def logon(account: int, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"", ts_client: int = 1) -> bytes:
-    head = frame(LOGON, 1, account, ts_client, 0, heartbeat_ns, next_seq_in, 0, 0, 0, 0)[:56]
+def logon(account: int, heartbeat_ns: int = 0, next_seq_in: int = 1, secret: bytes = b"", ts_client: int = 1, seq: int = 1) -> bytes:
+    head = frame(LOGON, seq, account, ts_client, 0, heartbeat_ns, next_seq_in, 0, 0, 0, 0)[:56]
     return head + (hmac.new(secret, head, "sha256").digest() if secret else bytes(32))
