@@ -201,6 +201,23 @@ def test_random_streams_agree() -> None:
     assert not missing, f"the streams no longer meet {missing}. Cure: make it more probable in random_commands, or take other seeds."
 
 
+def test_a_triggered_order_cut_to_the_position_that_meets_its_own() -> None:
+    """Two reasons to stop at once: it is told the one that stopped it."""
+    fields = dict.fromkeys(COMMAND.dtype.names or (), 0) | {"op": int(Op.NEW)}
+    profit = {"order_type": int(OrderType.TAKE_PROFIT_MARKET), "flags": OrderFlag.REDUCE_ONLY | OrderFlag.EXPIRE_TAKER, "trigger_price": 1005}
+    orders = [
+        {"account": 1, "side": 1, "price": 1000, "qty": 5},
+        {"account": 0, "side": 0, "price": 1000, "qty": 5},  # long 5
+        {"account": 0, "side": 1, "qty": 8, **profit},
+        {"account": 2, "side": 0, "price": 1003, "qty": 3},
+        {"account": 0, "side": 0, "price": 1002, "qty": 3},
+        {"account": 1, "side": 1, "price": 1005, "qty": 1},
+        {"account": 2, "side": 0, "price": 1005, "qty": 1},
+    ]
+    met = drive([fields | order | {"client_order_id": 1 + k} for k, order in enumerate(orders)], 16, 1)
+    assert met["rest canceled trigger 506"] == met["traded trigger GTC"] == 1
+
+
 @pytest.mark.slow
 def test_millions_of_operations_agree() -> None:
     for seed in range(100, 200):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hftkit.clock import monotonic_s
+from hftkit.exchange.dialects.binance.accounts import Portfolio
 from tests.contract.binance.serving import BTC, Serving, serving
 
 ORDER, SYMBOL = "/fapi/v1/order", {"symbol": "BTCUSDT"}
@@ -43,6 +44,32 @@ def test_margins_follow_the_published_formulas(venue: Serving) -> None:
     assert {row["symbol"] for row in venue.signed("GET", "/fapi/v2/positionRisk").body} == {"BTCUSDT", "ETHUSDT"}
     venue.signed("POST", ORDER, **MARKET, side="SELL", quantity="0.5", reduceOnly="true")
     venue.signed("POST", "/fapi/v1/leverage", **SYMBOL, leverage=20)
+
+
+def test_what_the_orders_of_an_isolated_position_bind_is_what_the_venue_checks(venue: Serving) -> None:
+    """With a position on one side, orders that add to it, close it, and turn it round: two implementations of the same rule."""
+    number = venue.on_venue(venue.venue.account_of, 1)
+
+    def bound() -> tuple[int, int]:
+        return Portfolio(venue.venue, number).total("cross_need"), venue.venue.desk.margins(number)[1]
+
+    assert venue.signed("POST", "/fapi/v1/marginType", **SYMBOL, marginType="ISOLATED").status == 200
+    seen = []
+    for side, other in (("BUY", "SELL"), ("SELL", "BUY")):
+        venue.signed("POST", ORDER, **MARKET, side=side, quantity="0.2")
+        mark = Decimal(venue.signed("GET", "/fapi/v1/premiumIndex", **SYMBOL).body["markPrice"])
+        for direction, quantity in ((side, "0.1"), (other, "0.2"), (other, "0.5")):
+            price = (mark * (Decimal("0.97") if direction == "BUY" else Decimal("1.03"))).quantize(Decimal(1))
+            answer = venue.signed("POST", ORDER, **SYMBOL, type="LIMIT", timeInForce="GTC", side=direction, quantity=quantity, price=price)
+            assert answer.body["status"] == "NEW"
+            shown, checked = venue.on_venue(bound)
+            assert shown == checked
+            seen.append(shown)
+        venue.signed("DELETE", "/fapi/v1/allOpenOrders", **SYMBOL)
+        venue.signed("POST", ORDER, **MARKET, side=other, quantity="0.2", reduceOnly="true")
+    assert venue.signed("POST", "/fapi/v1/marginType", **SYMBOL, marginType="CROSSED").status == 200
+    assert seen[0] == seen[1] > 0 < seen[3] == seen[4]  # what only closes binds nothing
+    assert min(seen[2] - seen[1], seen[5] - seen[4]) > 0  # what turns the position round does
 
 
 def test_leverage_decides_what_can_be_opened(venue: Serving) -> None:

@@ -75,3 +75,21 @@ def test_ids_of_any_pattern_are_found_and_do_not_cluster(pattern: str) -> None:
     for k in rng.permutation(len(keys))[:4000]:
         assert find_key(table, *keys[k]) == slots.get(keys[k], 0)
     assert np.count_nonzero(table["slot"]) == len(slots)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1, 2, 3, 1 << 32, 2 << 32, -1]), st.booleans()), max_size=60))
+def test_a_table_is_a_dictionary(changes: list[tuple[int, int, bool]]) -> None:
+    """The same ids in several accounts, in so few cells that they stand in each other's way."""
+    table, slots = np.zeros(16, KEY.dtype), dict[tuple[int, int], int]()
+    for k, (account, number, adds) in enumerate(changes, 1):
+        key = account, number
+        if adds and key not in slots and len(slots) < 8:
+            insert_key(table, account, number, k)
+            slots[key] = k
+        elif not adds and key in slots:
+            remove_key(table, account, number)
+            del slots[key]
+        for owner in range(4):
+            for other in (1, 2, 3, 1 << 32, 2 << 32, -1):
+                assert find_key(table, owner, other) == slots.get((owner, other), 0)

@@ -159,6 +159,16 @@ def test_funding_is_paid_for_every_interval_that_has_passed(rate: int) -> None:
     assert int(desk.venue.accounts["wallet_e8"][-1]) == fund - 4  # what rounding costs
 
 
+def test_margins_are_looked_at_right_after_funding() -> None:
+    desk = Desk(funding_rate_ppm=100_000, funding_interval_minutes=1, margin_check_ms=3_600_000)
+    a, b = desk.enter(1), desk.enter(2)
+    desk.swap(b, a, 10_000, 90_000)
+    desk.at(MINUTE - 1)
+    assert desk.venue.accounts["n_liquidations"][2] == 0
+    desk.at(MINUTE)  # 900 of 997 are paid; the next look at margins would be in an hour
+    assert desk.venue.accounts["n_liquidations"][2] == 1
+
+
 def test_a_debt_without_a_position_is_made_up_by_the_fund_which_may_go_below_zero() -> None:
     desk = Desk(insurance_fund="10")
     a, b, c = (desk.enter(1 + i) for i in range(3))
@@ -336,3 +346,30 @@ def test_waiting_orders_count_as_open_ones_and_a_quote_makes_room_for_itself() -
     too_much = desk.send(a, MASS_QUOTE, 907, 908, 9_900, 1000, 10_100, 102_000, instrument=0)  # the offer alone needs 1,030.2
     assert [(m.name, m.client_order_id) for m in too_much[2:]] == [("ORDER_ACK", 907), ("ORDER_REJECT", 908)]
     assert too_much[3].reason == Reject.VENUE_INSUFFICIENT_MARGIN
+
+
+def test_a_cross_liquidation_leaves_isolated_positions_and_their_orders() -> None:
+    desk = Desk(initial_balance="1000")
+    a, b, c = (desk.enter(1 + i) for i in range(3))
+    desk.venue.holdings["is_isolated"][2, 0] = 1
+    desk.venue.accounts["wallet_e8"][3:5] = 100_000 * E8
+    desk.swap(b, a, 10_000, 10_000)  # isolated: 10 at 100.00
+    desk.order(a, BUY, 9_000, 1000)
+    desk.swap(b, a, 100, 100, instrument=1)  # cross: 100 at 50.0
+    desk.order(a, BUY, 80, 10, instrument=1)
+    desk.swap(b, c, 85, 10, instrument=1)  # 750 lost
+    desk.at(SECOND)
+    assert desk.venue.holdings["position"][2].tolist() == [10_000, 0]
+    assert [m.instrument for m in desk.take(a) if m.name == "ORDER_CANCELED" and m.reason == Reject.VENUE_LIQUIDATION] == [1]
+    assert desk.venue.books.owners["n_open"][2] == 1
+    assert desk.venue.accounts["isolated_e8"][2] == 100 * E8
+
+
+def test_every_order_whose_date_has_come_ends() -> None:
+    desk = Desk()
+    a = desk.enter(1)
+    for number, date in ((1, 5), (2, 3), (3, 5), (4, 9)):
+        assert desk.send(a, CONDITIONAL_ORDER, number, BUY, LIMIT, GTD, 0, 9_000, 1000, 0, date * SECOND, instrument=0)[0].name == "ORDER_ACK"
+    desk.at(6 * SECOND)
+    ended = desk.take(a)
+    assert [(m.client_order_id, m.reason) for m in ended] == [(number, Reject.VENUE_EXPIRED) for number in (2, 1, 3)]
