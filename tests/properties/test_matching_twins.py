@@ -218,6 +218,19 @@ def test_a_triggered_order_cut_to_the_position_that_meets_its_own() -> None:
     assert met["rest canceled trigger 506"] == met["traded trigger GTC"] == 1
 
 
+def test_dates_in_any_order() -> None:
+    """Orders that end in another order than they came, many of them cancelled before: the heap of dates has to mend itself both ways."""
+    rng = np.random.default_rng(5)
+    fields = dict.fromkeys(COMMAND.dtype.names or (), 0) | {"price": 950, "qty": 1, "time_in_force": int(TimeInForce.GTD)}
+    commands = []
+    for k in range(1, 601):
+        adds = rng.random() < 0.6
+        id_ = k if adds else int(rng.integers(max(1, k - 80), k + 1))
+        commands.append(fields | {"op": int(Op.NEW if adds else Op.CANCEL), "client_order_id": id_, "expire_ts": k + int(rng.integers(1, 300))})
+    met = drive(commands, 4096, 12)
+    assert met["expired resting"] > 50 < met["cancel ended resting"]
+
+
 @pytest.mark.slow
 def test_millions_of_operations_agree() -> None:
     for seed in range(100, 200):

@@ -133,12 +133,13 @@ def test_reduce_only_orders_need_no_margin_and_count_for_none() -> None:
     assert desk.send(a, ACCOUNT_QUERY)[0].initial_margin_e8 == before
     assert desk.send(a, REPLACE_ORDER, desk.last_id, 10_400, 190_000, instrument=0)[0].name == "ORDER_ACK"
     assert desk.order(a, SELL, 10_300, 395_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
+    assert desk.order(a, SELL, 10_200, 190_000).name == "ORDER_ACK"  # makes nothing larger by itself; with the stop it would
     stop = (77, SELL, STOP_MARKET, GTC, REDUCE_ONLY, 0, 190_000, 9_900, 0)
     assert desk.send(a, CONDITIONAL_ORDER, *stop, instrument=0)[0].name == "ORDER_ACK"
     desk.order(b, BUY, 9_900, 300_000)
     desk.order(b, SELL, 9_900, 1000, tif=IOC)  # the last price is 99.00: the stop is active, and needs no margin
     assert desk.venue.holdings["position"][2, 0] == 0
-    assert desk.venue.books.exposures["open_ask"][2, 0] == 0
+    assert desk.venue.books.exposures["open_ask"][2, 0] == 10_200 * 190_000
 
 
 @pytest.mark.parametrize("rate", [137, -137])
