@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +62,23 @@ def test_filters_agree(command: dict[str, int], limit: dict[str, int], prices: t
 def test_every_filter_was_met() -> None:
     names = ("NONE", "VENUE_BAD_TYPE", "VENUE_MARKET_CLOSED", "VENUE_BAD_QTY", "VENUE_BAD_PRICE", "VENUE_TOO_MANY_ORDERS", "VENUE_MIN_NOTIONAL")
     assert {Reject[name] for name in (*names, "VENUE_PRICE_BAND")} <= SEEN
+
+
+@pytest.mark.parametrize(
+    ("order", "prices", "expected"),
+    [
+        ({"qty": 10, "price": 1000}, (0, 0, 0), Reject.NONE),  # just the minimum
+        ({"qty": 9, "price": 1000}, (0, 0, 0), Reject.VENUE_MIN_NOTIONAL),
+        ({"qty": 10, "order_type": 1, "side": 0}, (500, 1500, 0), Reject.NONE),  # a market order is worth what it meets
+        ({"qty": 10, "order_type": 1, "side": 1}, (500, 1500, 0), Reject.VENUE_MIN_NOTIONAL),
+        ({"qty": 30, "price": 1010}, (990, 1010, 0), Reject.NONE),  # the mark is the middle, the band 10 wide on both sides
+        ({"qty": 30, "price": 990}, (990, 1010, 0), Reject.NONE),
+        ({"qty": 30, "price": 1011}, (990, 1010, 0), Reject.VENUE_PRICE_BAND),
+        ({"qty": 30, "price": 989}, (990, 1010, 0), Reject.VENUE_PRICE_BAND),
+    ],
+)
+def test_the_edges_of_the_filters(order: dict[str, int], prices: tuple[int, int, int], expected: Reject) -> None:
+    limit = {"tick_lot_e8": 1000, "min_qty": 1, "max_qty": 50, "min_notional_e8": 10_000_000, "band_ppm": 10_000, "max_open": 5, "open": 1}
+    top = dict(zip(("bid", "ask", "last"), prices, strict=True))
+    got = filter_order(record(COMMAND.dtype, order)[0], record(LIMITS.dtype, limit)[0], record(TOP.dtype, top)[0], 0, HIGHEST)
+    assert got == expected
