@@ -84,6 +84,7 @@ class BinaryServer:
             speed=np.array([speed]),
             fds=np.full(n, -1, np.int64),
             watched=np.zeros(n, np.int64),
+            full=np.zeros(n, np.int64),
             ready=np.zeros((n + 3) * EPOLL_EVENT_WORDS, np.int32),
             event=np.zeros(4, np.int32),
             clock=np.zeros(2, np.int64),

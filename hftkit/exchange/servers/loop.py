@@ -108,6 +108,7 @@ class Shell(NamedTuple):
     speed: np.ndarray  # float64 (1,): exchange seconds per second
     fds: np.ndarray  # int64 (max_clients,): descriptor of each client, -1 if none
     watched: np.ndarray  # int64 (max_clients,): epoll events asked for
+    full: np.ndarray  # int64 (max_clients,): 1 from when its socket takes no more until epoll says that it does
     ready: np.ndarray  # int32 (descriptors * EPOLL_EVENT_WORDS,): room for all of them, so that nobody is seen late
     event: np.ndarray  # int32 (4,)
     clock: np.ndarray  # int64 (2,): struct timespec
@@ -177,7 +178,7 @@ def _accept(venue: Venue, shell: Shell, port: int, now: int) -> None:
         if index < 0:
             _turn_away(venue, fd)
             continue
-        shell.fds[index], shell.watched[index] = fd, EPOLLIN
+        shell.fds[index], shell.watched[index], shell.full[index] = fd, EPOLLIN, 0
         reset_line(shell.faults, index)
         if watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_ADD, fd, EPOLLIN, index, shell.event) < 0:
             _drop(venue, shell, index)
@@ -216,6 +217,7 @@ def _watch(venue: Venue, shell: Shell, index: int, for_room: bool) -> None:
 def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
     client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
+    shell.full[index] = 0
     if engage(shell.faults, line):
         if not write_engaged(venue, shell.faults, shell.fds[index], index, now):
             _drop(venue, shell, index)
@@ -242,6 +244,7 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     if client.state == _CLOSING and not (client.out_end > client.out_start and lingers(client, now)):
         _drop(venue, shell, index)
         return
+    shell.full[index] = client.out_end > client.out_start
     _watch(venue, shell, index, client.out_end > client.out_start)
 
 
@@ -329,9 +332,13 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
         data = np.int64(shell.ready[r * EPOLL_EVENT_WORDS + EPOLL_DATA_WORD])
         if data == DOORBELL:
             shell.io[LEAVE] = 1
-        elif data >= LISTENER:
+            continue
+        if data >= LISTENER:
             _accept(venue, shell, data - LISTENER, now)
-        elif shell.fds[data] >= 0 and venue.clients[data].state != _CLOSING:
+            continue
+        if shell.ready[r * EPOLL_EVENT_WORDS] & ~EPOLLIN:
+            shell.full[data] = 0
+        if shell.fds[data] >= 0 and venue.clients[data].state != _CLOSING:
             _read(venue, shell, data, now)
     if shell.faults.page[ACTIVE] != 0 or shell.io[ENGAGED_LINES] > 0:
         _weather(venue, shell, now)
@@ -342,7 +349,9 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
         supervise(venue)
     for index in range(shell.fds.size):
         client = venue.clients[index]
-        if shell.fds[index] >= 0 and (client.out_end > 0 or client.n_pending > 0 or client.state == _CLOSING):
+        if shell.fds[index] < 0:
+            continue
+        if client.state == _CLOSING or (shell.full[index] == 0 and (client.out_end > 0 or client.n_pending > 0)):
             _write(venue, shell, index, now)
     if n_ready == 0 and shell.io[WAIT] == YIELD:
         yield_processor()
