@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from hftkit import clock
-from hftkit.codes import Control, Hop, RecordType, Reject, SessionStatus, SignalReason, Sync, Trading
+from hftkit.codes import Control, EventKind, Hop, RecordType, Reject, SessionStatus, SignalReason, Sync, Trading
 from hftkit.control import create_control, send_control
 from hftkit.errors import HftkitError, VenueError
 from hftkit.histogram import write_hlog
@@ -281,13 +281,17 @@ class Engine:
 
     def _lost(self) -> VenueError:
         """The one line that says how the session was lost."""
+        last = self.rooms.event[0]
+        refused = "an answer of the venue is missing (a gap in its sequence)"
+        if int(last["kind"]) == EventKind.SESSION_REJECT:
+            refused = f"the venue refused the session ({Reject(int(last['code'])).text})"
         reasons = {
             hot.LoopStatus.ORDER_ENTRY_LOST: "the venue closed the order entry connection",
             hot.LoopStatus.MARKET_DATA_LOST: "the venue closed the market data connection",
             hot.LoopStatus.MARKET_DATA_BROKEN: "the venue sent a market data frame of impossible length",
             hot.LoopStatus.ORDER_ENTRY_BROKEN: "the venue sent an order entry frame of impossible length",
             hot.LoopStatus.BACKPRESSURE: "the venue does not read its order entry socket",
-            hot.LoopStatus.SESSION_REFUSED: f"the venue refused the session ({Reject(int(self.rooms.event[0]['code'])).text})",
+            hot.LoopStatus.SESSION_REFUSED: refused,
             hot.LoopStatus.ABANDONED: "the session could not get flat in time",
         }
         held = self.positions()

@@ -114,7 +114,7 @@ def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None
     [
         ({"order_entry.cut": 1}, "the venue closed the order entry connection"),
         ({"feed.cut": 2}, "the venue closed the market data connection"),
-        ({"response.drop_next": 1}, "the venue refused the session"),
+        ({"response.drop_next": 1}, "an answer of the venue is missing"),
         ({"feed.truncate_ppm": 1000}, "the venue sent a market data frame of impossible length"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

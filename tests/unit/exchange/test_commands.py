@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,12 +112,26 @@ def test_a_ready_file_has_one_owner_and_a_dead_one_is_replaced(
     assert list(path.parent.iterdir()) == []
 
 
+def _take_terminal() -> None:
+    """In the child: the terminal on its standard input is its own, and what happens to it is heard (whoever runs the tests may ignore SIGHUP)."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def test_a_closed_terminal_ends_it_in_order(tmp_path: Path) -> None:
     """The page is being drawn, and then there is nothing to draw on: the ready file goes, the recording is whole."""
     master, slave = pty.openpty()
-    command = ["setsid", "--ctty", *SIM, *FREE, "--config", str(QUIET), "--ready-file", str(tmp_path / "sim.json"), "--record", str(tmp_path / "rec")]
+    command = [*SIM, *FREE, "--config", str(QUIET), "--ready-file", str(tmp_path / "sim.json"), "--record", str(tmp_path / "rec")]
     with open(tmp_path / "errors", "w") as errors:
-        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=errors, env={**os.environ, "TERM": "xterm"})
+        process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=errors,
+            env={**os.environ, "TERM": "xterm"},
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
     os.close(slave)
     seen = b""
     while b"no clients" not in seen and select.select([master], [], [], 300.0)[0]:
