@@ -193,6 +193,7 @@ def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
                 _drop(venue, shell, index)
             elif shell.faults.lines[index, INBOUND, AT_END] != 0:  # else epoll would tell of it in every turn until the line is at its end too
                 watch_descriptor(shell.io[EPOLL_FD], EPOLL_CTL_DEL, shell.fds[index], 0, index, shell.event)
+                shell.full[index] = 0
             return
     n = receive_bytes(shell.fds[index], venue.inboxes[index], venue.clients[index].in_bytes, MSG_DONTWAIT)
     if n > 0:
@@ -244,7 +245,7 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
     if client.state == _CLOSING and not (client.out_end > client.out_start and lingers(client, now)):
         _drop(venue, shell, index)
         return
-    shell.full[index] = client.out_end > client.out_start
+    shell.full[index] = client.out_end > client.out_start and shell.faults.lines[index, INBOUND, AT_END] == 0  # else epoll tells nothing of it
     _watch(venue, shell, index, client.out_end > client.out_start)
 
 
