@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hftkit import layout
+from hftkit.clock import monotonic_s
 from hftkit.codes import Hop, LinePart, SessionStatus
 from hftkit.errors import HftkitError
 from hftkit.histogram import percentiles_us
@@ -30,6 +32,8 @@ PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
 VERSION = 3  # 2: sections `line` and `account`; 3: resting orders in `legs`, `ledger`, `session`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
+_PAUSE_S = 0.0005  # between two tries to read a page that is being written; an update takes some microseconds
+_LAST_CHANCE_S = 0.05  # a process that cannot be seen is dead, or lives in another container: it may end its update still
 _RECORDS = {record.name: record for record in layout.RECORDS}
 _SECTION_RECORD = {"session": "SESSION", "risk": "RISK", "book": "BOOK", "ledger": "LEDGER", "signal": "SIGNAL", "legs": "LEGS"}
 _COLD_RECORD = {"line": "LINE", "account": "ACCOUNT"}  # written word by word by the cold side: not under the sequence lock
@@ -126,6 +130,16 @@ class Snapshot:
         return percentiles_us(self.histograms[int(hop)])
 
 
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it is there
+        return True
+    return True
+
+
 class TelemetryReader:
     """Attach to an engine's page by its path. Raises HftkitError if there is none or it is of another version."""
 
@@ -145,34 +159,45 @@ class TelemetryReader:
         self._page = _page(self._buffer, directory["sections"])
         self._cold = ColdPage(**{part["name"]: _section(self._buffer, part) for part in directory["sections"] if part["name"] in _COLD_RECORD})
 
-    def read(self, attempts: int = 1000) -> Snapshot:
-        """A consistent snapshot. Raises HftkitError if the writer died in the middle of publishing."""
+    def read(self, patience_s: float = 2.0) -> Snapshot:
+        """A consistent snapshot. An engine that lost the processor in the middle of an update is waited for, `patience_s` at the most.
+
+        Raises HftkitError if it died there (its update will never end) or did not go on in time.
+        """
+        start = monotonic_s()
+        while (copy := self._copy()) is None:
+            alive, waited_s = _runs(int(self._page.head[page_kernel.PID])), monotonic_s() - start
+            if waited_s > (patience_s if alive else _LAST_CHANCE_S):
+                what = f"has stood still for {patience_s:g} s" if alive else "died"
+                raise HftkitError(f"the engine of {self.path} {what} in the middle of an update", "Its journal holds everything up to then")
+            time.sleep(_PAUSE_S)
+        return copy
+
+    def _copy(self) -> Snapshot | None:
+        """The page as it is between two updates; None while one is being made."""
         head = self._page.head
-        for _ in range(attempts):
-            before = int(head[page_kernel.SEQUENCE])
-            if before % 2:
-                continue
-            copy = Snapshot(
-                status=SessionStatus(int(head[page_kernel.STATUS]) or 1),
-                pid=int(head[page_kernel.PID]),
-                ts_published=int(head[page_kernel.TS_PUBLISHED]),
-                n_published=int(head[page_kernel.N_PUBLISHED]),
-                started_unix_ns=int(head[page_kernel.STARTED_UNIX_NS]),
-                started_monotonic_ns=int(head[page_kernel.STARTED_MONOTONIC_NS]),
-                session=self._page.session[0].copy(),
-                risk=self._page.risk[0].copy(),
-                book=self._page.book.copy(),
-                ledger=self._page.ledger.copy(),
-                signal=self._page.signal.copy(),
-                legs=self._page.legs.copy(),
-                histograms=self._page.histograms.copy(),
-                fills=self._recent_fills(),
-                line=self._cold.line.copy(),
-                account=self._cold.account[0].copy(),
-            )
-            if int(head[page_kernel.SEQUENCE]) == before:
-                return copy
-        raise HftkitError(f"the telemetry page {self.path} is stuck in the middle of an update", "Its engine has died: see its journal")
+        before = int(head[page_kernel.SEQUENCE])
+        if before % 2:
+            return None
+        copy = Snapshot(
+            status=SessionStatus(int(head[page_kernel.STATUS]) or 1),
+            pid=int(head[page_kernel.PID]),
+            ts_published=int(head[page_kernel.TS_PUBLISHED]),
+            n_published=int(head[page_kernel.N_PUBLISHED]),
+            started_unix_ns=int(head[page_kernel.STARTED_UNIX_NS]),
+            started_monotonic_ns=int(head[page_kernel.STARTED_MONOTONIC_NS]),
+            session=self._page.session[0].copy(),
+            risk=self._page.risk[0].copy(),
+            book=self._page.book.copy(),
+            ledger=self._page.ledger.copy(),
+            signal=self._page.signal.copy(),
+            legs=self._page.legs.copy(),
+            histograms=self._page.histograms.copy(),
+            fills=self._recent_fills(),
+            line=self._cold.line.copy(),
+            account=self._cold.account[0].copy(),
+        )
+        return copy if int(head[page_kernel.SEQUENCE]) == before else None
 
     def _recent_fills(self) -> np.ndarray:
         """Latest fills, oldest first: int64 (m, FILL_WORDS)."""
