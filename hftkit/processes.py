@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -120,6 +121,24 @@ class LiveSession(_Child):
             else:
                 time.sleep(_POLL_S)
         return self._reader.read()
+
+    def wait_until(self, happened: Callable[[Snapshot], bool], timeout_s: float = 120.0) -> Snapshot:
+        """Look some fifty times a second until `happened` is true of a snapshot, and return that one; a core is left to the engine and its venue.
+
+        Example: `session.wait_until(lambda now: now.session["n_fills"] >= 4)`.
+        Raises VenueError if the session ends before, or if it does not happen in `timeout_s`.
+        """
+        deadline = monotonic_s() + timeout_s
+        while True:
+            ended = not self.running  # asked first: the last thing an engine does is to publish
+            now = self.telemetry(timeout_s)
+            if happened(now):
+                return now
+            if ended:
+                raise VenueError(f"the session ended before what was waited for: {self._last_words()}", f"See {self.log}")
+            if monotonic_s() > deadline:
+                raise VenueError(f"what was waited for did not happen in {timeout_s:g} s", f"See {self.folder / 'session.log'}")
+            time.sleep(_POLL_S)
 
     def send(self, code: Control) -> int:
         """Tell the engine to pause, resume, flatten or stop."""

@@ -346,12 +346,12 @@ class Engine:
             self.log.event(event, **facts)
 
     def _phase(self, status: SessionStatus, detail: str) -> None:
-        if hasattr(self, "page"):
-            self.page.head[page_kernel.STATUS] = int(status)
         name = {SessionStatus.TRADING: "trading enabled"}.get(status, status.text)
         self._say(f"[{int(status)}/5] {name}: {detail}")
         if hasattr(self, "log"):
             self.log.event("phase", number=int(status), phase=name, detail=detail)
+        if hasattr(self, "page"):
+            self.page.head[page_kernel.STATUS] = int(status)  # last: whoever sees it finds the line
 
 
 def page_path(folder: Path) -> Path:

@@ -179,8 +179,7 @@ def binance_burst(rate: int = BURST_RATE, seconds: float = BURST_SECONDS) -> lis
         folder = Path(text)
         options = ("--config", str(_config(folder)))
         with LiveSession(frozen_for_small_venue(folder), ready, folder, "bench", 600.0, options) as session:
-            while int(session.telemetry().status) != SessionStatus.TRADING:
-                pass
+            session.wait_until(lambda now: now.status == SessionStatus.TRADING)
             first, started, backlogs = _public(session), clock.monotonic_s(), []
             while clock.monotonic_s() < started + seconds:
                 backlogs.append(int(_public(session)["backlog"]))

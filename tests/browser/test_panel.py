@@ -19,7 +19,11 @@ from tests.panel_session import PageSession, zscores
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_MS = 30_000  # a failed test takes this long; a passing one never waits for it
+PATIENCE_MS = 120_000  # a failed test takes this long; a passing one never waits for it
+
+# JupyterLab starts its extensions one by one; a cell that runs before these two do shows the panel's static form for good
+WIDGETS = ("@jupyter-widgets/jupyterlab-manager:plugin", "@jupyter-widgets/jupyterlab-manager:controls-2.0.0")
+STARTED = f"{list(WIDGETS)}.every(name => window.jupyterapp?.isPluginActivated(name))"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -45,7 +49,11 @@ def lab(tmp_path: Path, session: PageSession) -> Iterator[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
     environment["HFTKIT_CACHE"] = os.environ.get("HFTKIT_CACHE", os.path.expanduser("~/.cache/hftkit"))
     options = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    options += [
+        f"--ServerApp.root_dir={tmp_path}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.expose_app_in_browser=True",
+    ]
     command = [sys.executable, "-m", "jupyterlab", *options]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -79,6 +87,7 @@ def test_the_panel_lives_in_jupyterlab(lab: str, session: PageSession, browser: 
     page.set_default_timeout(PATIENCE_MS)
     page.goto(lab)
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+    page.wait_for_function(STARTED)
     run_cell(page)
     status = page.locator(".jupyter-widgets .hftkit-status")  # not the static form
     expect(status).to_be_visible()

@@ -69,8 +69,7 @@ def start(params: Path, venue: Simulator, folder: Path, seconds: float = 60.0, *
 
 
 def wait_for_fills(session: LiveSession, at_least: int) -> None:
-    while int(session.telemetry().session["n_fills"]) < at_least:
-        assert session.running, session.messages()
+    session.wait_until(lambda now: now.session["n_fills"] >= at_least)
 
 
 @pytest.fixture(scope="module")
@@ -172,16 +171,12 @@ def test_the_operator_pauses_resumes_flattens_and_stops(venue, params, tmp_path)
     with start(params, venue, tmp_path) as session:
         wait_for_fills(session, 1)
         session.send(Control.FLATTEN)
-        while not (int((now := session.telemetry()).risk["trading"]) == Trading.PAUSED and not now.ledger["position"].any()):
-            assert session.running
-        before = int(session.telemetry().session["n_orders"])
-        frames = int(session.telemetry().session["n_market_data"])
-        while int(session.telemetry().session["n_market_data"]) < frames + 3000:
-            assert session.running
-        assert int(session.telemetry().session["n_orders"]) == before  # paused: the market goes on, no order leaves
+        flat = session.wait_until(lambda now: now.risk["trading"] == Trading.PAUSED and not now.ledger["position"].any())
+        before, frames = int(flat.session["n_orders"]), int(flat.session["n_market_data"])
+        later = session.wait_until(lambda now: now.session["n_market_data"] >= frames + 3000)
+        assert int(later.session["n_orders"]) == before  # paused: the market goes on, no order leaves
         session.send(Control.RESUME)
-        while int(session.telemetry().session["n_orders"]) == before:
-            assert session.running
+        session.wait_until(lambda now: now.session["n_orders"] > before)
         session.send(Control.STOP)
         result = session.wait(60)
     assert set(result["end_positions"].values()) == {0}
@@ -275,8 +270,7 @@ def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(
             wait_for_fills(session, 20)
             for code, state in ((Control.PAUSE, Trading.PAUSED), (Control.RESUME, Trading.ENABLED)):
                 session.send(code)
-                while int(session.telemetry().risk["trading"]) != state:
-                    assert session.running
+                session.wait_until(lambda now, state=state: now.risk["trading"] == state)
             wait_for_fills(session, 60)
             session.send(Control.STOP)
             result = session.wait(60)

@@ -44,6 +44,17 @@ def store_release(typing_context: Any, array: Any, index: Any, value: Any) -> An
 
 
 @intrinsic
+def fence_release(typing_context: Any) -> Any:
+    """No write after this one is seen before a write that precedes it: what a store_release alone does not promise. Free on x86."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("release")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
 def leading_zeros(typing_context: Any, value: Any) -> Any:
     """Leading zero bits of an int64; 64 for 0."""
 

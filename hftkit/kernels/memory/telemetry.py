@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.memory.intrinsics import load_acquire, store_release
+from hftkit.kernels.memory.intrinsics import fence_release, load_acquire, store_release
 
 # Words of the page head (int64)
 MAGIC, PAGE_VERSION, SEQUENCE, STATUS, TS_PUBLISHED, N_PUBLISHED, PID, STARTED_UNIX_NS, STARTED_MONOTONIC_NS, N_FILLS = range(10)
@@ -42,6 +42,7 @@ def publish(rooms: Any, page: Any, now: int) -> None:
     """Copy the state of `rooms` into the page. `now`: ns monotonic."""
     sequence = load_acquire(page.head, SEQUENCE)
     store_release(page.head, SEQUENCE, sequence + 1)
+    fence_release()  # no reader may see what follows beside an even SEQUENCE
     page.session[0] = rooms.session[0]
     page.risk[0] = rooms.risk[0]
     for i in range(rooms.book.size):
