@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from hftkit.codes import OrderState, Reject
 from hftkit.errors import HftkitError
 from hftkit.exchange import faults as faults_room
 from hftkit.exchange.config import load_config
-from hftkit.exchange.fault_line import BEAT, INBOUND, STAGED
+from hftkit.exchange.fault_line import AT_END, BEAT, INBOUND, STAGED
 from hftkit.exchange.fault_page import counts_of, write_settings
 from hftkit.exchange.faults import FaultControl
 from hftkit.exchange.servers.binary import BinaryServer
@@ -229,6 +230,54 @@ def test_a_full_queue_pushes_back_on_the_sender_loses_nothing_and_costs_nothing(
     sending(left, all_answered)
     answers = [m for m in parse(received)[0] if m.name in ("ORDER_ACK", "ORDER_REJECT")]
     assert [m.client_order_id for m in answers] == list(range(1, n + 1))
+    client.close()
+    server.close()
+
+
+def test_a_half_closed_client_is_written_to_while_its_orders_are_under_way() -> None:
+    """Its socket is full when orders begin to be delayed; it shuts its sending side and reads: it gets what waited for room, then the end."""
+    server = BinaryServer(load_config(QUIET))
+    port, _ = server.start(HOST, 0, 0)
+    page, full, line = server.shell.faults.page, server.shell.full, server.shell.faults.lines[0, INBOUND]
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((HOST, port))
+    client.sendall(frame(LOGON, 1, 7, 0, 0, 0, 1, 0, 0, 0, 0))
+
+    def slices_until(happened: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if happened():
+                return
+            server.run_slice(1_000_000)
+        raise AssertionError("it took for ever")
+
+    slices_until(lambda: server.shell.fds[0] >= 0)
+    with socket.socket(fileno=os.dup(server.shell.fds[0])) as its_side:
+        its_side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    asked = 0
+    while not full[0]:
+        client.sendall(frame(HEARTBEAT, 2 + asked, asked))
+        asked += 1
+        server.run_slice(200_000)
+    write_settings(page, {"order_entry.latency_us": 60e6})
+    client.sendall(frame(HEARTBEAT, 2 + asked, asked))
+    client.shutdown(socket.SHUT_WR)
+    slices_until(lambda: bool(line[AT_END]))
+    client.settimeout(0.0)
+    parts: list[bytes] = []
+
+    def reads(at_least: int) -> bool:
+        """Whether so many bytes have come, or the end."""
+        with suppress(BlockingIOError):
+            parts.append(client.recv(1 << 16))
+        return parts[-1:] == [b""] or sum(map(len, parts)) >= at_least
+
+    slices_until(lambda: reads(40 + 2 * 32 + asked * 32))  # LOGON_ACK, two POSITIONs, every answer that waited
+    answers, rest = parse(b"".join(parts))
+    assert rest == b""
+    assert [m.ts_client for m in answers if m.name == "VENUE_HEARTBEAT"] == list(range(asked))
+    write_settings(page, {"order_entry.latency_us": 0})
+    slices_until(lambda: reads(2**62))
     client.close()
     server.close()
 
