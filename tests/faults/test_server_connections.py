@@ -283,13 +283,13 @@ def test_a_half_closed_client_is_written_to_while_its_orders_are_under_way() -> 
 
 
 def test_a_controller_hears_that_the_simulator_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults_room, "PATIENCE_S", 0.2)
     with simulator(fault_page=tmp_path / "page"):
         control: FaultControl = controlled(tmp_path, tmp_path / "page")
         control.set(feed__latency_us=5)
         assert control.counts["feed"]["offered"] == 0
         with pytest.raises(HftkitError, match="no histogram was given"):
             control.set(feed__recorded=1)
+    monkeypatch.setattr(faults_room, "PATIENCE_S", 0.2)
     for act in (control.clear, lambda: control.set(feed__cut=1), lambda: control.counts):
         with pytest.raises(HftkitError, match="does not answer: it has ended, or stands still"):
             act()

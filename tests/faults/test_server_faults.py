@@ -129,8 +129,8 @@ def test_feed_gaps_are_seen_by_the_follower_and_a_snapshot_heals_them() -> None:
 
 def test_a_freeze_holds_everything_and_loses_nothing() -> None:
     with simulator() as sim, sim.trader(7) as client:
-        write_settings(sim.server.shell.faults.page, {"response.freeze_ms": 150})
         before = time.monotonic_ns()
+        write_settings(sim.server.shell.faults.page, {"response.freeze_ms": 150})
         for i in range(10):
             client.order(1 + i, 0, BUY, 9000 + i, 200)
         assert [client.receive().client_order_id for _ in range(10)] == list(range(1, 11))
