@@ -235,7 +235,7 @@ def test_a_full_queue_pushes_back_on_the_sender_loses_nothing_and_costs_nothing(
 
 
 def test_a_half_closed_client_is_written_to_while_its_orders_are_under_way() -> None:
-    """Its socket is full when orders begin to be delayed; it shuts its sending side and reads: it gets what waited for room, then the end."""
+    """Its socket is full when orders are held up; it shuts its sending side and reads: it gets what waited for room, then the end."""
     server = BinaryServer(load_config(QUIET))
     port, _ = server.start(HOST, 0, 0)
     page, full, line = server.shell.faults.page, server.shell.full, server.shell.faults.lines[0, INBOUND]
@@ -259,7 +259,7 @@ def test_a_half_closed_client_is_written_to_while_its_orders_are_under_way() -> 
         client.sendall(frame(HEARTBEAT, 2 + asked, asked))
         asked += 1
         server.run_slice(200_000)
-    write_settings(page, {"order_entry.latency_us": 60e6})
+    write_settings(page, {"order_entry.freeze_ms": 600_000})
     client.sendall(frame(HEARTBEAT, 2 + asked, asked))
     client.shutdown(socket.SHUT_WR)
     slices_until(lambda: bool(line[AT_END]))
@@ -276,7 +276,7 @@ def test_a_half_closed_client_is_written_to_while_its_orders_are_under_way() -> 
     answers, rest = parse(b"".join(parts))
     assert rest == b""
     assert [m.ts_client for m in answers if m.name == "VENUE_HEARTBEAT"] == list(range(asked))
-    write_settings(page, {"order_entry.latency_us": 0})
+    write_settings(page, {"order_entry.freeze_ms": 0})
     slices_until(lambda: reads(2**62))
     client.close()
     server.close()
