@@ -10,8 +10,10 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --dist loadfile
-# Every test that compiles a kernel lives in one of these; they run a second time with every index checked.
-KERNEL_TESTS := $(wildcard tests/unit/kernels tests/parity tests/properties)
+# Every test that compiles a kernel lives in one of these; they run a second time with every index checked. Nothing is compiled ahead for that,
+# so the order counts: in this one, and kept, the two workers seldom compile the same kernel at the same time (a quarter of the stage's time).
+KERNEL_TESTS := $(wildcard tests/properties tests/parity tests/unit/kernels)
+IN_ORDER := --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 
 .DEFAULT_GOAL := help
@@ -52,7 +54,7 @@ browser: setup
 test: setup lint browser ## lint, every test, kernel tests with bounds checks, notebooks
 	$(VENV)/bin/hftkit warmup
 	$(PYTEST) $(PARALLEL)
-	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(PARALLEL) $(KERNEL_TESTS)
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(PARALLEL) $(IN_ORDER) $(KERNEL_TESTS)
 ifneq ($(NOTEBOOKS),)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 endif
