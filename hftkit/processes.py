@@ -126,7 +126,7 @@ class LiveSession(_Child):
         """Look some fifty times a second until `happened` is true of a snapshot, and return that one; a core is left to the engine and its venue.
 
         Example: `session.wait_until(lambda now: now.session["n_fills"] >= 4)`.
-        Raises VenueError if the session ends before, or if it does not happen in `timeout_s`.
+        Raises VenueError if the session ends before, or if it does not happen in `timeout_s`; HftkitError if its page cannot be read.
         """
         deadline = monotonic_s() + timeout_s
         while True:

@@ -131,6 +131,7 @@ class Snapshot:
 
 
 def _runs(pid: int) -> bool:
+    """Whether there is such a process; a child that has ended counts until its parent has asked for its status."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -134,7 +134,7 @@ def test_a_freeze_holds_everything_and_loses_nothing() -> None:
         for i in range(10):
             client.order(1 + i, 0, BUY, 9000 + i, 200)
         assert [client.receive().client_order_id for _ in range(10)] == list(range(1, 11))
-        assert time.monotonic_ns() - before > 50_000_000
+        assert time.monotonic_ns() - before > 100_000_000
 
 
 @pytest.mark.parametrize("how", ["cut", "disconnect_next"])

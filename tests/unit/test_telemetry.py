@@ -24,11 +24,17 @@ def test_an_engine_that_lost_the_processor_in_an_update_is_waited_for(session: P
     reader = TelemetryReader(session.page_path)
     before = reader.read().n_published
     session.page.head[page_kernel.SEQUENCE] += 1  # the scheduler took the processor away here
-    asked = threading.Event()
-    rest_of_the_update = threading.Timer(0.1, lambda: (asked.set(), session.page.head.__setitem__(page_kernel.SEQUENCE, 2**40)))
-    rest_of_the_update.start()
+    ended = threading.Event()
+
+    def the_rest_of_the_update() -> None:
+        ended.set()
+        session.page.head[page_kernel.SEQUENCE] += 1
+
+    timer = threading.Timer(0.1, the_rest_of_the_update)
+    timer.start()
     assert reader.read(patience_s=60.0).n_published == before
-    assert asked.is_set()  # not before the update ended
+    assert ended.is_set()  # not before the update ended
+    timer.join()
 
 
 def test_an_engine_that_died_in_an_update_is_told_apart_from_one_that_stands_still(session: PageSession) -> None:
