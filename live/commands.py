@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def live(
     """
     from hftkit.config import load_config
     from live.config import EngineConfig
-    from live.confirm import require_confirmation
+    from live.confirm import final_addresses, require_confirmation
     from live.engine import Engine
 
     overrides: dict[str, Any] = {
@@ -60,9 +61,9 @@ def live(
         "loop.wait": wait,
         "session.mode": mode,
     }
-    settings = load_config(EngineConfig, config, overrides)
-    require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
-    engine = Engine(settings, say=lambda line: click.echo(line, err=as_json))
+    settings = final_addresses(load_config(EngineConfig, config, overrides), wait=threading.Event().wait)
+    confirmed = require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
+    engine = Engine(settings, confirmed=confirmed, say=lambda line: click.echo(line, err=as_json))
     engine.install_signals()
     result = engine.run()
     if as_json:

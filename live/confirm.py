@@ -1,37 +1,148 @@
-"""Real money asks twice: orders to a real venue need an explicit flag and the venue's host name typed by a person."""
+"""Real money asks twice: orders to a real venue need an explicit flag, and the venue's host name typed by a person.
+
+What is *not* real money is listed here: this machine, and the venue's documented test network. Every other address counts as real. The question is
+asked about the final addresses, after those of a ready file were filled in (`final_addresses`); the engine takes no others. Whoever sends orders
+calls in this order:
+
+    config = final_addresses(config, wait)
+    confirmed = confirm(config.venue, real_orders, ask, stakes="...", instead="...")    # `live` through require_confirmation
+    check_confirmed(config.venue, confirmed)                                            # where the orders leave from
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import urlsplit
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from hftkit.errors import ConfigError
-from live.config import EngineConfig
+from live.config import EngineConfig, VenueConfig
+from live.ready_file import read_ready_file, urls_from_ready
 
-_REAL_HOSTS = ("binance.com",)
-_PLAY_HOSTS = ("demo-", "testnet.")
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: REST and WebSocket API of the test network
+TEST_HOSTS = frozenset({"demo-fapi.binance.com", "testnet.binancefuture.com"})
+THIS_MACHINE = frozenset({"localhost", "0.0.0.0"})
+# Scheme, host, port, path and nothing else: a user, a query, a fragment, a percent sign or a backslash is read in different ways by different readers
+_ADDRESS = re.compile(r"(https?|wss?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+
+
+class Address(NamedTuple):
+    """Where orders go: the text as configured, and its host as a person types it."""
+
+    text: str
+    host: str
+
+
+def order_addresses(venue: VenueConfig) -> tuple[Address, ...]:
+    """All addresses that orders of this configuration may go to. Raises ConfigError for one that is missing or could be read in two ways."""
+    if venue.kind != "binance":
+        return (Address(f"{venue.host}:{venue.order_port}", host_of(venue.host, "venue.host")),)
+    named = {"venue.binance.order_url": venue.binance.order_url, "venue.binance.rest_url": venue.binance.rest_url}
+    return tuple(Address(url, _host_of_url(url, name)) for name, url in named.items())
+
+
+def _host_of_url(url: str, name: str) -> str:
+    whole = _ADDRESS.fullmatch(url)
+    if whole is None or int(whole[3] or 1) not in range(1, 65536):
+        raise ConfigError(
+            f"{name} is {url!r}, which is no plain address", "Write scheme://host:port/path, without user, query, percent sign or other marks"
+        )
+    return whole[2].strip("[]").lower()
+
+
+def host_of(host: str, name: str) -> str:
+    """A host name or address as it is compared. Raises ConfigError for anything that is neither."""
+    if not _HOST.fullmatch(host):
+        raise ConfigError(f"{name} is {host!r}, which is neither a host name nor an address", "Write it like 127.0.0.1 or venue.example.com")
+    return host.lower()
+
+
+def is_play_money(host: str) -> bool:
+    """Whether a host is known not to trade real money. What is unknown is not: other spellings of a loopback address, a trailing dot, an IP."""
+    if host in TEST_HOSTS or host in THIS_MACHINE:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def real_hosts(venue: VenueConfig) -> tuple[str, ...]:
+    """The hosts, of those that orders would go to, that may be real money: the order connection's first. With `real_money` all of them are."""
+    hosts = dict.fromkeys(address.host for address in order_addresses(venue))
+    always = venue.kind == "binance" and venue.binance.real_money
+    return tuple(host for host in hosts if always or not is_play_money(host))
 
 
 def real_host(config: EngineConfig) -> str:
-    """The host that real orders would go to, '' if this configuration sends none."""
-    if config.venue.kind != "binance" or config.session.mode != "live":
+    """The host that real orders would go to, '' if this configuration sends none. Its addresses must be final."""
+    if config.session.mode != "live":
         return ""
-    binance = config.venue.binance
-    for url in (binance.order_url, binance.rest_url):
-        host = urlsplit(url).hostname or ""
-        known = any(host == real or host.endswith(f".{real}") for real in _REAL_HOSTS) and not host.startswith(_PLAY_HOSTS)
-        if known or (binance.real_money and host):
-            return host
-    return binance.rest_url if binance.real_money else ""
+    return next(iter(real_hosts(config.venue)), "")
 
 
-def require_confirmation(config: EngineConfig, real_orders: bool, ask: Callable[[str], str]) -> None:
-    """Raises ConfigError unless no real order can leave, or --real-orders was given and the host was typed. `ask(prompt)` reads one line."""
-    host = real_host(config)
-    if not host:
-        return
+def final_addresses(config: EngineConfig, wait: Callable[[float], bool]) -> EngineConfig:
+    """The configuration with the addresses of its ready file in it, waited for (`wait(s)` sleeps, True to give up): from now on they stand fast.
+
+    A Binance session keeps `ready_file`: demo keys are read from it, addresses no more. Raises VenueError or ConfigError.
+    """
+    venue = config.venue
+    ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, wait) if venue.ready_file else None
+    if venue.kind == "binance":
+        binance = urls_from_ready(venue.binance, ready.offered() if ready is not None else {})
+        venue = msgspec.structs.replace(venue, binance=binance)
+    elif ready is not None:
+        host, order_port, market_port = ready.binary()
+        venue = msgspec.structs.replace(venue, host=host, order_port=order_port, market_port=market_port, ready_file="")
+    order_addresses(venue)
+    return msgspec.structs.replace(config, venue=venue)
+
+
+def confirm(venue: VenueConfig, real_orders: bool, ask: Callable[[str], str], stakes: str, instead: str) -> tuple[str, ...]:
+    """The hosts that a person has confirmed, () where no order could cost real money. `venue`: its addresses are final.
+
+    Parameters
+    ----------
+    real_orders
+        Whether --real-orders was given.
+    ask
+        Prints a prompt and returns the line that was typed.
+    stakes
+        What is at stake, for the prompt: "at most 1000 exposure".
+    instead
+        The cure without real orders, "or --mode observe".
+
+    Raises
+    ------
+    ConfigError
+        Real orders could leave, and the flag was not given or the host was not typed.
+    """
+    hosts = real_hosts(venue)
+    if not hosts:
+        return ()
+    where = " and ".join(hosts)
     if not real_orders:
-        raise ConfigError(f"this configuration would send real orders to {host}", "Add --real-orders if that is what you want, or --mode observe")
-    typed = ask(f"Real orders to {host}, at most {config.limits.max_exposure} exposure, {config.limits.max_loss} loss. Type the host name to go on")
-    if typed.strip() != host:
-        raise ConfigError("the host name was not typed as it is: no order was sent", "Start again, or use --mode observe")
+        raise ConfigError(f"this configuration would send real orders to {where}", f"Add --real-orders if that is what you want{instead}")
+    if ask(f"Real orders to {where}, {stakes}. Type the host name {hosts[0]} to go on").strip() != hosts[0]:
+        raise ConfigError("the host name was not typed as it is: no order was sent", f"Start again{instead}")
+    return hosts
+
+
+def require_confirmation(config: EngineConfig, real_orders: bool, ask: Callable[[str], str]) -> tuple[str, ...]:
+    """`confirm` for a live session; one that observes sends nothing and is not asked."""
+    if config.session.mode != "live":
+        return ()
+    limits = config.limits
+    stakes = f"at most {limits.max_exposure} exposure, {limits.max_loss} loss"
+    return confirm(config.venue, real_orders, ask, stakes, ", or --mode observe")
+
+
+def check_confirmed(venue: VenueConfig, confirmed: Sequence[str]) -> None:
+    """The lock where orders leave from: raises ConfigError if any of them could go to a real host that nobody has confirmed."""
+    if unknown := [host for host in real_hosts(venue) if host not in confirmed]:
+        raise ConfigError(f"orders would go to {' and '.join(unknown)}, which nobody has confirmed", "Start with `hftkit live`: it asks")

@@ -17,7 +17,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
 from live.config import EngineConfig
+from live.confirm import check_confirmed
 from live.log import SessionLog
 from live.result import session_result
 from live.venue import Venue, make_venue
@@ -52,7 +53,10 @@ _SYNC_EVERY_S = 0.2
 class Engine:
     """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data."""
 
-    def __init__(self, config: EngineConfig, say: Callable[[str], None]) -> None:
+    def __init__(self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = ()) -> None:
+        """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (live/confirm.py). Raises ConfigError."""
+        if config.session.mode == "live":
+            check_confirmed(config.venue, confirmed)
         self.config = config
         self._say = say
         self.result: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -67,6 +67,7 @@ from live.line_loop import (
 )
 from live.order_way import OrderWays
 from live.raw_ring import RawRing, backlog_bytes, payload
+from live.ready_file import urls_from_ready as urls_from_ready
 from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
@@ -411,15 +412,3 @@ def _take(ring: RawRing) -> bytes:
         taken.append(payload(ring, view))
         byte_ring_release(ring.words, view)
     return b"".join(taken)
-
-
-def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:
-    """The configuration with the URLs and certificate of a simulator's ready file where none are set. Raises VenueError if some are missing."""
-    told = {"rest_url": ready.get("url"), "stream_url": ready.get("ws_url"), "ca_file": ready.get("certificate")}
-    if ready.get("ws_url"):
-        told["order_url"] = f"{ready['ws_url']}/ws-fapi/v1"
-    config = msgspec.structs.replace(config, **{name: text for name, text in told.items() if text and not getattr(config, name)})
-    lacking = [name for name in ("rest_url", "stream_url", "order_url") if not getattr(config, name)]
-    if lacking:
-        raise VenueError(f"[venue.binance] lacks {', '.join(lacking)}", "Set them, or give the --ready-file of `hftkit sim --binance-port`")
-    return config

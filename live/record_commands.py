@@ -30,13 +30,12 @@ def record(symbols: str, streams: str, out: Path, duration: float | None, config
     """
     from hftkit.config import load_config
     from live.config import EngineConfig
-    from live.line import urls_from_ready
+    from live.ready_file import read_ready_file, urls_from_ready
     from live.recorder import Recorder, summary_line
-    from live.venue import read_ready_file
 
     settings = load_config(EngineConfig, config)
     stop = threading.Event()
-    ready = read_ready_file(ready_file, settings.venue.connect_timeout_s, stop.wait).get("binance", {}) if ready_file else {}
+    ready = read_ready_file(ready_file, settings.venue.connect_timeout_s, stop.wait).offered() if ready_file else {}
 
     def say(event: str, **facts: Any) -> None:
         click.echo(" ".join([event, *(f"{name}={value}" for name, value in facts.items())]), err=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hftkit import clock
-from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
@@ -71,17 +68,6 @@ class Venue(Protocol):
         ...
 
 
-def read_ready_file(path: Path, timeout_s: float, wait: Callable[[float], bool]) -> dict[str, Any]:
-    """The content of a simulator's ready file, waited for: the venue may be starting at the same time. `wait(s)`: sleeps, True to give up."""
-    deadline = clock.monotonic_s() + timeout_s
-    while not path.exists() and clock.monotonic_s() < deadline and not wait(_POLL_S):
-        pass
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise VenueError(f"no ready file {path} within {timeout_s:g} s ({error})", "Start `hftkit sim --ready-file` with the same path") from None
-
-
 def make_venue(
     config: EngineConfig, control: Callable[[Any], int], commands: Callable[[], Any], say: Callable[..., None], wait: Callable[[float], bool]
 ) -> Venue:
@@ -92,4 +78,4 @@ def make_venue(
         return BinanceVenue(config, control, commands, say, wait)
     from live.venue_binary import BinaryVenue
 
-    return BinaryVenue(config, wait)
+    return BinaryVenue(config)

@@ -24,9 +24,9 @@ from live.example import example_page
 from live.gateways.binance_instruments import check_both_legs
 from live.gateways.keys import load_key
 from live.gateways.logon import logon_frame
-from live.line import BinanceLine, urls_from_ready
+from live.line import BinanceLine
 from live.line_loop import line_loop, new_wire
-from live.venue import read_ready_file
+from live.ready_file import read_ready_file
 
 FUNCTIONS_TYPE = types.Tuple((binance_calls.TRANSLATE_TYPE, binance_calls.ENCODE_TYPE, binance_calls.ANSWER_TYPE))
 
@@ -67,10 +67,10 @@ class BinanceVenue:
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """The symbols of the frozen files, as exchangeInfo has them; both legs of each pair open for trading."""
         venue = self._config.venue
-        ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, self._wait) if venue.ready_file else {}
-        offered = ready.get("binance", {})
-        binance = urls_from_ready(venue.binance, offered)
-        key = load_key(binance.key_file, offered, None, venue.account, binance.key_kind) if self._config.session.mode == "live" else None
+        binance, key = venue.binance, None  # its addresses are final: nothing of the ready file but its keys is read from here on
+        if self._config.session.mode == "live":
+            ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, self._wait).offered() if venue.ready_file else {}
+            key = load_key(binance.key_file, ready, None, venue.account, binance.key_kind)
         if key is not None:
             self.secrets = key.secrets()
         door = Door(self._commands, self._control, self._say)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from hftkit import clock
 from hftkit.instruments import Instrument
@@ -20,14 +18,13 @@ from live.config import EngineConfig
 from live.example import example_page
 from live.feeds.discovery import connect, discover
 from live.gateways.logon import logon_frame
-from live.venue import read_ready_file
 
 
 class BinaryVenue:
     """See live/venue.py for what each method is for."""
 
-    def __init__(self, config: EngineConfig, wait: Callable[[float], bool]) -> None:
-        self._config, self._wait = config, wait
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
         self._sockets: list[socket.socket] = []
         self.secrets: tuple[str, ...] = ()
 
@@ -37,11 +34,7 @@ class BinaryVenue:
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """Ask the market data port what it trades."""
-        venue = self._config.venue
-        if venue.ready_file:
-            ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, self._wait)
-            venue = msgspec.structs.replace(venue, host=ready["host"], order_port=ready["order_port"], market_port=ready["market_port"])
-        self._venue = venue
+        venue = self._venue = self._config.venue
         return discover(venue.host, venue.market_port, venue.connect_timeout_s)
 
     def limits(self, limits: Limits) -> Limits:

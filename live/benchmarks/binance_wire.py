@@ -36,7 +36,7 @@ from hftkit.processes import HFTKIT, LiveSession
 from hftkit.replay import replay
 from live.benchmarks.small_venue import KEY, SECRET
 from live.feeds.websocket import Opened, open_websocket, tls_context
-from live.venue import read_ready_file
+from live.ready_file import read_ready_file
 
 SECONDS = 8.0
 BURST_RATE, BURST_SECONDS = 110_000, 3.0  # offered: a tenth above what is to be taken

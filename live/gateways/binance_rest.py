@@ -124,7 +124,7 @@ class BinanceRest:
 
         assert self._session is not None, "open() first"
         try:
-            async with self._session.request(method, URL(self.base_url + target, encoded=True), headers=headers) as response:
+            async with self._session.request(method, URL(self.base_url + target, encoded=True), headers=headers, allow_redirects=False) as response:
                 return response.status, await response.read(), response.headers
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return 0, json.dumps({"code": 0, "msg": type(error).__name__}).encode(), {}
