@@ -43,7 +43,7 @@ AMBIGUOUS = (
     "https://127.0.0.1\n.binance.com",
     "https://[::1]evil.com",
     "fapi.binance.com",
-    "file:///etc/passwd",
+    "file:///x/y",
     "https://",
     "",
 )
