@@ -43,7 +43,7 @@ AMBIGUOUS = (
     "https://127.0.0.1\n.binance.com",
     "https://[::1]evil.com",
     "fapi.binance.com",
-    "file:///x/y",
+    "ftp://127.0.0.1/x",
     "https://",
     "",
 )
