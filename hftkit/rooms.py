@@ -105,6 +105,10 @@ class Rooms(NamedTuple):
     logon: np.ndarray  # int64 (words,) the LOGON frame
     signal_words: np.ndarray  # int64 view of signal
     allowed_words: np.ndarray  # int64 view of allowed
+    legs_words: np.ndarray  # int64 view of legs
+    tried_legs: np.ndarray  # LEGS (k,) scratch of kernels/due.py: what planning would make of the legs
+    tried_words: np.ndarray  # int64 view of tried_legs
+    tried_want: np.ndarray  # WANT (MAX_WANTS,) scratch of kernels/due.py
 
 
 STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
@@ -122,13 +126,14 @@ def build_rooms(config: SessionConfig) -> Rooms:
     signal = np.zeros(k, layout.SIGNAL.dtype)
     signal["zscore"] = np.nan
     allowed = np.zeros(layout.MAX_WANTS, layout.ALLOWED.dtype)
+    legs, tried = _legs(config, ids), np.zeros(k, layout.LEGS.dtype)
     rooms = Rooms(
         instruments=instrument_array(config.instruments),
         event=np.zeros(1, layout.EVENT.dtype),
         book=np.zeros(n, layout.BOOK.dtype),
         levels=np.zeros((n, 2, layout.BOOK_DEPTH, 2), np.int64),
         signal=signal,
-        legs=_legs(config, ids),
+        legs=legs,
         want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
         allowed=allowed,
         orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
@@ -145,6 +150,10 @@ def build_rooms(config: SessionConfig) -> Rooms:
         logon=np.array(config.logon_words, np.int64),
         signal_words=signal.view(np.int64),
         allowed_words=allowed.view(np.int64),
+        legs_words=legs.view(np.int64),
+        tried_legs=tried,
+        tried_words=tried.view(np.int64),
+        tried_want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
     )
     session = rooms.session[0]
     session["epoch"], session["account"], session["next_order"] = config.epoch, config.account, 1

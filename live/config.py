@@ -61,7 +61,8 @@ class LoopConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How the hot loop waits. spin: lowest latency, a whole core; yield: shares the core; block: sleeps when idle."""
 
     wait: Literal["spin", "yield", "block"] = "yield"
-    timer_us: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 1000
+    timer_us: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 1000  # how often it is looked whether something is due
+    idle_timer_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100  # a timer event comes at least so often, though nothing is due
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1000
     order_timeout_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 2000
 

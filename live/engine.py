@@ -309,7 +309,7 @@ class Engine:
         notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
         io = np.zeros(hot.IO_WORDS, np.int64)
         io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
-        io[hot.TIMER_NS] = self.config.loop.timer_us * 1000
+        io[hot.TIMER_NS], io[hot.IDLE_NS] = self.config.loop.timer_us * 1000, self.config.loop.idle_timer_ms * 1_000_000
         return hot.Shell(
             io=io,
             order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),

@@ -19,6 +19,7 @@ import numpy as np
 from hftkit import layout
 from hftkit.codes import EventKind, Hop, RecordType
 from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
+from hftkit.kernels.due import timer_due
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.intrinsics import load_acquire
@@ -58,7 +59,8 @@ class Wait(IntEnum):
 # Words of Shell.io (int64)
 ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
 ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
-IO_WORDS = 32  # the upper half belongs to live/line_loop.py
+IDLE_NS, IDLE_UNTIL = 32, 33  # longest time between two timer events; when the next one comes even if nothing is due
+IO_WORDS = 48  # 16 to 31 belong to live/line_loop.py
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
 JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
@@ -288,6 +290,18 @@ def _own_event(rooms: Any, strategies: Any, shell: Any, page: Any, kind: int, co
     return run_event(rooms, strategies, shell, page, now)
 
 
+@inlined_kernel
+def take_timer(rooms: Any, io: Any, now: int) -> bool:
+    """Whether a timer event is to be run now: one is due to be looked at, and it would do something, or the last one is long ago."""
+    if now < io[NEXT_TIMER]:
+        return False
+    io[NEXT_TIMER] = now + io[TIMER_NS]
+    if now < io[IDLE_UNTIL] and not timer_due(rooms, now):
+        return False
+    io[IDLE_UNTIL] = now + io[IDLE_NS]
+    return True
+
+
 @kernel
 def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
     """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
@@ -307,11 +321,10 @@ def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
         status = pump(rooms, strategies, shell, page, False)
     if status != _RUNNING:
         return status
+    if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+        return _JOURNAL_FULL
     now = monotonic_ns(shell.scratch)
-    if now >= io[NEXT_TIMER]:
-        io[NEXT_TIMER] = now + io[TIMER_NS]
-        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
-            return _JOURNAL_FULL
+    if take_timer(rooms, io, now):
         status = _own_event(rooms, strategies, shell, page, _TIMER, 0, _TIMER_IN, now)
     if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
         status = _LOGGED_OUT

@@ -48,13 +48,13 @@ from live.hot_loop import (
     JOURNAL_RESERVE_WORDS,
     NEXT_TIMER,
     ORDER_START,
-    TIMER_NS,
     WAIT,
     LoopStatus,
     Wait,
     after_answer,
     publish_if_due,
     stamp,
+    take_timer,
     walk,
 )
 from live.raw_ring import RawRing, raw_ring
@@ -305,8 +305,8 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
         return status
     now = monotonic_ns(shell.scratch)
     if now >= io[NEXT_TIMER]:
-        io[NEXT_TIMER] = now + io[TIMER_NS]
-        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _TIMER, 0, _TIMER_IN, now)
+        if take_timer(rooms, io, now):
+            status = _own_event(rooms, strategies, shell, page, line, wire, encode, _TIMER, 0, _TIMER_IN, now)
         if status == _RUNNING:
             status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
     if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
