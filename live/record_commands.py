@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import threading
@@ -38,10 +39,13 @@ def record(symbols: str, streams: str, out: Path, duration: float | None, config
     ready = read_ready_file(ready_file, settings.venue.connect_timeout_s, stop.wait).offered() if ready_file else {}
 
     def say(event: str, **facts: Any) -> None:
-        click.echo(" ".join([event, *(f"{name}={value}" for name, value in facts.items())]), err=True)
+        with contextlib.suppress(OSError):  # a terminal that is gone ends no recording
+            click.echo(" ".join([event, *(f"{name}={value}" for name, value in facts.items())]), err=True)
 
     recorder = Recorder(urls_from_ready(settings.venue.binance, ready), symbols.split(","), streams.split(","), out, say)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has its reasons
+            signal.signal(number, lambda *_: stop.set())
     summary = recorder.run(stop, duration)
-    click.echo(json.dumps(summary) if as_json else summary_line(summary))
+    with contextlib.suppress(OSError):
+        click.echo(json.dumps(summary) if as_json else summary_line(summary))

@@ -1,5 +1,8 @@
 """Write the streams of a Binance-compatible venue to disk as they come: one gzip file a symbol, one message a line, nothing interpreted away.
 
+What was received is on disk a second later, in whole gzip members (recording_file.py): a kill loses that second, no more. Holes are said as they
+are seen, one line each: a depth event that is missing, a symbol without a message for some seconds.
+
     <receive time, unix ns> {"stream":"btcusdt@depth@100ms","data":{...}}
 
 The order book snapshot stands among them as stream `btcusdt@snapshot`, whenever the depth stream begins or its chain breaks (`pu` is not the last
@@ -9,8 +12,8 @@ The order book snapshot stands among them as stream `btcusdt@snapshot`, whenever
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +26,7 @@ import numpy as np
 from hftkit import clock, layout
 from hftkit.binance_line import Kind
 from hftkit.codes import LinePart, LineState
-from hftkit.errors import ConfigError
+from hftkit.errors import ConfigError, DataError
 from hftkit.kernels.memory.byte_ring import VIEW_KIND, VIEW_TIME, VIEW_WORDS, byte_ring_front, byte_ring_release
 from live.config import BinanceConfig
 from live.feeds.stream import Stream, StreamPlan
@@ -32,6 +35,7 @@ from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.breaker import Breaker
 from live.gateways.rate_budget import RateBudget
 from live.raw_ring import payload, raw_ring
+from live.recording_file import RecordingFile
 from live.venue_loop import VenueLoop
 
 ROUTES = {
@@ -41,6 +45,8 @@ ROUTES = {
 RING_WORDS = 1 << 20
 _TURN_S = 0.02
 _SNAPSHOT_LIMIT = 1000
+_PAUSE_NS = 5_000_000_000  # a symbol without a message for so long is said
+_SYMBOL = re.compile(r"[A-Z0-9_]{2,32}")
 
 
 class _Envelope(msgspec.Struct):
@@ -57,18 +63,20 @@ class Recorder:
     """Records until stopped. `streams`: names as in ROUTES, with an optional speed (`depth@100ms`)."""
 
     def __init__(self, config: BinanceConfig, symbols: Sequence[str], streams: Sequence[str], folder: Path, say: Callable[..., None]) -> None:
-        unknown = [name for name in streams if name.split("@")[0] not in ROUTES]
-        if unknown or not symbols:
-            raise ConfigError(f"cannot record {unknown or 'no symbol'}", f"Streams are {', '.join(ROUTES)}; give at least one symbol")
-        self._config, self._symbols, self._say, self._folder = config, [symbol.upper() for symbol in symbols], say, folder
+        symbols = list(dict.fromkeys(symbol.strip().upper() for symbol in symbols if symbol.strip()))
+        streams = list(dict.fromkeys(name.strip() for name in streams if name.strip()))
+        unknown = [name for name in streams if name.split("@")[0] not in ROUTES] + [name for name in symbols if not _SYMBOL.fullmatch(name)]
+        if unknown or not symbols or not streams:
+            raise ConfigError(f"cannot record {unknown or 'nothing'}", f"Streams are {', '.join(ROUTES)}; give at least one, and at least one symbol")
+        self._config, self._symbols, self._say, self._folder = config, symbols, say, folder
         self._names = {f"{symbol.lower()}@{name}" for symbol in self._symbols for name in streams}
         tls = tls_context(config.ca_file) if config.ca_file else None
         self._offset_ns = clock.unix_ns() - clock.monotonic_ns()
         self._budget, self._last_u = RateBudget(), dict.fromkeys(self._symbols, 0)
         self._rest = BinanceRest(config.rest_url, None, self._budget, Breaker(), lambda: clock.unix_ns() // 1_000_000, clock.monotonic_s, tls)
         self._loop = VenueLoop(lambda name, error: say("task_failed", task=name, error=repr(error)))
-        self._lock = threading.Lock()
-        self._files: dict[str, gzip.GzipFile] = {}
+        self._files: dict[str, RecordingFile] = {}
+        self._heard_ns = dict.fromkeys(self._symbols, 0)
         self.n_messages = dict.fromkeys(self._symbols, 0)
         self.n_snapshots = self.n_breaks = self.n_unreadable = 0
         self._open_streams(tls)
@@ -88,32 +96,56 @@ class Recorder:
             self._rings.append(ring)
 
     def run(self, stop: threading.Event, duration_s: float | None) -> dict[str, Any]:
-        """Until `stop` or the duration; returns what was written."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for symbol in self._symbols:
-            path = self._folder / f"{symbol}-{clock.unix_ns() // 1_000_000_000}.jsonl.gz"
-            self._files[symbol] = gzip.open(path, "wb", compresslevel=3)  # noqa: SIM115 (closed at the end of this function)
-        self._loop.call(self._rest.open(), 10)
-        for stream in self._streams:
-            stream.start()
-        end = clock.monotonic_s() + duration_s if duration_s else float("inf")
-        view = np.zeros(VIEW_WORDS, np.int64)
+        """Until `stop` or the duration; returns what was written. Raises DataError once that is not possible any more."""
         try:
-            while not stop.wait(_TURN_S) and clock.monotonic_s() < end:
-                for ring in self._rings:
-                    while byte_ring_front(ring.words, view):
-                        if view[VIEW_KIND] == Kind.MARKET:
-                            self._write(payload(ring, view), int(view[VIEW_TIME]))
-                        byte_ring_release(ring.words, view)
-        finally:
-            for stream in self._streams:
-                stream.stop()
-            for stream in self._streams:
-                stream.join(5)
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             self._loop.stop(self._rest.close())
-            for file in self._files.values():
-                file.close()
+            raise DataError(f"the folder {self._folder} cannot be made ({error.strerror})", "Give another one with --out") from None
+        started = clock.unix_ns() // 1_000_000_000
+        self._files = {symbol: RecordingFile(self._folder, f"{symbol}-{started}") for symbol in self._symbols}
+        end = clock.monotonic_s() + duration_s if duration_s else float("inf")
+        try:
+            self._loop.call(self._rest.open(), 10)
+            for stream in self._streams:
+                stream.start()
+            while not stop.wait(_TURN_S) and clock.monotonic_s() < end:
+                self._turn()
+        finally:
+            self._end()
         return self.summary()
+
+    def _turn(self) -> None:
+        """Take what has come; write what has waited for long enough."""
+        view = np.zeros(VIEW_WORDS, np.int64)
+        for ring in self._rings:
+            while byte_ring_front(ring.words, view):
+                if view[VIEW_KIND] == Kind.MARKET:
+                    self._write(payload(ring, view), int(view[VIEW_TIME]))
+                byte_ring_release(ring.words, view)
+        for file in self._files.values():
+            file.flush(clock.monotonic_s())
+
+    def _end(self) -> None:
+        """Close everything; the files in any case, each for itself."""
+        for stream in self._streams:
+            stream.stop()
+        for stream in self._streams:
+            if stream.is_alive():
+                stream.join(5)
+        failed: Exception | None = None
+        try:
+            self._turn()
+            self._loop.stop(self._rest.close())
+        except Exception as error:
+            failed = error
+        for file in self._files.values():
+            try:
+                file.close(clock.monotonic_s())
+            except DataError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _write(self, message: bytes, t_recv: int) -> None:
         try:
@@ -123,9 +155,11 @@ class Recorder:
         except (msgspec.MsgspecError, KeyError):
             self.n_unreadable += 1  # an answer to a subscription, or not what was asked for
             return
-        with self._lock:
-            file.write(b"%d %s\n" % (t_recv + self._offset_ns, message))
+        file.add(b"%d %s\n" % (t_recv + self._offset_ns, message))
         self.n_messages[symbol] += 1
+        if self._heard_ns[symbol] and t_recv - self._heard_ns[symbol] > _PAUSE_NS:
+            self._say("pause", symbol=symbol, seconds=round((t_recv - self._heard_ns[symbol]) / 1e9, 1))
+        self._heard_ns[symbol] = t_recv
         if "@depth" in envelope.stream:
             self._follow(symbol, envelope.data)
 
@@ -136,7 +170,9 @@ class Recorder:
             self.n_unreadable += 1
             return
         if chain.pu != self._last_u[symbol]:
-            self.n_breaks += self._last_u[symbol] != 0
+            if self._last_u[symbol] != 0:
+                self.n_breaks += 1
+                self._say("break", symbol=symbol, update_ids=chain.pu - self._last_u[symbol], after=self._last_u[symbol])
             self._loop.spawn(partial(self._snapshot, symbol), f"snapshot {symbol}")
         self._last_u[symbol] = chain.u
 
@@ -148,14 +184,13 @@ class Recorder:
             self._last_u[symbol] = 0  # the next message asks again
             self._say("snapshot_failed", symbol=symbol, error=str(error))
             return
-        with self._lock:
-            self._files[symbol].write(b'%d {"stream":"%s@snapshot","data":%s}\n' % (clock.unix_ns(), symbol.lower().encode(), body))
+        self._files[symbol].add(b'%d {"stream":"%s@snapshot","data":%s}\n' % (clock.unix_ns(), symbol.lower().encode(), body))
         self.n_snapshots += 1
 
     def summary(self) -> dict[str, Any]:
         """What was written, and what went wrong."""
         return {
-            "files": {symbol: str(getattr(file, "name", "")) for symbol, file in self._files.items()},
+            "files": {symbol: str(file.path) for symbol, file in self._files.items()},
             "messages": dict(self.n_messages),
             "snapshots": self.n_snapshots,
             "breaks": int(self.n_breaks),

@@ -171,7 +171,7 @@ def sql(statement: str, cache: Path, as_json: bool) -> None:
 @data.command(name="history")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--symbols", help="Only these, separated by commas; of a single file: the symbol it holds, if its name does not say.")
+@click.option("--symbols", help="Only these, separated by commas; of one file of candles or ticks: its symbol, if its name does not say.")
 @click.option("--start", help="From this time on (ISO, UTC).")
 @click.option("--end", help="Before this time (ISO, UTC).")
 @click.option(
@@ -200,8 +200,16 @@ def history_(
         for one, number in zip(made.instruments, made.grades, strict=True)
     ]
     span = {"first": iso_from_ns(made.first_ns), "last": iso_from_ns(made.last_ns)}
-    left_out = made.origin.get("left_out", {})
-    body = {"file": str(target), "digest": made.digest, "rows": len(made.tape), **span, "instruments": scales, "left_out": left_out}
+    left_out, remarks = made.origin.get("left_out", {}), made.origin.get("remarks", [])
+    body = {
+        "file": str(target),
+        "digest": made.digest,
+        "rows": len(made.tape),
+        **span,
+        "instruments": scales,
+        "left_out": left_out,
+        "remarks": remarks,
+    }
     if as_json:
         click.echo(json.dumps(body, indent=1))
         return
@@ -210,4 +218,6 @@ def history_(
         click.echo(f"  {row['symbol']:<14} {row['grade']:<8} tick {row['tick']}, lot {row['lot']}")
     for reason, count in left_out.items():
         click.echo(f"  left out {count:,} rows: {reason}")
+    for remark in remarks:
+        click.echo(f"  {remark}")
     click.echo(f"play it with: hftkit sim --history {target} --rate max --hold")

@@ -14,8 +14,7 @@ Where quotes are our own (candles, trades) they show a part of the print, and th
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from hftkit.instruments import Instrument
 from hftkit.kernels.wire.frame import header
 from research.data_loader import candle_files, load_candles, sha256_of, symbol_of
 from research.instruments import FILE_NAME, infer_instrument, load_instruments
+from research.stream_files import SymbolStreams, read_streams
 from research.tick_files import SUFFIXES, clean, distinct, joined, kind_of, read_columns
 
 Span = tuple[str | None, str | None]
@@ -198,49 +198,46 @@ def _trade_rows(rows: _Rows, number: int, traded: dict[str, np.ndarray], instrum
 # -- recorded streams ----------------------------------------------------------------------------------------------------
 
 
-def streams_to_history(paths: list[Path], grade: str = "depth", instruments: Mapping[str, Instrument] | None = None) -> HistoryTape:
-    """Recorded Binance streams (`<receive time> <JSON>` a line) of one symbol, in the order of their exchange time.
+def streams_to_history(
+    paths: list[Path], grade: str = "depth", instruments: Mapping[str, Instrument] | None = None, symbols: Sequence[str] | None = None
+) -> HistoryTape:
+    """Recorded Binance streams, a symbol an instrument, in the order of their exchange time.
 
-    `grade`: depth, or quotes to leave the depth out.
+    `grade`: depth, or quotes to leave the depth out; `symbols`: only these. Holes, cuts and what was left out stand in the origin, a line each.
     """
-    book = _StreamBook()
-    trades: list[tuple[int, float, float, bool]] = []
-    tickers: list[tuple[int, float, float, float, float]] = []
-    now = 0
-    for message in _messages(paths):
-        data = message.get("data", message)
-        kind = str(message.get("stream", "@snapshot")).split("@")[1]
-        stamp = int(data.get("T") or data.get("E") or 0) * 1_000_000
-        now = max(now, stamp)
-        if kind == "trade" and float(data["q"]) > 0:
-            trades.append((stamp, float(data["p"]), float(data["q"]), bool(data["m"])))
-        elif kind == "bookTicker":
-            tickers.append((stamp or now, float(data["b"]), float(data["B"]), float(data["a"]), float(data["A"])))
-        elif kind == "depth":
-            book.change(stamp, data)
-        elif kind == "snapshot":
-            book.snapshot(stamp or now, data)
-    times, levels = book.rows() if grade == "depth" else (np.zeros(0, np.int64), np.zeros((0, 4)))
+    recording = read_streams(paths, symbols)
+    rows, scales, left_out = _Rows(), [], 0
+    for number, (symbol, streams) in enumerate(recording.symbols.items()):
+        instrument, far = _stream_rows(rows, number, symbol, streams, grade, (instruments or {}).get(symbol))
+        scales.append(instrument)
+        left_out += far
+    breaks = sum(streams.book.breaks for streams in recording.symbols.values())
+    origin = {"levels_left_out": left_out, "breaks": breaks, "remarks": recording.remarks}
+    return with_grades("+".join(recording.symbols), rows.tape(), tuple(scales), origin)
+
+
+def _stream_rows(rows: _Rows, number: int, symbol: str, streams: SymbolStreams, grade: str, known: Instrument | None) -> tuple[Instrument, int]:
+    """Rows of one symbol. Returns its scales, and how many levels were left out for being too far away."""
+    trades, tickers = list((streams.trades or streams.agg_trades).values()), streams.tickers
+    times, levels = streams.book.rows() if grade == "depth" else (np.zeros(0, np.int64), np.zeros((0, 4)))
     prices = np.concatenate([[t[1] for t in trades], [t[1] for t in tickers], [t[3] for t in tickers], levels[:, 1]])
     sizes = np.concatenate([[t[2] for t in trades], [t[2] for t in tickers], [t[4] for t in tickers], levels[:, 2]])
     if not prices.size:
-        raise DataError(f"{paths[0].name} holds no depth, book tickers or trades", "Give files of recorded Binance streams")
-    symbol = book.symbol or symbol_of(paths[0])
-    instrument = (instruments or {}).get(symbol) or scales_of(symbol, prices, sizes)
-    rows = _Rows()
+        raise DataError(f"the recording holds no price of {symbol}", "Choose others with --symbols, or record depth from its snapshot on")
+    instrument = known or scales_of(symbol, prices, sizes)
     if trades:
         ts, price, qty, sell = (np.array(column) for column in zip(*trades, strict=True))
-        _trade_rows(rows, 0, {"ts": ts.astype(np.int64), "price": price, "qty": qty, "sell": sell}, instrument, 0)
-    left_out = _level_rows(rows, times, levels, instrument, prices[0]) if len(levels) else 0
+        _trade_rows(rows, number, {"ts": ts.astype(np.int64), "price": price, "qty": qty, "sell": sell}, instrument, 0)
+    left_out = _level_rows(rows, number, times, levels, instrument, prices[0]) if len(levels) else 0
     if tickers and not len(levels):
         ts, bid, bid_qty, ask, ask_qty = (np.array(column) for column in zip(*tickers, strict=True))
         ticks = [steps(side, instrument.tick_size, symbol) for side in (bid, ask)]
         lots = [steps(side, instrument.lot_size, symbol) for side in (bid_qty, ask_qty)]
-        rows.add(MessageType.BBO, 0, 1, ts.astype(np.int64), ticks[0], lots[0], ticks[1], lots[1])
-    return with_grades(symbol, rows.tape(), (instrument,), {"levels_left_out": left_out, "breaks": book.breaks})
+        rows.add(MessageType.BBO, number, 1, ts.astype(np.int64), ticks[0], lots[0], ticks[1], lots[1])
+    return instrument, left_out
 
 
-def _level_rows(rows: _Rows, times: np.ndarray, levels: np.ndarray, instrument: Instrument, middle: float) -> int:
+def _level_rows(rows: _Rows, number: int, times: np.ndarray, levels: np.ndarray, instrument: Instrument, middle: float) -> int:
     """DEPTH rows of (side, price, qty, last). Returns how many were left out for being too far away."""
     near = np.abs(levels[:, 1] - middle) <= WINDOW_TICKS * float(instrument.tick_size)
     batch = np.cumsum(np.concatenate([[0], levels[:-1, 3]]))[near]  # number of the message each row came with
@@ -248,72 +245,8 @@ def _level_rows(rows: _Rows, times: np.ndarray, levels: np.ndarray, instrument: 
     last = np.append(batch[1:] != batch[:-1], True)
     price, qty = steps(kept[:, 1], instrument.tick_size, instrument.symbol), steps(kept[:, 2], instrument.lot_size, instrument.symbol)
     flags = np.where(last, int(DepthFlag.END_OF_BATCH), 0)
-    rows.add(MessageType.DEPTH, 0, 1, times[near], kept[:, 0].astype(np.int64), flags, price, qty)
+    rows.add(MessageType.DEPTH, number, 1, times[near], kept[:, 0].astype(np.int64), flags, price, qty)
     return int((~near).sum())
-
-
-def _messages(paths: list[Path]) -> Iterator[dict[str, Any]]:
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
-    for path in paths:
-        opener: Any = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield decode(line[line.index(b"{") :])
-                except ValueError as error:
-                    raise DataError(
-                        f"{path.name}, line {number} is no recorded message ({error})", "Each line is a receive time and the JSON"
-                    ) from None
-
-
-class _StreamBook:
-    """The depth stream from its snapshot on. What goes comes before what is new, so that no book is ever crossed."""
-
-    def __init__(self) -> None:
-        self.symbol = ""
-        self.breaks = 0
-        self._waiting: list[tuple[int, dict[str, Any]]] = []
-        self._last: int | None = None
-        self._book: dict[tuple[int, str], str] = {}
-        self._times: list[int] = []
-        self._rows: list[tuple[int, float, float, bool]] = []
-
-    def change(self, ts: int, data: dict[str, Any]) -> None:
-        """One depthUpdate."""
-        self.symbol = data["s"]
-        if self._last is None:
-            self._waiting.append((ts, data))
-            return
-        if data["u"] <= self._last:
-            return
-        before = data.get("pu", data["U"] - 1)
-        if before > self._last:
-            self.breaks += 1
-        self._last = data["u"]
-        self._put(ts, {(side, price): qty for side, name in ((0, "b"), (1, "a")) for price, qty in data[name]})
-
-    def snapshot(self, ts: int, data: dict[str, Any]) -> None:
-        """The REST snapshot: the levels it does not have are gone."""
-        new = {(side, price): qty for side, name in ((0, "bids"), (1, "asks")) for price, qty in data[name]}
-        self._put(ts, {**{key: "0" for key in self._book if key not in new}, **new})
-        self._last = data["lastUpdateId"]
-        waiting, self._waiting = self._waiting, []
-        for when, change in waiting:
-            self.change(max(ts, when), change)
-
-    def _put(self, ts: int, levels: dict[tuple[int, str], str]) -> None:
-        ordered = sorted(levels.items(), key=lambda item: float(item[1]) != 0)
-        for i, ((side, price), qty) in enumerate(ordered):
-            self._times.append(ts)
-            self._rows.append((side, float(price), float(qty), i == len(ordered) - 1))
-            if float(qty):
-                self._book[side, price] = qty
-            else:
-                self._book.pop((side, price), None)
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every level change: times int64 (n,) in ns; float64 (n, 4): side, price, quantity, last of its message."""
-        return np.array(self._times, np.int64), np.array(self._rows, np.float64).reshape(-1, 4)
 
 
 # -- whatever there is ---------------------------------------------------------------------------------------------------
@@ -335,7 +268,9 @@ def read_history(
     streams = [path for path in paths if ".jsonl" in path.name]
     tables = {} if streams else {path: kind_of(path) for path in paths if path.name.endswith(SUFFIXES)}
     if streams:
-        history, used = streams_to_history(streams, grade, known), streams
+        if start is not None or end is not None:
+            raise DataError("recorded streams are taken whole: their book begins with its snapshot", "Leave --start and --end out")
+        history, used = streams_to_history(streams, grade, known, symbols), streams
     elif any(tables.values()):
         if not all(tables.values()):
             raise DataError(f"candles and ticks lie in {source}", "Convert one of them at a time")
