@@ -354,7 +354,7 @@ SESSION = Record(
     "kernels/step.py",
     "What the step keeps about its own session (one record): ids, sequences, counters.",
     (
-        _i("epoch", "id", "session number, high half of every client_order_id"),
+        _i("epoch", "id", "session number, high half of every client_order_id: random, never the time"),
         _i("account", "id", "account at the venue"),
         _i("heartbeat_ns", "ns", "silence on order entry after which a heartbeat is sent"),
         _i("cancel_on_disconnect", "flag", "asked for at logon"),
@@ -428,6 +428,10 @@ ACCOUNT = Record(
         _i("closed_until_ms", "ms, venue clock", "end of the pause after a broken rate limit, 0 if there is none"),
         _f("weight_used", "share", "fullest request weight window"),
         _f("orders_used", "share", "fullest order window"),
+        _i("n_orphans", "count", "open orders of earlier sessions of ours that were cancelled"),
+        _i("n_strangers", "count", "open orders of others on this account, as last seen"),
+        _i("n_foreign", "count", "orders and order events of another session of ours, or of an order that we had given up"),
+        _i("n_stranger_events", "count", "order events of others on this account"),
     ),
 )
 

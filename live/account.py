@@ -12,9 +12,15 @@ stands, unchanged, over quiet comparisons:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+
+
+def held_in_words(lots: Mapping[str, int]) -> tuple[str, str]:
+    """Problem and cure where a session is to start on an account that holds positions. `lots`: signed, by symbol."""
+    held = ", ".join(f"{symbol} {n:+d} lots" for symbol, n in sorted(lots.items()))
+    return f"the account already holds {held}", "A session starts flat: run `hftkit flatten --config FILE`, or trade with another account"
 
 
 class Verdict(IntEnum):

@@ -78,6 +78,9 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped
     stop_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0  # to get flat and log out
     segment_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
+    orphans: Literal["cancel", "refuse"] = "cancel"  # open orders that an earlier session of ours has left
+    strangers: Literal["warn", "halt"] = "warn"  # open orders and order events of others on this account; at start "halt" refuses
+    foreign_orders: Literal["halt", "warn"] = "halt"  # another engine of ours, seen at the venue
 
 
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from hftkit import clock
-from hftkit.codes import Control, EventKind, Hop, RecordType, Reject, SessionStatus, SignalReason, Sync, Trading
+from hftkit.codes import Control, EventKind, Hop, RecordType, SessionStatus, SignalReason, Sync, Trading
 from hftkit.control import create_control, send_control
 from hftkit.errors import HftkitError, VenueError
 from hftkit.histogram import write_hlog
@@ -34,13 +34,18 @@ from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
+from hftkit.layout import EVENT
 from hftkit.params import FrozenParams, check_scales, check_validity, load
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
+from live.account import held_in_words
 from live.config import EngineConfig
 from live.confirm import check_confirmed
+from live.epoch import new_epoch, session_name, used_epochs
+from live.gateways.logon import refusal_in_words
 from live.log import SessionLog
+from live.open_orders import epoch_of
 from live.result import session_result
 from live.venue import Venue, make_venue
 
@@ -84,14 +89,16 @@ class Engine:
 
     # -- phase 2 -----------------------------------------------------------------------------------------------------
     def _infrastructure(self) -> None:
-        self.epoch = clock.unix_ns() // 1_000_000_000 & 0x7FFFFFFF
-        name = self.config.session.session_id or f"{self.epoch:010d}"
-        self.folder = Path(self.config.session.journal_dir) / name
+        journals = Path(self.config.session.journal_dir)
+        self.epoch = new_epoch(used_epochs(journals))
+        name = self.config.session.session_id or session_name(clock.unix_ns(), self.epoch)
+        self.folder = journals / name
+        self.venue.begin(name, self.folder, self.epoch)
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
         self.control_path = self.folder / "control.page"
         self.control = create_control(self.control_path)
         self.log = SessionLog(self.folder / "session.log")
-        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}")
+        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}")
 
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
@@ -143,7 +150,8 @@ class Engine:
         session = self.rooms.session[0]
         while clock.monotonic_s() < deadline and self._status == hot.LoopStatus.RUNNING:
             logged_on = session["logged_on"] or self.observing
-            if logged_on and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
+            settled = self.venue.settled()
+            if logged_on and settled and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
                 break
             self._turn()
         else:
@@ -155,9 +163,7 @@ class Engine:
             check_validity(item, int(session["ts_exchange"]), item.file_name)
         held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in legs}
         if any(held.values()):
-            raise VenueError(
-                f"account {session['account']} already holds {held} lots", "Flatten it, or trade with another account: a session starts flat"
-            )
+            raise VenueError(*held_in_words({symbol: lots for symbol, lots in held.items() if lots}))
 
     # -- phase 5 and after -------------------------------------------------------------------------------------------
     def run(self) -> dict[str, Any]:
@@ -232,8 +238,17 @@ class Engine:
         note = np.zeros(hot.NOTE_WORDS, np.int64)
         while ring_pop(self.shell.notes, note, 0):
             self.log.note(note)
+            self._meet_stray(note)
         self.venue.turn()
         self._log_signals()
+
+    def _meet_stray(self, note: np.ndarray) -> None:
+        """An answer about an order of another session goes to the venue's rules."""
+        if note[0] == hot.NOTE_EVENT:
+            event = note[1 : 1 + EVENT.dtype.itemsize // 8].view(EVENT.dtype)[0]
+            number = int(event["client_order_id"])
+            if EventKind.ORDER_ACK <= event["kind"] <= EventKind.ORDER_STATUS and number and epoch_of(number) != self.epoch:
+                self.venue.stray(event)
 
     def _log_signals(self) -> None:
         """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is)."""
@@ -286,9 +301,9 @@ class Engine:
     def _lost(self) -> VenueError:
         """The one line that says how the session was lost."""
         last = self.rooms.event[0]
-        refused = "an answer of the venue is missing (a gap in its sequence)"
+        refused, cure = "an answer of the venue is missing (a gap in its sequence)", ""
         if int(last["kind"]) == EventKind.SESSION_REJECT:
-            refused = f"the venue refused the session ({Reject(int(last['code'])).text})"
+            refused, cure = refusal_in_words(int(last["code"]), self.config.venue.account)
         reasons = {
             hot.LoopStatus.ORDER_ENTRY_LOST: "the venue closed the order entry connection",
             hot.LoopStatus.MARKET_DATA_LOST: "the venue closed the market data connection",
@@ -302,7 +317,7 @@ class Engine:
         state = f"positions {held} lots remain" if held else "no position remains"
         return VenueError(
             f"{reasons.get(self._status, self._status.name)}; {state}; the journal is complete up to that moment",
-            f"See {self.folder}; check the account at the venue before the next session",
+            cure or f"See {self.folder}; check the account at the venue before the next session",
         )
 
     def _shell(self, rooms: Rooms) -> hot.Shell:

@@ -29,15 +29,17 @@ from hftkit.kernels.wire.binance import state as words_of
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
 from hftkit.units import to_e8
-from live.account import Reconciler
-from live.config import BinanceConfig
+from live.account import Reconciler, held_in_words
+from live.config import BinanceConfig, SessionSection
 from live.door import Door
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
+from live.foreign_orders import ForeignOrders
 from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
+from live.gateways.binance_open_orders import AccountOrders, claim_account
 from live.gateways.binance_orders import OrderStream, open_order_api
-from live.gateways.binance_rest import BinanceRest, RestError
+from live.gateways.binance_rest import BinanceRest, RestError, refusal_in_words
 from live.gateways.binance_rest_orders import serve_orders
 from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
@@ -65,6 +67,7 @@ from live.line_loop import (
     Wire,
     new_wire,
 )
+from live.open_orders import OpenOrders
 from live.order_way import OrderWays
 from live.raw_ring import RawRing, backlog_bytes, payload
 from live.ready_file import urls_from_ready as urls_from_ready
@@ -88,6 +91,8 @@ class BinanceLine:
         control: Callable[[Control], Any],
         door: Door,
         say: Callable[..., None],
+        session: SessionSection | None = None,
+        lease: Callable[[str, str], None] = lambda name, account: None,
     ) -> None:
         if key is not None and key.kind == RSA and config.orders != "rest":
             say("orders_by_rest", why="an RSA key: no session.logon, and a signature takes too long for the hot thread")
@@ -106,6 +111,10 @@ class BinanceLine:
         self.task_breaker = Breaker(config.breaker)
         self.streams: dict[LinePart, Stream] = {}
         self.ways = OrderWays(config.rest_after_s, config.orders == "rest", say)
+        self._session, self._lease, self.epoch = session or SessionSection(), lease, 0
+        self.account_orders = AccountOrders(
+            self.rest, say, self._session.orphans, self._session.strangers, self.trading and config.dead_man_s > 0
+        )  # fmt: skip
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
         self._stopped = False
@@ -122,7 +131,7 @@ class BinanceLine:
         try:
             return self.loop.call(self._discover(symbols), self._timeout_s * 3)
         except RestError as error:
-            raise VenueError(f"the venue at {self.config.rest_url} refused ({error})", "Check [venue.binance], the key and its permissions") from None
+            raise VenueError(*refusal_in_words(self.config.rest_url, error)) from None
         except TimeoutError:
             raise VenueError(f"the venue at {self.config.rest_url} does not answer", "Is it up, and the address right?") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -138,12 +147,16 @@ class BinanceLine:
         self.budget.windows = RateBudget(info["rateLimits"]).windows
         fees: dict[str, tuple[int, int]] = {}
         if self.trading:
+            await claim_account(self.rest, self._lease)
+            self._began_ms = self.now_ms() + self.config.recv_window_ms  # what an earlier session has on its way arrives within its receive window
+            await self.account_orders.clean_start(symbols, self.epoch, self._began_ms)
             for symbol in symbols:
                 fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
             rows = json.loads(await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
-            held = {row["symbol"]: row["positionAmt"] for row in rows if row["symbol"] in symbols and to_e8(row["positionAmt"])}
+            listed = {item.instrument.symbol: item.instrument for item in listed_instruments(info, symbols, fees)}
+            held = {row["symbol"]: to_e8(row["positionAmt"]) for row in rows if row["symbol"] in symbols and to_e8(row["positionAmt"])}
             if held:
-                raise VenueError(f"the account already holds {held}", "Flatten it, or trade with another account: a session starts flat")
+                raise VenueError(*held_in_words({symbol: amount // listed[symbol].lot_size_e8 for symbol, amount in held.items()}))
         return listed_instruments(info, symbols, fees)
 
     def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:
@@ -171,6 +184,14 @@ class BinanceLine:
         self.tasks = VenueTasks(
             self.config, self.rest, self.offset, instruments, self._push, self._control, self._say, page.account[0], self._set_offset
         )  # fmt: skip
+        if self.trading:
+            rules = self._session
+            self.tasks.account_orders, self.tasks.judge = self.account_orders, OpenOrders(self.epoch, self._began_ms)
+            self.tasks.foreign = ForeignOrders(
+                self.epoch, rules.foreign_orders == "halt", rules.strangers == "halt", page.account[0], self._say, self.tasks.halt_account
+            )
+            self.tasks.foreign.known |= {order.number for order in self.account_orders.cancelled}
+            page.account[0]["n_orphans"] = len(self.account_orders.cancelled)
         return self.line, self.wire
 
     def connect(self) -> None:
@@ -397,6 +418,9 @@ class BinanceLine:
             "reconciled": int(account["n_reconciled"]),
             "corrections": int(account["n_corrections"]),
             "corrected": self.tasks.corrected,
+            "orphans_cancelled": [str(order) for order in self.account_orders.cancelled],
+            "strangers_orders": int(account["n_strangers"]),
+            "foreign_orders": int(account["n_foreign"]),
             "rest_orders": int(account["n_rest_orders"]),
             "changes_to_rest": self.ways.n_to_rest,
             "task_failures": int(account["n_task_failures"]),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
@@ -15,9 +17,14 @@ _POLL_S = 0.02
 
 
 class Venue(Protocol):
-    """In order: `compile`, `discover`, `limits`, `prepare`, `connect`; then `run` in the hot thread, `turn` on the engine's; `close` at last."""
+    """In order: `begin`, `compile`, `discover`, `limits`, `prepare`, `connect`; then `run` in the hot thread, `turn` on the engine's; at last
+    `close`."""
 
     secrets: tuple[str, ...]  # texts that must not reach a log, once `discover` has read them
+
+    def begin(self, session: str, folder: Path, epoch: int) -> None:
+        """The session has a name, a folder and a number (the high half of its order ids)."""
+        ...
 
     def compile(self, rooms: Rooms, shell: Any) -> None:
         """Compile the loop, or load it. `rooms`, `shell`: of any size."""
@@ -63,6 +70,14 @@ class Venue(Protocol):
         """End all connections. May be called at any moment, also before `prepare`."""
         ...
 
+    def stray(self, event: np.void) -> None:
+        """An order entry answer (EVENT record) about an order that is not of this session."""
+        ...
+
+    def settled(self) -> bool:
+        """Whether nothing that earlier sessions have left is open any more. Raises VenueError where trading must not begin."""
+        ...
+
     def result(self) -> dict[str, Any]:
         """What it adds to the session's result."""
         ...
@@ -78,4 +93,4 @@ def make_venue(
         return BinanceVenue(config, control, commands, say, wait)
     from live.venue_binary import BinaryVenue
 
-    return BinaryVenue(config)
+    return BinaryVenue(config, control, say)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from numba import types
 
 from hftkit import binance_calls, binance_line
@@ -24,6 +25,7 @@ from live.example import example_page
 from live.gateways.binance_instruments import check_both_legs
 from live.gateways.keys import load_key
 from live.gateways.logon import logon_frame
+from live.lease import Lease
 from live.line import BinanceLine
 from live.line_loop import line_loop, new_wire
 from live.ready_file import read_ready_file
@@ -49,7 +51,13 @@ class BinanceVenue:
     ) -> None:
         self._config, self._control, self._commands, self._say, self._wait = config, control, commands, say, wait
         self._line: BinanceLine | None = None
+        self._lease: Lease | None = None
+        self._session, self._folder, self._epoch = "", Path(), 0
         self.secrets: tuple[str, ...] = ()
+
+    def begin(self, session: str, folder: Path, epoch: int) -> None:
+        """For the lock of the account and for its orders."""
+        self._session, self._folder, self._epoch = session, folder, epoch
 
     @property
     def line(self) -> BinanceLine:
@@ -74,7 +82,9 @@ class BinanceVenue:
         if key is not None:
             self.secrets = key.secrets()
         door = Door(self._commands, self._control, self._say)
-        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, door, self._say)
+        self._lease = Lease(self._session, self._folder)
+        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, door, self._say, self._config.session, self._lease.take)
+        self._line.epoch = self._epoch
         symbols = tuple(dict.fromkeys(instrument.symbol for item in frozen for instrument in item.instruments))
         self._listed = self.line.discover(symbols)
         for item in frozen:
@@ -140,6 +150,15 @@ class BinanceVenue:
         """End the line."""
         if self._line is not None:
             self._line.stop()
+        if self._lease is not None:
+            self._lease.release()
+
+    def stray(self, event: np.void) -> None:
+        """The line lets none through: what is nobody's is told by live/foreign_orders.py."""
+
+    def settled(self) -> bool:
+        """Since `discover`."""
+        return True
 
     def result(self) -> dict[str, Any]:
         """The line's counters."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hftkit import clock
+from hftkit.codes import Control
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
@@ -17,16 +20,25 @@ from live import hot_loop as hot
 from live.config import EngineConfig
 from live.example import example_page
 from live.feeds.discovery import connect, discover
-from live.gateways.logon import logon_frame
+from live.gateways.logon import cancel_all_frame, logon_frame
+from live.lease import Lease, venue_name
+from live.stray_orders import StrayOrders
 
 
 class BinaryVenue:
     """See live/venue.py for what each method is for."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, control: Callable[[Control], Any], say: Callable[..., None]) -> None:
         self._config = config
         self._sockets: list[socket.socket] = []
+        self._lease: Lease | None = None
+        self._session, self._folder = "", Path()
+        self._strays = StrayOrders(config.session.orphans, say, lambda: control(Control.HALT_ACCOUNT))
         self.secrets: tuple[str, ...] = ()
+
+    def begin(self, session: str, folder: Path, epoch: int) -> None:
+        """For the lock of the account."""
+        self._session, self._folder = session, folder
 
     def compile(self, rooms: Rooms, shell: Any) -> None:
         """The hot loop of two sockets."""
@@ -35,6 +47,10 @@ class BinaryVenue:
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """Ask the market data port what it trades."""
         venue = self._venue = self._config.venue
+        if self._config.session.mode == "live":
+            where = venue_name(f"tcp://{venue.host}:{venue.order_port}")
+            self._lease = Lease(self._session, self._folder)
+            self._lease.take(f"binary {where} account {venue.account}", f"account {venue.account} at {venue.host}:{venue.order_port}")
         return discover(venue.host, venue.market_port, venue.connect_timeout_s)
 
     def limits(self, limits: Limits) -> Limits:
@@ -42,8 +58,9 @@ class BinaryVenue:
         return limits
 
     def logon_words(self) -> tuple[int, ...]:
-        """Signed with the account's secret, where there is one."""
-        return logon_frame(self._venue.account, clock.unix_ns(), self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True)
+        """Signed with the account's secret, where there is one; right behind it, CANCEL_ALL for what earlier sessions have left open."""
+        words = logon_frame(self._venue.account, clock.unix_ns(), self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True)
+        return words + cancel_all_frame(2) if self._config.session.orphans == "cancel" else words
 
     def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """Open both sockets."""
@@ -76,7 +93,17 @@ class BinaryVenue:
         """Close both."""
         for connection in self._sockets:
             connection.close()
+        if self._lease is not None:
+            self._lease.release()
+
+    def stray(self, event: np.void) -> None:
+        """What an earlier session of this account has left."""
+        self._strays.event(event)
+
+    def settled(self) -> bool:
+        """Once the venue has said that it has cancelled them."""
+        return self._strays.settled()
 
     def result(self) -> dict[str, Any]:
-        """Nothing of its own."""
-        return {}
+        """Orders that earlier sessions have left."""
+        return {"orphans": len(self._strays.seen)} if self._strays.seen else {}

@@ -36,7 +36,7 @@ from hftkit.kernels.wire.encode import (
     encode_snapshot_request,
     encode_subscribe,
 )
-from hftkit.kernels.wire.frame import FRAME_OK
+from hftkit.kernels.wire.frame import FRAME_OK, frame_words
 
 STRATEGY_SIGNATURE = types.int64(
     types.int64,
@@ -269,6 +269,10 @@ def _commit_connect(rooms: Any) -> int:
         rooms.order_out[end + i] = rooms.logon[i]
     rooms.out_end[0] = end + rooms.logon.size
     s.seq_out = 1
+    at = frame_words(rooms.logon[0]) if rooms.logon.size > 0 else 0
+    while at < rooms.logon.size:  # what goes out right behind the LOGON has the next numbers
+        s.seq_out += 1
+        at += max(frame_words(rooms.logon[at]), 1)
     s.seq_in = 0
     s.ts_last_sent = s.ts_now
     s.seq_md_out += 1

@@ -156,6 +156,8 @@ class SmallVenue:
             "/fapi/v1/countdownCancelAll": lambda: {"symbol": query["symbol"], "countdownTime": query["countdownTime"]},
             "/fapi/v1/userTrades": lambda: [t for t in self.trades if str(t["orderId"]) == query.get("orderId")],
             "/fapi/v1/openOrders": lambda: [],
+            "/fapi/v1/openAlgoOrders": lambda: [],
+            "/fapi/v2/balance": lambda: [{"accountAlias": "small", "asset": "USDT"}],
             "/fapi/v3/positionRisk": self._positions,
             "/fapi/v3/account": lambda: {"totalWalletBalance": "1000.0", "positions": self._positions()},
         }

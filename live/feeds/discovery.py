@@ -15,6 +15,7 @@ from hftkit.kernels.wire.encode import encode_subscribe
 from hftkit.kernels.wire.frame import FRAME_INCOMPLETE, FRAME_OK, check_frame, frame_instrument, frame_type, frame_words
 from hftkit.layout import ALL_INSTRUMENTS
 from hftkit.units import from_e8
+from live.feeds.connection_faults import explain
 
 
 def connect(host: str, port: int, what: str, timeout_s: float) -> socket.socket:
@@ -27,9 +28,8 @@ def connect(host: str, port: int, what: str, timeout_s: float) -> socket.socket:
             return connection
         except OSError as error:
             if clock.monotonic_s() >= deadline:
-                raise VenueError(
-                    f"cannot reach the {what} port {host}:{port} ({error.strerror or error})", "Start the venue (`hftkit sim`) or correct [venue]"
-                ) from None
+                cause, cure = explain(error)
+                raise VenueError(f"cannot reach the {what} port {host}:{port}: {cause}", f"{cure} ([venue]; `hftkit sim` starts one)") from None
             time.sleep(0.05)
 
 

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import InvalidHandshake, InvalidMessage, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from hftkit import clock
 from hftkit.errors import VenueError
+from live.feeds.connection_faults import explain
 
 _RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes the kernel may hold for us while the interpreter is busy
 _LONGEST_HEADER = 65536
@@ -57,7 +58,8 @@ def open_websocket(url: str, timeout_s: float, tls: ssl.SSLContext | None) -> Op
     except (OSError, ssl.SSLError, WebSocketException) as error:
         if connection is not None:
             connection.close()
-        raise VenueError(f"cannot open {_shown(url)} ({error})", "Is the venue up, and the address right?") from None
+        cause, cure = explain(error)
+        raise VenueError(f"cannot open {_shown(url)}: {cause}", cure) from None
 
 
 def _upgrade(connection: socket.socket, url: str, deadline: float) -> bytes:
@@ -69,14 +71,17 @@ def _upgrade(connection: socket.socket, url: str, deadline: float) -> bytes:
         connection.settimeout(max(0.001, deadline - clock.monotonic_s()))
         data = connection.recv(4096)
         if not data or len(answer) > _LONGEST_HEADER:
-            raise InvalidHandshake("the venue closed during the handshake")
+            raise ConnectionResetError("the venue closed during the handshake")
         answer += data
+        if not answer.startswith(b"HTTP/"[: len(answer)]):
+            raise InvalidMessage("not HTTP")
     head, rest = answer.split(b"\r\n\r\n", 1)
     protocol.receive_data(head + b"\r\n\r\n")
     if protocol.handshake_exc is not None:
         raise protocol.handshake_exc
     if protocol.state is not State.OPEN:
-        raise InvalidHandshake("the venue did not upgrade the connection")
+        status = head.split(b"\r\n", 1)[0].decode("latin-1")[9:40]
+        raise InvalidHandshake(f"it answers HTTP {status} instead of a WebSocket")
     return rest
 
 

@@ -17,6 +17,7 @@ import aiohttp
 
 from hftkit.errors import VenueError
 from live.feeds.backoff import Backoff
+from live.feeds.connection_faults import explain, page_in_words
 from live.gateways.breaker import Breaker
 from live.gateways.error_policy import Reaction, reaction
 from live.gateways.keys import ApiKey
@@ -33,9 +34,10 @@ UNKNOWN_ORDER = -2013
 class RestError(Exception):
     """The venue refused, or did not answer: `status` 0 without an answer, `code` 0 without a body, and what to do about it."""
 
-    def __init__(self, status: int, code: int, text: str) -> None:
-        super().__init__(f"HTTP {status}, code {code}: {text}")
+    def __init__(self, status: int, code: int, text: str, page: str = "", cure: str = "") -> None:
+        super().__init__(page or (f"HTTP {status}, code {code}: {text}" if status else text))
         self.status, self.code, self.text = status, code, text
+        self.page, self.cure = page, cure  # what answered in the venue's place; what to do where the way to the venue is broken
         self.reaction = reaction(status, code, text)
 
 
@@ -102,32 +104,38 @@ class BinanceRest:
                 raise VenueError(f"{path} needs an API key", "Give one: see docs/live-binance.md")
             stamp = urlencode({"recvWindow": recv_window_ms, "timestamp": self._now_ms()})
             query = self.key.signed_query(f"{query}&{stamp}" if query else stamp)
-        status, body, answer = await self._exchange(method, f"{path}?{query}" if query else path, headers)
+        status, body, answer, broken = await self._exchange(method, f"{path}?{query}" if query else path, headers)
         self.n_calls += 1
         self.last_answer_ns = int(self._monotonic_s() * 1e9)
         self.budget.observe_headers(answer, self._now_ms())
-        if status == 200:
+        if status == 200 and not page_in_words(status, body):
             self.breaker.succeed(self._monotonic_s())
             return body
-        error = _error(status, body)
+        error = RestError(0, 0, *broken) if broken else _error(status, body)
         self.n_errors += 1
         if error.reaction is Reaction.BACK_OFF:
             self.budget.limited(self._now_ms(), answer.get("Retry-After", ""), error.text)
-        if status == 0 or status >= 500 or error.reaction is Reaction.BACK_OFF:
+        if error.status == 0 or status >= 500 or error.reaction is Reaction.BACK_OFF:
             self.breaker.fail(self._monotonic_s())
         else:
             self.breaker.succeed(self._monotonic_s())  # it answered: the way to the venue is whole
         raise error
 
-    async def _exchange(self, method: str, target: str, headers: Mapping[str, str]) -> tuple[int, bytes, Mapping[str, str]]:
+    async def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str]
+    ) -> tuple[int, bytes, Mapping[str, str], tuple[str, str, str] | None]:
+        """Status, body, headers; without an answer status 0, and text, page and cure of the error. A redirection is not followed: the key goes to no
+        other host."""
         from yarl import URL
 
         assert self._session is not None, "open() first"
         try:
-            async with self._session.request(method, URL(self.base_url + target, encoded=True), headers=headers, allow_redirects=False) as response:
-                return response.status, await response.read(), response.headers
+            url = URL(self.base_url + target, encoded=True)
+            async with self._session.request(method, url, headers=headers, allow_redirects=False) as response:
+                return response.status, await response.read(), response.headers, None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return 0, json.dumps({"code": 0, "msg": type(error).__name__}).encode(), {}
+            cause, cure = explain(error)
+            return 0, b"", {}, (cause, "", cure)
 
     async def read(self, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = False, weight: int = 1, method: str = "GET") -> bytes:
         """A call without lasting effect: tried again after a pause while the failure is a passing one. Raises RestError."""
@@ -178,4 +186,24 @@ def _error(status: int, body: bytes) -> RestError:
         code, text = int(said["code"]), str(said["msg"])
     except (ValueError, KeyError, TypeError):
         code, text = 0, body[:200].decode("utf-8", "replace")
+        if page := page_in_words(status, body):
+            # a page with status 200 is no answer at all: what was asked for may have happened
+            return RestError(
+                0 if status == 200 else status, code, text, page, "Correct the address: a proxy, a portal or another server answers there"
+            )
     return RestError(status, code, text)
+
+
+def refusal_in_words(url: str, error: RestError) -> tuple[str, str]:
+    """Problem and cure of an error that keeps a session from starting."""
+    if error.cure:
+        return f"the venue at {url} cannot be reached: {error}", error.cure
+    if error.reaction is Reaction.STOP:
+        return f"the venue at {url} refused the key ({error})", "Check the key, its permissions and the addresses it may be used from"
+    if error.reaction is Reaction.BACK_OFF:
+        return f"the venue at {url} wants a pause ({error})", "Too many requests from this address: wait, then start again"
+    if error.reaction is Reaction.SYNC_CLOCK:
+        return f"the venue at {url} finds our time stamp wrong ({error})", "Set this machine's clock"
+    if error.status >= 500:
+        return f"the venue at {url} fails ({error})", "Start again once it is well"
+    return f"the venue at {url} refused ({error})", "Check [venue.binance]: is it a Binance-compatible venue of USD-M futures?"

@@ -1,9 +1,9 @@
 """What goes on over REST while a Binance line trades: each a task of the venue loop, which starts it again should it fail.
 
     clock         server time round trips; the offset goes to the hot thread, which stamps orders with the venue's clock
-    requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key
-    reconcile     positions, orders and wallet every few seconds; the venue is the truth (live/account.py): a position that no fill explains goes
-                  into the ledger as a POSITION_CORRECTION, through the hot thread and its journal
+    requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key; order events that are nobody's
+    reconcile     positions, orders, open orders and wallet every few seconds; the venue is the truth (live/account.py): a position that no fill
+                  explains goes into the ledger as a POSITION_CORRECTION, through the hot thread and its journal
     listen key    kept alive
     dead man      countdownCancelAll per symbol, refreshed only while the hot thread shows life: a hung engine lets it run out
 
@@ -26,6 +26,10 @@ from hftkit.codes import Control, MessageType, OrderState, OrderType, TimeInForc
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import (
+    FOREIGN_CLIENT,
+    FOREIGN_EXECUTION,
+    FOREIGN_ID,
+    FOREIGN_SYMBOL,
     REQUEST_CLIENT_ORDER_ID,
     REQUEST_INSTRUMENT,
     REQUEST_KIND,
@@ -39,12 +43,17 @@ from hftkit.rooms import Rooms
 from hftkit.units import to_e8
 from live.account import Reconciler, Verdict
 from live.config import BinanceConfig
+from live.feeds.binance import listen_key_code
+from live.foreign_orders import ForeignOrders
+from live.gateways.binance_open_orders import AccountOrders
 from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction
 from live.line_loop import ORDER_FRAME
+from live.open_orders import OpenOrders
 
 _REQUESTS_EVERY_S = 0.005
+_OPEN_ORDERS_EVERY_S = 1.0  # at least, whatever reconcile_s is
 _STALE_ORDER_NS = 5_000_000_000  # an IOC that is not final by now has lost its answer; one that rests may have lost a fill
 _FINAL = [int(state) for state in (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)]
 _MS = 1_000_000
@@ -64,6 +73,12 @@ def in_flight(rooms: Rooms) -> np.ndarray:
     )
     flies = ~np.isin(orders["state"], _FINAL) & ~rests
     return np.bincount(orders["instrument"][flies], minlength=rooms.ledger.size) > 0
+
+
+def is_open(rooms: Rooms, client_order_id: int) -> bool:
+    """Whether the engine has an order of this id in its table, and not as ended."""
+    order = rooms.orders[(client_order_id & 0xFFFFFFFF) % rooms.orders.size].copy()
+    return int(order["client_order_id"]) == client_order_id and int(order["state"]) not in _FINAL
 
 
 class VenueTasks:
@@ -89,6 +104,10 @@ class VenueTasks:
         self.reconnect: Callable[[], None] = lambda: None
         self._halted: set[Control] = set()
         self.corrected: list[dict[str, Any]] = []  # positions of the venue that went into the ledger, in order
+        self.account_orders: AccountOrders | None = None  # set where the session trades, with the two below
+        self.judge: OpenOrders | None = None
+        self.foreign: ForeignOrders | None = None
+        self._open_orders_s = float("-inf")
 
     def halt(self, code: Control, why: str, **facts: Any) -> None:
         """Halt trading once for a reason, and say so."""
@@ -145,6 +164,9 @@ class VenueTasks:
         flying: set[tuple[int, ...]] = set()
         while True:
             while ring_pop(requests, slot, 0):
+                if slot[REQUEST_KIND] == Request.FOREIGN_ORDER:
+                    self.meet_foreign(slot)
+                    continue
                 wanted = tuple(int(word) for word in slot[:4])
                 if wanted not in flying:
                     flying.add(wanted)
@@ -165,13 +187,26 @@ class VenueTasks:
             elif request is Request.POSITIONS:
                 self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
             elif request is Request.LISTEN_KEY:
-                self._say("listen_key_expired")
-                self.new_listen_key()
+                self.listen_key_expired(client_order_id)
             elif request is Request.RECONNECT:
                 self._say("venue_will_close")
                 self.reconnect()
         except RestError as error:
             self.told(request.name.lower(), error)
+
+    def listen_key_expired(self, code: int) -> None:
+        """The venue says that a listen key has expired. `code`: text_code of the one it names, 0 if it names none. Another's leaves ours alone."""
+        if code not in (0, listen_key_code(self.listen_key)):
+            self._say("listen_key_expired_elsewhere", why="the venue names another key than ours")
+            return
+        self._say("listen_key_expired")
+        self.new_listen_key()
+
+    def meet_foreign(self, slot: np.ndarray) -> None:
+        """An order event that the line found to be nobody's: int64 (REQUEST_WORDS,)."""
+        if self.foreign is not None:
+            symbol, client = (slot[at : at + 2].tobytes().rstrip(b"\0").decode("ascii", "replace") for at in (FOREIGN_SYMBOL, FOREIGN_CLIENT))
+            self.foreign.event(int(slot[FOREIGN_ID]), client, symbol, int(slot[FOREIGN_EXECUTION]), clock.monotonic_s())
 
     async def fetch_snapshot(self, instrument: int) -> None:
         """GET depth, for the line."""
@@ -238,6 +273,21 @@ class VenueTasks:
         if any(verdict is Verdict.RECOVER for verdict, _ in found.values()):
             self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
         await self.settle_orders(rooms, _STALE_ORDER_NS)
+        await self.check_open_orders(rooms)
+
+    async def check_open_orders(self, rooms: Rooms) -> None:
+        """Ask what is open at the venue, cancel what an ended session has left, name what is others'."""
+        now = clock.monotonic_s()
+        if self.account_orders is None or self.judge is None or self.foreign is None or now - self._open_orders_s < _OPEN_ORDERS_EVERY_S:
+            return
+        self._open_orders_s = now
+        await self.account_orders.check(
+            self._symbols, self.judge, lambda number: is_open(rooms, number), self.foreign, self._account, self.halt_account
+        )
+
+    def halt_account(self, why: str) -> None:
+        """Halt since the account is not ours alone."""
+        self.halt(Control.HALT_ACCOUNT, why)
 
     def correct(self, instrument: int, venue_lots: int, ledger_lots: int, ts_event: int) -> None:
         """Have the ledger brought to the venue's position, if it still is where it was compared. `ts_event`: ns, exchange clock."""

@@ -1,4 +1,4 @@
-"""The LOGON frame of a binary venue, signed with the account's secret where there is one."""
+"""The LOGON frame of a binary venue, signed with the account's secret where there is one, and what may follow it at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 
 import numpy as np
 
-from hftkit.codes import MessageType
+from hftkit.codes import MessageType, Reject
+from hftkit.kernels.wire.encode import encode_cancel_all
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import ALL_INSTRUMENTS, FRAME
 
@@ -34,3 +35,22 @@ def logon_frame(
         digest = hmac.new(secret.encode(), words[:first].tobytes(), hashlib.sha256).digest()
         words[first : first + 4] = np.frombuffer(digest, np.int64)
     return tuple(int(word) for word in words)
+
+
+def cancel_all_frame(sequence: int) -> tuple[int, ...]:
+    """The words of a CANCEL_ALL over all instruments."""
+    words = np.zeros(FRAME[MessageType.CANCEL_ALL].words, np.int64)
+    encode_cancel_all(words, 0, sequence)
+    return tuple(int(word) for word in words)
+
+
+def refusal_in_words(reason: int, account: int) -> tuple[str, str]:
+    """Problem and cure of a SESSION_REJECT."""
+    if reason == Reject.SESSION_DUPLICATE_LOGON:
+        return (
+            f"account {account} is logged on already: another engine trades it, or one that died and whose end the venue has not noticed",
+            "One account has one engine: stop the other one; a dead one is forgotten after three heartbeats",
+        )
+    if reason in (Reject.SESSION_UNKNOWN_ACCOUNT, Reject.SESSION_BAD_SIGNATURE):
+        return f"the venue refused the session ({Reject(reason).text})", f"Check venue.account, and {SECRET_VARIABLE} in the environment"
+    return f"the venue refused the session ({Reject(reason).text})", ""

@@ -85,7 +85,8 @@ def tables_html(view: View) -> str:
         ],
     )
     row = "display:flex;flex-wrap:wrap;gap:4px 40px;align-items:flex-start;"
-    return f'<div style="{_FONT}{row}">{positions}{latency}{strategies}{fills}{lines if view.line else ""}</div>'
+    strange = f'<div style="color:{_RED};width:100%">not ours: {escape(view.not_ours)}</div>' if view.not_ours else ""
+    return f'<div style="{_FONT}{row}">{strange}{positions}{latency}{strategies}{fills}{lines if view.line else ""}</div>'
 
 
 def page_html(view: View, charts: Iterable[str]) -> str:
@@ -119,6 +120,8 @@ def text_lines(view: View) -> list[str]:
         lines.append(f"line {part.name:11} {part.state}, breaker {part.breaker}   {counts}")
     if view.clock:
         lines.append(f"venue's clock    {view.clock}")
+    if view.not_ours:
+        lines.append(f"not ours         {view.not_ours}")
     for h in view.latency:
         if h.n:
             lines.append(f"{h.name:16} p50 {_micro(h.p50)} us   p99 {_micro(h.p99)} us   max {_micro(h.max)} us   n {h.n:,}")

@@ -134,6 +134,7 @@ class View:
     recent: tuple[FillView, ...]
     line: tuple[LineView, ...]  # empty where the venue is one pair of sockets
     clock: str  # "+1.2 ms (known to 0.4 ms)", "" where it is not estimated
+    not_ours: str = ""  # orders on the account that are not this session's, in words
 
 
 def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapshot | None = None) -> View:
@@ -175,6 +176,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
         line=tuple(_line(LinePart(i), row, now_ns, snapshot.account) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
         clock=_clock(snapshot.account),
+        not_ours=_not_ours(snapshot.account),
     )
 
 
@@ -197,6 +199,16 @@ def _line(part: LinePart, row: Any, now_ns: int, account: Any) -> LineView:
 def _clock(account: Any) -> str:
     bound = int(account["clock_bound_ns"])
     return f"{int(account['clock_offset_ns']) / 1e6:+.1f} ms (known to {bound / 1e6:.1f} ms)" if bound else ""
+
+
+def _not_ours(account: Any) -> str:
+    counted = (
+        ("n_foreign", "orders of another engine of ours"),
+        ("n_strangers", "open orders of strangers"),
+        ("n_stranger_events", "events of strangers' orders"),
+        ("n_orphans", "left by earlier sessions and cancelled"),
+    )
+    return ", ".join(f"{int(account[name]):,} {words}" for name, words in counted if int(account[name]))
 
 
 def _headline(snapshot: Snapshot, trading: Trading, age_s: float, stale: bool) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hftkit.exchange.dialects.binance.call import Call, Route, Table
+from hftkit.exchange.dialects.binance.contracts import contract_type, dated
 from hftkit.exchange.dialects.binance.symbols import Symbol, ratio_text, text_of
 
-FAR_DELIVERY_MS = 4_133_404_800_000  # what perpetuals carry
 ORDER_TYPES = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]
 TIMES_IN_FORCE = ["GTC", "IOC", "FOK", "GTX", "GTD"]
 _MS = 1_000_000
@@ -43,9 +43,9 @@ def symbol_row(call: Call, symbol: Symbol) -> dict[str, Any]:
     margin = 1_000_000 // symbol.leverage
     return {
         "symbol": symbol.name,
-        "pair": symbol.name,
-        "contractType": "PERPETUAL",
-        "deliveryDate": FAR_DELIVERY_MS,
+        "pair": symbol.pair,
+        "contractType": contract_type(symbol.name, call.now_ms),
+        "deliveryDate": dated(symbol.name).delivery_ms,
         "onboardDate": call.venue.start_ns // _MS,
         "status": "TRADING",
         "maintMarginPercent": text_of(symbol.maintenance_ppm, 4),

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from hftkit.exchange.dialects.binance.call import Call, Route, Security, Table
+from hftkit.exchange.dialects.binance.contracts import contract_type
 from hftkit.exchange.dialects.binance.errors import Refusal
 from hftkit.exchange.dialects.binance.limits import DATA, FUNDING
 from hftkit.exchange.dialects.binance.parameters import Parameters
@@ -161,11 +162,14 @@ def _pair(call: Call) -> Symbol:
 
 
 def _continuous(call: Call) -> Any:
-    symbol, contract = _pair(call), call.params.required("contractType").upper()
+    pair, contract = call.params.required("pair").upper(), call.params.required("contractType").upper()
     if contract not in CONTRACTS:
         raise Refusal(-1130, "contractType")
-    rows = _candles(call, symbol)
-    return [_kline(symbol, row) for row in rows] if contract == "PERPETUAL" else []
+    of_pair = [symbol for symbol in call.venue.symbols.all if symbol.pair == pair]
+    if not of_pair:
+        raise Refusal(-1121)
+    wanted = [symbol for symbol in of_pair if contract_type(symbol.name, call.now_ms) == contract]
+    return [_kline(symbol, row) for symbol in wanted[:1] for row in _candles(call, symbol)]
 
 
 def _price_klines(call: Call, symbol: Symbol) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from hftkit.exchange.dialects.binance.candles import Candle
+from hftkit.exchange.dialects.binance.contracts import contract_type, dated
 from hftkit.exchange.dialects.binance.market_history import Trade
 from hftkit.exchange.dialects.binance.symbols import Symbol, text_of
 from hftkit.units import E8
@@ -20,7 +21,7 @@ class Texts:
 
     def __init__(self, symbol: Symbol) -> None:
         self.symbol = symbol
-        self.name = symbol.name
+        self.name, self.pair = symbol.name, symbol.pair
         self._price_unit, self._price_places = int(symbol.tick.scaleb(symbol.price_places)), symbol.price_places
         self._qty_unit, self._qty_places = int(symbol.lot.scaleb(symbol.qty_places)), symbol.qty_places
         self._tick_e8 = int(symbol.tick * E8)
@@ -74,7 +75,7 @@ def depth_event(
 ) -> bytes:
     """Changed levels, or the best ones. `ids`: U, u, pu."""
     return (
-        f'{{"e":"depthUpdate","E":{now_ms},"T":{ts_ms},"s":"{texts.name}","ps":"{texts.name}","U":{ids[0]},"u":{ids[1]},"pu":{ids[2]},'
+        f'{{"e":"depthUpdate","E":{now_ms},"T":{ts_ms},"s":"{texts.name}","ps":"{texts.pair}","U":{ids[0]},"u":{ids[1]},"pu":{ids[2]},'
         f'"b":{texts.levels(bids)},"a":{texts.levels(asks)},"st":1}}'
     ).encode()
 
@@ -83,7 +84,7 @@ def book_ticker_event(texts: Texts, now_ms: int, ts_ms: int, update_id: int, quo
     """Best bid and offer; `quote`: ticks and lots of both. (Many at once: book_ticker.py.)"""
     bid, bid_qty, ask, ask_qty = quote
     return (
-        f'{{"e":"bookTicker","u":{update_id},"s":"{texts.name}","ps":"{texts.name}","b":"{texts.price(bid)}","B":"{texts.qty(bid_qty)}",'
+        f'{{"e":"bookTicker","u":{update_id},"s":"{texts.name}","ps":"{texts.pair}","b":"{texts.price(bid)}","B":"{texts.qty(bid_qty)}",'
         f'"a":"{texts.price(ask)}","A":"{texts.qty(ask_qty)}","T":{ts_ms},"E":{now_ms},"st":1}}'
     ).encode()
 
@@ -126,7 +127,15 @@ def kline_event(texts: Texts, now_ms: int, candle: Candle, interval: str, closed
 
 def continuous_event(texts: Texts, now_ms: int, candle: Candle, interval: str, closed: bool) -> bytes:
     """One candle of a continuous contract."""
-    return encode({"e": "continuous_kline", "E": now_ms, "ps": texts.name, "ct": "PERPETUAL", "k": candle_fields(texts, candle, interval, closed)})
+    return encode(
+        {
+            "e": "continuous_kline",
+            "E": now_ms,
+            "ps": texts.pair,
+            "ct": contract_type(texts.name, now_ms),
+            "k": candle_fields(texts, candle, interval, closed),
+        }
+    )
 
 
 def mini_fields(texts: Texts, now_ms: int, day: Candle) -> dict[str, Any]:
@@ -153,7 +162,7 @@ def ticker_fields(texts: Texts, now_ms: int, day: Candle, last: Trade) -> dict[s
         "e": "24hrTicker",
         "E": now_ms,
         "s": texts.name,
-        "ps": texts.name,
+        "ps": texts.pair,
         "p": texts.price(change),
         "P": text_of(percent, 3),
         "w": texts.price(mean),
@@ -194,5 +203,6 @@ def forced_fields(texts: Texts, now_ms: int, row: Any, traded: int) -> dict[str,
 
 def contract_event(texts: Texts, now_ms: int, status: str) -> bytes:
     """A symbol's status has changed."""
-    fields = {"e": "contractInfo", "E": now_ms, "s": texts.name, "ps": texts.name, "ct": "PERPETUAL", "dt": 4133404800000, "ot": 0, "cs": status}
+    contract, delivery_ms = contract_type(texts.name, now_ms), dated(texts.name).delivery_ms
+    fields = {"e": "contractInfo", "E": now_ms, "s": texts.name, "ps": texts.pair, "ct": contract, "dt": delivery_ms, "ot": 0, "cs": status}
     return encode({**fields, "st": 1})

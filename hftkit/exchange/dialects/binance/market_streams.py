@@ -272,7 +272,7 @@ class MarketStreams:
                 continue
             fields = events.forced_fields(self.texts[i], now, row, traded)
             if audience.topic.kind == names.ALL_FORCED:
-                fields["o"]["ps"], fields["st"] = self.texts[i].name, 1
+                fields["o"]["ps"], fields["st"] = self.texts[i].pair, 1
             self.hub.publish(audience, events.encode(fields))
 
 

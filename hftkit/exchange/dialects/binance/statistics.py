@@ -97,7 +97,7 @@ def _takers(symbol: Symbol, candle: Candle) -> dict[str, Any]:
 
 def _basis_row(symbol: Symbol, candle: Candle) -> dict[str, Any]:
     price = symbol.price(candle.close)
-    words = {"pair": symbol.name, "contractType": "PERPETUAL", "annualizedBasisRate": ""}
+    words = {"pair": symbol.pair, "contractType": "PERPETUAL", "annualizedBasisRate": ""}
     return {**words, "indexPrice": price, "futuresPrice": price, "basis": "0", "basisRate": "0.0000"}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.contracts import dated
 from hftkit.exchange.dialects.binance.errors import Refusal
 from hftkit.exchange.venue import Venue
 from hftkit.units import E8, decimal
@@ -73,6 +74,11 @@ class Symbol:
     leverage: int
 
     @cached_property
+    def pair(self) -> str:
+        """The pair that the contract is on: the name without a delivery date."""
+        return dated(self.name).pair
+
+    @cached_property
     def _price_unit(self) -> int:
         """One tick in the last decimal that prices show."""
         return int(self.tick.scaleb(self.price_places))
@@ -110,12 +116,14 @@ class Symbol:
 
 def quote_of(names: Sequence[str]) -> str:
     """The quote asset of a universe: the longest known one that all its symbols end in, else that of the first, else USDT."""
+    names = [dated(name).pair for name in names]
     shared = [quote for quote in QUOTES if all(name.endswith(quote) and len(name) > len(quote) for name in names)]
     return shared[0] if shared else split_symbol(names[0], "USDT")[1]
 
 
 def split_symbol(name: str, usual: str) -> tuple[str, str]:
     """Base and quote asset of a symbol: the quote is `usual` if it ends in that, else the longest known one, else `usual`."""
+    name = dated(name).pair
     for quote in (usual, *QUOTES):
         if name.endswith(quote) and len(name) > len(quote):
             return name[: -len(quote)], quote

@@ -33,12 +33,15 @@ class Request(Code):
     ORDER = 2  # GET order by `client_order_id`, answer as REST_ORDER
     TRADES = 3  # GET userTrades of `order_id` of `instrument`, answer as REST_TRADES
     POSITIONS = 4  # GET positionRisk, answer as REST_POSITION
-    LISTEN_KEY = 5  # the listen key has expired: a new one, and a new user stream
+    LISTEN_KEY = 5  # a listen key has expired: `client_order_id` is the text_code of the key that was named, 0 if none was
     RECONNECT = 6  # the venue announces that it will close
+    FOREIGN_ORDER = 7  # no answer wanted: an order event that is nobody's of this line; words FOREIGN_* of the slot
 
 
 # Words of a request slot
 REQUEST_KIND, REQUEST_INSTRUMENT, REQUEST_CLIENT_ORDER_ID, REQUEST_ORDER_ID = range(4)
+# of a FOREIGN_ORDER: the id if it has our form, else 0; then the first 16 bytes each of symbol and client order id, zero padded
+FOREIGN_EXECUTION, FOREIGN_ID, FOREIGN_ORDER_ID, FOREIGN_SYMBOL, FOREIGN_CLIENT = 1, 2, 3, 4, 6
 REQUEST_SLOTS, REQUEST_WORDS = 8192, 8  # all orders of a table may be asked for at once
 
 # Words of Line.state

@@ -26,7 +26,7 @@ from hftkit.kernels.wire.binance.tracks import acknowledged, ended, filled, reje
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
 TOP_KEYS = key_table(_TOP)
 N_TOP = len(_TOP)
-_STREAM, _DATA, _e, _E, _T, _o, _a = range(7)
+_STREAM, _DATA, _e, _E, _T, _o, _a, _ac, _ai, _KEY = range(N_TOP)
 
 _ORDER = ["s", "c", "S", "o", "f", "q", "p", "x", "X", "i", "l", "z", "L", "n", "N", "T", "t", "m", "ps", "er"]
 ORDER_KEYS = key_table(_ORDER)
@@ -70,7 +70,7 @@ _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNO
 _ORDER_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
 _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED)
 _FEE_OTHER, _UNKNOWN_ORDERS = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS)
-_ASK_KEY, _ASK_RECONNECT = int(Request.LISTEN_KEY), int(Request.RECONNECT)
+_ASK_KEY, _ASK_RECONNECT, _TELL_FOREIGN = int(Request.LISTEN_KEY), int(Request.RECONNECT), int(Request.FOREIGN_ORDER)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
 _WOULD_TAKE = int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
 _ID_BYTES = 18  # hk and 16 hex digits
@@ -108,6 +108,36 @@ def _begins(data: Any, tokens: Any, slot: int, prefix: Any) -> bool:
     for i in range(prefix.size):
         same &= data[tokens[slot, 1] + i] == prefix[i]
     return same
+
+
+@kernel
+def eight_bytes(data: Any, tokens: Any, slot: int, offset: int) -> int:
+    """Bytes `offset` to `offset` + 7 of a text token as a little-endian word, zero padded; 0 if it is no text."""
+    word: Any = 0
+    if tokens[slot, 0] == STRING:
+        for i in range(min(max(tokens[slot, 2] - tokens[slot, 1] - offset, 0), 8)):
+            word |= np.int64(data[tokens[slot, 1] + offset + i]) << (8 * i)
+    return word
+
+
+@kernel
+def text_code(data: Any, start: int, end: int) -> int:
+    """63 bits that stand for the text data[start:end] (uint8), never 0: FNV-1a. Equal texts have equal codes."""
+    code: Any = np.uint64(0xCBF29CE484222325)
+    for i in range(start, end):
+        code = (code ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
+    value: Any = np.int64(code >> np.uint64(1))
+    return 1 if value == 0 else value
+
+
+@inner_kernel
+def _tell_foreign(line: Any, data: Any, client_order_id: int, execution: int) -> None:
+    """An order event that is nobody's here goes to the cold side, which decides what it means. `client_order_id` 0: not of our form."""
+    k, note = line.inner, line.note
+    order_id = id_of(data, k, _oi)
+    note[s.FOREIGN_SYMBOL], note[s.FOREIGN_SYMBOL + 1] = eight_bytes(data, k, _os, 0), eight_bytes(data, k, _os, 8)
+    note[s.FOREIGN_CLIENT], note[s.FOREIGN_CLIENT + 1] = eight_bytes(data, k, _oc, 0), eight_bytes(data, k, _oc, 8)
+    ask(line, _TELL_FOREIGN, execution, client_order_id, max(order_id, 0))
 
 
 @inner_kernel
@@ -149,8 +179,12 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
     coid = client_id(data, k, _oc)
     if coid == 0:
         forced = _begins(data, k, _oc, _P0) or _begins(data, k, _oc, _P1) or _begins(data, k, _oc, _P2) or execution == EX_CALCULATED
+        if not forced:
+            _tell_foreign(line, data, 0, execution)
         return refused(_FORCED if forced else _FOREIGN)
     instrument = instrument_of(line, data, k, _os)
+    if instrument < 0:
+        _tell_foreign(line, data, coid, execution)
     ts, order_id = time_of(data, k, _oT), id_of(data, k, _oi)
     if instrument < 0 or ts < 0 or order_id < 0:
         return min(instrument, ts, order_id)
@@ -163,6 +197,7 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
         return refused(_MISSING if k[_ox, 0] == ABSENT or k[_oX, 0] == ABSENT or k[_oS, 0] == ABSENT else _WRONG_TYPE)
     slot = track_of(line, coid)
     if slot < 0:
+        _tell_foreign(line, data, coid, execution)
         return position
     o = line.tracks[slot]
     if o.instrument != instrument or o.side != side or total > o.qty or last > total or (o.order_id != 0 and o.order_id != order_id):
@@ -203,7 +238,7 @@ def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int,
 
 
 @inner_kernel
-def _count(line: Any, event: int, position: int) -> int:
+def _count(line: Any, data: Any, event: int, position: int) -> int:
     """Events that change nothing in the engine: counted, some with a request to the shell."""
     if event == TRADE_LITE:
         line.counters[_HINTS] += 1
@@ -215,7 +250,8 @@ def _count(line: Any, event: int, position: int) -> int:
         line.counters[_CONFIGS] += 1
     elif event == EXPIRED:
         line.counters[_KEY_EXPIRED] += 1
-        ask(line, _ASK_KEY, 0, 0, 0)
+        k = line.tokens
+        ask(line, _ASK_KEY, 0, text_code(data, k[_KEY, 1], k[_KEY, 2]) if k[_KEY, 0] == STRING else 0, 0)
     elif event == SHUTDOWN:
         ask(line, _ASK_RECONNECT, 0, 0, 0)
     else:
@@ -242,7 +278,7 @@ def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words:
     if event < 0:
         return refused(_UNKNOWN_EVENT)
     if event != ORDER_UPDATE and event != ACCOUNT_UPDATE:
-        return _count(line, event, position)
+        return _count(line, data, event, position)
     body = _o if event == ORDER_UPDATE else _a
     if k[body, 0] != OBJECT:
         return refused(_MISSING if k[body, 0] == ABSENT else _WRONG_TYPE)

@@ -17,6 +17,7 @@ from hftkit.kernels.wire.decode import MALFORMED, decode_order_entry
 from hftkit.kernels.wire.encode import encode_logout
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import ALL_INSTRUMENTS, EVENT, FRAME, OPEN, ORDER
+from live.feeds.binance import listen_key_code
 from tests.shared_data import documented
 from tests.unit.kernels.binance_messages import (
     COID,
@@ -252,7 +253,7 @@ def test_a_hint_is_never_booked_and_other_events_are_counted() -> None:
         assert user(hand, message) == []
     counted = [hand.count(n) for n in ("hints", "listen_key_expired", "config_updates", "margin_calls", "algo_updates", "fills")]
     assert counted == [1, 1, 2, 1, 1, 0]
-    assert hand.requests() == [[Request.LISTEN_KEY, 0, 0, 0]]
+    assert hand.requests() == [[Request.LISTEN_KEY, 0, listen_key_code("pq"), 0]]
 
 
 def test_positions_from_the_stream_and_by_rest() -> None:

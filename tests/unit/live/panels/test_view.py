@@ -12,6 +12,7 @@ import pytest
 from hftkit.clock import monotonic_ns
 from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Trading
 from hftkit.telemetry import TelemetryReader, cold_page
+from live.panels.render import tables_html, text_lines
 from live.panels.view import STALE_NS, View, view
 from tests.panel_session import PageSession
 
@@ -152,3 +153,13 @@ def test_lots_that_are_not_ours_and_orders_by_rest_are_shown(session: PageSessio
     text = "\n".join(text_lines(look(session)))
     assert text.count("-200 lots are not ours") == 1
     assert "line orders by REST down" in text
+
+
+def test_orders_that_are_not_ours_are_said(session: PageSession) -> None:
+    assert look(session).not_ours == ""
+    account = cold_page(session.page_path).account[0]
+    account["n_foreign"], account["n_strangers"], account["n_orphans"] = 1200, 2, 1
+    seen = look(session)
+    assert seen.not_ours == "1,200 orders of another engine of ours, 2 open orders of strangers, 1 left by earlier sessions and cancelled"
+    assert f"not ours         {seen.not_ours}" in text_lines(seen)
+    assert f"not ours: {seen.not_ours}" in tables_html(seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hftkit.exchange.dialects.binance.contracts import FAR_DELIVERY_MS, contract_type, dated
 from hftkit.exchange.dialects.binance.errors import OF_REJECT, STATUSES, TEXTS, Refusal, refusal_of
 from hftkit.exchange.dialects.binance.parameters import Parameters
 from hftkit.exchange.dialects.binance.symbols import places_of, quote_of, split_symbol, text_of
@@ -96,10 +98,32 @@ def test_integers_as_decimal_text(value: int, places: int) -> None:
     assert text_of(value, places) == format(Decimal(value).scaleb(-places), f".{places}f")
 
 
+@pytest.mark.parametrize(
+    ("name", "now", "pair", "contract", "delivery"),
+    [
+        ("BTCUSDT", (2025, 5, 1), "BTCUSDT", "PERPETUAL", None),
+        ("BTCUSDT_250627", (2025, 5, 1), "BTCUSDT", "CURRENT_QUARTER", (2025, 6, 27, 8)),
+        ("BTCUSDT_250926", (2025, 5, 1), "BTCUSDT", "NEXT_QUARTER", (2025, 9, 26, 8)),
+        ("BTCUSDT_250926", (2025, 6, 27, 8), "BTCUSDT", "CURRENT_QUARTER", (2025, 9, 26, 8)),
+        ("BTCUSDT_251226", (2025, 9, 27), "BTCUSDT", "CURRENT_QUARTER", (2025, 12, 26, 8)),
+        ("BTCUSDT_260327", (2025, 12, 27), "BTCUSDT", "CURRENT_QUARTER", (2026, 3, 27, 8)),
+        ("BTCUSDT_250627", (2026, 1, 1), "BTCUSDT", "CURRENT_QUARTER", (2025, 6, 27, 8)),
+        ("ONE_251399", (2025, 5, 1), "ONE_251399", "PERPETUAL", None),
+        ("A_B", (2025, 5, 1), "A_B", "PERPETUAL", None),
+    ],
+)
+def test_a_dated_future_says_so(name, now, pair, contract, delivery) -> None:
+    now_ms = int(datetime(*now, tzinfo=UTC).timestamp()) * 1000
+    expected = FAR_DELIVERY_MS if delivery is None else int(datetime(*delivery, tzinfo=UTC).timestamp()) * 1000
+    assert (*dated(name), contract_type(name, now_ms)) == (pair, expected, contract)
+
+
 def test_symbols_fall_apart_into_assets() -> None:
     names = {"BTCUSDT": ("BTC", "USDT"), "ALFAUSD": ("ALFA", "USD"), "ETHFDUSD": ("ETH", "FDUSD"), "ONE": ("ONE", "USDT"), "USDT": ("USDT", "USDT")}
     assert {name: split_symbol(name, "USDT") for name in names} == names
     assert split_symbol("DELTUSD", "USD") == ("DELT", "USD")
+    assert split_symbol("BTCUSDT_250627", "USDT") == ("BTC", "USDT")
+    assert quote_of(["ETHBTC_250627", "SOLBTC"]) == "BTC"
     assert [quote_of(universe) for universe in (["ALFAUSD", "DELTUSD"], ["BTCUSDT", "ETHUSDT"], ["ETHBTC", "BTCUSDT"], ["ONE"])] == [
         "USD",
         "USDT",
