@@ -15,6 +15,7 @@ from collections.abc import Iterator
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 _GONE = ("ServerDisconnectedError", "IncompleteReadError", "EOFError", "ConnectionClosed")
 _NO_HTTP = ("BadStatusLine", "BadHttpMessage", "InvalidMessage", "LineTooLong", "ClientPayloadError", "ClientResponseError", "InvalidHeader")
+_NO_URL = ("InvalidURL",)
 _NO_NAME, _NO_WEBSOCKET = ("ClientConnectorDNSError",), ("InvalidHandshake",)
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title", re.IGNORECASE)
 
@@ -57,6 +58,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             return f"no way leads there ({one.strerror})", "Correct the address, or see to this machine's network"
         if isinstance(one, ConnectionError | EOFError) or _is_named(one, _GONE):
             return "it closes the connection without an answer", "Is this the port of another service, or an https:// address asked as http://?"
+        if _is_named(one, _NO_URL):
+            return "its address is not one", "Give the whole address, with http:// or https://"
         if _is_named(one, _NO_HTTP):
             return "it does not speak HTTP there", "Is this the port of another service?"
         if _is_named(one, _NO_WEBSOCKET):

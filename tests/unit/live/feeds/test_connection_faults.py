@@ -151,6 +151,10 @@ def test_a_proxys_page_is_no_answer_and_a_redirection_is_not_followed(answer, wo
         assert error.reaction is Reaction.QUERY, "an order answered by a page may have been placed"
 
 
+def test_an_address_that_is_none():
+    assert str(by_rest("")) == str(by_rest("fapi.example.com")) == "its address is not one"
+
+
 def test_a_status_instead_of_a_websocket():
     with server(http("403 Forbidden", PAGE)) as port:
         assert "it answers HTTP 403 Forbidden instead of a WebSocket" in by_websocket(f"ws://127.0.0.1:{port}/ws")
