@@ -8,6 +8,7 @@ PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 # Two workers: one per core of the smallest machine we test on. A file's tests stay on one worker, so its kernels compile once.
 WORKERS ?= 2
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --dist loadfile
 # Every test that compiles a kernel lives in one of these; they run a second time with every index checked. Nothing is compiled ahead for that,
@@ -17,20 +18,27 @@ IN_ORDER := --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint browser notebooks bench clean
+CLIENTS := .venv-clients
+CLIENTS_PYTHON ?= $(PYTHON)
+AUDIT := .venv-audit
+.PHONY: help setup demo test lint browser notebooks bench clean test-clients audit hashes
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-# Done once, and again when the requirements change.
-$(STAMP): pyproject.toml constraints.txt
+# Done once, and again when the requirements change. Every file is held against its sha256 (hashes.txt), the build backend first: it builds what
+# comes as source, and hftkit itself, so that nothing unchecked is fetched for that.
+$(STAMP): pyproject.toml constraints.txt hashes.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "hftkit needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not found)." >&2; \
 	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "cannot create $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV) (once; minutes on a slow line)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --constraint constraints.txt --editable '.[research,dev]'
+	@grep '^setuptools==' hashes.txt > $(VENV)/backend.txt
+	@$(PIP) --require-hashes --requirement $(VENV)/backend.txt
+	@$(PIP) --require-hashes --no-build-isolation --requirement hashes.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 setup: $(STAMP) ## create .venv with the tested versions
@@ -66,6 +74,23 @@ bench: setup ## measure everything beside its reference, into data/runs/bench.js
 	@mkdir -p data/runs
 	$(VENV)/bin/hftkit bench --json data/runs/bench.json
 
+# Whole bots have requirements of their own: each lives in a folder of $(CLIENTS). Network and minutes are needed, so this is not part of `make test`.
+test-clients: setup ## whole bots (freqtrade, nautilus_trader) trade against the simulator; results go into docs/binance-dialect.md
+	@for name in freqtrade nautilus_trader; do \
+	  test -x $(CLIENTS)/$$name/bin/python || $(CLIENTS_PYTHON) -m venv $(CLIENTS)/$$name; \
+	  $(CLIENTS)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --no-input --upgrade $$name \
+	    || echo "$$name cannot be installed here: its test will skip"; done
+	$(PYTEST) -m clients -s -rs tests/clients
+
+audit: ## ask the advisory database for known holes in the tested versions and in the floors
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --upgrade pip-audit
+	@$(AUDIT)/bin/python .ci/audit.py
+
+hashes: ## write hashes.txt anew, for the versions of constraints.txt
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python .ci/hashes.py
+
 clean: ## remove .venv, build leftovers and tool caches; data/ stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -90,6 +90,48 @@ def reducible(books: Books, account: int, instrument: int, side: int) -> int:
     return max(0, -position if side == _BUY else position)
 
 
+@inlined_kernel
+def _rests_to_reduce(order: Any, instrument: int, side: int) -> bool:
+    """Is it a reduce-only order of this instrument and side that rests in the book?"""
+    return order.instrument == instrument and order.side == side and order.flags & (_REDUCE_ONLY | WAITING) == _REDUCE_ONLY
+
+
+@inner_kernel
+def room_to_reduce(books: Books, account: int, instrument: int, side: int, price: int, slot: int) -> int:
+    """Lots that a reduce-only order of this side and price, ticks, may have open: what those before it leave of the position.
+
+    Before it: the account's reduce-only orders that rest at this price or a better one, without the order in `slot`.
+    """
+    room = reducible(books, account, instrument, side)
+    exposure = books.exposures[account, instrument]
+    other = np.int64(books.owners[account].first)
+    if room == 0 or (exposure.reducing_bid if side == _BUY else exposure.reducing_ask) == 0:
+        return room
+    while other != 0:
+        order = books.orders[other]
+        if other != slot and _rests_to_reduce(order, instrument, side) and (order.price >= price if side == _BUY else order.price <= price):
+            room -= order.leaves
+        other = np.int64(order.own_next)
+    return max(0, room)
+
+
+@inner_kernel
+def last_to_reduce(books: Books, account: int, instrument: int, side: int) -> int:
+    """Slot of an account's resting reduce-only order of this side that comes last: at the worst price the newest. 0 if there is none."""
+    found, price, slot = np.int64(0), 0, np.int64(books.owners[account].first)
+    while slot != 0:
+        order = books.orders[slot]
+        if _rests_to_reduce(order, instrument, side) and (found == 0 or (order.price < price if side == _BUY else order.price > price)):
+            found, price = slot, order.price
+        slot = np.int64(order.own_next)
+    if found == 0:
+        return 0
+    slot = np.int64(books.levels[instrument, price - books.tops[instrument].base].tail)
+    while books.orders[slot].account != account or books.orders[slot].flags & _REDUCE_ONLY == 0:
+        slot = np.int64(books.orders[slot].prev)
+    return int(slot)
+
+
 @inner_kernel
 def _sure_lots(books: Books, level: Any, command: Any, wanted: int) -> tuple[int, bool]:
     """What a FOK order is sure to get of one level, at most about `wanted`. Returns (lots, may it look further?)."""

@@ -103,6 +103,8 @@ EXPOSURE = Record(
         _i("position", "lots", "signed"),
         _i("open_bid", "ticks * lots", "sum over resting buy orders, reduce-only ones not counted"),
         _i("open_ask", "ticks * lots", "sum over resting sell orders, likewise"),
+        _i("reducing_bid", "lots", "open of resting reduce-only buy orders"),
+        _i("reducing_ask", "lots", "likewise, of sell orders"),
         _i("bid_quote", "id", "client_order_id of the last quote on that side, 0 if none"),
         _i("ask_quote", "id", ""),
     ),

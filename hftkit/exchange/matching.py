@@ -1,8 +1,9 @@
 """Price-time priority matching, every open order kept: the compiled engine. Its readable twin is matching_plain.py.
 
 `apply` carries out one command and writes what happened as REPORT rows: first ACK (or REJECT, and nothing has changed), then trades, each
-changed price level after its trades, then what became of the rest. A trade may wake waiting orders and time may end dated ones: after each
-command the caller calls `fire_trigger` until it returns 0, and `expire` whenever time has passed. Each call is one event with its own reports.
+changed price level after its trades, then what became of the rest. What it did may leave no room for reduce-only orders, trades may wake waiting
+orders, time may end dated ones: after each command the caller calls `shed` until it returns 0, then `fire_trigger` likewise (and `shed` after each),
+and `expire` whenever time has passed. Each call is one event with its own reports.
 
 Fixed capacity: when no slot is free, an order that might rest is refused with BOOK_FULL. Prices outside the window are refused.
 Arrays: books.py; queues: queues.py. Every operation is O(1) but for the orders it trades with, and dates (O(log n)).
@@ -10,7 +11,9 @@ Cost of an order: about one cache line for the slot, one for the key, one for th
 
 Rules that are not obvious:
 
-* Reduce-only: refused on entry beyond the position; a resting one trades at most the position, and what would then overshoot is cancelled.
+* Reduce-only: all together, an account's resting ones never exceed its position. A new one is refused beyond what those before it (at its price or a
+  better one) leave of the position; those after it, and those that a smaller or turned position has no room for, are ended, the last in line first:
+  whole orders, none is cut. Within one event a resting one trades at most the position.
 * Self-trade prevention is the taker's wish: its flags say who is cancelled when it meets its own account.
 * FOK counts what it is sure to get: with prevention flags its own orders do not count, and reduce-only makers never do.
 * A triggered order is a new order at that moment. What it may not do then (reduce-only, post-only, FOK) cancels it; of a reduce-only one
@@ -27,7 +30,18 @@ import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
 from hftkit.exchange.books import Books, new_books, new_commands, new_reports
-from hftkit.exchange.crossing import answer, available, end_order, level_report, match_order, reducible, trade, would_take
+from hftkit.exchange.crossing import (
+    answer,
+    available,
+    end_order,
+    last_to_reduce,
+    level_report,
+    match_order,
+    reducible,
+    room_to_reduce,
+    trade,
+    would_take,
+)
 from hftkit.exchange.dates import overdue
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
@@ -46,10 +60,11 @@ __all__ = [
     "new_commands",
     "new_reports",
     "reducible",
+    "shed",
     "trade",
 ]
 
-_BUY = int(Side.BUY)
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _STOP_MARKET, _TAKE_PROFIT_MARKET = int(OrderType.STOP_MARKET), int(OrderType.TAKE_PROFIT_MARKET)
 _GTC, _FOK, _GTD = int(TimeInForce.GTC), int(TimeInForce.FOK), int(TimeInForce.GTD)
@@ -110,7 +125,7 @@ def _refusal(books: Books, command: Any, ts: int) -> int:
         return _DUPLICATE
     if command.time_in_force == _GTD and command.expire_ts <= ts:
         return _EXPIRED
-    if command.flags & _REDUCE_ONLY and command.qty > reducible(books, command.account, command.instrument, command.side):
+    if command.flags & _REDUCE_ONLY and command.qty > room_to_reduce(books, command.account, command.instrument, command.side, limit, 0):
         return _NOT_REDUCING
     reason = _refused_now(books, command, limit)
     if reason == _OK and _may_rest(command) and full(books):
@@ -226,7 +241,8 @@ def _replace_refusal(books: Books, command: Any, slot: int) -> int:
     if order.flags & _POST_ONLY and would_take(books.tops[order.instrument], np.int64(order.side), command.price):
         return _WOULD_TAKE
     if order.flags & _REDUCE_ONLY:
-        if command.qty - order.filled > reducible(books, np.int64(order.account), np.int64(order.instrument), np.int64(order.side)):
+        account, instrument, side = np.int64(order.account), np.int64(order.instrument), np.int64(order.side)
+        if command.qty - order.filled > room_to_reduce(books, account, instrument, side, command.price, slot):
             return _NOT_REDUCING
     return _OK
 
@@ -348,12 +364,32 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
     n = answer(reports, 0, _TRIGGERED, command, order_id, command.qty, command.qty, 0, _OK)
     wanted = command.qty
     if command.flags & _REDUCE_ONLY:
-        wanted = min(wanted, reducible(books, command.account, instrument, command.side))
+        wanted = min(wanted, room_to_reduce(books, command.account, instrument, command.side, _limit_of(books, command), 0))
     nothing = wanted == 0 or (wanted < command.qty and command.time_in_force == _FOK)
     reason = _NOT_REDUCING if nothing else _refused_now(books, command, _limit_of(books, command))
     if reason != _OK:
         return answer(reports, n, _CANCELED, command, order_id, command.qty, 0, 0, reason)
     return _enter(books, command, reports, n, order_id, wanted)
+
+
+@kernel
+def shed(books: Books, reports: Any, instrument: int) -> int:
+    """End one resting reduce-only order for which its account's position has no room. Returns the reports written, 0 if there is none.
+
+    The position has become smaller or has turned, or an order of the same account has come before it in line.
+    """
+    if books.tops[instrument].n_reducing == 0:
+        return 0
+    for account in range(books.owners.size):
+        exposure = books.exposures[account, instrument]
+        side = -1
+        if exposure.reducing_bid > max(0, -exposure.position):
+            side = _BUY
+        elif exposure.reducing_ask > max(0, exposure.position):
+            side = _SELL
+        if side >= 0:
+            return end_order(books, reports, 0, last_to_reduce(books, account, instrument, side), _NOT_REDUCING)
+    return 0
 
 
 @kernel

@@ -139,13 +139,24 @@ class PlainExchange:
         del self.orders[order.account, order.client_order_id]
         order.order_type = _BECOMES[OrderType(order.order_type)]
         self._say(ReportKind.TRIGGERED, order, qty=order.leaves)
-        allowed = self._reducible(order) if order.flags & OrderFlag.REDUCE_ONLY else order.leaves
+        allowed = self._room(order, self._limit(order)) if order.flags & OrderFlag.REDUCE_ONLY else order.leaves
         whole = order.time_in_force == TimeInForce.FOK
         reason = Reject.VENUE_REDUCE_ONLY if allowed < (order.leaves if whole else 1) else self._refused_now(order)
         if reason:
             self._cancel_rest(order, reason)
         else:
             self._enter(order, min(order.leaves, allowed))
+        return self._reports
+
+    def shed(self, instrument: int) -> list[dict[str, int]]:
+        """End one reduce-only order that the position has no room for: of the first such account the last in line; nothing if there is none."""
+        self._reports = []
+        for account in sorted({o.account for o in self.orders.values()}):
+            for side in (Side.BUY, Side.SELL):
+                line = self._line(account, instrument, side)
+                if sum(o.leaves for o in line) > max(0, -_SIGN[side] * self.positions[account, instrument]):
+                    self._end(line[-1], Reject.VENUE_REDUCE_ONLY)
+                    return self._reports
         return self._reports
 
     # -- words ----------------------------------------------------------------------------------------------------
@@ -183,6 +194,18 @@ class PlainExchange:
     def _reducible(self, order: PlainOrder) -> int:
         """Lots that this order may trade without the position passing zero or growing."""
         return max(0, -_SIGN[Side(order.side)] * self.positions[order.account, order.instrument])
+
+    def _line(self, account: int, instrument: int, side: int) -> list[PlainOrder]:
+        """An account's resting reduce-only orders of a side, the one with priority first."""
+        queues = self.books[instrument].queues[side]
+        all_of_them = [o for price in sorted(queues, reverse=side == Side.BUY) for o in queues[price]]
+        return [o for o in all_of_them if o.account == account and o.flags & OrderFlag.REDUCE_ONLY]
+
+    def _room(self, order: PlainOrder, limit: int) -> int:
+        """Lots that a reduce-only order may have open at a limit: what the others before it in line leave of the position."""
+        sign = _SIGN[Side(order.side)]
+        line = [o for o in self._line(order.account, order.instrument, order.side) if o is not order and sign * o.price >= sign * limit]
+        return max(0, self._reducible(order) - sum(o.leaves for o in line))
 
     def _sure(self, order: PlainOrder) -> int:
         """Lots that a fill-or-kill order is sure to get."""
@@ -307,7 +330,7 @@ class PlainExchange:
         if waits:
             if book.last and (book.last >= order.trigger_price if order.waits_for_rise else book.last <= order.trigger_price):
                 reason = Reject.VENUE_WOULD_TRIGGER
-        elif order.flags & OrderFlag.REDUCE_ONLY and order.leaves > self._reducible(order):
+        elif order.flags & OrderFlag.REDUCE_ONLY and order.leaves > self._room(order, self._limit(order)):
             reason = Reject.VENUE_REDUCE_ONLY
         else:
             reason = self._refused_now(order)
@@ -365,7 +388,7 @@ class PlainExchange:
             return Reject.BOOK_PRICE_OUT_OF_RANGE
         if order.flags & OrderFlag.POST_ONLY and book.would_take(order.side, command["price"]):
             return Reject.BOOK_POST_ONLY_WOULD_TAKE
-        if order.flags & OrderFlag.REDUCE_ONLY and command["qty"] - order.filled > self._reducible(order):
+        if order.flags & OrderFlag.REDUCE_ONLY and command["qty"] - order.filled > self._room(order, command["price"]):
             return Reject.VENUE_REDUCE_ONLY
         return Reject.NONE
 

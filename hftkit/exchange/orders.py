@@ -14,7 +14,7 @@ from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import BalanceKind, Op, ReportKind
 from hftkit.exchange.margin import closing_order, insure, is_in_liquidation, is_isolated_short, is_short_of_margin, lacks_margin, settle_funding
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
-from hftkit.exchange.matching import apply, end_order, expire, fire_trigger
+from hftkit.exchange.matching import apply, end_order, expire, fire_trigger, shed
 from hftkit.exchange.outbox import listens, next_letter, post
 from hftkit.exchange.queues import due_trigger
 from hftkit.exchange.tap_records import tap_balance, tap_event, tap_fill, tap_refusal
@@ -158,6 +158,15 @@ def _lacks_margin_now(venue: Venue, slot: int) -> bool:
 
 
 @inner_kernel
+def shed_reducing(venue: Venue, instrument: int) -> None:
+    """Every resting reduce-only order for which a position has no room any more is ended, one after another."""
+    n = shed(venue.books, venue.reports, instrument)
+    while n > 0:
+        deliver(venue, n, _CANCEL, venue.books.command[0])
+        n = shed(venue.books, venue.reports, instrument)
+
+
+@inner_kernel
 def fire_due(venue: Venue, instrument: int) -> None:
     """Every waiting order that the last price has reached, one after another: it needs its margin now, or is cancelled."""
     while True:
@@ -170,11 +179,13 @@ def fire_due(venue: Venue, instrument: int) -> None:
         else:
             n = fire_trigger(venue.books, venue.reports, instrument)
             deliver(venue, n, _NEW, venue.books.command[0])
+            shed_reducing(venue, instrument)
 
 
 @inner_kernel
 def carry_out(venue: Venue, command: Any) -> int:
-    """One command, from anyone, already validated: match it, answer, publish; then the waiting orders that its trades have woken.
+    """One command, from anyone, already validated: match it, answer, publish; then the reduce-only orders that it leaves no room for, and the waiting
+    orders that its trades have woken.
 
     Returns the Reject code of a new order, cancel or replace that the matching engine refused, else 0.
     """
@@ -183,6 +194,8 @@ def carry_out(venue: Venue, command: Any) -> int:
     if n > 0 and (venue.reports[0].kind == _REJECT or venue.reports[0].kind == _CANCEL_REJECT):
         refused = venue.reports[0].reason
     traded = deliver(venue, n, command.op, command)
+    if refused == _OK and (command.op == _NEW or command.op == _REPLACE or command.op == _QUOTE):
+        shed_reducing(venue, command.instrument)
     if traded >= 0:
         fire_due(venue, traded)
     return refused

@@ -119,11 +119,14 @@ def _take_out(books: Books, level: Any, slot: int) -> None:
 
 @inlined_kernel
 def add_open(books: Books, order: Any, lots: int) -> None:
-    """`lots` more (or less) of a resting order are open: its account's exposure, to which reduce-only orders add nothing."""
-    if order.flags & _REDUCE_ONLY:
-        return
+    """`lots` more (or less) of a resting order are open: its account's exposure. Reduce-only orders are counted apart."""
     exposure = books.exposures[order.account, order.instrument]
-    if order.side == _BUY:
+    if order.flags & _REDUCE_ONLY:
+        if order.side == _BUY:
+            exposure.reducing_bid += lots
+        else:
+            exposure.reducing_ask += lots
+    elif order.side == _BUY:
         exposure.open_bid += lots * order.price
     else:
         exposure.open_ask += lots * order.price

@@ -84,7 +84,7 @@ def _check_slots(books: Books, queued: list[int]) -> None:
         slot = int(books.orders[slot]["next"])
     assert sorted(queued + free) == list(range(1, int(books.counters[0]["high_water"]) + 1))
     owned: list[int] = []
-    expected = np.zeros((*books.exposures.shape, 2), np.int64)
+    expected, reducing = np.zeros((2, *books.exposures.shape, 2), np.int64)
     for account, owner in enumerate(books.owners):
         slot, before = int(owner["first"]), 0
         while slot:
@@ -93,11 +93,17 @@ def _check_slots(books: Books, queued: list[int]) -> None:
             owned.append(slot)
             if not order["flags"] & (WAITING | OrderFlag.REDUCE_ONLY):
                 expected[account, order["instrument"], order["side"]] += int(order["leaves"]) * int(order["price"])
+            elif not order["flags"] & WAITING:
+                reducing[account, order["instrument"], order["side"]] += int(order["leaves"])
             before, slot = slot, int(order["own_next"])
         assert owner["last"] == before
     assert sorted(owned) == sorted(queued)
     assert (expected[:, :, 0] == books.exposures["open_bid"]).all()
     assert (expected[:, :, 1] == books.exposures["open_ask"]).all()
+    assert (reducing[:, :, 0] == books.exposures["reducing_bid"]).all()
+    assert (reducing[:, :, 1] == books.exposures["reducing_ask"]).all()
+    assert (reducing[:, :, 0] <= np.maximum(0, -books.exposures["position"])).all()  # never more than the position
+    assert (reducing[:, :, 1] <= np.maximum(0, books.exposures["position"])).all()
     assert (books.exposures["position"].sum(axis=0) == 0).all()
 
 

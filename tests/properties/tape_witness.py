@@ -93,6 +93,19 @@ class Witness:
         """Lots by which its side could bring the position towards zero."""
         return max(0, self.positions[order.account, order.instrument] * (-1 if order.side == Side.BUY else 1))
 
+    def line(self, account: int, instrument: int, side: int) -> list[Known]:
+        """An account's resting reduce-only orders of a side, the last in line at the end."""
+        sign = 1 if side == Side.BUY else -1
+        mine = [o for queue in self.resting[instrument, side].values() for o in queue if o.account == account and o.flags & OrderFlag.REDUCE_ONLY]
+        return sorted(mine, key=lambda o: (-sign * o.price, o.stamp))
+
+    def share(self, order: Known) -> int:
+        """Lots of the position that are left for a reduce-only order: those at its price or better come first."""
+        low, high = self.windows[order.instrument]
+        sign, limit = (1 if order.side == Side.BUY else -1), min(high, max(low, order.limit))
+        others = [o for o in self.line(order.account, order.instrument, order.side) if o.key != order.key and sign * (o.price - limit) >= 0]
+        return max(0, self.room(order) - sum(o.leaves for o in others))
+
     def sure(self, order: Known) -> int:
         """Lots a fill-or-kill order can count on, order by order in priority."""
         sign, total = (1 if order.side == Side.BUY else -1), 0
@@ -140,7 +153,7 @@ class Witness:
         if order.waits:
             found[Reject.VENUE_WOULD_TRIGGER] = self.reached(order)
         else:
-            found[Reject.VENUE_REDUCE_ONLY] = bool(order.flags & OrderFlag.REDUCE_ONLY) and order.qty > self.room(order)
+            found[Reject.VENUE_REDUCE_ONLY] = bool(order.flags & OrderFlag.REDUCE_ONLY) and order.qty > self.share(order)
             found[Reject.BOOK_POST_ONLY_WOULD_TAKE] = bool(order.flags & OrderFlag.POST_ONLY) and self.crosses(order)
             found[Reject.BOOK_FOK_NOT_FILLABLE] = order.tif == TimeInForce.FOK and self.sure(order) < order.qty
         return {reason for reason, holds in found.items() if holds}
@@ -156,7 +169,7 @@ class Witness:
             Reject.VENUE_BAD_QTY: qty <= order.filled,
             Reject.BOOK_PRICE_OUT_OF_RANGE: not low <= price <= high,
             Reject.BOOK_POST_ONLY_WOULD_TAKE: bool(order.flags & OrderFlag.POST_ONLY) and self.crosses(moved),
-            Reject.VENUE_REDUCE_ONLY: bool(order.flags & OrderFlag.REDUCE_ONLY) and moved.leaves > self.room(order),
+            Reject.VENUE_REDUCE_ONLY: bool(order.flags & OrderFlag.REDUCE_ONLY) and moved.leaves > self.share(moved),
         }
         return {reason for reason, holds in found.items() if holds}
 
@@ -252,6 +265,20 @@ class Witness:
         self.met["expired waiting" if order.waits else "expired partly filled" if order.filled else "expired resting"] += 1
         self._follow(None, reports, "expiry")
 
+    def saw_shed(self, instrument: int, reports: list[Report]) -> None:
+        """One reduce-only order was ended because the position has no room for it; an empty list: all have room."""
+        accounts = {o.account for o in self.orders.values()}
+        lines = [line for account in accounts for side in (0, 1) if (line := self.line(account, instrument, side))]
+        over = [line for line in lines if sum(o.leaves for o in line) > self.room(line[0])]
+        if not reports:
+            assert not over
+            return
+        assert (reports[0]["kind"], reports[0]["reason"]) == (ReportKind.CANCELED, Reject.VENUE_REDUCE_ONLY)
+        order = self.orders[reports[0]["account"], reports[0]["client_order_id"]]
+        assert order in [line[-1] for line in over]
+        self.met["shed with a position" if self.room(order) else "shed without a position"] += 1
+        self._follow(None, reports, "shed")
+
     def saw_trigger(self, instrument: int, reports: list[Report]) -> None:
         """One waiting order was activated; an empty list: none is due."""
         due = [o for o in self.orders.values() if o.instrument == instrument and o.waits and self.reached(o)]
@@ -278,7 +305,7 @@ class Witness:
     def _follow(self, taker: Known | None, reports: list[Report], why: str, touched: set[tuple[int, int, int]] | None = None) -> None:
         """All reports after the acceptance: trades, cancels, levels; then what became of the taker."""
         levels: set[tuple[int, int, int]] = touched or set()
-        traded, ended, allowed = 0, False, self.room(taker) if taker else 0
+        traded, ended, allowed = 0, False, self.share(taker) if taker else 0
         wanted = taker.leaves if taker else 0
         for r in reports:
             if r["kind"] == ReportKind.TRADE:
@@ -381,7 +408,7 @@ class Witness:
                 assert self.room(order) == 0
                 self.met["maker overshoots"] += 1
         else:
-            assert r["reason"] == (Reject.VENUE_EXPIRED if why == "expiry" else Reject.NONE)
+            assert r["reason"] == {"expiry": Reject.VENUE_EXPIRED, "shed": Reject.VENUE_REDUCE_ONLY}.get(why, Reject.NONE)
             self.met[f"{why} ended {'waiting' if order.waits else 'resting'}"] += 1
         del self.orders[order.key]
         if order.waits:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hftkit.codes import OrderFlag, OrderType, TimeInForce
 from hftkit.exchange.layout import COMMAND, Op, ReportKind
-from hftkit.exchange.matching import Books, apply, expire, fire_trigger, new_books, new_commands, new_reports
+from hftkit.exchange.matching import Books, apply, expire, fire_trigger, new_books, new_commands, new_reports, shed
 from hftkit.exchange.matching_plain import PlainExchange
 from hftkit.kernels.jit import compiled_driver
 from tests.properties.book_invariants import chain, check_memory
@@ -99,12 +99,19 @@ def drive(commands: list[dict[str, int]], capacity: int, check_every: int, as_se
     """
     books = new_books(REFERENCE, capacity, LADDER)
     reports, row = new_reports(books), new_commands(1)
-    carry_out, wake, end = apply, fire_trigger, expire
+    carry_out, wake, end, drop = apply, fire_trigger, expire, shed
     if as_served:
         carry_out, wake = compiled_driver(apply, row[0], books, reports, 0), compiled_driver(fire_trigger, books, reports, 0)
-        end = compiled_driver(expire, books, reports, 0)
+        end, drop = compiled_driver(expire, books, reports, 0), compiled_driver(shed, books, reports, 0)
     windows = [(int(top["base"]), int(top["base"]) + LADDER - 1) for top in books.tops]
     plain, witness = PlainExchange(windows, capacity), Witness(windows, capacity)
+
+    def shed_all(i: int, instrument: int) -> None:
+        while expected := plain.shed(instrument):
+            witness.saw_shed(instrument, compare(reports, drop(books, reports, instrument), expected, (i, "shed")))
+        assert drop(books, reports, instrument) == 0
+        witness.saw_shed(instrument, [])
+
     for i, command in enumerate(commands):
         reports[:64]["kind"] = -1  # poison
         while expected := plain.expire(i):
@@ -113,9 +120,12 @@ def drive(commands: list[dict[str, int]], capacity: int, check_every: int, as_se
         witness.saw_expiry(i, [])
         row[0] = tuple(command[name] for name in COMMAND.dtype.names or ())
         witness.saw_command(command, i, compare(reports, carry_out(row[0], books, reports, i), plain.apply(command, i), (i, command)))
+        shed_all(i, 0)
+        shed_all(i, 1)
         for instrument in (0, 1):
             while expected := plain.fire_trigger(instrument):
                 witness.saw_trigger(instrument, compare(reports, wake(books, reports, instrument), expected, (i, "trigger")))
+                shed_all(i, instrument)
             assert wake(books, reports, instrument) == 0
             witness.saw_trigger(instrument, [])
         if i % check_every == 0:
@@ -182,6 +192,8 @@ def reached() -> set[str]:
         *("rest canceled NEW 504", "rest canceled NEW 506", "rest canceled QUOTE 504", "rest canceled QUOTE 506", "rest canceled REPLACE 506"),
         *(f"REPLACE {moves} {what} {tif}" for moves in ("keeps", "moves") for what in ("whole", "partly filled") for tif in ("GTC", "GTD")),
         *(f"expired maker {why} {flags}" for why in ("NEW GTC", "NEW IOC", "QUOTE GTC", "REPLACE GTC", "trigger GTC") for flags in (8, 12)),
+        "shed with a position",
+        "shed without a position",
         "expired maker NEW FOK 8",  # with 12 it counts only what stands before its own
         *(f"traded {why} {tif.name}" for why in ("NEW", "QUOTE", "trigger") for tif in tifs),
         *("traded REPLACE GTC", "traded REPLACE GTD", "traded with itself", "maker overshoots", "trigger chain", "triggers due both ways"),

@@ -66,6 +66,29 @@ def test_every_requirement_is_a_range_and_has_a_tested_version() -> None:
     assert named <= tested, f"no tested version of {sorted(named - tested)}. Cure: add a `name==version` line to constraints.txt."
 
 
+HASHED = re.compile(r"^[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.+!]*( --hash=sha256:[0-9a-f]{64})+$")
+
+
+def test_every_tested_version_has_its_hashes() -> None:
+    lines = [line for line in (ROOT / "hashes.txt").read_text().splitlines() if not line.startswith("#")]
+    assert not [line for line in lines if not HASHED.match(line)], "hashes.txt holds `name==version --hash=sha256:...` lines only. Cure: make hashes"
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [line.split(" ")[0] for line in lines] == pins, "hashes.txt and constraints.txt name other versions. Cure: make hashes"
+
+
+def test_no_floor_is_above_the_tested_version_and_the_backend_is_among_them() -> None:
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    required = [*whole["build-system"]["requires"], *whole["project"]["dependencies"]]
+    required += [requirement for extra in whole["project"]["optional-dependencies"].values() for requirement in extra]
+    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line and not line.startswith("#"))
+    for requirement in required:
+        package, _, floor = requirement.partition(">=")
+        assert floor, f"{requirement} has no floor"
+        version = tested[package.lower().replace("_", "-")]
+        parts = [tuple(int(part) for part in re.findall(r"[0-9]+", text)) for text in (floor, version)]
+        assert parts[0] <= parts[1], f"{requirement}: the tested version is {version}"
+
+
 def test_every_lint_exception_has_a_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     block = re.search(r"^ignore = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)

@@ -25,7 +25,7 @@ from hftkit.exchange.ladder import find_key, level_above, level_below
 from hftkit.exchange.layout import Op
 from hftkit.exchange.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.matching import end_order, level_report, reducible, trade
-from hftkit.exchange.orders import carry_out, deliver, fire_due, pass_time
+from hftkit.exchange.orders import carry_out, deliver, fire_due, pass_time, shed_reducing
 from hftkit.exchange.queues import add_open, enqueue, full, release_slot, take_slot, unlink
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
@@ -250,6 +250,8 @@ def _print(venue: Venue, history: History, instrument: int, aggressor: int, pric
         counters.last_trade_id += 1
         counters.n_trades += 1
         publish_trade(venue, instrument, counters.last_trade_id, aggressor, price, volume - real)
+    if real > 0:
+        shed_reducing(venue, instrument)
     fire_due(venue, instrument)
 
 

@@ -1,7 +1,7 @@
 """The Binance dialect over HTTP/1.1 (and HTTPS): an aiohttp server on an asyncio loop in a thread of its own.
 
 The shell only carries: a request becomes a router.Request, is answered on the venue's thread (`VenueHost.call`), and the answer goes out, late or
-not at all if a fault says so. Keep-alive, any method, any path; nothing is decided here.
+not at all if a fault says so. Keep-alive, any method, any path; nothing is decided here. Deadlines and what is no HTTP: http_guard.py.
 
 WebSockets share the port. A request that asks for an upgrade goes to `on_websocket`, which servers/binance_ws.py sets:
 
@@ -30,6 +30,7 @@ from hftkit.errors import ConfigError, VenueError
 from hftkit.exchange.dialects.binance.router import Request, Response, handle
 from hftkit.exchange.dialects.binance.venue import BinanceVenue
 from hftkit.exchange.host import VenueHost
+from hftkit.exchange.servers.http_guard import GuardedServer, is_readable, plain_answer, read_body
 
 _log = logging.getLogger("hftkit.exchange.binance")
 _FAILED = b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'
@@ -66,17 +67,23 @@ class BinanceServer:
         self.on_websocket: WebSocketHandler | None = None
         self.loop = asyncio.new_event_loop()
         self.n_requests = 0
+        self._guard = GuardedServer(self._answer, venue.config.request_timeout_s, venue.config.idle_timeout_s, self.loop)
         self._runner: web.ServerRunner | None = None
         self._thread: threading.Thread | None = None
 
     # -- requests --------------------------------------------------------------------------------------------------------
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._guard.heard(request.protocol)
+        if not is_readable(request.raw_path):
+            return plain_answer(400)
         if self.on_websocket is not None and request.headers.get("Upgrade", "").lower() == "websocket":
             return await self.on_websocket(request)
         began = monotonic_ns()
         self.n_requests += 1
-        body = await request.read() if request.can_read_body else b""
+        body = await read_body(request, self.venue.config.request_timeout_s)
+        if isinstance(body, web.Response):
+            return body
         try:
             answer: Response = await self.host.call(handle, self.venue, request_of(request, body))
         except VenueError:
@@ -94,7 +101,7 @@ class BinanceServer:
     # -- life ------------------------------------------------------------------------------------------------------------
 
     async def _open(self, address: str, port: int, context: ssl.SSLContext | None) -> int:
-        runner = web.ServerRunner(web.Server(self._answer, access_log=None), handle_signals=False)
+        runner = web.ServerRunner(self._guard, handle_signals=False)
         await runner.setup()
         self._runner = runner
         await web.TCPSite(runner, address, port, ssl_context=context, backlog=1024).start()

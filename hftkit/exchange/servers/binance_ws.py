@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -21,6 +22,7 @@ from hftkit.exchange.dialects.binance.ws_api import PATH, Answer, WebSocketApi
 from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.units import NS_PER_S
 
+_log = logging.getLogger("hftkit.exchange.binance")
 STREAM_SLICE_NS = 1_000_000  # while somebody listens: the longest that an event waits for its batch
 CLOSE_TIMEOUT_S = 1.0  # for a client's answer to a close frame
 
@@ -116,6 +118,11 @@ class WebSocketShell:
                 self.server.host.submit(self.api.close if where is None else self.streams.hub.close, number)
         return socket
 
+    @staticmethod
+    def _invalid(error: object) -> None:
+        """A frame that breaks the protocol: aiohttp has closed with the code that says so (1002, 1007 or 1009)."""
+        _log.warning("a client sent an invalid WebSocket frame: %s; closed with %d", error, getattr(error, "code", WSCloseCode.PROTOCOL_ERROR))
+
     async def _heard(self, peer: Peer, message: object, kind: WSMsgType) -> None:
         """A control frame."""
         if kind == WSMsgType.PONG:
@@ -127,6 +134,9 @@ class WebSocketShell:
         hub = self.streams.hub
         await self.server.host.call(hub.open, number, where)
         async for message in peer.socket:
+            if message.type == WSMsgType.ERROR:
+                self._invalid(message.data)
+                return
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 await self.server.host.call(hub.receive, number, message.data)
             else:
@@ -134,6 +144,9 @@ class WebSocketShell:
 
     async def _talk(self, number: int, peer: Peer) -> None:
         async for message in peer.socket:
+            if message.type == WSMsgType.ERROR:
+                self._invalid(message.data)
+                return
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 await self._heard(peer, bytes(message.data or b""), message.type)
                 continue

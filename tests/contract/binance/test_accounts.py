@@ -92,7 +92,7 @@ def test_leverage_decides_what_can_be_opened(venue: Serving) -> None:
         ("/fapi/v1/positionSide/dual", {"dualSidePosition": "true"}, -1020),
         ("/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": "false"}, -4171),
         ("/fapi/v1/positionMargin", {**SYMBOL, "amount": "10", "type": "1"}, -4049),
-        ("/fapi/v1/positionMargin", {**SYMBOL, "amount": "-1", "type": "1"}, -4055),
+        ("/fapi/v1/positionMargin", {**SYMBOL, "amount": "0", "type": "1"}, -4055),
         ("/fapi/v1/leverage", {**SYMBOL, "leverage": "0"}, -4028),
     ],
 )

@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, dict[str, Any], int]] = [
     ("too many decimals of price", {**LIMIT, "price": "11000.01"}, -1111),
     ("between two ticks", {**LIMIT, "symbol": "ETHUSDT", "quantity": "1", "price": "1100.02"}, -4014),
     ("zero quantity", {**LIMIT, "quantity": "0"}, -4003),
-    ("negative quantity", {**LIMIT, "quantity": "-1"}, -4003),
+    ("negative quantity", {**LIMIT, "quantity": "-1"}, -1100),
     ("too large a quantity", {**LIMIT, "quantity": "99999999"}, -4005),
     ("zero price", {**LIMIT, "price": "0"}, -4001),
     ("beyond the highest price", {**LIMIT, "side": "SELL", "price": "999999"}, -4002),

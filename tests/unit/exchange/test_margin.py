@@ -128,10 +128,13 @@ def test_reduce_only_orders_need_no_margin_and_count_for_none() -> None:
     a, b = desk.enter(1), desk.enter(2)
     desk.swap(b, a, 10_000, 190_000)  # 19,000 at leverage 20: 950 of 1,000
     before = desk.send(a, ACCOUNT_QUERY)[0].initial_margin_e8
-    for price in (10_100, 10_200, 10_300):  # a ladder of exits, each of the whole position
-        assert desk.order(a, SELL, price, 190_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
+    for price in (10_100, 10_200, 10_300):  # a ladder of exits, together the whole position
+        assert desk.order(a, SELL, price, 60_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
+    assert desk.order(a, SELL, 10_300, 20_000, flags=REDUCE_ONLY).reason == Reject.VENUE_REDUCE_ONLY  # 10,000 are left for it
+    assert desk.order(a, SELL, 10_300, 10_000, flags=REDUCE_ONLY).name == "ORDER_ACK"
     assert desk.send(a, ACCOUNT_QUERY)[0].initial_margin_e8 == before
-    assert desk.send(a, REPLACE_ORDER, desk.last_id, 10_400, 190_000, instrument=0)[0].name == "ORDER_ACK"
+    assert desk.send(a, REPLACE_ORDER, desk.last_id, 10_400, 10_001, instrument=0)[0].reason == Reject.VENUE_REDUCE_ONLY
+    assert desk.send(a, REPLACE_ORDER, desk.last_id, 10_400, 10_000, instrument=0)[0].name == "ORDER_ACK"
     assert desk.order(a, SELL, 10_300, 395_000).reason == Reject.VENUE_INSUFFICIENT_MARGIN
     assert desk.order(a, SELL, 10_200, 190_000).name == "ORDER_ACK"  # makes nothing larger by itself; with the stop it would
     stop = (77, SELL, STOP_MARKET, GTC, REDUCE_ONLY, 0, 190_000, 9_900, 0)
@@ -140,6 +143,30 @@ def test_reduce_only_orders_need_no_margin_and_count_for_none() -> None:
     desk.order(b, SELL, 9_900, 1000, tif=IOC)  # the last price is 99.00: the stop is active, and needs no margin
     assert desk.venue.holdings["position"][2, 0] == 0
     assert desk.venue.books.exposures["open_ask"][2, 0] == 10_200 * 190_000
+
+
+def test_reduce_only_orders_without_room_are_ended_last_in_line_first() -> None:
+    desk = Desk()
+    a, b = desk.enter(1), desk.enter(2)
+    desk.swap(b, a, 10_000, 1000)
+    ladder = {}
+    for price, qty in ((10_200, 600), (10_100, 400)):
+        assert desk.order(a, SELL, price, qty, flags=REDUCE_ONLY).name == "ORDER_ACK"
+        ladder[price] = desk.last_id
+    assert desk.order(a, SELL, 10_150, 601, flags=REDUCE_ONLY).reason == Reject.VENUE_REDUCE_ONLY
+    desk.drain(a)
+    answers = desk.send(a, NEW_ORDER, 99, SELL, LIMIT, GTC, REDUCE_ONLY, 10_150, 100, instrument=0)  # comes before the order at 102.00
+    assert [(m.name, getattr(m, "client_order_id", 0)) for m in answers] == [("ORDER_ACK", 99), ("ORDER_CANCELED", ladder[10_200])]
+    assert answers[-1].reason == Reject.VENUE_REDUCE_ONLY
+    desk.order(b, BUY, 9_900, 450)
+    desk.order(a, SELL, 9_900, 450, tif=IOC)  # 550 are held, 500 stand in line
+    assert [m.name for m in desk.take(a)] == ["ORDER_ACK", "ORDER_FILL"]
+    desk.order(b, BUY, 9_900, 1100)
+    desk.order(a, SELL, 9_900, 1100, tif=IOC)  # turned: nothing is left to sell
+    ended = [m.client_order_id for m in desk.take(a) if m.name == "ORDER_CANCELED"]
+    assert ended == [99, ladder[10_100]]
+    assert desk.venue.books.exposures[2, 0]["reducing_ask"] == 0
+    assert desk.order(a, SELL, 10_000, 1, flags=REDUCE_ONLY).reason == Reject.VENUE_REDUCE_ONLY
 
 
 @pytest.mark.parametrize("rate", [137, -137])

@@ -155,7 +155,7 @@ def _becomes(venue: BinanceVenue, order: AlgoOrder) -> Draft | None:
 
 def fire(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
     """The price has been reached: the order goes to the books."""
-    order.triggered_ms = now_ms
+    venue.algo.trigger(order, now_ms)
     try:
         draft = _becomes(venue, order)
         if draft is None:
@@ -165,12 +165,12 @@ def fire(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
         ticket = ticket_for(venue, draft)
         ticket.orig_type, ticket.stop_price = order.order_type, order.trigger
         ticket.close_position, ticket.working_type, ticket.price_protect = order.close_position, order.working_type, order.price_protect
-        order.number = ticket.number
-        venue.algo.end(order, "TRIGGERED", now_ms)
+        venue.algo.expect(order, ticket.number)
         enter(venue, order.account, draft, ticket)
     except Refusal as refusal:
-        order.failure, order.number = refusal.msg, 0
+        order.failure = refusal.msg
         venue.algo.end(order, "REJECTED", now_ms)
+        order.number = 0
 
 
 def _watch(venue: BinanceVenue, order: AlgoOrder, trades: list[tuple[int, int]], mark: int, now_ms: int) -> None:
@@ -227,18 +227,20 @@ def shape(venue: BinanceVenue, order: AlgoOrder, *, queried: bool) -> dict[str, 
         "closePosition": order.close_position,
         "priceProtect": order.price_protect,
         "reduceOnly": order.reduce_only,
-        "activatePrice": symbol.price(order.activate) if order.is_trailing else "",
-        "callbackRate": ratio_text(order.callback_rate) if order.is_trailing else "",
         "createTime": order.created_ms,
         "updateTime": order.updated_ms,
         "triggerTime": order.triggered_ms,
         "goodTillDate": order.good_till,
     }
+    if order.is_trailing:  # the keys are absent elsewhere: clients read an empty text as a number
+        answer |= {"activatePrice": symbol.price(order.activate), "callbackRate": ratio_text(order.callback_rate)}
+    if order.close_position:
+        del answer["quantity"]  # not known before the position is closed
     if queried:
         row = venue.store.order(order.account, order.number) if order.number else None
         answer |= {
             "actualOrderId": str(row.order_id) if row else "",
-            "actualPrice": symbol.average(row.traded, row.filled) if row else "0.00",
+            "actualPrice": symbol.average(row.traded, row.filled) if row else "0.00000",
             "actualQty": symbol.qty(row.filled if row else 0),
             "actualType": ("MARKET" if order.is_market else "LIMIT") if row else "",
             "tpOrderType": "",

@@ -1,13 +1,15 @@
 """Conditional orders as the Algo service keeps them: a service of its own in front of the books, as on the real venue since December 2025.
 
-An algo order reserves nothing and is in no book; it has an id of its own. When its price is reached it becomes an order like any other, which
-may still be refused. Prices are looked at after every slice of the venue (a few milliseconds), trade by trade: the last price, or the mark
+An algo order reserves nothing and is in no book; it has an id of its own. When its price is reached it becomes an order like any
+other, which may still be refused. While that is under way it is TRIGGERING; once the matching engine has the order, it is TRIGGERED
+and names it. Prices are looked at after every slice of the venue (a few milliseconds), trade by trade: the last price, or the mark
 price where asked for.
 
-    NEW -> CANCELED             by its owner
-    NEW -> TRIGGERED -> FINISHED  the order is in the books, then is no longer open
-    NEW -> REJECTED             triggered, and the order was refused (margin, nothing to reduce)
-    NEW -> EXPIRED              triggered, and there was no position to close; or its date has passed
+    NEW -> CANCELED                            by its owner
+    NEW -> EXPIRED                             its date has passed
+    NEW -> TRIGGERING -> TRIGGERED -> FINISHED  the order is in the books, then is no longer open
+    NEW -> TRIGGERING -> REJECTED              the order was refused (margin, nothing to reduce)
+    NEW -> TRIGGERING -> EXPIRED               there was no position to close
 
 Rules, as the venue documents them: STOP* of a buyer waits for a rise to the trigger, of a seller for a fall; TAKE_PROFIT* the other way round.
 TRAILING_STOP_MARKET of a seller: once the price has been at or above the activation price, a fall from the highest price since by the callback
@@ -24,7 +26,7 @@ from decimal import Decimal
 from hftkit.exchange.dialects.binance.symbols import Symbol
 
 BUY = 0
-OPEN = "NEW"
+OPEN, TRIGGERING, TRIGGERED = "NEW", "TRIGGERING", "TRIGGERED"
 MARK, LAST = "MARK_PRICE", "CONTRACT_PRICE"
 
 
@@ -56,7 +58,8 @@ class AlgoOrder:
     updated_ms: int = 0
     triggered_ms: int = 0
     after_trade: int = 0  # only later trades count
-    number: int = 0  # client order id in the venue of the order that it has become, 0 before
+    number: int = 0  # client order id in the venue of the order that it becomes, 0 before
+    order_id: int = 0  # of that order, once it is in the books
     failure: str = ""
     engine_id: int = 0  # client order id in the matching engine, of one that it keeps itself (engine_conditionals.py)
     extreme: int = 0  # trailing: the best price since placement, 0 before the first
@@ -102,6 +105,7 @@ class AlgoBook:
     def __init__(self) -> None:
         self._all: dict[int, AlgoOrder] = {}
         self._waiting: dict[int, dict[int, AlgoOrder]] = {}
+        self._entering: dict[tuple[int, int], AlgoOrder] = {}  # by account and number of the order that they become
         self._triggered: dict[int, AlgoOrder] = {}
         self._ended: deque[int] = deque()
         self._last_id = 2_000_000
@@ -118,15 +122,36 @@ class AlgoBook:
         self._waiting.setdefault(order.symbol.index, {})[order.algo_id] = order
         self._tell(order)
 
-    def end(self, order: AlgoOrder, status: str, now_ms: int) -> None:
-        """It waits no longer."""
+    def _leave(self, order: AlgoOrder) -> None:
+        """Out of every table of those that are not at their end."""
         self._waiting.get(order.symbol.index, {}).pop(order.algo_id, None)
+        self._entering.pop((order.account, order.number), None)
         self._triggered.pop(order.algo_id, None)
-        order.status, order.updated_ms = status, now_ms
-        if status == "TRIGGERED":
+
+    def trigger(self, order: AlgoOrder, now_ms: int) -> None:
+        """Its price has been reached: it waits no longer, and its order is on the way."""
+        self._leave(order)
+        order.status, order.triggered_ms, order.updated_ms = TRIGGERING, now_ms, now_ms
+        self._tell(order)
+
+    def expect(self, order: AlgoOrder, number: int) -> None:
+        """The order that it becomes goes to the books under this client order id."""
+        order.number = number
+        self._entering[order.account, number] = order
+
+    def entered(self, account: int, number: int, order_id: int, now_ms: int) -> None:
+        """The books have an order of this client order id: if it is one that is expected, its conditional order is triggered."""
+        order = self._entering.pop((account, number), None)
+        if order is not None:
+            order.status, order.order_id, order.updated_ms = TRIGGERED, order_id, now_ms
             self._triggered[order.algo_id] = order
-        else:
-            self._ended.append(order.algo_id)
+            self._tell(order)
+
+    def end(self, order: AlgoOrder, status: str, now_ms: int) -> None:
+        """It is at its end."""
+        self._leave(order)
+        order.status, order.updated_ms = status, now_ms
+        self._ended.append(order.algo_id)
         while len(self._ended) > self.KEPT:
             self._all.pop(self._ended.popleft(), None)
         self._tell(order)

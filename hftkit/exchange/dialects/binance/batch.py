@@ -17,6 +17,7 @@ def _each(items: list[Parameters], work: Callable[[Parameters], dict[str, object
     answers: list[dict[str, object]] = []
     for item in items:
         try:
+            item.check_syntax()
             answers.append(work(item))
         except Refusal as refusal:
             answers.append(refusal.body)

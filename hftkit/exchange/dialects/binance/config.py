@@ -39,6 +39,8 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     stream_buffer_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 16 * 2**20  # unread beyond this, a stream connection is cut
     ping_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 180.0  # between two pings of the venue
     pong_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 600.0  # a connection without a pong for so long is closed
+    request_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0  # for a connection's first headers, and for each request's body
+    idle_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 75.0  # a connection without a request for so long is closed
     connection_life_s: Annotated[float, msgspec.Meta(gt=0, le=864_000)] = 86_400.0
 
     def __post_init__(self) -> None:

@@ -36,8 +36,8 @@ class EngineConditionals:
             self.venue.algo.add(self._open[place])
         elif row.kind == ExecutionKind.TRIGGERED and place in self._open:
             algo = self._open.pop(place)
-            algo.number, algo.triggered_ms = row.client_order_id, row.ts // _MS
-            self.venue.algo.end(algo, "TRIGGERED", row.ts // _MS)
+            self.venue.algo.trigger(algo, row.ts // _MS)
+            self.venue.algo.expect(algo, row.client_order_id)
         elif row.kind == ExecutionKind.CANCELED and place in self._open:
             self._end(self._open.pop(place), row)
 

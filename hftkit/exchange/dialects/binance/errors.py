@@ -122,6 +122,7 @@ STATUSES = {-1002: 401, -2014: 401, -2015: 401, -1003: 429, -1015: 429, -1007: 4
 EITHER = "Param '{}' or '{}' must be sent, but both were empty/null!"  # the other text of -1102
 AHEAD = "Timestamp for this request was 1000ms ahead of the server's time."  # the other text of -1021
 BANNED = "Way too many requests; IP({}) banned until {}. Please use the websocket for live updates to avoid bans."  # -1003 with 418
+MALFORMED = "Illegal characters found in a parameter."  # the other text of -1100
 UNKNOWN = "Unknown error, please check your request or try again later."  # HTTP 503, the outcome is not known
 UNAVAILABLE = "Service Unavailable."  # HTTP 503, failed for certain
 
@@ -136,7 +137,7 @@ OF_REJECT: dict[int, int] = {
     Reject.VENUE_DUPLICATE_CLIENT_ORDER_ID: -4116,
     Reject.VENUE_BAD_TYPE: -1116,
     Reject.VENUE_INSUFFICIENT_MARGIN: -2019,
-    Reject.VENUE_REDUCE_ONLY: -2022,
+    Reject.VENUE_REDUCE_ONLY: -4118,  # where there is nothing to reduce at all: -2022, see orders.py
     Reject.VENUE_TOO_MANY_ORDERS: -2025,
     Reject.VENUE_WOULD_TRIGGER: -2021,
     Reject.VENUE_EXPIRED: -5040,

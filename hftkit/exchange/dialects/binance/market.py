@@ -6,6 +6,7 @@ only a crowd of accounts would have (long/short ratios and the like) are empty l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h"
 INTEREST = "0.00010000"
 EIGHT_HOURS_MS = 28_800_000
 _HOUR_MS = 3_600_000
+_SHORT = re.compile(r"[0-9]{1,5}")
 _MS = 1_000_000
 CONTRACTS = ("PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER", "TRADIFI_PERPETUAL")
 
@@ -35,7 +37,7 @@ CONTRACTS = ("PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER", "TRADIFI_PERPETUAL"
 
 
 def _depth_weight(params: Parameters) -> int:
-    return DEPTH_WEIGHTS.get(int(params.text("limit")), 20) if params.text("limit").isdecimal() and len(params.text("limit")) < 6 else 10
+    return DEPTH_WEIGHTS.get(int(params.text("limit")), 20) if _SHORT.fullmatch(params.text("limit")) else 10
 
 
 def depth_of(venue: BinanceVenue, symbol: Symbol, limit: int) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def _agg_trades(call: Call) -> Any:
 
 def _kline_weight(params: Parameters) -> int:
     text = params.text("limit")
-    limit = int(text) if text.isdecimal() and len(text) < 6 else 500
+    limit = int(text) if _SHORT.fullmatch(text) else 500
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
 

@@ -121,6 +121,7 @@ class OrderHistory:
         self._n_income = 0
         self.isolated: dict[tuple[int, int], int] = {}  # wallets of isolated positions, 1e-8 quote, by account and instrument
         self.on_execution: list[Callable[[Any, Order | None], None]] = []
+        self.on_entry: list[Callable[[Order], None]] = []  # an order is in the books; heard after on_execution, so after its own event
         self.on_balance: list[Callable[[Any], None]] = []
 
     def _account(self, account: int) -> _Account:
@@ -141,6 +142,9 @@ class OrderHistory:
             self._apply(owner, order, row)
         for hear in self.on_execution:
             hear(row, order)
+        if order is not None and not order.waiting and row.kind in (ExecutionKind.NEW, ExecutionKind.TRIGGERED):
+            for learn in self.on_entry:
+                learn(order)
 
     def _begin(self, owner: _Account, row: Any) -> Order:
         order = Order(

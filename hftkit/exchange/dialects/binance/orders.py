@@ -38,6 +38,16 @@ _MS = 1_000_000
 # -- placing ---------------------------------------------------------------------------------------------------------
 
 
+def refused(venue: BinanceVenue, account: int, symbol: Symbol, side: int, reason: int) -> Refusal:
+    """The matching engine's Reject code as a refusal.
+
+    A reduce-only order is refused with -2022 where there is nothing to reduce, with -4118 where those before it leave too little.
+    """
+    if reason == Reject.VENUE_REDUCE_ONLY and venue.reducible(account, symbol, side) == 0:
+        return Refusal(-2022)
+    return refusal_of(reason, ratio_text(symbol.min_notional))
+
+
 def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> Order:
     """Send a checked order to the books. Returns what became of it; raises the refusal of the matching engine."""
     venue.tickets.keep(account, ticket)
@@ -56,7 +66,7 @@ def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> Or
     venue.catch_up()
     if reason != 0:
         venue.tickets.drop(account, ticket)
-        raise refusal_of(reason, ratio_text(draft.symbol.min_notional))
+        raise refused(venue, account, draft.symbol, draft.side, reason)
     row = venue.store.order(account, ticket.number)
     if row is None:
         raise Refusal(-1000)
@@ -217,7 +227,7 @@ def modify(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters
         reason = venue.desk.replace(account, symbol.index, row.client_order_id, price, qty)
     venue.catch_up()
     if reason != 0:
-        raise refusal_of(Reject.BOOK_UNKNOWN_ORDER if reason == Reject.BOOK_UNKNOWN_ORDER else reason, ratio_text(symbol.min_notional))
+        raise refused(venue, account, symbol, row.side, reason)
     ticket.n_amendments += 1
     ticket.price_match = match
     row = venue.store.order(account, row.client_order_id) or row

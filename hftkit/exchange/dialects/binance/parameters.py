@@ -17,13 +17,19 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from hftkit.errors import UnitError
 from hftkit.exchange.dialects.binance.errors import EITHER, Refusal
-from hftkit.units import decimal
 
 _LONG = 2**63 - 1
 _ANY_CASE = ("orderIdList", "origClientOrderIdList")
-_WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)  # one client sends 60000.0 for 60000
+DECIMAL_RANGE, WHOLE_RANGE = "^([0-9]{1,20})(\\.[0-9]{1,20})?$", "^[0-9]{1,20}$"  # as the venue's answers quote them
+_DECIMAL = re.compile(DECIMAL_RANGE[1:-1], re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,20}(\.0)?", re.ASCII)  # the official SDK sends 60000.0 for 60000, and it is taken
+# Names whose values must be numbers wherever they are sent, also where nobody asks for them.
+DECIMALS = ("quantity", "price", "stopPrice", "triggerPrice", "activatePrice", "activationPrice", "callbackRate", "amount")
+WHOLES = (
+    *("orderId", "algoId", "fromId", "modifyId", "limit", "startTime", "endTime", "goodTillDate", "leverage", "countdownTime"),
+    *("timestamp", "recvWindow"),
+)
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 CLIENT_ID_RANGE = "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"
 
@@ -114,7 +120,7 @@ class Parameters:
                 raise Refusal(-1102, name)
             return default
         if not _WHOLE.fullmatch(value):
-            raise Refusal(-1100, name, "^[0-9]{1,20}$")
+            raise Refusal(-1100, name, WHOLE_RANGE)
         number = int(value.partition(".")[0])
         if not low <= number <= high:
             raise Refusal(-1130, name)
@@ -125,14 +131,20 @@ class Parameters:
         return self.integer(name) if name in self else None
 
     def number(self, name: str) -> Decimal:
-        """A decimal number that must be there; -1102 where it is missing, -1100 for anything that is not a plain number."""
-        try:
-            value = decimal(self.required(name), name)
-        except UnitError:
-            raise Refusal(-1100, name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$") from None
-        if abs(value.adjusted()) > 25:
-            raise Refusal(-1111)
-        return value
+        """A decimal number that must be there; -1102 where it is missing, -1100 for anything but digits with or without a point between them."""
+        value = self.required(name)
+        if not _DECIMAL.fullmatch(value):
+            raise Refusal(-1100, name, DECIMAL_RANGE)
+        return Decimal(value)
+
+    def check_syntax(self) -> None:
+        """Everything that must be a number is written as one (-1100), whether the endpoint reads it or not."""
+        for name in DECIMALS:
+            if name in self:
+                self.number(name)
+        for name in WHOLES:
+            if name in self and not _WHOLE.fullmatch(self.text(name)):
+                raise Refusal(-1100, name, WHOLE_RANGE)
 
     def boolean(self, name: str, default: bool = False) -> bool:
         """true or false in any case (-1130 for anything else)."""

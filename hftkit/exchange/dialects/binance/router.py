@@ -31,7 +31,8 @@ ROUTES: Table = {
     **stubs.ROUTES,
 }
 KEY_HEADER = "x-mbx-apikey"
-WEIGHT_HEADER, ORDERS_10S_HEADER, ORDERS_1M_HEADER = "X-MBX-USED-WEIGHT-1M", "X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1M"
+WEIGHT_HEADERS = "X-MBX-USED-WEIGHT", "X-MBX-USED-WEIGHT-1M"  # both, with the same figure
+ORDERS_10S_HEADER, ORDERS_1M_HEADER = "X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1M"
 _EARLY_MS = 1000
 
 
@@ -109,6 +110,7 @@ def admit(venue: BinanceVenue, route: Route, request: Request, params: Parameter
     if route.security == Security.NONE:
         for name in route.required:
             params.required(name)
+        params.check_syntax()
         return call
     key = find_key(venue, request.headers.get(KEY_HEADER, ""))
     for name in route.required:
@@ -120,6 +122,7 @@ def admit(venue: BinanceVenue, route: Route, request: Request, params: Parameter
         check_time(venue, params, now_ms)
         if not key.verifier.verifies(params.payload, params.signature):
             raise Refusal(-1022)
+    params.check_syntax()
     call.key, call.account = key, open_account(venue, key)
     return call
 
@@ -154,8 +157,8 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
     venue.limits.check_ban(request.address, now_ms)
     params = Parameters.of_request(request.query, request.body)
     weight = route.weight if isinstance(route.weight, int) else route.weight(params)
-    headers[WEIGHT_HEADER] = str(venue.limits.used_weight(request.address, now_ms))
-    headers[WEIGHT_HEADER] = str(venue.limits.charge(request.address, weight, now_ms, route.pool))
+    headers |= dict.fromkeys(WEIGHT_HEADERS, str(venue.limits.used_weight(request.address, now_ms)))
+    headers |= dict.fromkeys(WEIGHT_HEADERS, str(venue.limits.charge(request.address, weight, now_ms, route.pool)))
     call = admit(venue, route, request, params, now_ms)
     fault = meet_fault(venue, route, call)
     if route.orders != (0, 0):

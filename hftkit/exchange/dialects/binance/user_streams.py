@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hftkit.codes import OrderFlag, OrderType
 from hftkit.exchange.dialects.binance import stream_names as names
 from hftkit.exchange.dialects.binance.accounts import Portfolio, Position
+from hftkit.exchange.dialects.binance.algo_orders import TRIGGERING
 from hftkit.exchange.dialects.binance.market_events import Texts, encode
 from hftkit.exchange.dialects.binance.order_history import CANCELED, Order
 from hftkit.exchange.dialects.binance.order_shapes import SIDE_NAMES, ticket_of
@@ -296,23 +297,21 @@ class UserStreams:
         if not self._heard(order.account):
             return
         self.flush()
-        symbol, texts = order.symbol, self.texts[order.symbol.index]
-        row = self.venue.store.order(order.account, order.number) if order.number else None
-        fields = {
+        texts = self.texts[order.symbol.index]
+        row = self.venue.store.order_by_id(order.account, order.order_id) if order.order_id else None
+        fields: dict[str, Any] = {
             "caid": order.client_id,
             "aid": order.algo_id,
             "at": "CONDITIONAL",
             "o": order.order_type,
-            "s": symbol.name,
+            "s": order.symbol.name,
             "S": SIDE_NAMES[order.side],
             "ps": "BOTH",
             "f": order.time_in_force,
-            "q": texts.qty(order.qty),
+            "q": "0" if order.close_position else texts.qty(order.qty),
             "X": order.status,
-            "ai": str(row.order_id) if row else "",
-            "ap": symbol.average(row.traded, row.filled) if row and row.filled else "0.00000",
-            "aq": texts.qty(row.filled) if row and row.filled else "0.00000",
-            "act": ("MARKET" if order.is_market else "LIMIT") if row else "0",
+            "ai": str(order.order_id) if order.order_id else "",
+            **self._actual(order, row),
             "tp": texts.price(order.trigger) if order.trigger else "0",
             "p": texts.price(order.price) if order.price else "0",
             "V": order.stp,
@@ -325,7 +324,19 @@ class UserStreams:
             "gtd": order.good_till,
             "rm": order.failure,
         }
+        if order.is_trailing:
+            fields["cr"] = ratio_text(order.callback_rate)
         self._send(order.account, "ALGO_UPDATE", {"e": "ALGO_UPDATE", "T": order.updated_ms, "E": self.hub.now_ms(), "o": fields})
+
+    def _actual(self, order: AlgoOrder, row: Order | None) -> dict[str, str]:
+        """What the matching engine has made of it. Not sent of one whose order is on the way, as seen live."""
+        if order.status == TRIGGERING:
+            return {}
+        if row is None:
+            return {"ap": "0.00000", "aq": "0.00000", "act": "0"}
+        symbol, texts = order.symbol, self.texts[order.symbol.index]
+        price, qty = (symbol.average(row.traded, row.filled), texts.qty(row.filled)) if row.filled else ("0", "0")
+        return {"ap": price, "aq": qty, "act": "MARKET" if order.is_market else "LIMIT"}
 
     def _key_ended(self, key: str, account: int, expired: bool) -> None:
         audience = self.hub.audiences.get(key)

@@ -69,6 +69,7 @@ class BinanceVenue:
         self.on_margin_type: list[Callable[[int, Symbol], None]] = []  # told (account, symbol) of every change
         self._last_fills: dict[tuple[int, int], int] = {}  # exchange ms, by account and instrument
         store.history.on_execution.append(self._note)
+        store.history.on_entry.append(lambda order: self.algo.entered(order.account, order.client_order_id, order.order_id, order.updated_ns // _MS))
         store.on_loss.append(self._count_isolated)
         self._drain = drain
         self._accounts: dict[int, int] = {}

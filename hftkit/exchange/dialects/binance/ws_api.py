@@ -185,10 +185,12 @@ class WebSocketApi:
         for name in route.required:
             params.required(name)
         if key is None:
+            params.check_syntax()
             return call
         if route.security >= Security.SIGNED:
             params.required("timestamp")
             self._check_signature(session, key, params, now)
+        params.check_syntax()
         call.key, call.account = key, open_account(self.venue, key)
         return call
 
