@@ -6,6 +6,7 @@ standard error and a non-zero exit status; a broken pipe or Ctrl-C ends quietly.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
@@ -29,6 +30,11 @@ _SUMMARY = {
     "live": "trade frozen parameters",
     "replay": "re-run a session's journal and prove that every decision is the same",
     "monitor": "watch a running engine",
+    "sessions": "list the sessions that run, and what killed ones held",
+    "stop": "stop a running session, flat",
+    "pause": "no new entries in a running session",
+    "resume": "let a paused session trade again",
+    "flatten": "close everything: of a running session, or of an account without one",
     "bench": "measure, beside a reference",
     "doctor": "check this machine and installation",
     "warmup": "compile every kernel into the cache",
@@ -87,15 +93,21 @@ def app() -> None:
     """
 
 
+def _tell(line: str) -> None:
+    """A line on standard error, if it can be written: the exit status says the same to whoever closed it."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Entry point of the console script: errors for people become one line and an exit status."""
     try:
         status = app(standalone_mode=False)
     except HftkitError as error:
-        print(f"hftkit: {error}", file=sys.stderr)
+        _tell(f"hftkit: {error}")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:  # imported where it is used, inside a command
-        print(f"hftkit: {_missing(error, 'this command')}", file=sys.stderr)
+        _tell(f"hftkit: {_missing(error, 'this command')}")
         sys.exit(1)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
@@ -108,7 +120,7 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:  # a full disk, a folder that may not be written: the system's own words, and where
         where = f"{error.filename}: " if error.filename else ""
-        print(f"hftkit: {where}{error.strerror or error}. Check the path, its permissions and the free space", file=sys.stderr)
+        _tell(f"hftkit: {where}{error.strerror or error}. Check the path, its permissions and the free space")
         sys.exit(1)
     # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
     sys.exit(status if isinstance(status, int) else 0)

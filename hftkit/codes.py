@@ -179,6 +179,14 @@ class Control(Code):
     HALT_VENUE = 9  # the venue refuses this account or key: likewise
 
 
+class Outcome(Code):
+    """What the engine made of a command (the control page's answers)."""
+
+    UNANSWERED = 0
+    DONE = 1
+    REFUSED = 2
+
+
 class Trading(Code):
     """What the engine may do now (telemetry `trading`). Order matters: a higher number allows less."""
 

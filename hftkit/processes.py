@@ -2,6 +2,9 @@
 
 A notebook's kernel has an event loop of its own and may die at any time; an engine therefore never runs in it. These classes start the same
 commands that a shell would, wait for them, and stop them in order. Use them as context managers: leaving the block ends the child.
+
+Each child has a session of its own: a kernel that is killed, restarted or interrupted, and a terminal's Ctrl-C, do not reach it. `attach` finds one
+again that is still running. An interrupted cell leaves it running too; leaving the block in any other way ends it in order.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,23 +22,40 @@ from typing import Any, Self
 
 from hftkit.clock import monotonic_s
 from hftkit.codes import Control
-from hftkit.control import send_control
+from hftkit.control import CONTROL_PAGE, Answer, ControlPage
 from hftkit.errors import VenueError
+from hftkit.find_session import find_session, find_simulator
+from hftkit.process_handle import AttachedProcess
+from hftkit.process_id import ProcessId
 from hftkit.telemetry import Snapshot, TelemetryReader
 
 HFTKIT = [sys.executable, "-m", "hftkit.cli"]
 _POLL_S = 0.02
 
 
+_SIMULATOR_ENDS_S = 20.0
+_ENGINE_ENDS_S = 120.0  # to close its positions and log out
+
+
 class _Child:
-    """A child process with its output kept in a file, so that it can never block on a full pipe."""
+    """A process with its output kept in a file, so that it can never block on a full pipe, and with a session of its own."""
+
+    process: subprocess.Popen[bytes] | AttachedProcess
 
     def __init__(self, command: list[str], log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self._out = log.with_suffix(".out")
         with log.open("w") as errors, self._out.open("w") as out:
-            self.process = subprocess.Popen([*HFTKIT, *command], stdout=out, stderr=errors)
+            # no terminal and no notebook of ours is its own: what they send to their processes does not reach it
+            self.process = subprocess.Popen([*HFTKIT, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True)
+
+    def _attach(self, process: ProcessId, log: Path) -> None:
+        self.log, self._out = log, log.with_suffix(".out")
+        try:
+            self.process = AttachedProcess(process)
+        except ProcessLookupError:
+            raise VenueError(f"process {process.pid} does not run any more", f"See {log}") from None
 
     @property
     def running(self) -> bool:
@@ -43,20 +64,24 @@ class _Child:
 
     def messages(self) -> list[str]:
         """What the process has told people so far, one string a line."""
-        return self.log.read_text().splitlines()
+        return self.log.read_text().splitlines() if self.log.exists() else []
 
     def _result(self) -> dict[str, Any]:
-        text = self._out.read_text().strip()
+        text = self._out.read_text().strip() if self._out.exists() else ""
         return dict(json.loads(text)) if text.startswith("{") else {}
 
-    def _end(self, patience_s: float) -> None:
+    def _end(self) -> None:
+        """Ask it to end, and wait for that."""
+        raise NotImplementedError
+
+    def _ask_to_end(self, patience_s: float) -> bool:
         if self.running:
             self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(patience_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            return False
+        return True
 
     def _last_words(self) -> str:
         lines = [line for line in self.messages() if line.strip()]
@@ -66,7 +91,15 @@ class _Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
-        self._end(20.0)
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and in_notebook():
+            return  # the cell was interrupted, not the session
+        self._end()
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    return application is not None and bool(application.initialized())
 
 
 class Simulator(_Child):
@@ -89,9 +122,23 @@ class Simulator(_Child):
             time.sleep(_POLL_S)
         return dict(json.loads(self.ready_file.read_text()))
 
+    @classmethod
+    def attach(cls, ready_file: Path | str | None = None) -> Simulator:
+        """The running simulator that wrote this ready file (None: the only one that runs). Raises HftkitError if there is none."""
+        found = find_simulator(ready_file)
+        self = cls.__new__(cls)
+        self.ready_file = Path(found.ready_file)
+        self._attach(found.process, self.ready_file.parent / "simulator.log")
+        return self
+
+    def _end(self) -> None:
+        if not self._ask_to_end(_SIMULATOR_ENDS_S):
+            self.process.kill()
+            self.process.wait()
+
     def stop(self) -> dict[str, Any]:
         """Stop it in order; returns its summary (orders, fills and clients as the venue counted them)."""
-        self._end(20.0)
+        self._end()
         if self.process.returncode:
             raise VenueError(f"the simulator ended badly: {self._last_words()}", f"See {self.log}")
         return self._result()
@@ -108,6 +155,25 @@ class LiveSession(_Child):
         command += ["--journal-dir", str(journals), "--session-id", session_id, *options]
         super().__init__(command, Path(journals) / f"{session_id}.log")
         self._reader: TelemetryReader | None = None
+
+    @classmethod
+    def attach(cls, session: Path | str | None = None) -> LiveSession:
+        """A session that runs already: its id, its folder, or None for the only one there is. Raises HftkitError if there is none."""
+        found = find_session(session)
+        if found.process is None:
+            raise VenueError(f"session {found.name} does not run any more", f"See {found.folder}")
+        self = cls.__new__(cls)
+        self.folder, self._reader = found.folder, None
+        log = found.folder.parent / f"{found.folder.name}.log"
+        self._attach(found.process, log if log.exists() else found.folder / "session.log")
+        return self
+
+    def _end(self) -> None:
+        if not self._ask_to_end(_ENGINE_ENDS_S):
+            warnings.warn(
+                f"session {self.folder.name} (process {self.process.pid}) still closes its positions, and goes on with that: see {self.log}",
+                stacklevel=3,
+            )  # never killed: that would leave what is open
 
     def telemetry(self, timeout_s: float = 120.0) -> Snapshot:
         """A snapshot of the running engine; waits until it publishes. Raises VenueError if it ended before it did."""
@@ -141,8 +207,16 @@ class LiveSession(_Child):
             time.sleep(_POLL_S)
 
     def send(self, code: Control) -> int:
-        """Tell the engine to pause, resume, flatten or stop."""
-        return send_control(self.folder / "control.page", code)
+        """Tell the engine to pause, resume, flatten or stop; the command's number. Does not wait for its answer."""
+        return ControlPage.attach(self.folder / CONTROL_PAGE).send(code)
+
+    def command(self, code: Control, timeout_s: float = 5.0) -> Answer:
+        """The same, waiting for the engine's answer. Raises VenueError if nobody gives one."""
+        page = ControlPage.attach(self.folder / CONTROL_PAGE)
+        answer = page.wait(page.send(code), timeout_s, lambda: self.running)
+        if answer is None:
+            raise VenueError(f"session {self.folder.name} did not answer {code.text!r} within {timeout_s:g} s", "Look with `hftkit sessions`")
+        return answer
 
     def wait(self, timeout_s: float = 600.0) -> dict[str, Any]:
         """Wait for the end; returns the session's result. Raises VenueError with the engine's own words if it ended badly."""
@@ -152,7 +226,13 @@ class LiveSession(_Child):
             raise VenueError(f"the session still runs after {timeout_s:g} s", "Stop it with send(Control.STOP)") from None
         if self.process.returncode:
             raise VenueError(f"hftkit live ended with status {self.process.returncode}: {self._last_words()}", f"See {self.log}")
-        return self._result()
+        if isinstance(self.process, subprocess.Popen):
+            return self._result()
+        result = self.folder / "result.json"  # not our child: its output and its status are another's
+        body = dict(json.loads(result.read_text())) if result.exists() else {}
+        if body.get("status") != "stopped":
+            raise VenueError(f"session {self.folder.name} ended badly: {self._last_words()}", f"See {self.log}")
+        return body
 
     def kill(self) -> None:
         """kill -9: what a power cut or the kernel's memory killer would do."""

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.code_identity import code_differs
 from hftkit.codes import RecordType
-from hftkit.errors import JournalError
+from hftkit.errors import JournalError, ParamsError
 from hftkit.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of
 from hftkit.kernels import replay as kernel
 from hftkit.kernels.jit import compiled_driver
@@ -38,6 +39,7 @@ class ReplayResult:
     ended: bool
     difference: str = ""
     torn: str = ""
+    code_differs: str = ""  # how this installation's code is another than the session's
     inputs: int = 0
     outputs: int = 0
     vetoes: int = 0
@@ -76,6 +78,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     result: ReplayResult | None = None
     kernels: tuple[Any, ...] = ()
     recorded_digest: bytes | None = None
+    differs = ""
     for number, path in enumerate(reader.segments, start=1):
         words = reader.load(path, number)
         cursor[kernel.POSITION] = SEGMENT_HEADER_WORDS
@@ -93,8 +96,10 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                         problem = f"{folder} is the recording of a simulator: it holds no decisions to replay"
                         raise JournalError(problem, f"Play it as a market with: hftkit sim --history {folder}")
                     config = SessionConfig.from_bytes(bytes_of(payload))
-                    kernels = strategy_kernels(config)
-                    result = ReplayResult(config, build_rooms(config), identical=True, ended=False)
+                    kernels = _kernels_of(config)
+                    result = ReplayResult(config, build_rooms(config), identical=True, ended=False, code_differs=differs)
+                elif record_type == RecordType.SESSION_BEGIN:
+                    differs = _code_differs(payload)
                 elif record_type == RecordType.SESSION_END:
                     recorded_digest = payload[:4].tobytes()
             else:
@@ -112,9 +117,37 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     result.samples = samples[: int(cursor[kernel.SAMPLES])]
     result.fills = fills[: int(cursor[kernel.FILLS])]
     result.torn, result.ended = reader.torn, recorded_digest is not None
+    if not result.identical:  # it stopped there: the journal itself says how it ends
+        result.torn, result.ended = _how_it_ends(folder)
     if result.identical and recorded_digest is not None and state_digest(result.rooms) != recorded_digest:
         result.identical, result.difference = False, "every output agrees, but the state at the end of the session does not"
     return result
+
+
+def _kernels_of(config: SessionConfig) -> tuple[Any, ...]:
+    try:
+        return strategy_kernels(config)
+    except ParamsError as error:
+        raise JournalError(f"the session traded a strategy that is not here: {error.problem}", "Install the package that it came from") from None
+
+
+def _code_differs(payload: np.ndarray) -> str:
+    try:
+        recorded = json.loads(bytes_of(payload))
+    except ValueError:
+        return ""
+    return code_differs(recorded) if isinstance(recorded, dict) else ""
+
+
+def _how_it_ends(folder: Path | str) -> tuple[str, bool]:
+    """Torn tail, and whether there is an end record; without running anything."""
+    reader = JournalReader(folder)
+    try:
+        for _ in reader.chunks():
+            pass
+    except JournalError as error:
+        return str(error), False
+    return reader.torn, reader.ended
 
 
 def _check_first(words: np.ndarray, cursor: np.ndarray, path: Path) -> None:

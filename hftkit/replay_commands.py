@@ -31,6 +31,7 @@ def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
         "ended": result.ended,
         "torn": result.torn,
         "difference": result.difference,
+        "code_differs": result.code_differs,
         "records": result.records,
         "inputs": result.inputs,
         "outputs": result.outputs,
@@ -51,8 +52,12 @@ def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
             click.echo(f"torn: {result.torn}")
         if not result.ended:
             click.echo("the journal has no end record: the session crashed or still runs; compared up to its last record")
+        if result.code_differs and not result.identical:
+            click.echo(f"not the session's code: {result.code_differs}")
         click.echo("identical: every decision and every outgoing byte" if result.identical else f"DIFFERENT: {result.difference}")
     if verify and not result.identical:
-        raise JournalError(f"the replay differs: {result.difference}", "The journal was altered, or the code is not the one that wrote it")
+        if result.code_differs:
+            raise JournalError(f"{result.code_differs}: the replay differs ({result.difference})", "Replay with the code that wrote the journal")
+        raise JournalError(f"the replay differs: {result.difference}", "The journal was altered: the code is the one that wrote it")
     if verify and result.torn and not allow_torn:
         raise JournalError(result.torn, "Accept a crash's torn tail with --allow-torn")

@@ -6,9 +6,9 @@ import numpy as np
 
 from hftkit.backtest import backtest, quotes_to_tape
 from hftkit.codes import Control
-from hftkit.control import WORDS, _write
 from hftkit.instruments import Instrument
 from hftkit.kernels.jit import compiled_driver
+from hftkit.kernels.memory.control import WORDS, command_at, put_command, withdraw_command
 from hftkit.kernels.memory.journal import check_record
 from hftkit.kernels.replay import CURSOR_WORDS, replay_segment
 from hftkit.kernels.step import STRATEGIES_TYPE, STRATEGY_SIGNATURE
@@ -55,6 +55,12 @@ def _backtest() -> None:
     backtest(example_session(), tape)
 
 
+def _control_page() -> None:
+    words = np.zeros(WORDS, np.int64)
+    number = put_command(words, int(Control.STOP))
+    withdraw_command(words, number, command_at(words, 0))
+
+
 def warm() -> list[Task]:
     """The core's part of `hftkit warmup`."""
     rooms = build_rooms(example_session())
@@ -62,6 +68,6 @@ def warm() -> list[Task]:
         ("replay", lambda: _replay(rooms)),
         ("backtest", _backtest),
         ("strategy pairs", lambda: strategy("pairs").kernel().compile(STRATEGY_SIGNATURE.args)),
-        ("control page", lambda: _write(np.zeros(WORDS, np.int64), int(Control.NONE))),
+        ("control page", _control_page),
         ("journal check", lambda: check_record(np.zeros(16, np.int64), 8, 1, 0)),
     ]

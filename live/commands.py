@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def live(
     from hftkit.config import load_config
     from live.config import EngineConfig
     from live.confirm import final_addresses, require_confirmation
+    from live.console import Console, keep_standard_descriptors
     from live.engine import Engine
 
     overrides: dict[str, Any] = {
@@ -61,22 +63,33 @@ def live(
         "loop.wait": wait,
         "session.mode": mode,
     }
-    settings = final_addresses(load_config(EngineConfig, config, overrides), wait=threading.Event().wait)
+    asked = load_config(EngineConfig, config, overrides)
+    settings = final_addresses(asked, wait=threading.Event().wait)
     confirmed = require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
-    engine = Engine(settings, confirmed=confirmed, say=lambda line: click.echo(line, err=as_json))
+    keep_standard_descriptors()
+    console = Console(sys.stderr if as_json else sys.stdout)
+    output = Console(sys.stdout) if as_json else console
+    engine = Engine(settings, confirmed=confirmed, say=console.say, started_with=(config or "", asked.venue.ready_file))
     engine.install_signals()
-    result = engine.run()
-    if as_json:
-        click.echo(json.dumps(result, indent=2, sort_keys=True))
-        return
+    try:
+        result = engine.run()
+        output.say(json.dumps(result, indent=2, sort_keys=True) if as_json else _summary(result))
+    finally:
+        console.close()
+        output.close()
+
+
+def _summary(result: dict[str, Any]) -> str:
+    """The result for people."""
     latency = result["latency_us"]["tick_to_order"]
-    click.echo(
+    lines = [
         f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
         f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
-    )
+    ]
     if result["execution"]["maker_fills"]:
-        click.echo("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
-    click.echo(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
+        lines.append("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
+    lines.append(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
+    return "\n".join(lines)
 
 
 @click.command()

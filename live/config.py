@@ -56,6 +56,12 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ready_file: str = ""
     connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10.0
 
+    @property
+    def account_text(self) -> str:
+        """Which account at which venue, in words: the same for whoever means the same. The addresses must be final."""
+        place = self.binance.rest_url.rstrip("/") if self.kind == "binance" else f"{self.host}:{self.order_port}"
+        return f"{self.kind} {place} account {self.account}"
+
 
 class LoopConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the hot loop waits. spin: lowest latency, a whole core; yield: shares the core; block: sleeps when idle."""

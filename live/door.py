@@ -8,27 +8,26 @@ also one that he asked for while ours was on. A RESUME of his while a reason sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from hftkit.codes import Control, Trading
-from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
+from hftkit.control import LOST
 
 _SHUTS, _OPENS = (Control.PAUSE, Control.FLATTEN), (Control.RESUME, Control.ENABLE)
 
 
 class Door:
-    """`commands()`: the control page's words, int64; `send(code)`: writes a command, gives its number from 1; `say(event, **facts)`: the log."""
+    """`command(n)`: code of the page's n-th command, None if there is none yet; `send(code)`: writes one, gives its number from 1, 0 if it cannot
+    now; `say(event, **facts)`: the log."""
 
-    def __init__(self, commands: Callable[[], Any], send: Callable[[Control], int], say: Callable[..., None]) -> None:
-        self._commands, self._send, self._say = commands, send, say
+    def __init__(self, command: Callable[[int], int | None], send: Callable[[Control], int], say: Callable[..., None]) -> None:
+        self._command, self._send, self._say = command, send, say
         self._seen, self._ours = 0, set[int]()
         self._operator_shut = self._shut = False
 
     def _look(self) -> None:
         """Read the commands that others have written since the last look."""
-        words = self._commands()
-        while self._seen < int(words[WRITTEN]):
-            code, self._seen = int(words[FIRST_SLOT + self._seen % SLOTS]), self._seen + 1
+        while (code := self._command(self._seen + 1)) is not None:
+            self._seen += 1
             if self._seen in self._ours:
                 self._ours.discard(self._seen)
             elif code in _SHUTS:
@@ -36,24 +35,31 @@ class Door:
             elif code in _OPENS:
                 self._operator_shut = False
                 self._shut = False  # if a reason stands, it is shut again
+            elif code == LOST:
+                self._operator_shut = True  # in a burst of them: it may have been a PAUSE, and a RESUME puts it right
 
-    def _write(self, code: Control) -> None:
-        self._ours.add(self._send(code))
+    def _write(self, code: Control) -> bool:
+        number = self._send(code)
+        if number:
+            self._ours.add(number)
+        return number > 0
 
     def turn(self, trading: int, reasons: set[str]) -> None:
         """`trading`: codes.Trading now; `reasons`: why it is to be paused, none if it is not."""
         self._look()
         if reasons and not self._shut and trading == Trading.ENABLED:
-            self._shut = True
-            self._say("paused", why=", ".join(sorted(reasons)))
-            self._write(Control.PAUSE)
+            if self._write(Control.PAUSE):  # if not, in the next turn
+                self._shut = True
+                self._say("paused", why=", ".join(sorted(reasons)))
         elif not reasons and self._shut:
-            self._shut = False
             if self._operator_shut or trading > Trading.PAUSED:
+                self._shut = False
                 self._say("stays_paused", why="the operator wants it so" if trading <= Trading.PAUSED else Trading(trading).text)
                 return
+            if not self._write(Control.RESUME):
+                return
+            self._shut = False
             self._say("resumed", why="no reason is left")
-            self._write(Control.RESUME)
             self._look()
             if self._operator_shut:  # he asked for it in the moment before ours
                 self._write(Control.PAUSE)

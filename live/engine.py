@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import secrets
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +26,9 @@ import msgspec
 import numpy as np
 
 from hftkit import clock
+from hftkit.code_identity import code_identity
 from hftkit.codes import Control, EventKind, Hop, RecordType, SessionStatus, SignalReason, Sync, Trading
-from hftkit.control import create_control, send_control
+from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
 from hftkit.errors import HftkitError, VenueError
 from hftkit.histogram import write_hlog
 from hftkit.instruments import Instrument
@@ -37,6 +39,7 @@ from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
 from hftkit.params import FrozenParams, check_scales, check_validity, load
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.running import register
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
 from live.account import held_in_words
@@ -47,6 +50,7 @@ from live.gateways.logon import refusal_in_words
 from live.log import SessionLog
 from live.open_orders import epoch_of
 from live.result import session_result
+from live.signals import StopRequest, StopSignals
 from live.venue import Venue, make_venue
 
 NOTES_SLOTS = 4096
@@ -58,20 +62,25 @@ _SYNC_EVERY_S = 0.2
 class Engine:
     """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data."""
 
-    def __init__(self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = ()) -> None:
-        """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (live/confirm.py). Raises ConfigError."""
+    def __init__(
+        self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = (), started_with: Sequence[str] = ("", "")
+    ) -> None:
+        """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (live/confirm.py). Raises ConfigError.
+
+        `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a killed session leaves.
+        """
         if config.session.mode == "live":
             check_confirmed(config.venue, confirmed)
         self.config = config
         self._say = say
         self.result: dict[str, Any] = {}
         self._status = hot.LoopStatus.RUNNING
-        self._stop_signal = threading.Event()
+        self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
-        self.venue: Venue = make_venue(
-            config, lambda code: send_control(self.control_path, code), lambda: self.control, self._note, self._stop_signal.wait
-        )
+        self._started_with = started_with
+        self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
+        self.venue: Venue = make_venue(config, self.command, lambda number: self.control.command(number), self._note, self._stop_signal.wait)
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:
@@ -95,16 +104,26 @@ class Engine:
         self.folder = journals / name
         self.venue.begin(name, self.folder, self.epoch)
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
-        self.control_path = self.folder / "control.page"
-        self.control = create_control(self.control_path)
+        self.session_key = secrets.randbits(62)  # the panel's proof that telemetry and control page belong together
+        self.control = ControlPage.create(self.folder / CONTROL_PAGE, self.session_key)
         self.log = SessionLog(self.folder / "session.log")
+        self._register(name)
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}")
+
+    def _register(self, name: str) -> None:
+        """Let panels and commands find this session (hftkit/running.py)."""
+        toml, ready = self._started_with
+        venue = self.config.venue
+        self._registration = register("live", self.folder, name=name, account=venue.account, venue=venue.account_text, config=toml, ready_file=ready)
+        if self._registration.problem:
+            self._note("not_listed", why=self._registration.problem)
 
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
         self._phase(SessionStatus.COMPONENTS, f"kernels {jit.sources_digest()[:12]}")
         sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=Limits())
         rooms = build_rooms(sample)
+        load_kernels()  # of the control page: no command may wait for them once sockets are open
         self.venue.compile(rooms, self._shell(rooms))
 
     # -- phase 4 -----------------------------------------------------------------------------------------------------
@@ -133,11 +152,11 @@ class Engine:
         (self.folder / "telemetry.path").write_text(str(page_path(self.folder)))
         self.shell = self._shell(self.rooms)
         now = clock.monotonic_ns()
-        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": jit.sources_digest()}).encode()))
+        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
         self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
-        send_control(self.control_path, Control.CONNECT)
+        self.command(Control.CONNECT)
         self._thread.start()
         self.venue.connect()
         self._wait_ready(frozen, self.config.venue.connect_timeout_s)
@@ -175,9 +194,9 @@ class Engine:
             self._components(frozen)
             self._connections(frozen)
             if not self.observing:
-                send_control(self.control_path, Control.ENABLE)
+                self.command(Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
-            self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control_path}")
+            self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control.path}")
             self._trade()
         except BaseException:
             self._abandon()
@@ -201,7 +220,7 @@ class Engine:
                 continue
             stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
             if not stopping and (now >= end or self._stop_signal.is_set()):
-                send_control(self.control_path, Control.STOP)
+                self.command(Control.STOP)
                 end = float("inf")
                 self._stop_signal.clear()
             if stopping and ended_at is None:
@@ -211,9 +230,18 @@ class Engine:
                 self._abandon()
 
     def install_signals(self) -> None:
-        """SIGINT and SIGTERM ask for a clean stop: flat, logged out, journal closed."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._stop_signal.set())
+        """Every signal that would end the process asks for a clean stop: flat, logged out, journal closed."""
+        StopSignals(self._stop_signal.set, self._say).install()
+
+    def command(self, code: Control) -> int:
+        """Give the hot loop a command, through our own mapping of the control page. Its number; 0 where it has to wait for room.
+
+        What waits is given again in the next turn, but for PAUSE and RESUME: the door decides them anew.
+        """
+        number = self.control.post(code)
+        if not number and code not in (Control.PAUSE, Control.RESUME):
+            self._waiting_commands.put(code)
+        return number
 
     def positions(self) -> dict[str, int]:
         """Signed position in lots of every instrument that is not flat."""
@@ -239,6 +267,8 @@ class Engine:
         while ring_pop(self.shell.notes, note, 0):
             self.log.note(note)
             self._meet_stray(note)
+        for _ in range(self._waiting_commands.qsize()):
+            self.command(self._waiting_commands.get())
         self.venue.turn()
         self._log_signals()
 
@@ -282,6 +312,7 @@ class Engine:
                 self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
             )
         self.venue.close()  # again, where there were no rooms yet
+        self._registration.close()
         self.journal.close()
         self.log.close()
         if hasattr(self, "page"):
@@ -331,7 +362,7 @@ class Engine:
             data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
             segment=self.journal.segment,
             journal=self.journal.state,
-            control=self.control,
+            control=self.control.words,
             notes=format_ring(np.zeros(notes_words, np.int64), NOTES_SLOTS, hot.NOTE_WORDS),
             event_words=rooms.event.view(np.int64),
             scratch=np.zeros(32, np.int64),
@@ -342,7 +373,8 @@ class Engine:
         return {
             "session": self.folder.name,
             "journal": str(self.folder),
-            "control": str(self.control_path),
+            "control": str(self.control.path),
+            "control_key": self.session_key,
             "account": self.session_config.account,
             "instruments": [msgspec.to_builtins(instrument) for instrument in offered],
             "strategies": [

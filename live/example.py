@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hftkit import layout
-from hftkit.control import WORDS
+from hftkit.kernels.memory.control import WORDS
 from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.memory.telemetry import HEAD_WORDS, Page

@@ -18,9 +18,9 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import EventKind, Hop, RecordType
-from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
 from hftkit.kernels.due import timer_due
 from hftkit.kernels.jit import inlined_kernel, kernel
+from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.intrinsics import load_acquire
 from hftkit.kernels.memory.journal import append, fits
@@ -303,15 +303,25 @@ def take_timer(rooms: Any, io: Any, now: int) -> bool:
 
 
 @kernel
+def _obey(rooms: Any, strategies: Any, shell: Any, page: Any, code: int, now: int) -> int:
+    """Run the next command of the control page, if it may be run, and answer it."""
+    shell.io[CONTROL_SEEN] += 1
+    admitted, status = admits(shell.control, code), _RUNNING
+    if admitted:
+        status = _own_event(rooms, strategies, shell, page, _CONTROL, code, _CONTROL_IN, now)
+    answer_command(shell.control, shell.io[CONTROL_SEEN], code, admitted, rooms.risk, rooms.session, now)
+    return status
+
+
+@kernel
 def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
     """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
     io = shell.io
     if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
         return _JOURNAL_FULL
-    if load_acquire(shell.control, WRITTEN) != io[CONTROL_SEEN]:
-        code = shell.control[FIRST_SLOT + io[CONTROL_SEEN] % SLOTS]
-        io[CONTROL_SEEN] += 1
-        status = _own_event(rooms, strategies, shell, page, _CONTROL, code, _CONTROL_IN, monotonic_ns(shell.scratch))
+    code = command_at(shell.control, io[CONTROL_SEEN])
+    if code != NO_COMMAND:
+        status = _obey(rooms, strategies, shell, page, code, monotonic_ns(shell.scratch))
         if status != _RUNNING:
             return status
     if rooms.out_end[0] > 0 and _flush(io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:

@@ -22,7 +22,6 @@ import numpy as np
 
 from hftkit.binance_line import Kind
 from hftkit.codes import EventKind, OrderWay, RecordType
-from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
     VIEW_BYTES,
@@ -34,6 +33,7 @@ from hftkit.kernels.memory.byte_ring import (
     byte_ring_push,
     byte_ring_release,
 )
+from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
 from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
@@ -282,6 +282,19 @@ def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: A
 
 
 @kernel
+def _obey(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, code: int, now: int) -> int:
+    """Run the next command of the control page, if it may be run, and answer it."""
+    shell.io[CONTROL_SEEN] += 1
+    admitted, status = admits(shell.control, code), _RUNNING
+    if admitted:
+        status = _own_event(rooms, strategies, shell, page, line, wire, functions[1], _CONTROL, code, _CONTROL_IN, now)
+        if status == _RUNNING:
+            status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
+    answer_command(shell.control, shell.io[CONTROL_SEEN], code, admitted, rooms.risk, rooms.session, now)
+    return status
+
+
+@kernel
 def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any) -> int:
     """One turn: what was left over, operator, every ring, timer. Returns a LoopStatus."""
     io, encode = shell.io, functions[1]
@@ -290,12 +303,9 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
     if not fits(shell.segment, shell.journal, reserve):
         return _JOURNAL_FULL
     status = _run_batch(rooms, strategies, shell, page, line, wire, encode, now)
-    if status == _RUNNING and load_acquire(shell.control, WRITTEN) != io[CONTROL_SEEN]:
-        code = shell.control[FIRST_SLOT + io[CONTROL_SEEN] % SLOTS]
-        io[CONTROL_SEEN] += 1
-        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, code, _CONTROL_IN, now)
-        if status == _RUNNING:
-            status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
+    code = command_at(shell.control, io[CONTROL_SEEN])
+    if status == _RUNNING and code != NO_COMMAND:
+        status = _obey(rooms, strategies, shell, page, line, wire, functions, code, now)
     if status == _RUNNING:
         status = _follow_order_way(rooms, strategies, shell, page, line, wire, functions, now)
     for i in range(len(wire.rings)):

@@ -84,9 +84,16 @@ class Venue(Protocol):
 
 
 def make_venue(
-    config: EngineConfig, control: Callable[[Any], int], commands: Callable[[], Any], say: Callable[..., None], wait: Callable[[float], bool]
+    config: EngineConfig,
+    control: Callable[[Any], int],
+    commands: Callable[[int], int | None],
+    say: Callable[..., None],
+    wait: Callable[[float], bool],
 ) -> Venue:
-    """The venue that the configuration names. `control(code)`: the operator's door, `commands()`: its page; `say(event, **facts)`: the log."""
+    """The venue that the configuration names.
+
+    `control(code)`: the operator's door, `commands(n)`: its n-th command; `say(event, **facts)`: the log.
+    """
     if config.venue.kind == "binance":
         from live.venue_binance import BinanceVenue  # late: a binary session needs no HTTP client
 

@@ -45,7 +45,7 @@ class BinanceVenue:
         self,
         config: EngineConfig,
         control: Callable[[Control], int],
-        commands: Callable[[], Any],
+        commands: Callable[[int], int | None],
         say: Callable[..., None],
         wait: Callable[[float], bool],
     ) -> None:

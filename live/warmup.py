@@ -14,7 +14,7 @@ def _compile(kind: str) -> None:
     rooms = build_rooms(example_session())
     config = EngineConfig(venue=VenueConfig(kind=kind))  # type: ignore[arg-type]
     shell = example_shell(rooms)
-    make_venue(config, lambda code: 0, lambda: shell.control, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)
+    make_venue(config, lambda code: 0, lambda number: None, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)
 
 
 def warm() -> list[Task]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.codes import Control, Hop, SessionStatus, Trading
-from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN, create_control
+from hftkit.control import LOST, ControlPage
 from hftkit.kernels.memory import telemetry as page_kernel
+from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.telemetry import publish, publish_fill
 from hftkit.rooms import build_rooms
@@ -29,12 +30,13 @@ class PageSession:
         self.folder = folder
         config = example_session()
         frozen = config.strategies[0]
-        self.rooms = build_rooms(config)
-        self.control = create_control(folder / "control.page")
+        self.rooms, self.obeyed = build_rooms(config), 0
+        self.control = ControlPage.create(folder / "control.page", key=7)
         strategy = {"name": "pairs-AAA-BBB", "strategy": "pairs", "digest": "0123456789abcdef" * 4, "lead": "AAA", "hedge": "BBB"}
         facts = {
             "session": folder.name,
             "control": str(folder / "control.page"),
+            "control_key": 7,
             "instruments": [msgspec.to_builtins(instrument) for instrument in config.instruments],
             "strategies": [{**strategy, "parameters": dict(frozen.parameters)}],
         }
@@ -80,8 +82,17 @@ class PageSession:
 
     def commands(self) -> list[Control]:
         """Commands given so far, oldest first (the last SLOTS of them)."""
-        written = int(self.control[WRITTEN])
-        return [Control(int(self.control[FIRST_SLOT + k % SLOTS])) for k in range(max(0, written - SLOTS), written)]
+        codes = []
+        while (code := self.control.command(len(codes) + 1)) is not None:
+            codes.append(code)
+        return [Control(code) for code in codes if code != LOST]
+
+    def obey(self) -> None:
+        """Take the commands that wait and answer them, as the hot loop does; the rooms stand for the state after them."""
+        words, now = self.control.words, monotonic_ns()
+        while (code := int(command_at(words, self.obeyed))) != NO_COMMAND:
+            self.obeyed += 1
+            answer_command(words, self.obeyed, code, admits(words, code), self.rooms.risk, self.rooms.session, now)
 
 
 def zscores(n: int) -> np.ndarray:

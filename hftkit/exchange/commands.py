@@ -16,7 +16,17 @@ import msgspec
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig, load_config
-from hftkit.exchange.servers.process import Recording, refuse_contradictions, refuse_if_in_use, report, serve, stop_on_signals, write_ready_file
+from hftkit.exchange.servers.process import (
+    Recording,
+    refuse_contradictions,
+    refuse_if_in_use,
+    report,
+    serve,
+    stop_on_signals,
+    warn_of_clients,
+    write_ready_file,
+)
+from hftkit.running import Registration, register
 from hftkit.units import iso_from_ns
 
 if TYPE_CHECKING:
@@ -194,6 +204,7 @@ def sim(
     service: BinanceService | None = None
     recording: Recording | None = None
     screen: Screen | None = None
+    registration: Registration | None = None
     try:
         ports = server.start(host, order_port, market_port, unix_ns() if starts_now else None)
         ready: dict[str, Any] = {
@@ -215,6 +226,8 @@ def sim(
             recording = Recording(server, record, service, _market(server, scenario_name))
         if ready_file is not None:
             write_ready_file(ready_file, ready, private=service is not None)
+        place = ready_file if ready_file is not None else Path.cwd() / f"sim-{os.getpid()}"
+        registration = register("sim", place.parent, name=place.name, ready_file=str(ready_file or ""), venue=f"{host}:{ports[0]}")
         click.echo(
             f"simulator {config.name}: {len(config.instruments)} instruments, orders {host}:{ports[0]}, market data {host}:{ports[1]}, "
             + (f"binance {ready['binance']['url']}, " if service is not None else "")
@@ -227,8 +240,12 @@ def sim(
             title = f"orders :{ports[0]}  data :{ports[1]}  Ctrl-C stops"
             screen = Screen(server, title, monotonic_ns)
         serve(server, recording.turn if recording is not None else server.run_slice if service is None else service.host.turn, stop, duration)
+        if stop.is_set():
+            warn_of_clients(server, service)
     finally:
         try:
+            if registration is not None:
+                registration.close()
             if screen is not None:
                 screen.close()
             if service is not None:

@@ -31,7 +31,7 @@ from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import NotHere, Result, WrongAnswer
 from hftkit.benchmarks.timing import percentiles
 from hftkit.codes import Control, MessageType
-from hftkit.control import create_control, send_control
+from hftkit.control import ControlPage
 from hftkit.journal import JournalWriter
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_words
@@ -168,7 +168,7 @@ def engine(folder: Path) -> Responder:
     config = msgspec.structs.replace(bench_config(), logon_words=logon_frame(1, 1, 10**15, cancel_on_disconnect=False))
     rooms = build_rooms(config)
     journal = JournalWriter(folder, 1, 1, 256 * 1024 * 1024)
-    control = create_control(folder / "control.page")
+    control = ControlPage.create(folder / "control.page")
     near_order, far_order = _tcp_pair()
     near_data, far_data = _tcp_pair()
     io = np.zeros(hot.IO_WORDS, np.int64)
@@ -182,7 +182,7 @@ def engine(folder: Path) -> Responder:
         data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
         segment=journal.segment,
         journal=journal.state,
-        control=control,
+        control=control.words,
         notes=notes,
         event_words=rooms.event.view(np.int64),
         scratch=np.zeros(32, np.int64),
@@ -198,10 +198,10 @@ def engine(folder: Path) -> Responder:
             shell = shell._replace(segment=journal.roll())
 
     thread = threading.Thread(target=run, daemon=True)
-    send_control(folder / "control.page", Control.CONNECT)
+    control.post(Control.CONNECT)
     thread.start()
     responder = Responder(near_order, near_data, thread, np.array([0, 1, 0], np.int64), stop=lambda: None, repeat_ns=REPEAT_NS)
-    _greet(responder, folder)
+    _greet(responder, control)
     responder = dataclasses.replace(responder, stop=lambda: _keep(far_order, far_data))
     return responder
 
@@ -223,7 +223,7 @@ def _real_page(rooms: Any) -> Any:
     )
 
 
-def _greet(responder: Responder, folder: Path) -> None:
+def _greet(responder: Responder, control: ControlPage) -> None:
     """Play the venue until the engine trades: logon, the hedge's book, ENABLE."""
     responder.order.settimeout(30)
     logon = responder.order.recv(FRAME[MessageType.LOGON].bytes, socket.MSG_WAITALL)
@@ -233,7 +233,7 @@ def _greet(responder: Responder, folder: Path) -> None:
     responder.data.recv(FRAME[MessageType.SUBSCRIBE].bytes, socket.MSG_WAITALL)
     ack = FRAME[MessageType.LOGON_ACK]
     responder.order.sendall(struct.pack("<5q", header(int(MessageType.LOGON_ACK), ack.words, 0xFFFFFFFF), 1, 1, 1, 2))
-    send_control(folder / "control.page", Control.ENABLE)
+    control.post(Control.ENABLE)
     threading.Event().wait(0.1)  # a signal seen before ENABLE would be one that was missed
     responder.data.sendall(struct.pack("<7q", header(int(MessageType.BBO), QUOTE.words, 1), 1, 1, 400, 50, 401, 50))
     for end in (responder.order, responder.data):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hftkit.control import CONTROL_PAGE
 from hftkit.errors import HftkitError
+from hftkit.find_session import find_session
 from hftkit.telemetry import TelemetryReader
 
-TELEMETRY_POINTER, CONTROL_PAGE = "telemetry.path", "control.page"
+TELEMETRY_POINTER = "telemetry.path"
 
 
-def find_pages(session: Path | str) -> tuple[TelemetryReader, Path]:
-    """Telemetry reader and path of the control page. `session`: the session's folder, or its telemetry page.
+def find_pages(session: Path | str | None) -> tuple[TelemetryReader, Path]:
+    """Telemetry reader and path of the control page. `session`: its folder, its telemetry page or its id; None: the only one that runs.
 
     Raises HftkitError if there is no session, or none that has come as far as publishing.
     """
-    place = Path(session)
+    place = Path(session) if session is not None else Path()
+    if session is None or (not place.exists() and place.name == str(session)):  # a bare name is an id
+        place = find_session(session).folder
     if place.is_dir():
         pointer = place / TELEMETRY_POINTER
         if not pointer.is_file():

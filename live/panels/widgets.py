@@ -15,14 +15,16 @@ import ipywidgets
 
 from hftkit.clock import monotonic_ns
 from hftkit.codes import Control
-from hftkit.control import send_control
+from hftkit.find_session import in_folder
 from hftkit.telemetry import Snapshot
+from live.operate import DONE, give
 from live.panels.draw import History, zscore_svg
 from live.panels.render import figures_html, headline_html, page_html, tables_html, text_lines
 from live.panels.session import find_pages
 from live.panels.view import ENDED, View, view
 
 REFRESH_S = 0.5
+ANSWER_S = 3.0  # an engine answers within a turn of its loop
 _BUTTONS = (
     (Control.PAUSE, "Pause", "pause", "no new entries; open positions are still managed"),
     (Control.RESUME, "Resume", "play", "trade again"),
@@ -33,15 +35,17 @@ _STYLE = {Control.RESUME: "success", Control.FLATTEN: "warning", Control.STOP: "
 
 
 class EnginePanel:
-    """A panel on the session in a folder (or on a telemetry page). Show it as the last expression of a cell; `close()` ends it.
+    """A panel on a session: its folder, its id, its telemetry page, or None for the only one that runs. Show it as the last expression of a cell;
+    `close()` ends it.
 
     `refresh_s`: seconds between two looks. Raises HftkitError if there is no session.
     """
 
     _open: ClassVar[dict[str, EnginePanel]] = {}
 
-    def __init__(self, session: Path | str, refresh_s: float = REFRESH_S) -> None:
-        self._reader, self._control = find_pages(session)
+    def __init__(self, session: Path | str | None = None, refresh_s: float = REFRESH_S) -> None:
+        self._reader, control = find_pages(session)
+        self._folder = control.parent
         key = str(self._reader.path.resolve())
         if key in EnginePanel._open:
             EnginePanel._open[key].close()
@@ -69,13 +73,13 @@ class EnginePanel:
         return button
 
     def send(self, code: Control) -> None:
-        """Give the engine a command, as the buttons do; what came of it is shown in the panel."""
+        """Give the engine a command, as the buttons do. What came of it is shown in the panel: done, refused, or nobody listens and what is held."""
         try:
-            number = send_control(self._control, code)
+            told = give(in_folder(self._folder), code, ANSWER_S)
         except Exception as error:  # shown to the operator, who pressed the button
             self._say(f"{code.text} was not sent: {error}", failed=True)
             return
-        self._say(f"{code.text} sent (command {number})")
+        self._say(told.text, failed=told.what != DONE)
 
     def _say(self, text: str, failed: bool = False) -> None:
         from html import escape

@@ -15,14 +15,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
-from hftkit.codes import Control, MessageType, RecordType, Trading
+from hftkit.codes import Control, MessageType, Outcome, RecordType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.journal import JournalReader
+from hftkit.layout import MAX_STRATEGIES
 from hftkit.params import FrozenParams, LegPlan, freeze
 from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
+from hftkit.replay_commands import replay as replay_command
+from hftkit.strategies import strategy
 from hftkit.units import from_e8
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,3 +287,71 @@ def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(
     assert set(result["end_positions"].values()) == {0}
     assert (venue["client_orders"], venue["client_fills"]) == (result["orders_sent"], result["fills"])
     assert replay(session.folder).identical
+
+
+def test_a_replay_with_other_code_says_so_and_still_knows_that_the_session_ended(ended, monkeypatch):
+    """Another strategy's kernel in the place of the session's: the replay differs, and the line names the source, not a crash."""
+    session, _ = ended
+    monkeypatch.setattr("hftkit.replay.strategy_kernels", lambda config: (strategy("fixed_target").kernel(),) * MAX_STRATEGIES)
+    monkeypatch.setattr("hftkit.code_identity.source_digest", lambda name: "0" * 64)
+    replayed = replay(session.folder)
+    assert not replayed.identical
+    assert replayed.ended
+    assert "the source of strategy pairs differs from the session's" in replayed.code_differs
+    told = CliRunner().invoke(replay_command, [str(session.folder), "--verify"])
+    assert "the source of strategy pairs differs" in str(told.exception)
+    assert "no end record" not in told.output
+
+
+def test_commands_from_the_shell_are_answered_by_the_engine(venue, params, tmp_path, monkeypatch):
+    """pause, resume, flatten, stop of a running session; then nobody listens. Another process attaches to it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def shell(command: str, *more: str) -> tuple[int, dict]:
+        run = subprocess.run([*HFTKIT, command, *more, "--json"], capture_output=True, text=True, check=False)
+        return run.returncode, json.loads(run.stdout)
+
+    session = start(params, venue, tmp_path / "j", 300.0)
+    try:
+        wait_for_fills(session, 2)
+        assert shell("sessions")[1][0]["session"] == "session"
+        for command, state in (("pause", "paused"), ("resume", "enabled"), ("flatten", "flattening")):
+            status, told = shell(command, "session")
+            assert (status, told["outcome"]) == (0, "done"), told
+            assert told["trading"] == state or (command == "flatten" and told["trading"] == "paused")
+        attached = LiveSession.attach("session")
+        assert attached.process.pid == session.process.pid
+        attached.wait_until(lambda now: not now.ledger["position"].any())
+        assert attached.command(Control.PAUSE).outcome == Outcome.DONE
+        status, told = shell("stop", str(session.folder))
+        assert (status, told["outcome"]) == (0, "done"), told
+        assert session.wait(120)["status"] == attached.wait(120)["status"] == "stopped"
+    finally:
+        session.__exit__(None, None, None)
+    status, told = shell("flatten", str(session.folder))
+    assert (status, told["outcome"]) == (4, "nobody")
+    assert told["held"] == {"positions": {}, "known": True, "final": True}
+    assert replay(session.folder).identical
+
+
+def test_a_killed_session_is_told_and_its_account_flattened(params, tmp_path, monkeypatch):
+    """The position of a killed engine: `stop` says that nobody listens and what it held; `flatten` with the venue's ready file closes it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with Simulator(tmp_path / "venue", speed=600.0) as simulator:
+        simulator.wait_ready()
+        session = LiveSession(params, simulator.ready_file, tmp_path / "j", "session", 300.0, ("--account", "7"))
+        session.wait_until(lambda now: now.ledger["position"].any())
+        options = ("--ready-file", str(simulator.ready_file), "--account", "7")
+        refused = subprocess.run([*HFTKIT, "flatten", *options], capture_output=True, text=True, check=False)
+        assert refused.returncode == 1
+        assert "session session (process" in refused.stderr
+        session.kill()
+        told = subprocess.run([*HFTKIT, "stop", "session"], capture_output=True, text=True, check=False)
+        assert told.returncode == 4
+        assert "nobody received this" in told.stdout
+        assert f"hftkit flatten --ready-file {simulator.ready_file} --account 7" in told.stdout
+        done = subprocess.run([*HFTKIT, "flatten", *options, "--json"], capture_output=True, text=True, check=False)
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["flat"], report["positions"], report["orders"]) == (0, True, {}, [])
+        again = subprocess.run([*HFTKIT, "flatten", *options, "--json"], capture_output=True, text=True, check=False)
+        assert json.loads(again.stdout)["closing_orders"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -81,12 +82,20 @@ def write_ready_file(path: Path, content: dict[str, Any], private: bool) -> None
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal end the run in order. Whoever has SIGHUP ignored (nohup) keeps it so."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    """Ctrl-C, Ctrl-\\, SIGTERM and a closed terminal end the run in order. Whoever has SIGHUP ignored (nohup) keeps it so."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:
         signal.signal(number, lambda *_: stop.set())
+
+
+def warn_of_clients(server: BinaryServer, service: BinanceService | None) -> None:
+    """Say on standard error, if it can be said, that somebody is still connected."""
+    connected = int((server.venue.clients["port"] != 0).sum()) + (len(service.streams.hub.connections) if service is not None else 0)
+    if connected:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(f"stopping with {connected} connections of clients open: their sessions lose the venue and keep what they hold", err=True)
 
 
 def serve(server: Any, run_slice: Callable[[], None], stop: threading.Event, duration_s: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Machine operations that numba does not offer: atomic load and store on int64 arrays, block copy, count of leading zeros.
+"""Machine operations that numba does not offer: atomic load, store and exchange on int64 arrays, block copy, count of leading zeros.
 
 The ring, the telemetry page and the control page are shared between threads and processes; their indices are read with
 acquire and written with release order (the C11 memory model), so that data written before an index is seen by whoever sees the index.
@@ -99,3 +99,15 @@ def load_8(typing_context: Any, array: Any, index: Any) -> Any:
         return builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()), align=1)
 
     return types.int64(array, types.int64), generate
+
+
+@intrinsic
+def compare_exchange(typing_context: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
+    """`array[index] = value` (int64, 1-d) if it is `expected`, in one indivisible operation. True if it was. No bounds check."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        outcome = builder.cmpxchg(pointer, args[2], args[3], ordering="acq_rel", failordering="acquire")
+        return builder.extract_value(outcome, 1)
+
+    return types.boolean(array, types.int64, types.int64, types.int64), generate

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.codes import Control, Trading
-from hftkit.control import FIRST_SLOT, SLOTS, WRITTEN, create_control, send_control
+from hftkit.control import ControlPage, send_control
+from hftkit.kernels.memory.control import NO_COMMAND, SLOTS, WRITTEN, answer_command, command_at
+from hftkit.rooms import build_rooms
+from hftkit.warmup_core import example_session
 from live.door import Door
 
 
@@ -18,16 +21,17 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self.path, self.said = folder / "control.page", []
-        self.words, self.obeyed, self.trading = create_control(self.path), 0, Trading.ENABLED
-        self.door = Door(lambda: self.words, lambda code: send_control(self.path, code), lambda event, **_: self.said.append(event))
+        self.page, self.obeyed, self.trading = ControlPage.create(self.path), 0, Trading.ENABLED
+        self.rooms, self.words = build_rooms(example_session()), self.page.words
+        self.door = Door(self.page.command, self.page.post, lambda event, **_: self.said.append(event))
 
     def operator(self, code: Control) -> None:
         send_control(self.path, code)
 
     def engine(self) -> None:
-        while self.obeyed < self.words[WRITTEN]:
-            code = int(self.words[FIRST_SLOT + self.obeyed % SLOTS])
+        while (code := int(command_at(self.words, self.obeyed))) != NO_COMMAND:
             self.obeyed += 1
+            answer_command(self.words, self.obeyed, code, True, self.rooms.risk, self.rooms.session, 0)
             if code == Control.PAUSE:
                 self.trading = max(self.trading, Trading.PAUSED)
             elif code == Control.RESUME and self.trading <= Trading.FLATTENING:
@@ -70,6 +74,29 @@ def test_a_resume_while_a_reason_stands_is_answered_with_another_pause(tmp_path)
     room.operator(Control.RESUME)
     room.turn("breaker")
     assert room.turn("breaker") == Trading.PAUSED
+    assert room.turn() == Trading.ENABLED
+
+
+def test_a_burst_longer_than_the_page_counts_as_a_pause_of_the_operator(tmp_path):
+    """What it cannot read any more may have been a PAUSE: it is the operator's RESUME that puts this right, not ours."""
+    room = Room(tmp_path)
+    room.turn("breaker")
+    room.operator(Control.PAUSE)
+    for _ in range(SLOTS + 1):
+        room.operator(Control.NONE)
+        room.engine()
+    assert [room.turn(), room.turn()] == [Trading.PAUSED] * 2
+    room.operator(Control.RESUME)
+    assert room.turn() == Trading.ENABLED
+
+
+def test_a_page_that_has_no_room_delays_our_pause_and_loses_none(tmp_path):
+    room = Room(tmp_path)
+    for _ in range(SLOTS):
+        room.operator(Control.NONE)
+    room.door.turn(int(room.trading), {"breaker"})
+    assert room.said == []
+    assert room.turn("breaker") == Trading.PAUSED  # the engine has taken them: there is room
     assert room.turn() == Trading.ENABLED
 
 

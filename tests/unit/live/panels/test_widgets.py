@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hftkit.codes import Control, SessionStatus
+from hftkit.codes import Control, Reject, SessionStatus, Trading
 from hftkit.errors import HftkitError
+from hftkit.kernels.memory.control import OPEN, PID
 from live.panels.widgets import EnginePanel
 from tests.panel_session import PageSession
 
@@ -30,11 +34,55 @@ def panel(session: PageSession) -> Iterator[EnginePanel]:
     made.close()
 
 
-def test_the_buttons_write_commands_in_order(panel: EnginePanel, session: PageSession) -> None:
+@pytest.fixture
+def obeyed(session: PageSession) -> Iterator[None]:
+    """An engine that takes commands: a thread that answers them, start-up complete."""
+    session.control.words[OPEN] = 1
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(0.001):
+            session.obey()
+
+    engine = threading.Thread(target=run)
+    engine.start()
+    yield
+    ended.set()
+    engine.join()
+
+
+def test_the_buttons_write_commands_in_order(panel: EnginePanel, session: PageSession, obeyed: None) -> None:
+    session.rooms.risk[0]["trading"], session.rooms.session[0]["stop_requested"] = int(Trading.STOPPING), 1
     for button in panel._buttons:
         button.click()
     assert session.commands() == [Control.PAUSE, Control.RESUME, Control.FLATTEN, Control.STOP]
-    assert "stop sent (command 4)" in panel._message.value
+    assert "stop done: trading is stopping (command 4)" in panel._message.value
+
+
+def test_a_refused_command_says_why(panel: EnginePanel, session: PageSession, obeyed: None) -> None:
+    session.rooms.risk[0]["trading"], session.rooms.risk[0]["halt_reason"] = int(Trading.HALTED), int(Reject.RISK_CLOCK_OFFSET)
+    panel.send(Control.RESUME)
+    assert "resume refused: trading is halted (risk clock offset)" in panel._message.value
+
+
+def test_a_dead_engine_is_told_with_what_it_held_and_what_to_do(panel: EnginePanel, session: PageSession) -> None:
+    """The engine was killed: its pages are there, and nobody reads them."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    session.control.words[PID] = gone.pid
+    panel.send(Control.FLATTEN)
+    assert session.commands() == []
+    for words in ("nobody received this", "+250 lots of AAA", "-300 lots of BBB", "hftkit flatten"):
+        assert words in panel._message.value
+
+
+def test_a_command_that_nobody_answers_is_taken_back_or_said_to_wait(panel: EnginePanel, session: PageSession, monkeypatch) -> None:
+    monkeypatch.setattr("live.panels.widgets.ANSWER_S", 0.01)
+    panel.send(Control.RESUME)
+    assert "taken back" in panel._message.value
+    panel.send(Control.FLATTEN)
+    assert "stands in its queue" in panel._message.value
+    assert session.commands() == [Control.NONE, Control.FLATTEN]
 
 
 def test_a_refresh_updates_the_same_widgets(panel: EnginePanel, session: PageSession) -> None:
@@ -61,7 +109,7 @@ def test_a_second_panel_on_the_session_closes_the_first(panel: EnginePanel, sess
 def test_a_command_that_cannot_be_sent_is_shown(panel: EnginePanel, session: PageSession) -> None:
     (session.folder / "control.page").unlink()
     panel._buttons[0].click()
-    assert "pause was not sent: no control page" in panel._message.value
+    assert "nobody received this: no engine runs (no control page" in panel._message.value
 
 
 def test_the_refreshing_ends_with_the_session_and_the_buttons_with_it(session: PageSession) -> None:
