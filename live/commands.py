@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -39,6 +40,9 @@ def live(
 ) -> None:
     """Trade frozen parameters against a venue, until stopped; stops flat.
 
+    Exit status: 0 flat as asked, 1 could not start, 3 flat, but a risk limit had halted it, 4 positions or orders are left,
+    5 flat, but ended by a failure, 6 the venue could not be asked whether anything is open. See docs/operations.md.
+
     \b
     Example:
       hftkit sim --ready-file /tmp/sim.json &
@@ -63,19 +67,29 @@ def live(
     }
     settings = final_addresses(load_config(EngineConfig, config, overrides), wait=threading.Event().wait)
     confirmed = require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
-    engine = Engine(settings, confirmed=confirmed, say=lambda line: click.echo(line, err=as_json))
+    engine = Engine(settings, confirmed=confirmed, say=lambda line: click.echo(line, err=as_json), config_file=config or "")
     engine.install_signals()
     result = engine.run()
+    with contextlib.suppress(OSError):  # a standard output that is closed or full: the exit status still says how it ended
+        _show(result, as_json)
+    if result["exit_code"]:
+        with contextlib.suppress(OSError):
+            click.echo(f"hftkit: session {result['session']} {result['ended']}", err=True)
+        click.get_current_context().exit(result["exit_code"])
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result, indent=2, sort_keys=True))
         return
-    latency = result["latency_us"]["tick_to_order"]
-    click.echo(
-        f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
-        f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
-    )
-    if result["execution"]["maker_fills"]:
-        click.echo("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
+    if "latency_us" in result:  # it may have failed to be counted
+        latency = result["latency_us"]["tick_to_order"]
+        click.echo(
+            f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
+            f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
+        )
+        if result["execution"]["maker_fills"]:
+            click.echo("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
     click.echo(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
 
 

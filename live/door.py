@@ -17,7 +17,10 @@ _SHUTS, _OPENS = (Control.PAUSE, Control.FLATTEN), (Control.RESUME, Control.ENAB
 
 
 class Door:
-    """`commands()`: the control page's words, int64; `send(code)`: writes a command, gives its number from 1; `say(event, **facts)`: the log."""
+    """Owner: the engine's thread.
+
+    `commands()`: the control page's words, int64; `send(code)`: writes a command, gives its number from 1; `say(event, **facts)`: the log.
+    """
 
     def __init__(self, commands: Callable[[], Any], send: Callable[[Control], int], say: Callable[..., None]) -> None:
         self._commands, self._send, self._say = commands, send, say

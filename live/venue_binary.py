@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
 from live import hot_loop as hot
 from live.config import EngineConfig
+from live.ending import Left
 from live.example import example_page
 from live.feeds.discovery import connect, discover
 from live.gateways.logon import logon_frame
 
 
 class BinaryVenue:
-    """See live/venue.py for what each method is for."""
+    """See live/venue.py for what each method is for. Owner: the engine's thread."""
 
-    def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+    def __init__(self, config: EngineConfig, wait: Callable[[float], bool]) -> None:
+        self._config, self._wait = config, wait
         self._sockets: list[socket.socket] = []
         self.secrets: tuple[str, ...] = ()
 
@@ -35,7 +36,7 @@ class BinaryVenue:
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """Ask the market data port what it trades."""
         venue = self._venue = self._config.venue
-        return discover(venue.host, venue.market_port, venue.connect_timeout_s)
+        return discover(venue.host, venue.market_port, venue.connect_timeout_s, self._wait)
 
     def limits(self, limits: Limits) -> Limits:
         """As configured."""
@@ -49,7 +50,7 @@ class BinaryVenue:
         """Open both sockets."""
         venue = self._venue
         for port, what, word in ((venue.order_port, "order entry", hot.ORDER_FD), (venue.market_port, "market data", hot.DATA_FD)):
-            connection = connect(venue.host, port, what, venue.connect_timeout_s)
+            connection = connect(venue.host, port, what, venue.connect_timeout_s, self._wait)
             connection.setblocking(False)
             shell.io[word] = connection.fileno()
             self._sockets.append(connection)
@@ -64,6 +65,13 @@ class BinaryVenue:
     def turn(self) -> None:
         """Nothing to do."""
 
+    def publish(self) -> None:
+        """Nothing of its own."""
+
+    def left(self, patience_s: float) -> tuple[Left, ...]:
+        """The protocol answers no such question after the session. Orders that rest are cancelled by the venue when the connection closes."""
+        return ()
+
     def where(self) -> str:
         """Host and ports."""
         return f"{self._venue.host} order entry {self._venue.order_port}, market data {self._venue.market_port}"
@@ -73,9 +81,9 @@ class BinaryVenue:
         return ""
 
     def close(self) -> None:
-        """Close both."""
-        for connection in self._sockets:
-            connection.close()
+        """Close both, once."""
+        while self._sockets:
+            self._sockets.pop().close()
 
     def result(self) -> dict[str, Any]:
         """Nothing of its own."""
