@@ -174,6 +174,8 @@ def decide(facts: Facts) -> Ending:
         told.append("the hot loop does not end")
     elif not ordered:
         told.append(facts.refused or LOST.get(facts.loop, facts.loop.name))
+        if facts.started:
+            told.append("the journal is complete up to that moment")
     if facts.first_fault:
         told.append(facts.first_fault)
     if facts.halt is not None:
