@@ -50,4 +50,4 @@ class Faults:
             self._first = self._first or text
         if not told:
             self._say("fault", part=part, error=f"{type(error).__name__}: {error}")
-            self._alert(f"FAULT: {text}: stopping flat")
+            self._alert(f"FAULT: {text}")

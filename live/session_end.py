@@ -46,7 +46,8 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
         if engine.built:
             guard("session end", lambda: _journal_end(engine))
         guard("journal close", engine.journal.close)
-    engine.ending = decide(_facts(engine, refused, stop_asked, alive, left[0] if left else None))
+    said = left[0] if left else None
+    engine.ending = decide(_facts(engine, refused, stop_asked, alive, said))
     status = SessionStatus.STOPPED if engine.ending.code in (ExitCode.FLAT, ExitCode.HALTED) else SessionStatus.FAILED
     engine.result = {"session": engine.folder.name, "journal": str(engine.folder), "status": status.name.lower()} | _how(engine)
     if engine.built:
@@ -54,6 +55,8 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
         guard("latency", lambda: _write_latency(engine))
         engine.page.head[page_kernel.STATUS] = int(status)
         guard("keep page", lambda: keep_page(engine.folder, engine.page_path))
+    engine.ending = decide(_facts(engine, refused, stop_asked, alive, said))  # with what has failed meanwhile
+    engine.result |= _how(engine)
     engine.log.event("ended", **_how(engine))
     guard("log close", engine.log.close)
 
@@ -107,7 +110,12 @@ def _journal_end(engine: Engine) -> None:
 
 def _write_result(engine: Engine, status: SessionStatus) -> None:
     engine.result = session_result(engine, status) | _how(engine)
-    (engine.folder / "result.json").write_text(json.dumps(engine.result, indent=2, sort_keys=True) + "\n")
+    unfinished, finished = engine.folder / "result.json.part", engine.folder / "result.json"
+    try:
+        unfinished.write_text(json.dumps(engine.result, indent=2, sort_keys=True) + "\n")
+        unfinished.replace(finished)  # whole, or not there
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _write_latency(engine: Engine) -> None:
@@ -124,5 +132,8 @@ def keep_page(folder: Path, running: Path) -> None:
     try:
         shutil.copyfile(running, final)
         (folder / "telemetry.path").write_text(str(final))
+    except BaseException:
+        final.unlink(missing_ok=True)  # a part of a page is none
+        raise
     finally:
         running.unlink()  # shared memory is given back whatever happens

@@ -70,7 +70,7 @@ async def settle(
             break
         try:
             await asyncio.sleep(max(0.0, pause_s))
-            orders, positions = await asyncio.wait_for(_open(rest, instruments), max(0.1, remaining))
+            orders, positions = await asyncio.wait_for(_open(rest, instruments), max(0.1, deadline - clock.monotonic_s()))
             if not cancelled and (ours := [order for order in orders if is_ours(str(order["clientOrderId"]))]):
                 cancelled = True
                 await asyncio.wait_for(_cancel(rest, ours, say), max(0.1, deadline - clock.monotonic_s()))

@@ -12,13 +12,14 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from hftkit import clock
-from hftkit.processes import LiveSession, Simulator
+from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
 from live import failpoints
 from live.ending import ExitCode
@@ -155,3 +156,27 @@ def test_forty_full_disks_at_any_moment(venue, params, account, tmp_path, number
         resource.prlimit(session.process.pid, resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY))
         assert judge(session, venue) in FLAT
         assert log_of(session) is not None
+
+
+@pytest.mark.parametrize("kind", ["binary", "binance"])
+def test_a_stop_before_trading_ends_at_once_though_the_venue_is_silent(params, tmp_path, kind):
+    """It takes connections and says nothing; the session would wait for it far longer than this test waits for the session."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = f"127.0.0.1:{port}"
+        urls = f'rest_url = "http://{address}"\nstream_url = "ws://{address}"\norder_url = "ws://{address}"'
+        lines = f'[venue]\nkind = "{kind}"\nmarket_port = {port}\nconnect_timeout_s = 600.0\n[venue.binance]\n{urls}\n'
+        (tmp_path / "live.toml").write_text(lines)
+        options = ["--config", str(tmp_path / "live.toml"), "--mode", "observe", "--journal-dir", str(tmp_path), "--session-id", "s", "--json"]
+        with subprocess.Popen([*HFTKIT, "live", "--params", str(params), *options], stderr=subprocess.PIPE, text=True) as process:
+            try:
+                silent.settimeout(PATIENCE_S)
+                connection, _ = silent.accept()
+                process.send_signal(signal.SIGTERM)
+                _, told = process.communicate(timeout=PATIENCE_S)
+                connection.close()
+            finally:
+                process.kill()
+    assert process.returncode == 0, told
+    assert "stopped before trading began" in told.splitlines()[-1]
+    assert [path.name for path in (tmp_path / "s").glob("*.hftj")] == ["segment-000001.hftj"]
