@@ -104,8 +104,8 @@ class VenueTasks:
             if code in self._halted:
                 return
             self._halted.add(code)
+        self._say("halt_asked", why=why, **facts)  # first: the engine's own line about the halt says why
         self._control(code)
-        self._say("halt_asked", why=why, **facts)
 
     # -- clock ------------------------------------------------------------------------------------------------------
     async def ask_time(self) -> None:

@@ -32,7 +32,7 @@ def facts(**changes: object) -> Facts:
         ({"positions": HELD}, ExitCode.FLAT, "no position"),  # the venue is the truth, and it was asked last
         ({"positions": HELD, "venue": GONE, "loop": LoopStatus.ABANDONED}, ExitCode.LEFT, "LEFT by its own ledger: ETHUSDT +1000 lots"),
         ({"venue": GONE}, ExitCode.UNCONFIRMED, "silence for 60 s"),
-        ({"positions": HELD, "venue": None, "loop": LoopStatus.ORDER_ENTRY_LOST}, ExitCode.LEFT, "closed the order entry connection; LEFT"),
+        ({"positions": HELD, "venue": None, "loop": LoopStatus.ORDER_ENTRY_LOST}, ExitCode.LEFT, "LEFT by its own ledger: ETHUSDT +1000 lots"),
         ({"loop": LoopStatus.MARKET_DATA_LOST}, ExitCode.BROKEN, "closed the market data connection"),
         ({"faults": {"notes": 3}, "first_fault": "notes failed (X)"}, ExitCode.BROKEN, "notes failed (X)"),
         ({"faults": {"notes": 3}, "first_fault": "notes failed (X)", "halt": HALT}, ExitCode.HALTED, "notes failed (X)"),
