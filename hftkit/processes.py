@@ -218,13 +218,16 @@ class LiveSession(_Child):
             raise VenueError(f"session {self.folder.name} did not answer {code.text!r} within {timeout_s:g} s", "Look with `hftkit sessions`")
         return answer
 
-    def wait(self, timeout_s: float = 600.0) -> dict[str, Any]:
-        """Wait for the end; returns the session's result. Raises VenueError with the engine's own words if it ended badly."""
+    def wait(self, timeout_s: float = 600.0, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """Wait for the end; returns the session's result. Raises VenueError with the engine's own words if its exit status is none of `accept`.
+
+        Exit statuses: docs/operations.md; 3, say, is a session that ended flat after a risk limit had halted it.
+        """
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise VenueError(f"the session still runs after {timeout_s:g} s", "Stop it with send(Control.STOP)") from None
-        if self.process.returncode:
+        if self.process.returncode not in accept:
             raise VenueError(f"hftkit live ended with status {self.process.returncode}: {self._last_words()}", f"See {self.log}")
         if isinstance(self.process, subprocess.Popen):
             return self._result()

@@ -40,6 +40,9 @@ def live(
 ) -> None:
     """Trade frozen parameters against a venue, until stopped; stops flat.
 
+    Exit status: 0 flat as asked, 1 could not start, 3 flat, but a risk limit had halted it, 4 positions or orders are left,
+    5 flat, but ended by a failure, 6 the venue could not be asked whether anything is open. See docs/operations.md.
+
     \b
     Example:
       hftkit sim --ready-file /tmp/sim.json &
@@ -74,20 +77,25 @@ def live(
     try:
         result = engine.run()
         output.say(json.dumps(result, indent=2, sort_keys=True) if as_json else _summary(result))
+        if result["exit_code"]:
+            console.say(f"hftkit: session {result['session']} {result['ended']}")
     finally:
         console.close()
         output.close()
+    click.get_current_context().exit(result["exit_code"])
 
 
 def _summary(result: dict[str, Any]) -> str:
     """The result for people."""
-    latency = result["latency_us"]["tick_to_order"]
-    lines = [
-        f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
-        f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
-    ]
-    if result["execution"]["maker_fills"]:
-        lines.append("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
+    lines = []
+    if "latency_us" in result:  # it may have failed to be counted
+        latency = result["latency_us"]["tick_to_order"]
+        lines.append(
+            f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
+            f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
+        )
+        if result["execution"]["maker_fills"]:
+            lines.append("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
     lines.append(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
     return "\n".join(lines)
 

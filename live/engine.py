@@ -12,11 +12,11 @@ segments made ready and synced, the stop. All files of a session lie in one fold
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,59 +27,70 @@ import numpy as np
 
 from hftkit import clock
 from hftkit.code_identity import code_identity
-from hftkit.codes import Control, EventKind, Hop, RecordType, SessionStatus, SignalReason, Sync, Trading
+from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
-from hftkit.errors import HftkitError, VenueError
-from hftkit.histogram import write_hlog
+from hftkit.errors import HftkitError, JournalError, VenueError
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalWriter, words_of
+from hftkit.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
 from hftkit.params import FrozenParams, check_scales, check_validity, load
-from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 from hftkit.running import register
 from hftkit.telemetry import create_page
+from live import failpoints
 from live import hot_loop as hot
 from live.account import held_in_words
 from live.config import EngineConfig
 from live.confirm import check_confirmed
+from live.ending import Ending, ExitCode, Halt, Step, Stopping, halt_of
 from live.epoch import new_epoch, session_name, used_epochs
-from live.gateways.logon import refusal_in_words
+from live.errors import SessionLeft, StopAsked
+from live.faults import Faults
 from live.log import SessionLog
 from live.open_orders import epoch_of
-from live.result import session_result
+from live.result import FINAL_STATES
+from live.session_end import FINAL_PAGE, end_session, lost
 from live.signals import StopRequest, StopSignals
 from live.venue import Venue, make_venue
 
 NOTES_SLOTS = 4096
-FINAL_PAGE = "telemetry.page"  # where the page lies once the session is over
 _TURN_S = 0.02  # the cold side's own rhythm
 _SYNC_EVERY_S = 0.2
 
 
 class Engine:
-    """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data."""
+    """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data.
+
+    Owner: the engine's thread. The hot thread runs `_run_loop` and hands over by binding `shell` and `loop_status`; others reach `command`, `_note`.
+    """
 
     def __init__(
         self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = (), started_with: Sequence[str] = ("", "")
     ) -> None:
         """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (live/confirm.py). Raises ConfigError.
 
-        `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a killed session leaves.
+        `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a session leaves.
         """
         if config.session.mode == "live":
             check_confirmed(config.venue, confirmed)
         self.config = config
         self._say = say
         self.result: dict[str, Any] = {}
-        self._status = hot.LoopStatus.RUNNING
+        self.ending: Ending
+        self.loop_status = hot.LoopStatus.RUNNING
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
-        self._started_with = started_with
+        self.started_with = started_with
+        self.faults = Faults(self._note, self._tell)
+        self.halt: Halt | None = None
+        self._halt_why = ""
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
+        self._signalled, self._given_up = "", False
+        self.started, self.built, self._synced = False, False, 0.0  # trading was enabled; memory, page and hot thread are there
         self.venue: Venue = make_venue(config, self.command, lambda number: self.control.command(number), self._note, self._stop_signal.wait)
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
@@ -103,20 +114,25 @@ class Engine:
         name = self.config.session.session_id or session_name(clock.unix_ns(), self.epoch)
         self.folder = journals / name
         self.venue.begin(name, self.folder, self.epoch)
-        self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
+        segment_bytes = self.config.session.segment_mb * 1024 * 1024
+        self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), segment_bytes, RESERVE_BYTES)
         self.session_key = secrets.randbits(62)  # the panel's proof that telemetry and control page belong together
-        self.control = ControlPage.create(self.folder / CONTROL_PAGE, self.session_key)
-        self.log = SessionLog(self.folder / "session.log")
+        try:
+            self.control = ControlPage.create(self.folder / CONTROL_PAGE, self.session_key)
+            self.log = SessionLog(self.folder / "session.log")
+        except BaseException:
+            self.journal.close()
+            raise
         self._register(name)
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}")
 
     def _register(self, name: str) -> None:
         """Let panels and commands find this session (hftkit/running.py)."""
-        toml, ready = self._started_with
+        toml, ready = self.started_with
         venue = self.config.venue
-        self._registration = register("live", self.folder, name=name, account=venue.account, venue=venue.account_text, config=toml, ready_file=ready)
-        if self._registration.problem:
-            self._note("not_listed", why=self._registration.problem)
+        self.registration = register("live", self.folder, name=name, account=venue.account, venue=venue.account_text, config=toml, ready_file=ready)
+        if self.registration.problem:
+            self._note("not_listed", why=self.registration.problem)
 
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
@@ -147,17 +163,19 @@ class Engine:
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
-        self.page = create_page(page_path(self.folder), len(offered), len(frozen), self._page_info(frozen, offered))
+        self.page_path = page_path(self.folder)
+        self.page = create_page(self.page_path, len(offered), len(frozen), self._page_info(frozen, offered))
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
-        (self.folder / "telemetry.path").write_text(str(page_path(self.folder)))
+        (self.folder / "telemetry.path").write_text(str(self.page_path))
         self.shell = self._shell(self.rooms)
+        self.thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
+        self.built = True
         now = clock.monotonic_ns()
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
-        self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
-        self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
+        self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
         self.command(Control.CONNECT)
-        self._thread.start()
+        self.thread.start()
         self.venue.connect()
         self._wait_ready(frozen, self.config.venue.connect_timeout_s)
         self._phase(SessionStatus.CONNECTIONS, f"{self.venue.where()}, {len(offered)} instruments")
@@ -167,17 +185,18 @@ class Engine:
         deadline = clock.monotonic_s() + timeout_s
         legs = {int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0}
         session = self.rooms.session[0]
-        while clock.monotonic_s() < deadline and self._status == hot.LoopStatus.RUNNING:
+        while True:
             logged_on = session["logged_on"] or self.observing
             settled = self.venue.settled()
             if logged_on and settled and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
                 break
+            if not self.thread.is_alive():
+                raise VenueError(lost(self), "See the venue's log")
+            if clock.monotonic_s() > deadline:
+                missing = self.venue.missing() or ("logon" if not logged_on else "book snapshots")
+                raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
             self._turn()
-        else:
-            if self._status != hot.LoopStatus.RUNNING:
-                raise self._lost()
-            missing = self.venue.missing() or ("logon" if not session["logged_on"] and not self.observing else "book snapshots")
-            raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
+            self._stop_if_asked()
         for item in frozen:  # by the venue's clock: a simulated market has its own date
             check_validity(item, int(session["ts_exchange"]), item.file_name)
         held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in legs}
@@ -186,48 +205,63 @@ class Engine:
 
     # -- phase 5 and after -------------------------------------------------------------------------------------------
     def run(self) -> dict[str, Any]:
-        """The whole session. Raises HftkitError where it could not start; afterwards the result says how it ended."""
+        """The whole session. Raises HftkitError where it could not start; after that it raises nothing: `ending` and the result say how it ended."""
         started = clock.monotonic_ns()
+        failpoints.arm()
         frozen = self._configuration()
         self._infrastructure()
         try:
             self._components(frozen)
+            self._stop_if_asked()
             self._connections(frozen)
+            self._stop_if_asked()
             if not self.observing:
                 self.command(Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
-            self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control.path}")
-            self._trade()
-        except BaseException:
-            self._abandon()
-            self._finish(SessionStatus.FAILED)
+        except BaseException as error:
+            end_session(self, str(error), stop_asked=isinstance(error, StopAsked))
+            if self.ending.code is ExitCode.LEFT:  # graver than what kept it from starting
+                raise SessionLeft(self.ending.line) from error
             raise
-        ended_well = self._status == (hot.LoopStatus.ABANDONED if self.observing else hot.LoopStatus.LOGGED_OUT)
-        self._finish(SessionStatus.STOPPED if ended_well else SessionStatus.FAILED)
-        if not ended_well:
-            raise self._lost()
+        self.started = True
+        self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {self.page_path}; control {self.control.path}")
+        self._trade()
+        end_session(self, "")
         return self.result
 
+    def _stop_if_asked(self) -> None:
+        if self._stop_signal.is_set():
+            raise StopAsked
+        if self.faults.first:
+            raise HftkitError(f"a part of the engine failed during start-up: {self.faults.first}", f"See {self.folder / 'session.log'}")
+
     def _trade(self) -> None:
-        """Until the session is over: the duration, a signal or the operator asks for the stop; the loop ends it once flat."""
-        duration, ended_at = self.config.session.duration_s, None
-        end = clock.monotonic_s() + duration if duration else float("inf")
-        while self._thread.is_alive():
+        """Until the hot loop is over: the duration, a signal, the operator or a failure asks for the stop; the loop ends once flat."""
+        duration = self.config.session.duration_s
+        end_s = clock.monotonic_s() + duration if duration else float("inf")
+        self.stopping = Stopping(end_s, self.config.session.stop_timeout_s, self.observing)
+        while self.thread.is_alive() and not self._given_up:
             self._turn()
-            now = clock.monotonic_s()
-            if self.observing and (now >= end or self._stop_signal.is_set()):
-                self._abandon()  # nothing to flatten, nothing to log out of
-                continue
-            stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
-            if not stopping and (now >= end or self._stop_signal.is_set()):
-                self.command(Control.STOP)
-                end = float("inf")
-                self._stop_signal.clear()
-            if stopping and ended_at is None:
-                ended_at = now
-            if ended_at is not None and now - ended_at > self.config.session.stop_timeout_s:
-                self.log.event("stop_timeout", positions=self.positions())
-                self._abandon()
+            self.faults.guard("steer", self._steer)
+
+    def _steer(self) -> None:
+        """Ask for the stop, or give up, where that is due."""
+        stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
+        if self._stop_signal.is_set():
+            self._signalled = "a signal"
+            self._stop_signal.clear()  # it is also what a turn waits for
+        asked = self._signalled or self.faults.first
+        known = self.stopping.why
+        step = self.stopping.next(clock.monotonic_s(), asked, bool(stopping))
+        if self.stopping.why != known:
+            self.log.event("stopping", why=self.stopping.why)
+        if step is Step.SEND_STOP:
+            self.command(Control.STOP)
+        elif step is Step.GIVE_UP:
+            if not self.observing:
+                self.log.event("stop_timeout", positions=self.positions(), orders=list(self.open_orders()))
+            self.abandon()
+            self._given_up = True  # also where the loop does not return
 
     def install_signals(self) -> None:
         """Every signal that would end the process asks for a clean stop: flat, logged out, journal closed."""
@@ -238,6 +272,10 @@ class Engine:
 
         What waits is given again in the next turn, but for PAUSE and RESUME: the door decides them anew.
         """
+        try:
+            failpoints.reach("command")
+        except BaseException as error:
+            self.faults.note("command", error)  # and it is given all the same
         number = self.control.post(code)
         if not number and code not in (Control.PAUSE, Control.RESUME):
             self._waiting_commands.put(code)
@@ -248,29 +286,78 @@ class Engine:
         held = self.rooms.ledger["position"]
         return {self.session_config.instruments[i].symbol: int(held[i]) for i in np.flatnonzero(held)}
 
+    def open_orders(self) -> tuple[str, ...]:
+        """Orders without an outcome, by our own table."""
+        orders, instruments = self.rooms.orders, self.session_config.instruments
+        return tuple(
+            f"{instruments[int(row['instrument'])].symbol} {Side(int(row['side'])).text} {int(row['qty'] - row['filled_qty'])} lots "
+            f"({int(row['client_order_id'])})"
+            for row in orders[~np.isin(orders["state"], FINAL_STATES)]
+        )
+
     def _run_loop(self) -> None:
-        while True:
-            status = hot.LoopStatus(self.venue.run(self.rooms, self.strategies, self.shell, self.page))
-            if status != hot.LoopStatus.JOURNAL_FULL:
-                self._status = status
-                return
-            self.shell = self.shell._replace(segment=self.journal.roll())
+        """The hot thread: the compiled loop, and between two runs of it the next segment."""
+        try:
+            while True:
+                status = hot.LoopStatus(self.venue.run(self.rooms, self.strategies, self.shell, self.page))
+                segment = self._next_segment() if status == hot.LoopStatus.JOURNAL_FULL else None
+                if segment is None:
+                    self.loop_status = status
+                    return
+                self.shell = self.shell._replace(segment=segment)
+        except BaseException as error:
+            self.faults.note("hot loop", error)
+
+    def _next_segment(self) -> np.ndarray | None:
+        """The journal goes on in it. On a full disk that is the reserve, and the session is to stop. None: not even that is left."""
+        segment = None
+        try:
+            failpoints.reach("journal roll")
+            segment = self.journal.roll()
+        except BaseException as error:
+            self.faults.note("journal roll", error)
+            with contextlib.suppress(Exception):
+                segment = self.journal.roll()
+        if self.journal.in_reserve:
+            self.faults.note("journal roll", JournalError("no room for another segment: the reserve is in use"))
+        return segment
 
     def _turn(self) -> None:
-        """One turn of the cold side."""
-        self._stop_signal.wait(_TURN_S)
-        self.journal.prepare()
-        if clock.monotonic_s() - getattr(self, "_synced", 0.0) > _SYNC_EVERY_S:
-            self.journal.sync()
+        """One turn of the cold side: each duty apart, so that one that fails keeps none of the others from its work."""
+        with contextlib.suppress(Exception):
+            self._stop_signal.wait(_TURN_S)
+        guard = self.faults.guard
+        guard("watch", self.watch)
+        guard("venue turn", self.venue.turn)
+        guard("journal prepare", self.journal.prepare)
+        if clock.monotonic_s() - self._synced > _SYNC_EVERY_S:
             self._synced = clock.monotonic_s()
+            guard("journal sync", self.journal.sync)
+        guard("notes", self.log_notes)
+        guard("commands", self._give_waiting)
+        guard("signals", self._log_signals)
+        guard("page", self.venue.publish)
+        if self.log.failing and not self.log.flush():
+            self.faults.note("log file", OSError(self.log.failing))
+
+    def watch(self) -> None:
+        """Tell a halt, once, with its reason and numbers."""
+        if self.halt is None and self.rooms.risk[0]["trading"] == Trading.HALTED:
+            self.halt = halt_of(self.rooms.risk[0].copy(), self._halt_why)
+            self.log.event("halt", **self.halt.as_json(), reason=self.halt.text)
+            self._tell(f"HALT: {self.halt.text}: leaving every position, no new entry in this session")
+
+    def log_notes(self) -> None:
+        """What the hot thread has noted goes into the log."""
         note = np.zeros(hot.NOTE_WORDS, np.int64)
         while ring_pop(self.shell.notes, note, 0):
             self.log.note(note)
             self._meet_stray(note)
+
+    def _give_waiting(self) -> None:
+        """Commands that found no room on the page, once more."""
         for _ in range(self._waiting_commands.qsize()):
             self.command(self._waiting_commands.get())
-        self.venue.turn()
-        self._log_signals()
 
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""
@@ -291,65 +378,12 @@ class Engine:
                     "signal", strategy=slot, target=target, zscore=round(float(row["zscore"]), 4), reason=reason, ts_event=int(row["ts_event"])
                 )
 
-    def _abandon(self) -> None:
-        if hasattr(self, "shell"):
+    def abandon(self) -> None:
+        """Have the hot loop return as it is."""
+        if self.built:
             self.shell.io[hot.ABANDON] = 1
-        if hasattr(self, "_thread") and self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def _finish(self, status: SessionStatus) -> None:
-        """Close journal, sockets and log; write the result. Never loses what was journalled."""
-        if hasattr(self, "rooms"):
-            while ring_pop(self.shell.notes, note := np.zeros(hot.NOTE_WORDS, np.int64), 0):
-                self.log.note(note)
-            self.venue.close()
-            digest = np.frombuffer(state_digest(self.rooms), np.int64)
-            self.journal.append(RecordType.SESSION_END, clock.monotonic_ns(), digest)
-            self.page.head[page_kernel.STATUS] = int(status)
-            self.result = session_result(self, status)
-            (self.folder / "result.json").write_text(json.dumps(self.result, indent=2, sort_keys=True) + "\n")
-            write_hlog(
-                self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
-            )
-        self.venue.close()  # again, where there were no rooms yet
-        self._registration.close()
-        self.journal.close()
-        self.log.close()
-        if hasattr(self, "page"):
-            self._keep_page()
-
-    def _keep_page(self) -> None:
-        """Move the telemetry page from shared memory into the session's folder, where panels find its last state."""
-        running, final = page_path(self.folder), self.folder / FINAL_PAGE
-        if running != final:
-            shutil.copyfile(running, final)
-            (self.folder / "telemetry.path").write_text(str(final))
-            running.unlink()
-
-    def _named_histograms(self) -> dict[str, np.ndarray]:
-        return {hop.name.lower(): self.page.histograms[int(hop)] for hop in Hop}
-
-    def _lost(self) -> VenueError:
-        """The one line that says how the session was lost."""
-        last = self.rooms.event[0]
-        refused, cure = "an answer of the venue is missing (a gap in its sequence)", ""
-        if int(last["kind"]) == EventKind.SESSION_REJECT:
-            refused, cure = refusal_in_words(int(last["code"]), self.config.venue.account)
-        reasons = {
-            hot.LoopStatus.ORDER_ENTRY_LOST: "the venue closed the order entry connection",
-            hot.LoopStatus.MARKET_DATA_LOST: "the venue closed the market data connection",
-            hot.LoopStatus.MARKET_DATA_BROKEN: "the venue sent a market data frame of impossible length",
-            hot.LoopStatus.ORDER_ENTRY_BROKEN: "the venue sent an order entry frame of impossible length",
-            hot.LoopStatus.BACKPRESSURE: "the venue does not read its order entry socket",
-            hot.LoopStatus.SESSION_REFUSED: refused,
-            hot.LoopStatus.ABANDONED: "the session could not get flat in time",
-        }
-        held = self.positions()
-        state = f"positions {held} lots remain" if held else "no position remains"
-        return VenueError(
-            f"{reasons.get(self._status, self._status.name)}; {state}; the journal is complete up to that moment",
-            cure or f"See {self.folder}; check the account at the venue before the next session",
-        )
+            if self.thread.is_alive():
+                self.thread.join(timeout=5)
 
     def _shell(self, rooms: Rooms) -> hot.Shell:
         notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
@@ -393,12 +427,19 @@ class Engine:
 
     def _note(self, event: str, **facts: Any) -> None:
         """What the venue's threads have to tell, for the log."""
+        if event == "halt_asked":
+            self._halt_why = str(facts.get("why", ""))
         if hasattr(self, "log"):
             self.log.event(event, **facts)
 
+    def _tell(self, line: str) -> None:
+        """Say it to a person; a terminal that is closed is no reason to stop."""
+        with contextlib.suppress(Exception):
+            self._say(line)
+
     def _phase(self, status: SessionStatus, detail: str) -> None:
         name = {SessionStatus.TRADING: "trading enabled"}.get(status, status.text)
-        self._say(f"[{int(status)}/5] {name}: {detail}")
+        self._tell(f"[{int(status)}/5] {name}: {detail}")
         if hasattr(self, "log"):
             self.log.event("phase", number=int(status), phase=name, detail=detail)
         if hasattr(self, "page"):

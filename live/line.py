@@ -21,7 +21,7 @@ import numpy as np
 
 from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay
+from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
@@ -32,10 +32,12 @@ from hftkit.units import to_e8
 from live.account import Reconciler, held_in_words
 from live.config import BinanceConfig, SessionSection
 from live.door import Door
+from live.ending import Left
 from live.feeds.binance import market_url, private_url, public_url
 from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
 from live.foreign_orders import ForeignOrders
+from live.gateways.binance_end import settle, standing
 from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
 from live.gateways.binance_open_orders import AccountOrders, claim_account
 from live.gateways.binance_orders import OrderStream, open_order_api
@@ -74,11 +76,14 @@ from live.ready_file import urls_from_ready as urls_from_ready
 from live.venue_loop import VenueLoop
 
 _CLOCK_ROUNDS = 5
+_CANCEL_S = 3.0  # for threads and tasks to end
 _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
 
 
 class BinanceLine:
     """One line. In order: `discover`, `build`, `connect`; then `turn` again and again on the engine's thread; at the end `disarm` and `stop`.
+
+    Owner: the engine's thread; `streams` and `breakers` are built before other threads run, and the breakers have locks of their own.
 
     `trading`: with key, user data and orders; without, market data alone. `ready`: content of a simulator's ready file, or {}.
     """
@@ -91,6 +96,7 @@ class BinanceLine:
         control: Callable[[Control], Any],
         door: Door,
         say: Callable[..., None],
+        wait: Callable[[float], bool] | None = None,
         session: SessionSection | None = None,
         lease: Callable[[str, str], None] = lambda name, account: None,
     ) -> None:
@@ -98,7 +104,7 @@ class BinanceLine:
             say("orders_by_rest", why="an RSA key: no session.logon, and a signature takes too long for the hot thread")
             config = msgspec.structs.replace(config, orders="rest")
         self.config, self.key, self.trading = config, key, key is not None
-        self._timeout_s, self._control, self._door, self._say = timeout_s, control, door, say
+        self._timeout_s, self._control, self._door, self._say, self._wait = timeout_s, control, door, say, wait
         self._tls = tls_context(config.ca_file) if config.ca_file else None
         self.offset = ClockOffset()
         self.breakers = {part: Breaker(config.breaker) for part in LinePart}
@@ -117,6 +123,7 @@ class BinanceLine:
         )  # fmt: skip
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
         self._send_failed = 0
+        self._socket_closed_until_ms = 0  # the order API itself has asked for a pause
         self._stopped = False
 
     def now_ms(self) -> int:
@@ -129,7 +136,7 @@ class BinanceLine:
     def discover(self, symbols: Sequence[str]) -> tuple[Listed, ...]:
         """Clock, limits, instruments and fees, before anything else. Raises VenueError in one line."""
         try:
-            return self.loop.call(self._discover(symbols), self._timeout_s * 3)
+            return self.loop.call(self._discover(symbols), self._timeout_s, self._wait)
         except RestError as error:
             raise VenueError(*refusal_in_words(self.config.rest_url, error)) from None
         except TimeoutError:
@@ -144,7 +151,7 @@ class BinanceLine:
             body = await self.rest.read("/fapi/v1/time")
             self.offset.add(sent, clock.monotonic_ns(), int(json.loads(body)["serverTime"]))
         info = json.loads(await self.rest.read("/fapi/v1/exchangeInfo"))
-        self.budget.windows = RateBudget(info["rateLimits"]).windows
+        self.budget.learn(info["rateLimits"])
         fees: dict[str, tuple[int, int]] = {}
         if self.trading:
             await claim_account(self.rest, self._lease)
@@ -303,7 +310,7 @@ class BinanceLine:
             self._say("cold_ring_full", kind=int(kind), n_bytes=len(text))
         os.eventfd_write(self._bell, 1)
 
-    def _task_failed(self, name: str, error: Exception) -> None:
+    def _task_failed(self, name: str, error: BaseException) -> None:
         """A task of the cold side has failed, and is going to be started again."""
         self._say("task_failed", task=name, error=repr(error))
         self.task_breaker.fail(clock.monotonic_s())
@@ -328,8 +335,8 @@ class BinanceLine:
             if LinePart.ORDERS in self.streams:
                 self.streams[LinePart.ORDERS].drop()
         self._choose_way(now)
+        self._watch_threads()
         self._door.turn(int(self.rooms.risk["trading"][0]), self._reasons(now))
-        self._publish()
 
     def _reasons(self, now: float) -> set[str]:
         """Why no new position may be entered now: each a breaker that is open. (What is down stops what needs it by itself.)
@@ -355,7 +362,7 @@ class BinanceLine:
         if what in (Reaction.QUERY, Reaction.RETRY_LATER, Reaction.BACK_OFF):
             self.order_breaker.fail(now)
         if what is Reaction.BACK_OFF:
-            self.budget.limited(self.now_ms())
+            self._socket_closed_until_ms = self.budget.limited(self.now_ms())
         elif what is Reaction.STOP:
             self.tasks.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(code))
 
@@ -363,12 +370,23 @@ class BinanceLine:
         if not self.trading:
             return
         stream = self.streams.get(LinePart.ORDERS)
-        before, way = self.ways.way, self.ways.choose(now, self._may_connect(), stream is not None and stream.up)
+        up, allowed = stream is not None and stream.up, self._may_connect()
+        leaving = int(self.rooms.risk["trading"][0]) > Trading.PAUSED and self.now_ms() >= self._socket_closed_until_ms
+        before, way = self.ways.way, self.ways.choose(now, allowed, up, leaving)
         if way is not before:
             self.io[ORDER_WAY] = self.page.account[0]["order_way"] = int(way)
             os.eventfd_write(self._bell, 1)
 
-    def _publish(self) -> None:
+    def _watch_threads(self) -> None:
+        """Raises if a thread of the line is gone: what it carried is not carried any more."""
+        gone = [stream.name for stream in self.streams.values() if not stream.is_alive()]
+        if not self.loop.alive:
+            gone.append("venue-rest")
+        if gone:
+            raise VenueError(f"the thread {', '.join(gone)} has ended")
+
+    def publish(self) -> None:
+        """Rows of the telemetry page that this thread owns; the streams write their own counters, the tasks the account's."""
         rows, account = self.page.line, self.page.account[0]
         rest, breaker = rows[int(LinePart.REST)], self.breakers[LinePart.REST]
         rest["state"] = int(LineState.UP if breaker.state is not BreakerState.OPEN else LineState.DOWN)
@@ -384,22 +402,30 @@ class BinanceLine:
         account["orders_used"] = max((share for name, share in used.items() if name.startswith("ORDERS")), default=0.0)
 
     # -- end --------------------------------------------------------------------------------------------------------
+    def left(self, patience_s: float) -> Left:
+        """What is open at the venue, asked once the hot loop is over; the tasks end first, since one of them holds the switch."""
+        self.loop.cancel_tasks(min(patience_s, _CANCEL_S))
+        work = settle(self.rest, self.config.dead_man_s, self.instruments, self._is_ours, self.now_ms, self.tasks.switch, patience_s, self._say)
+        try:
+            return self.loop.call(work, patience_s + _CANCEL_S)
+        except TimeoutError:
+            return Left(unknown=f"no answer within {patience_s:g} s", switch=standing(self.tasks.switch, self.config.dead_man_s))
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return client_order_id in {binance_line.client_order_id_text(int(number)) for number in self.rooms.orders["client_order_id"] if number}
+
     def stop(self) -> None:
-        """Close everything, the dead man's switch disarmed: nothing of ours is left open. A second call does nothing."""
+        """Close everything; the dead man's switch stays as `left` has put it. A second call does nothing."""
         if self._stopped:
             return
         self._stopped = True
         for stream in self.streams.values():
             stream.stop()
+        deadline = clock.monotonic_s() + _CANCEL_S
         for stream in self.streams.values():
             if stream.is_alive():
-                stream.join(3)
-        self.loop.stop(self._last_words())
-
-    async def _last_words(self) -> None:
-        if self.trading and self.config.dead_man_s and hasattr(self, "tasks"):
-            await self.tasks.arm_dead_man(0)
-        await self.rest.close()
+                stream.join(max(0.0, deadline - clock.monotonic_s()))
+        self.loop.stop(self.rest.close())
 
     def summary(self) -> dict[str, Any]:
         """Counters for the session's result."""

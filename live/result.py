@@ -15,7 +15,7 @@ from hftkit.units import from_e8
 if TYPE_CHECKING:
     from live.engine import Engine
 
-_FINAL = (OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)
+FINAL_STATES = (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)
 
 
 def peak_resident_mb() -> float:
@@ -30,7 +30,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
     """Counts, money (quote units), positions (lots) and latency (microseconds) of a finished session."""
     rooms, ledger, session = engine.rooms, engine.rooms.ledger, engine.rooms.session[0]
     states = rooms.orders["state"]
-    open_orders = int(np.sum((states != OrderState.FREE) & ~np.isin(states, _FINAL)))
+    open_orders = int(np.sum(~np.isin(states, FINAL_STATES)))
     traded = sorted({int(i) for name in ("lead", "hedge") for i in rooms.legs[name] if i >= 0})
     symbols = [instrument.symbol for instrument in engine.session_config.instruments]
     return {

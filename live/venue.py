@@ -12,6 +12,7 @@ from hftkit.instruments import Instrument
 from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
 from live.config import EngineConfig
+from live.ending import Left
 
 _POLL_S = 0.02
 
@@ -55,7 +56,11 @@ class Venue(Protocol):
         ...
 
     def turn(self) -> None:
-        """One turn of the cold side."""
+        """One turn of the cold side: what may change how orders leave."""
+        ...
+
+    def publish(self) -> None:
+        """Its rows of the telemetry page."""
         ...
 
     def where(self) -> str:
@@ -64,6 +69,13 @@ class Venue(Protocol):
 
     def missing(self) -> str:
         """Which connection is not there yet, '' if all are."""
+        ...
+
+    def left(self, patience_s: float) -> tuple[Left, ...]:
+        """What the venue says is open, asked once the hot loop is over, for `patience_s` at most; () where it has no such answer.
+
+        Orders of ours that still rest are cancelled; a dead man's switch is let go only if nothing is open.
+        """
         ...
 
     def close(self) -> None:
@@ -100,4 +112,4 @@ def make_venue(
         return BinanceVenue(config, control, commands, say, wait)
     from live.venue_binary import BinaryVenue
 
-    return BinaryVenue(config, control, say)
+    return BinaryVenue(config, control, say, wait)

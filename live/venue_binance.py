@@ -21,6 +21,7 @@ from hftkit.rooms import Limits, Rooms, SessionConfig
 from hftkit.telemetry import cold_page
 from live.config import EngineConfig
 from live.door import Door
+from live.ending import Left
 from live.example import example_page
 from live.gateways.binance_instruments import check_both_legs
 from live.gateways.keys import load_key
@@ -83,7 +84,9 @@ class BinanceVenue:
             self.secrets = key.secrets()
         door = Door(self._commands, self._control, self._say)
         self._lease = Lease(self._session, self._folder)
-        self._line = BinanceLine(binance, key, venue.connect_timeout_s, self._control, door, self._say, self._config.session, self._lease.take)
+        self._line = BinanceLine(
+            binance, key, venue.connect_timeout_s, self._control, door, self._say, self._wait, self._config.session, self._lease.take
+        )
         self._line.epoch = self._epoch
         symbols = tuple(dict.fromkeys(instrument.symbol for item in frozen for instrument in item.instruments))
         self._listed = self.line.discover(symbols)
@@ -136,6 +139,14 @@ class BinanceVenue:
     def turn(self) -> None:
         """Watch the line."""
         self.line.turn()
+
+    def publish(self) -> None:
+        """The line's rows."""
+        self.line.publish()
+
+    def left(self, patience_s: float) -> tuple[Left, ...]:
+        """Asked by REST. A session that only observes leaves nothing."""
+        return (self.line.left(patience_s),) if self.line.trading and hasattr(self, "_memory") else ()
 
     def where(self) -> str:
         """The three addresses."""

@@ -18,6 +18,7 @@ from hftkit.params import FrozenParams
 from hftkit.rooms import Limits, Rooms, SessionConfig
 from live import hot_loop as hot
 from live.config import EngineConfig
+from live.ending import Left
 from live.example import example_page
 from live.feeds.discovery import connect, discover
 from live.gateways.logon import cancel_all_frame, logon_frame
@@ -26,10 +27,10 @@ from live.stray_orders import StrayOrders
 
 
 class BinaryVenue:
-    """See live/venue.py for what each method is for."""
+    """See live/venue.py for what each method is for. Owner: the engine's thread."""
 
-    def __init__(self, config: EngineConfig, control: Callable[[Control], Any], say: Callable[..., None]) -> None:
-        self._config = config
+    def __init__(self, config: EngineConfig, control: Callable[[Control], Any], say: Callable[..., None], wait: Callable[[float], bool]) -> None:
+        self._config, self._wait = config, wait
         self._sockets: list[socket.socket] = []
         self._lease: Lease | None = None
         self._session, self._folder = "", Path()
@@ -51,7 +52,7 @@ class BinaryVenue:
             where = venue_name(f"tcp://{venue.host}:{venue.order_port}")
             self._lease = Lease(self._session, self._folder)
             self._lease.take(f"binary {where} account {venue.account}", f"account {venue.account} at {venue.host}:{venue.order_port}")
-        return discover(venue.host, venue.market_port, venue.connect_timeout_s)
+        return discover(venue.host, venue.market_port, venue.connect_timeout_s, self._wait)
 
     def limits(self, limits: Limits) -> Limits:
         """As configured."""
@@ -66,7 +67,7 @@ class BinaryVenue:
         """Open both sockets."""
         venue = self._venue
         for port, what, word in ((venue.order_port, "order entry", hot.ORDER_FD), (venue.market_port, "market data", hot.DATA_FD)):
-            connection = connect(venue.host, port, what, venue.connect_timeout_s)
+            connection = connect(venue.host, port, what, venue.connect_timeout_s, self._wait)
             connection.setblocking(False)
             shell.io[word] = connection.fileno()
             self._sockets.append(connection)
@@ -81,6 +82,13 @@ class BinaryVenue:
     def turn(self) -> None:
         """Nothing to do."""
 
+    def publish(self) -> None:
+        """Nothing of its own."""
+
+    def left(self, patience_s: float) -> tuple[Left, ...]:
+        """The protocol answers no such question after the session. Orders that rest are cancelled by the venue when the connection closes."""
+        return ()
+
     def where(self) -> str:
         """Host and ports."""
         return f"{self._venue.host} order entry {self._venue.order_port}, market data {self._venue.market_port}"
@@ -90,9 +98,9 @@ class BinaryVenue:
         return ""
 
     def close(self) -> None:
-        """Close both."""
-        for connection in self._sockets:
-            connection.close()
+        """Close both, once."""
+        while self._sockets:
+            self._sockets.pop().close()
         if self._lease is not None:
             self._lease.release()
 

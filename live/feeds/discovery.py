@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,41 +16,58 @@ from hftkit.kernels.wire.encode import encode_subscribe
 from hftkit.kernels.wire.frame import FRAME_INCOMPLETE, FRAME_OK, check_frame, frame_instrument, frame_type, frame_words
 from hftkit.layout import ALL_INSTRUMENTS
 from hftkit.units import from_e8
+from live.errors import StopAsked
 from live.feeds.connection_faults import explain
 
+_SLICE_S = 0.25  # no call of the system waits longer before the stop is looked at
 
-def connect(host: str, port: int, what: str, timeout_s: float) -> socket.socket:
-    """A TCP connection without Nagle's delay. Retries until `timeout_s`; raises VenueError naming address and cure."""
+
+def _never(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def connect(host: str, port: int, what: str, timeout_s: float, wait: Callable[[float], bool] = _never) -> socket.socket:
+    """A TCP connection without Nagle's delay. Retries until `timeout_s`; raises VenueError naming address and cure.
+
+    `wait(s)`: waits so long, True to give up: that is `StopAsked`.
+    """
     deadline = clock.monotonic_s() + timeout_s
+    patience_s = _SLICE_S
     while True:
         try:
-            connection = socket.create_connection((host, port), timeout=max(0.05, deadline - clock.monotonic_s()))
+            connection = socket.create_connection((host, port), timeout=max(0.05, min(patience_s, deadline - clock.monotonic_s())))
+            connection.settimeout(timeout_s)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
         except OSError as error:
             if clock.monotonic_s() >= deadline:
                 cause, cure = explain(error)
                 raise VenueError(f"cannot reach the {what} port {host}:{port}: {cause}", f"{cure} ([venue]; `hftkit sim` starts one)") from None
-            time.sleep(0.05)
+            patience_s = min(2 * patience_s, 2.0)  # a far host may take longer than a slice
+            if wait(0.05):
+                raise StopAsked from None
 
 
-def discover(host: str, port: int, timeout_s: float) -> tuple[Instrument, ...]:
-    """The venue's instruments, in the order of their ids. Raises VenueError if it is silent or its list has holes."""
+def discover(host: str, port: int, timeout_s: float, wait: Callable[[float], bool] = _never) -> tuple[Instrument, ...]:
+    """The venue's instruments, in the order of their ids. Raises VenueError if it is silent or its list has holes. `wait`: see `connect`."""
     found: dict[int, Instrument] = {}
     words = np.zeros(8192, np.int64)
     fill = 0
-    with connect(host, port, "market data", timeout_s) as connection:
+    with connect(host, port, "market data", timeout_s, wait) as connection:
         request = np.zeros(8, np.int64)
         n = encode_subscribe(request, 0, 1, ALL_INSTRUMENTS, 0)
         connection.sendall(request[:n].tobytes())
         deadline = clock.monotonic_s() + timeout_s
         count = 0  # every INSTRUMENT frame says how many there are
         while (not count or len(found) < count) and clock.monotonic_s() < deadline:
-            connection.settimeout(max(0.001, deadline - clock.monotonic_s()))
+            connection.settimeout(max(0.001, min(_SLICE_S, deadline - clock.monotonic_s())))
             try:
                 data = connection.recv(words.nbytes - fill)
             except TimeoutError:
-                break
+                if wait(0.001):
+                    raise StopAsked from None
+                continue
             if not data:
                 break
             words.view(np.uint8)[fill : fill + len(data)] = np.frombuffer(data, np.uint8)

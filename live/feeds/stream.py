@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import select
 import socket
 import ssl
@@ -26,6 +27,7 @@ from hftkit import clock
 from hftkit.binance_line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import HftkitError, VenueError
+from live import failpoints
 from live.feeds.backoff import FIRST_S, Backoff, ProgressClock
 from live.feeds.websocket import Opened, control_frame
 from live.feeds.wire_reader import BROKEN, CLOSED, RING_FULL, WireReader
@@ -82,7 +84,7 @@ class Stream(threading.Thread):
         self._over = threading.Event()
         self._replace = threading.Event()
         self._drop = threading.Event()
-        self._second: list[Connection] = []
+        self._second: queue.SimpleQueue[Connection | BaseException] = queue.SimpleQueue()  # from the thread that opens it
         self._opening = False
         self.reader = WireReader(ring, plan.kind)
         self.lost_why = ""
@@ -135,7 +137,7 @@ class Stream(threading.Thread):
                 continue
             try:
                 self._one_connection()
-            except Exception as error:
+            except BaseException as error:  # whatever it is: a part that is gone leaves orders without answers
                 self._failed(error)
             self._state(LineState.DOWN)
             self._over.wait(self._backoff.next_s())
@@ -156,13 +158,14 @@ class Stream(threading.Thread):
         finally:
             self.on_down()
             self._announce(False)
-            for connection in [*connections, *self._second]:
+            if self._opening and isinstance(second := self._second_if_there(), Connection):
+                connections.append(second)
+            for connection in connections:
                 self.leave(connection)
-            self._second.clear()
         if not self._over.is_set():
             self.lost(self.lost_why)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         """A fault of ours must not end the part in silence."""
         self.status["n_failures"] += 1
         self.breaker.fail(clock.monotonic_s())
@@ -185,31 +188,50 @@ class Stream(threading.Thread):
 
     def _state(self, state: LineState) -> None:
         self.status["state"] = int(state)
-        self.status["breaker"] = int(self.breaker.tick(clock.monotonic_s()))
+        self.breaker.tick(clock.monotonic_s())
+
+    def _open(self) -> Connection:
+        opened = self.plan.open()
+        connection = Connection(opened, WireReader(self.ring, self.plan.kind), clock.monotonic_ns())
+        if opened.rest:
+            connection.reader.prime(opened.rest)
+        return connection
 
     def _connect(self) -> Connection | None:
         try:
-            opened = self.plan.open()
+            connection = self._open()
         except (HftkitError, OSError) as error:
             self.lost(str(error))
             return None
-        self.status["n_connects"] += 1
-        reader = WireReader(self.ring, self.plan.kind)
-        connection = Connection(opened, reader, clock.monotonic_ns())
-        if opened.rest:
-            reader.prime(opened.rest)
-        self._say("line_up", part=self.plan.part.text)
+        self._connected()
         return connection
 
+    def _connected(self) -> None:
+        self.status["n_connects"] += 1
+        self._say("line_up", part=self.plan.part.text)
+
     def _open_second(self) -> None:
+        """In a thread of its own: what comes of it is handed over, and counted by the part's thread alone."""
         try:
-            second = self._connect()
-            if second is not None:
-                self._second.append(second)
-        except Exception as error:
-            self._failed(error)
-        finally:
-            self._opening = False
+            self._second.put(self._open())
+        except BaseException as error:
+            self._second.put(error)
+
+    def _second_if_there(self) -> Connection | None:
+        """The second connection, once it is open; one that could not be opened is counted."""
+        try:
+            second = self._second.get_nowait()
+        except queue.Empty:
+            return None
+        self._opening = False
+        if isinstance(second, Connection):
+            self._connected()
+            return second
+        if isinstance(second, (HftkitError, OSError)):
+            self.lost(str(second))
+        else:
+            self._failed(second)
+        return None
 
     def _read(self, connections: list[Connection]) -> None:
         """Read until the last of `connections` is lost or the thread is stopped; `self.lost_why` says why."""
@@ -217,6 +239,7 @@ class Stream(threading.Thread):
         self._progress = ProgressClock(int(self.plan.silence_s * _NS), clock.monotonic_ns())
         while not self._over.is_set():
             try:
+                failpoints.reach(f"stream {self.plan.part.text}")
                 self._turn(connections)
             except (OSError, VenueError) as error:
                 self.lost_why = str(error)
@@ -250,9 +273,9 @@ class Stream(threading.Thread):
         if self._progress.silent(now):
             self.status["n_silent"] += 1
             raise VenueError(f"silent for {self.plan.silence_s:g} s")
-        if self._second:
-            connections.append(self._second.pop())
-            self.on_second(connections[-1])
+        if self._opening and (second := self._second_if_there()) is not None:
+            connections.append(second)
+            self.on_second(second)
         aged = self.plan.replace_s and now - connections[0].opened_ns > self.plan.replace_s * _NS
         if len(connections) == 1 and not self._opening and (aged or self._replace.is_set()):
             self._replace.clear()

@@ -85,9 +85,10 @@ class BinanceRest:
         orders: int = 0,
         priority: Priority = Priority.QUERY,
         patient: bool = True,
+        insist: bool = False,
         recv_window_ms: int = RECV_WINDOW_MS,
     ) -> bytes:
-        """One request, sent once: the body of a 200. Raises RestError. A breaker that is open refuses at once.
+        """One request, sent once: the body of a 200. Raises RestError. A breaker that is open refuses at once, unless we `insist`: the session ends.
 
         `patient` waits for the budget. An order is not: sent late it would meet another market, and after its sender has given it up.
         """
@@ -95,7 +96,7 @@ class BinanceRest:
             if not patient:
                 raise RestError(429, NOT_SENT, f"not sent: the rate budget is closed for {wait} ms")
             await self._sleep(wait / 1000)
-        if not self.breaker.allow(self._monotonic_s()):
+        if not self.breaker.allow(self._monotonic_s()) and not insist:
             raise RestError(503, -1001, "not sent: the REST breaker is open")
         query = urlencode(params or {})
         headers = {"X-MBX-APIKEY": self.key.api_key} if self.key is not None else {}

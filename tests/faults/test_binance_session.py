@@ -21,6 +21,7 @@ from hftkit import clock
 from hftkit.codes import Control, OrderWay, Reject, Trading
 from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
+from live.ending import ExitCode
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, log_of, said, start, trades_on, wait_for
 from tests.faults.order_proxy import OrderProxy
 
@@ -106,8 +107,11 @@ def test_a_strangers_position_is_taken_into_the_ledger_and_halts_beyond_the_limi
         wait_for(session, "the halt", lambda: session.telemetry().risk["trading"] == Trading.HALTED and corrected() == [3, 200])
         assert int(session.telemetry().account["n_corrected"]) == 3
         session.send(Control.STOP)
-        result = session.wait(PATIENCE_S)
+        result = session.wait(PATIENCE_S, accept=(ExitCode.LEFT,))  # the stranger's lots are still there, and it says so
     try:
+        assert result["left"]["positions"] == {"ETHUSDT": 200}
+        assert "ETHUSDT +200 lots" in session.messages()[-1]
+        assert result["halt"]["limit"] == "risk_account_mismatch"
         assert result["halt_reason"] == Reject.RISK_ACCOUNT_MISMATCH
         assert result["corrected_lots"] == {"ETHUSDT": 200}
         assert [(row["symbol"], row["venue_lots"] - row["ledger_lots"]) for row in result["line"]["corrected"]] == [
@@ -184,7 +188,7 @@ def test_a_ban_is_respected_and_a_venue_whose_clock_jumps_halts_trading(venue, p
         try:
             wait_for(session, "the halt", lambda: said(session, "halt"))
             session.send(Control.STOP)
-            result = session.wait(PATIENCE_S)
+            result = session.wait(PATIENCE_S, accept=(ExitCode.HALTED,))
         finally:
             venue.fault(skew_ms=0)
     assert result["line"]["rate_limited"] >= 1
