@@ -7,12 +7,14 @@ CRC and cut, never guessed; anything wrong before the tail is an error that says
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WO
 
 SEGMENT_MAGIC = 0x314C_4A4B_5446_48  # "HFTKJL1"
 SEGMENT_BYTES = 64 * 1024 * 1024
+RESERVE_BYTES = 8 * 1024 * 1024  # minutes of a busy session: more than any stop may take
+RESERVE_NAME = "reserve.hftj"  # of no use to a reader; becomes a segment when it is needed
 MAX_RECORD_WORDS = 4096  # longer ones (configurations) stand at the very beginning only
 # Segment header words
 MAGIC, FORMAT, NUMBER, EPOCH, FIRST_SEQUENCE, CREATED_UNIX_NS, RESERVED, HEADER_CRC = range(8)
@@ -50,42 +54,67 @@ def bytes_of(words: np.ndarray) -> bytes:
     return words[1:].tobytes()[: int(words[0])]
 
 
+class _Segment(NamedTuple):
+    """A segment file that is mapped and has its blocks. `fd` stays open: whatever happens to its path, it can be cut."""
+
+    fd: int
+    mapped: mmap.mmap
+    words: np.ndarray
+
+
 class JournalWriter:
     """Owns the segments of one session. `segment` and `state` go to the hot loop; `roll` when it says that the segment is full.
 
-    The hot thread rolls while the cold side prepares and syncs: one lock keeps them from making the same segment twice.
+    `reserve_bytes`: a further segment that is allocated at once and taken only when there is no room for another one, so that a session
+    on a full disk still has a journal to get flat with; `in_reserve` says that it is in use. 0: none.
+
+    Shared: lock. The hot thread rolls while the cold side prepares and syncs: the lock keeps them from making the same segment twice.
     """
 
-    def __init__(self, folder: Path, epoch: int, created_unix_ns: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, epoch: int, created_unix_ns: int, segment_bytes: int = SEGMENT_BYTES, reserve_bytes: int = 0) -> None:
         self.folder = folder
         self.state = np.zeros(STATE_WORDS, np.int64)
         self._epoch, self._created, self._bytes = epoch, created_unix_ns, segment_bytes
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("segment-*.hftj")):
             raise JournalError(f"{folder} already holds a journal", "Journals are never appended to: choose another session id")
+        self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # its files are reached through it: the path may be renamed
         self._number = 0
-        self._lock = threading.Lock()
-        self._spare: tuple[mmap.mmap, np.ndarray] | None = None
-        self._map, self.segment = self._make(1)
-        self._begin()
+        self._lock = threading.RLock()
+        self._closed = False
+        self._spare: _Segment | None = None
+        self._current = self._make(segment_path(folder, 1).name, segment_bytes)
+        try:
+            self._reserve = self._make(RESERVE_NAME, reserve_bytes) if reserve_bytes else None
+        except JournalError:
+            self._remove(segment_path(folder, 1).name)
+            raise
+        self.segment = self._current.words
+        self.in_reserve = False
+        self._begin_locked()
 
-    def _make(self, number: int) -> tuple[mmap.mmap, np.ndarray]:
-        path = segment_path(self.folder, number)
-        with open(path, "x+b") as stream:  # never truncate what may be mapped
-            try:
-                os.posix_fallocate(stream.fileno(), 0, self._bytes)  # its blocks now: on a full disk a touched page would kill the process
-            except OSError as error:
-                path.unlink()
-                raise JournalError(
-                    f"no room for journal segment {path} of {self._bytes >> 20} MB ({error.strerror})",
-                    "Free some space; what was written so far is whole",
-                ) from None
-            mapped = mmap.mmap(stream.fileno(), self._bytes)
+    def _make(self, name: str, n_bytes: int) -> _Segment:
+        problem = f"journal segment {self.folder / name} of {n_bytes >> 20} MB"
+        try:
+            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self._folder_fd)  # never what may be mapped
+        except OSError as error:
+            raise JournalError(f"cannot make {problem} ({error.strerror})", "Is the folder still there? What was written so far is whole") from None
+        try:
+            os.posix_fallocate(fd, 0, n_bytes)  # its blocks now: on a full disk a touched page would kill the process
+            mapped = mmap.mmap(fd, n_bytes)
+        except OSError as error:
+            os.close(fd)
+            self._remove(name)
+            raise JournalError(f"no room for {problem} ({error.strerror})", "Free some space; what was written so far is whole") from None
         words = np.frombuffer(mapped, np.int64)
         words[::512] = 0  # touch every page now, not in the hot loop
-        return mapped, words
+        return _Segment(fd, mapped, words)
 
-    def _begin(self) -> None:
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self._folder_fd)
+
+    def _begin_locked(self) -> None:
         self._number += 1
         header = self.segment[:SEGMENT_HEADER_WORDS]
         header[FORMAT], header[NUMBER], header[EPOCH] = VERSION, self._number, self._epoch
@@ -95,48 +124,77 @@ class JournalWriter:
         self.state[journal_kernel.POSITION] = SEGMENT_HEADER_WORDS
 
     def prepare(self) -> None:
-        """Make the next segment ready, on the cold side, so that `roll` costs the hot thread microseconds."""
+        """Make the next segment ready, on the cold side, so that `roll` costs the hot thread microseconds. Raises JournalError without room."""
         with self._lock:
-            if self._spare is None and self.state[journal_kernel.POSITION] * 2 > self.segment.size:
-                self._spare = self._make(self._number + 1)
+            if self._spare is None and not self.in_reserve and self.state[journal_kernel.POSITION] * 2 > self.segment.size:
+                self._spare = self._make(segment_path(self.folder, self._number + 1).name, self._bytes)
 
     def roll(self) -> np.ndarray:
-        """Switch to the next segment and return it."""
+        """Switch to the next segment and return it: the one made ready, a new one, or where there is no room the reserve.
+
+        Raises JournalError if there is none of them; the segment in use is then as it was.
+        """
         with self._lock:
-            spare = self._spare or self._make(self._number + 1)
+            following = self._spare or self._make_or_reserve_locked()
             self._spare = None
-            self._cut()
-            self._map, self.segment = spare
-            self._begin()
+            with contextlib.suppress(OSError):  # one that is not cut can be read as well
+                self._cut_locked()
+            os.close(self._current.fd)
+            self._current, self.segment = following, following.words
+            self._begin_locked()
             return self.segment
+
+    def _make_or_reserve_locked(self) -> _Segment:
+        name = segment_path(self.folder, self._number + 1).name
+        try:
+            return self._make(name, self._bytes)
+        except JournalError as error:
+            if self._reserve is None:
+                raise JournalError(f"{error.problem}, and no reserve is left", error.cure) from None
+        reserve, self._reserve, self.in_reserve = self._reserve, None, True
+        with contextlib.suppress(OSError):  # a folder that is gone: its memory still takes what is needed to get flat
+            os.rename(RESERVE_NAME, name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd)
+        return reserve
 
     def append(self, record_type: RecordType, time_ns: int, words: np.ndarray) -> None:
         """Append a record from the cold side (session begin, configuration, end)."""
         if SEGMENT_HEADER_WORDS + RECORD_HEADER_WORDS + words.size + 1 > self._bytes // 8:
             raise JournalError(f"a record of {words.size * 8} bytes is larger than a journal segment")
-        if not journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size):
-            self.roll()
-            journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size)
+        with self._lock:
+            if not journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size):
+                self.roll()
+                journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size)
 
     def sync(self) -> None:
         """Write the mapped pages to disk: what is not yet synced survives the process, not the machine."""
         with self._lock:
-            self._map.flush()
+            self._current.mapped.flush()
 
-    def _cut(self) -> None:
+    def _cut_locked(self) -> None:
         """Give the unused end of the segment back to the file system."""
         used = (int(self.state[journal_kernel.POSITION]) + 1) * 8
-        self._map.flush()
-        with open(segment_path(self.folder, self._number), "r+b") as stream:
-            stream.truncate(min(self._bytes, -(-used // 4096) * 4096))
+        self._current.mapped.flush()
+        os.ftruncate(self._current.fd, min(self.segment.size * 8, -(-used // 4096) * 4096))
 
     def close(self) -> None:
-        """Sync, and cut the unused end of the last segment."""
+        """Sync, and cut the unused end of the last segment; what was made ready and not needed is removed. A second call does nothing."""
         with self._lock:
-            self._cut()
+            if self._closed:
+                return
+            self._closed = True
             if self._spare is not None:
-                segment_path(self.folder, self._number + 1).unlink(missing_ok=True)
+                self._remove(segment_path(self.folder, self._number + 1).name)
+                os.close(self._spare.fd)
                 self._spare = None
+            if self._reserve is not None:
+                self._remove(RESERVE_NAME)
+                os.close(self._reserve.fd)
+                self._reserve = None
+            try:
+                self._cut_locked()
+            finally:
+                os.close(self._current.fd)
+                os.close(self._folder_fd)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,10 @@ class _Seen:
 
 
 class Reconciler:
-    """`units`: lots of one unit of each instrument; a standing difference above `share` of it halts (and above one lot, where a unit is small)."""
+    """Owner: the venue loop.
+
+    `units`: lots of one unit of each instrument; a standing difference above `share` of it halts (and above one lot, where a unit is small).
+    """
 
     def __init__(self, units: Sequence[int], share: float) -> None:
         self._limits = [max(int(abs(unit) * share), 0) for unit in units]

@@ -16,8 +16,11 @@ _SHUTS, _OPENS = (Control.PAUSE, Control.FLATTEN), (Control.RESUME, Control.ENAB
 
 
 class Door:
-    """`command(n)`: code of the page's n-th command, None if there is none yet; `send(code)`: writes one, gives its number from 1, 0 if it cannot
-    now; `say(event, **facts)`: the log."""
+    """Owner: the engine's thread.
+
+    `command(n)`: code of the page's n-th command, None if there is none yet; `send(code)`: writes one, gives its number from 1, 0 if it cannot
+    now; `say(event, **facts)`: the log.
+    """
 
     def __init__(self, command: Callable[[int], int | None], send: Callable[[Control], int], say: Callable[..., None]) -> None:
         self._command, self._send, self._say = command, send, say

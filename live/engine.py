@@ -60,7 +60,7 @@ _SYNC_EVERY_S = 0.2
 
 
 class Engine:
-    """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data."""
+    """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data. Owner: the engine's thread."""
 
     def __init__(
         self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = (), started_with: Sequence[str] = ("", "")

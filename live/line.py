@@ -80,6 +80,8 @@ _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.P
 class BinanceLine:
     """One line. In order: `discover`, `build`, `connect`; then `turn` again and again on the engine's thread; at the end `disarm` and `stop`.
 
+    Owner: the engine's thread; `streams` and `breakers` are built before other threads run, and the breakers have locks of their own.
+
     `trading`: with key, user data and orders; without, market data alone. `ready`: content of a simulator's ready file, or {}.
     """
 
@@ -144,7 +146,7 @@ class BinanceLine:
             body = await self.rest.read("/fapi/v1/time")
             self.offset.add(sent, clock.monotonic_ns(), int(json.loads(body)["serverTime"]))
         info = json.loads(await self.rest.read("/fapi/v1/exchangeInfo"))
-        self.budget.windows = RateBudget(info["rateLimits"]).windows
+        self.budget.learn(info["rateLimits"])
         fees: dict[str, tuple[int, int]] = {}
         if self.trading:
             await claim_account(self.rest, self._lease)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import numpy as np
 import structlog
 
 from hftkit import layout
 from hftkit.codes import EventKind, Reject, Side
+from live import failpoints
 from live.hot_loop import NOTE_EVENT
+from live.log_file import LogFile
 from live.masking import MaskSecrets
 
 _EVENT = layout.EVENT.dtype
@@ -19,40 +23,62 @@ _ORDER_KINDS = frozenset({EventKind.ORDER_ACK, EventKind.ORDER_REJECT, EventKind
 
 
 class SessionLog:
-    """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id."""
+    """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id.
+
+    `event` and `note` never raise: every thread says its lines here, also while it handles a failure.
+    """
 
     def __init__(self, path: Path) -> None:
         self.secrets = MaskSecrets()
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = LogFile(path)
         self._log = structlog.wrap_logger(
-            structlog.WriteLogger(self._stream),
+            structlog.WriteLogger(cast(TextIO, self._stream)),
             processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
         )
 
+    @property
+    def failing(self) -> str:
+        """Why lines cannot be written now, '' if they can."""
+        return self._stream.failing
+
     def event(self, name: str, **facts: Any) -> None:
         """Log one event of the cold side."""
-        self._log.info(name, **facts)
+        self._line(self._log.info, name, facts)
+
+    def _line(self, write: Callable[..., Any], name: str, facts: dict[str, Any]) -> None:
+        try:
+            failpoints.reach("log line")
+            write(name, **facts)
+        except BaseException as error:  # a fact that cannot be rendered: the line still says that something happened
+            text = json.dumps({"event": name, "log_error": type(error).__name__, "facts": sorted(facts)})
+            self._stream.write(text + "\n")
 
     def note(self, words: np.ndarray) -> None:
         """Log one note of the hot loop: int64 words, the kind first."""
+        failpoints.reach("notes")
         if words[0] == NOTE_EVENT:
             event = words[1 : 1 + _EVENT.itemsize // 8].view(_EVENT)[0]
             kind = EventKind(int(event["kind"]))
             if kind in _ORDER_KINDS:
-                self._log.info(
-                    kind.text,
-                    client_order_id=int(event["client_order_id"]),
-                    instrument=int(event["instrument"]),
-                    side=Side(int(event["side"])).text,
-                    price_ticks=int(event["price"]),
-                    qty_lots=int(event["qty"]),
-                    reason=Reject(int(event["code"])).text if kind == EventKind.ORDER_REJECT else "",
-                    ts_event=int(event["ts_event"]),
-                )
+                facts = {
+                    "client_order_id": int(event["client_order_id"]),
+                    "instrument": int(event["instrument"]),
+                    "side": Side(int(event["side"])).text,
+                    "price_ticks": int(event["price"]),
+                    "qty_lots": int(event["qty"]),
+                    "reason": Reject(int(event["code"])).text if kind == EventKind.ORDER_REJECT else "",
+                    "ts_event": int(event["ts_event"]),
+                }
+                self._line(self._log.info, kind.text, facts)
             return
         want = words[1 : 1 + _WANT.itemsize // 8].view(_WANT)[0]
         side, reason = Side(int(want["side"])).text, Reject(int(want["reason"])).text
-        self._log.warning("veto", instrument=int(want["instrument"]), side=side, qty_lots=int(want["qty"]), reason=reason)
+        facts = {"instrument": int(want["instrument"]), "side": side, "qty_lots": int(want["qty"]), "reason": reason}
+        self._line(self._log.warning, "veto", facts)
+
+    def flush(self) -> bool:
+        """Write the lines that were kept. Whether none is left."""
+        return self._stream.flush()
 
     def close(self) -> None:
         """Flush and close the file."""

@@ -26,7 +26,7 @@ from live.stray_orders import StrayOrders
 
 
 class BinaryVenue:
-    """See live/venue.py for what each method is for."""
+    """See live/venue.py for what each method is for. Owner: the engine's thread."""
 
     def __init__(self, config: EngineConfig, control: Callable[[Control], Any], say: Callable[..., None]) -> None:
         self._config = config

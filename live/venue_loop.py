@@ -16,7 +16,10 @@ _WELL_S = 60.0  # a task that has run for so long begins anew with its pauses
 
 class VenueLoop:
     """Start it, `call` for an answer, `spawn` what runs for the session. A spawned task that fails is told to `on_failure` and started again after
-    1, 2, 4 ... 60 s."""
+    1, 2, 4 ... 60 s.
+
+    Owner: its own thread keeps the tasks; `call`, `spawn` and `stop` hand work over to it.
+    """
 
     def __init__(self, on_failure: Callable[[str, Exception], None], first_pause_s: float = FIRST_S) -> None:
         self.loop = asyncio.new_event_loop()

@@ -50,7 +50,9 @@ def open_order_api(url: str, key: ApiKey, now_ms: Callable[[], int], timeout_s: 
 
 
 class OrderStream(Stream):
-    """`io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take; `requests`: that of
+    """Owner: the part's own thread.
+
+    `io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take; `requests`: that of
     the number of requests it has sent."""
 
     def __init__(

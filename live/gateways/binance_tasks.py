@@ -82,7 +82,9 @@ def is_open(rooms: Rooms, client_order_id: int) -> bool:
 
 
 class VenueTasks:
-    """The tasks of one session. `push(kind, payload)`: into the cold ring; `control(code)`: the operator's door; `say(event, **facts)`: the log."""
+    """The tasks of one session. Owner: the venue loop.
+
+    `push(kind, payload)`: into the cold ring; `control(code)`: the operator's door; `say(event, **facts)`: the log."""
 
     def __init__(
         self,

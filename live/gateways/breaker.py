@@ -10,6 +10,7 @@ The limit is `failures` within `window_s`. Time is an argument: nothing here rea
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 import msgspec
@@ -46,49 +47,69 @@ class BreakerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class Breaker:
-    """One breaker. Times in seconds of any monotonic clock."""
+    """One breaker. Times in seconds of any monotonic clock.
+
+    Shared: lock. A stream's thread or the venue loop reports to it, the engine's thread asks and publishes its state.
+    """
 
     def __init__(self, config: BreakerConfig | None = None) -> None:
         self.config = config or BreakerConfig()
-        self.state = BreakerState.CLOSED
-        self.n_opened = 0
+        self._lock = threading.Lock()
+        self._state = BreakerState.CLOSED
+        self._n_opened = 0
         self._failed_at: deque[float] = deque()
         self._opened_at = 0.0
         self._succeeded = 0
         self._asked = 0
 
-    def _move(self, event: int, condition: bool, now: float) -> None:
-        before, self.state = self.state, NEXT[self.state, event, condition]
-        if self.state is before:
+    @property
+    def state(self) -> BreakerState:
+        """The state after the last call or failure; `tick` also lets time pass."""
+        with self._lock:
+            return self._state
+
+    @property
+    def n_opened(self) -> int:
+        """How often it has opened."""
+        with self._lock:
+            return self._n_opened
+
+    def _move_locked(self, event: int, condition: bool, now: float) -> None:
+        before, self._state = self._state, NEXT[self._state, event, condition]
+        if self._state is before:
             return
         self._failed_at.clear()
         self._succeeded = self._asked = 0
-        if self.state is BreakerState.OPEN:
+        if self._state is BreakerState.OPEN:
             self._opened_at = now
-            self.n_opened += 1
+            self._n_opened += 1
 
     def allow(self, now: float) -> bool:
         """Whether a call may be made now. Half open, at most `probes` calls are out until one has answered."""
-        self._move(TIME, now - self._opened_at >= self.config.open_s, now)
-        if self.state is BreakerState.HALF_OPEN:
-            if self._asked - self._succeeded >= self.config.probes:
-                return False
-            self._asked += 1
-        return self.state is not BreakerState.OPEN
+        with self._lock:
+            self._move_locked(TIME, now - self._opened_at >= self.config.open_s, now)
+            if self._state is BreakerState.HALF_OPEN:
+                if self._asked - self._succeeded >= self.config.probes:
+                    return False
+                self._asked += 1
+            return self._state is not BreakerState.OPEN
 
     def tick(self, now: float) -> BreakerState:
         """The state at `now`, without asking for a call."""
-        self._move(TIME, now - self._opened_at >= self.config.open_s, now)
-        return self.state
+        with self._lock:
+            self._move_locked(TIME, now - self._opened_at >= self.config.open_s, now)
+            return self._state
 
     def succeed(self, now: float) -> None:
         """A call went well."""
-        self._succeeded += 1
-        self._move(SUCCESS, self._succeeded >= self.config.probes, now)
+        with self._lock:
+            self._succeeded += 1
+            self._move_locked(SUCCESS, self._succeeded >= self.config.probes, now)
 
     def fail(self, now: float) -> None:
         """A call failed. What failed longer ago than the window no longer counts."""
-        self._failed_at.append(now)
-        while self._failed_at and now - self._failed_at[0] > self.config.window_s:
-            self._failed_at.popleft()
-        self._move(FAILURE, len(self._failed_at) >= self.config.failures, now)
+        with self._lock:
+            self._failed_at.append(now)
+            while self._failed_at and now - self._failed_at[0] > self.config.window_s:
+                self._failed_at.popleft()
+            self._move_locked(FAILURE, len(self._failed_at) >= self.config.failures, now)

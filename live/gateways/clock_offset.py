@@ -4,11 +4,13 @@ One round trip sent at t0 and received at t1 that brought the venue's time s say
 offset s - (t0 + t1) / 2 is known to within half the round trip, whatever the two ways took (D. Mills, RFC 5905, section 8). The best of the last
 samples is the one with the shortest round trip (the minimum-delay filter, RFC 5905, section 10); its bound grows with its age by the allowed drift.
 Two samples whose intervals do not overlap, drift allowed for, mean that a clock has jumped: the older ones are forgotten.
+
+The venue loop adds samples; the engine's thread and the stream threads read the estimate. So the samples are a tuple that is never changed:
+`add` makes a new one and puts it in the place of the old one, and a reader works on the one it took.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 DRIFT_PPM = 100  # what two quartz clocks may run apart; a machine under NTP stays far below
@@ -30,10 +32,13 @@ class Sample:
 
 
 class ClockOffset:
-    """Estimate of (venue's clock - our clock) in ns. Our clock is any clock: the caller says its time."""
+    """Estimate of (venue's clock - our clock) in ns. Our clock is any clock: the caller says its time.
+
+    Shared: handed over. One thread adds, any thread reads.
+    """
 
     def __init__(self) -> None:
-        self._samples: deque[Sample] = deque(maxlen=KEEP)
+        self._samples: tuple[Sample, ...] = ()
         self.n_samples = 0
         self.n_jumps = 0
 
@@ -46,10 +51,11 @@ class ClockOffset:
         offset = server_ms * 1_000_000 + RESOLUTION_NS // 2 - middle
         sample = Sample(middle, offset, (received_ns - sent_ns + 1) // 2 + RESOLUTION_NS // 2)
         best = self.best(middle)
+        kept = self._samples
         if best is not None and abs(best.offset_ns - offset) > best.bound_at(middle) + sample.bound_ns:
-            self._samples.clear()
+            kept = ()
             self.n_jumps += 1
-        self._samples.append(sample)
+        self._samples = (*kept, sample)[-KEEP:]
         self.n_samples += 1
         return sample
 

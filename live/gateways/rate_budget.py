@@ -8,6 +8,7 @@ head-room above it is there when it matters. 429 and 418 close everything until 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
@@ -53,32 +54,57 @@ class Window:
 
 
 class RateBudget:
-    """Limits of one account and address. `now_ms` is the venue's clock, since its windows are aligned on it."""
+    """Limits of one account and address. `now_ms` is the venue's clock, since its windows are aligned on it.
+
+    Shared: lock. The venue loop spends, the engine's thread reports what the order API said and publishes, stream threads ask whether they
+    may connect.
+    """
 
     def __init__(self, rate_limits: Iterable[Mapping[str, Any]] = ()) -> None:
-        self.windows: list[Window] = []
-        self.closed_until_ms = 0
-        self.n_limited = 0
+        self._lock = threading.Lock()
+        self._windows: tuple[Window, ...] = ()
+        self._closed_until_ms = 0
+        self._n_limited = 0
+        self.learn(rate_limits)
+
+    @property
+    def closed_until_ms(self) -> int:
+        """Until when the venue wants silence, ms of its clock."""
+        with self._lock:
+            return self._closed_until_ms
+
+    @property
+    def n_limited(self) -> int:
+        """How often it asked for silence."""
+        with self._lock:
+            return self._n_limited
+
+    def learn(self, rate_limits: Iterable[Mapping[str, Any]]) -> None:
+        """Take over the limits that the venue states (exchangeInfo). Raises VenueError for one that cannot be read."""
+        windows = []
         for row in rate_limits:
             unit = _UNIT_MS.get(str(row.get("interval")))
             count, limit = row.get("intervalNum"), row.get("limit")
             if unit is None or not isinstance(count, int) or not isinstance(limit, int) or count < 1 or limit < 1:
                 raise VenueError(f"the venue states a rate limit that cannot be read: {dict(row)}", "Is this a Binance-compatible venue?")
-            self.windows.append(Window(str(row.get("rateLimitType")), unit * count, limit))
+            windows.append(Window(str(row.get("rateLimitType")), unit * count, limit))
+        with self._lock:
+            self._windows = tuple(windows)
 
     def wait_ms(self, priority: Priority, now_ms: int, weight: int = 0, orders: int = 0) -> int:
         """How long to wait before a request of this weight and number of orders may go; 0: now, and it is counted."""
-        if now_ms < self.closed_until_ms:
-            return self.closed_until_ms - now_ms
-        wait = 0
-        for window in self.windows:
-            cost = weight if window.kind == "REQUEST_WEIGHT" else orders
-            if cost and window.at(now_ms).used + cost > int(window.limit * SHARE[priority]):
-                wait = max(wait, window.ends_in(now_ms))
-        if wait == 0:
-            for window in self.windows:
-                window.at(now_ms).used += weight if window.kind == "REQUEST_WEIGHT" else orders
-        return wait
+        with self._lock:
+            if now_ms < self._closed_until_ms:
+                return self._closed_until_ms - now_ms
+            wait = 0
+            for window in self._windows:
+                cost = weight if window.kind == "REQUEST_WEIGHT" else orders
+                if cost and window.at(now_ms).used + cost > int(window.limit * SHARE[priority]):
+                    wait = max(wait, window.ends_in(now_ms))
+            if wait == 0:
+                for window in self._windows:
+                    window.at(now_ms).used += weight if window.kind == "REQUEST_WEIGHT" else orders
+            return wait
 
     def observe_headers(self, headers: Mapping[str, str], now_ms: int) -> None:
         """Take over what the venue says it has counted."""
@@ -95,23 +121,26 @@ class RateBudget:
                 self._observe(str(row["rateLimitType"]), _UNIT_MS[row["interval"]] * int(row["intervalNum"]), int(row["count"]), now_ms)
 
     def _observe(self, kind: str, length_ms: int, used: int, now_ms: int) -> None:
-        for window in self.windows:
-            if window.kind == kind and window.length_ms == length_ms:
-                window.at(now_ms).used = max(window.at(now_ms).used, used)
+        with self._lock:
+            for window in self._windows:
+                if window.kind == kind and window.length_ms == length_ms:
+                    window.at(now_ms).used = max(window.at(now_ms).used, used)
 
     def limited(self, now_ms: int, retry_after: str = "", text: str = "") -> int:
         """The venue answered 429 or 418: nothing goes until its pause is over. Returns that moment in ms of the venue's clock."""
-        self.n_limited += 1
         banned = _BANNED_UNTIL.search(text)
         until = now_ms + (int(retry_after) * 1000 if retry_after.isdigit() else DEFAULT_PAUSE_MS)
         if banned:
             until = int(banned[1])
-        self.closed_until_ms = max(self.closed_until_ms, until)
-        return self.closed_until_ms
+        with self._lock:
+            self._n_limited += 1
+            self._closed_until_ms = max(self._closed_until_ms, until)
+            return self._closed_until_ms
 
     def order_rate(self) -> tuple[int, int]:
         """(orders a second, burst) of a token bucket that can break none of the order windows, with the head-room of a new order."""
-        windows = [window for window in self.windows if window.kind == "ORDERS"]
+        with self._lock:
+            windows = [window for window in self._windows if window.kind == "ORDERS"]
         if not windows:
             return 1_000, 100
         burst = max(1, min(window.limit for window in windows) // 4)
@@ -120,4 +149,5 @@ class RateBudget:
 
     def used(self) -> dict[str, float]:
         """Share of each window that is used, for telemetry: {"ORDERS 10 s": 0.12, ...}."""
-        return {f"{window.kind} {window.length_ms // 1000} s": window.used / window.limit for window in self.windows}
+        with self._lock:
+            return {f"{window.kind} {window.length_ms // 1000} s": window.used / window.limit for window in self._windows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import threading
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hftkit.codes import RecordType
 from hftkit.errors import JournalError
-from hftkit.journal import JournalReader, JournalWriter, bytes_of, segment_path, words_of
+from hftkit.journal import RESERVE_NAME, JournalReader, JournalWriter, bytes_of, segment_path, words_of
 
 SEGMENT = 8192
 
@@ -142,3 +143,48 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
     assert [int(record.payload[0]) for record in records] == list(range(len(records)))
     assert len(records) > 100
     assert [path.name for path in tmp_path.iterdir()] == ["segment-000001.hftj"]
+
+
+def test_on_a_full_disk_the_reserve_takes_what_is_needed_to_get_flat(tmp_path):
+    writer = JournalWriter(tmp_path, epoch=7, created_unix_ns=123, segment_bytes=SEGMENT, reserve_bytes=2 * SEGMENT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SEGMENT // 2, hard))
+    try:
+        with pytest.raises(JournalError, match="no reserve is left"):
+            fill(writer)
+        assert writer.in_reserve
+        with pytest.raises(JournalError):  # again and again, and nothing is lost by it
+            fill(writer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.append(RecordType.SESSION_END, 0, np.zeros(4, np.int64))  # there is room again: the session ends as it should
+    writer.close()
+    reader = JournalReader(tmp_path)
+    payloads = [int(record.payload[0]) for record in reader]
+    assert (len(reader.segments), reader.ended, reader.torn) == (3, True, "")
+    assert payloads[:-1] == list(range(len(payloads) - 1))
+    assert len(payloads) * 5 * 8 > 2.5 * SEGMENT  # the first segment and the reserve, full
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"segment-00000{n}.hftj" for n in (1, 2, 3)]
+
+
+def test_a_reserve_that_is_not_needed_is_gone_at_the_end_and_of_no_concern_to_a_reader(tmp_path):
+    writer = JournalWriter(tmp_path, 7, 123, segment_bytes=SEGMENT, reserve_bytes=SEGMENT)
+    writer.append(RecordType.TIMER_IN, 1, np.array([1], np.int64))
+    assert (tmp_path / RESERVE_NAME).stat().st_size == SEGMENT
+    assert [record.payload.tolist() for record in JournalReader(tmp_path)] == [[1]]
+    writer.close()
+    writer.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["segment-000001.hftj"]
+
+
+def test_a_folder_that_is_renamed_or_removed_does_not_end_the_writer(tmp_path):
+    writer = JournalWriter(tmp_path / "old", 7, 123, segment_bytes=SEGMENT, reserve_bytes=SEGMENT)
+    (tmp_path / "old").rename(tmp_path / "new")
+    for i in range(300):
+        writer.append(RecordType.TIMER_IN, i, np.array([i], np.int64))
+    assert [int(record.payload[0]) for record in JournalReader(tmp_path / "new")] == list(range(300))
+    shutil.rmtree(tmp_path / "new")
+    with pytest.raises(JournalError, match="no reserve is left"):
+        fill(writer)
+    assert writer.in_reserve  # in memory alone, but long enough to get flat
+    writer.close()
