@@ -29,6 +29,7 @@ class LogFile:
         self._lock = threading.Lock()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._kept: deque[bytes] = deque()
+        self._torn = b""  # the rest of a line of which a part was written: it comes first, and is never dropped
         self._most, self._n_dropped, self._n_failures, self._failing = most_lines, 0, 0, ""
         self._closed = False
 
@@ -70,16 +71,13 @@ class LogFile:
 
     def _drain_locked(self) -> bool:
         if self._closed:
-            return not self._kept
+            return not (self._kept or self._torn)
         try:
             failpoints.reach("log file")
-            while self._kept:
-                line = self._kept[0]
-                written = os.write(self._fd, line)
-                if written == len(line):
-                    self._kept.popleft()
-                else:
-                    self._kept[0] = line[written:]  # a disk that fills takes part of a line
+            while self._torn or self._kept:
+                line = self._torn or self._kept.popleft()
+                self._torn = line  # until it is written
+                self._torn = line[os.write(self._fd, line) :]  # a disk that fills takes part of a line
         except BaseException as error:
             self._n_failures += 1
             self._failing = f"{type(error).__name__}: {error}"

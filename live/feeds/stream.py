@@ -74,7 +74,9 @@ class Connection:
 
 
 class Stream(threading.Thread):
-    """The thread of one part. `ring`: the raw ring it alone writes; `status`: its LINE record; `bell`: eventfd of who sleeps at the ring, or -1."""
+    """The thread of one part. Owner: that thread; `_second` gets what another one has opened, whole.
+
+    `ring`: the raw ring it alone writes; `status`: its LINE record; `bell`: eventfd of who sleeps at the ring, or -1."""
 
     def __init__(self, plan: StreamPlan, ring: Any, status: Any, breaker: Breaker, say: Callable[..., None], bell: int, seed: int = 0) -> None:
         super().__init__(name=f"line-{plan.part.text}", daemon=True)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.structure.sources import name, python_files, report, tree
 
-OTHER_PROCESSES = ("live/panels/", "live/benchmarks/", "live/recorder.py", "live/record_commands.py")  # one thread each
+OTHER_PROCESSES = ("live/panels/", "live/benchmarks/", "live/record")  # one thread each
 MAKES_CONTAINER = {"deque", "dict", "list", "set", "defaultdict", "OrderedDict", "Counter", "bytearray"}
 CHANGES = {
     *("append", "appendleft", "extend", "insert", "pop", "popleft", "popitem", "remove", "clear", "update", "setdefault", "add", "discard"),
