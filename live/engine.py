@@ -43,6 +43,7 @@ from hftkit.running import register
 from hftkit.telemetry import create_page
 from live import hot_loop as hot
 from live.account import held_in_words
+from live.book_watch import BookWatch
 from live.config import EngineConfig
 from live.confirm import check_confirmed
 from live.epoch import new_epoch, session_name, used_epochs
@@ -78,6 +79,7 @@ class Engine:
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
+        self._stalls, self._trading_since = 0, 0.0
         self._started_with = started_with
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self.venue: Venue = make_venue(config, self.command, lambda number: self.control.command(number), self._note, self._stop_signal.wait)
@@ -155,6 +157,7 @@ class Engine:
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
+        self._watch = self._book_watch()
         self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         self.command(Control.CONNECT)
         self._thread.start()
@@ -196,6 +199,7 @@ class Engine:
             if not self.observing:
                 self.command(Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
+            self._trading_since = clock.monotonic_s()
             self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {page_path(self.folder)}; control {self.control.path}")
             self._trade()
         except BaseException:
@@ -271,6 +275,27 @@ class Engine:
             self.command(self._waiting_commands.get())
         self.venue.turn()
         self._log_signals()
+        self._watch_books()
+
+    def _book_watch(self) -> BookWatch:
+        symbols = [instrument.symbol for instrument in self.session_config.instruments]
+        watched = sorted({int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0})
+        halt_s = self.config.session.stale_halt_s
+        return BookWatch(symbols, watched, self._note, self.venue.refresh_books, lambda: self.command(Control.HALT_STALE), halt_s)
+
+    def _watch_books(self) -> None:
+        """Say which books are stale, and that this process stood still."""
+        stalls = int(self.shell.io[hot.N_STALLS])
+        if stalls != self._stalls:
+            self._stalls = stalls
+            seconds = round(int(self.shell.io[hot.STALLED_NS]) / 1e9, 1)
+            self.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
+        if self.rooms.risk[0]["trading"] >= Trading.STOPPING or self._trading_since == 0.0:
+            return
+        legs = self.rooms.legs.copy()
+        held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
+        book = self.rooms.book.copy()
+        self._watch.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
 
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""
@@ -356,6 +381,7 @@ class Engine:
         io = np.zeros(hot.IO_WORDS, np.int64)
         io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
         io[hot.TIMER_NS], io[hot.IDLE_NS] = self.config.loop.timer_us * 1000, self.config.loop.idle_timer_ms * 1_000_000
+        io[hot.STALL_NS] = self.config.loop.stall_ms * 1_000_000
         return hot.Shell(
             io=io,
             order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),

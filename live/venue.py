@@ -58,6 +58,10 @@ class Venue(Protocol):
         """One turn of the cold side."""
         ...
 
+    def refresh_books(self) -> None:
+        """Open the stream of books afresh, if there is one: a symbol on it has fallen silent while others have not."""
+        ...
+
     def where(self) -> str:
         """Where it is, in words."""
         ...

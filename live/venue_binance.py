@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from hftkit import binance_calls, binance_line
-from hftkit.codes import Control
+from hftkit.codes import Control, LinePart
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
@@ -136,6 +136,10 @@ class BinanceVenue:
     def turn(self) -> None:
         """Watch the line."""
         self.line.turn()
+
+    def refresh_books(self) -> None:
+        """The public stream anew, second connection first."""
+        self.line.streams[LinePart.PUBLIC].replace()
 
     def where(self) -> str:
         """The three addresses."""

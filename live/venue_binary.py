@@ -81,6 +81,9 @@ class BinaryVenue:
     def turn(self) -> None:
         """Nothing to do."""
 
+    def refresh_books(self) -> None:
+        """One socket for everything: its other symbols show that it is well."""
+
     def where(self) -> str:
         """Host and ports."""
         return f"{self._venue.host} order entry {self._venue.order_port}, market data {self._venue.market_port}"
