@@ -177,6 +177,9 @@ class Control(Code):
     HALT_ACCOUNT = 7  # the venue's account differs from the ledger beyond the limit: only orders that reduce positions from now on
     HALT_CLOCK = 8  # the venue's clock is too far from ours, or not known well enough: likewise
     HALT_VENUE = 9  # the venue refuses this account or key: likewise
+    STALL = 10  # the engine's own process stood still: what waits for it is old, no book may be traded on until it has caught up
+    CAUGHT_UP = 11  # what had piled up meanwhile has been read: a book may be traded on again once it has changed after a pause
+    HALT_STALE = 12  # a position stands in a book that has been stale for too long: like HALT_ACCOUNT
 
 
 class Outcome(Code):
@@ -257,6 +260,7 @@ class Reject(Code):
     RISK_ACCOUNT_MISMATCH = 115
     RISK_CLOCK_OFFSET = 116
     RISK_VENUE_REFUSES = 117
+    RISK_STALE_QUOTE = 118
     # 2xx: order table
     ORDERS_TABLE_FULL = 201
     ORDERS_UNKNOWN = 202

@@ -166,6 +166,12 @@ BOOK = Record(
         _i("n_updates", "count", "changes applied"),
         _i("n_gaps", "count", "sequence gaps seen"),
         _i("n_stale", "count", "messages at or before the current sequence, ignored"),
+        _i("max_age_ns", "ns", "configuration: a quote older than this is not traded on; 0: of any age, and the fields below stay 0"),
+        _i("max_behind_ns", "ns", "configuration: how long a trade may be newer than the book"),
+        _i("good_until", "ns, monotonic", "until when it may be traded on if nothing more is heard of it"),
+        _i("hold_until", "ns, monotonic", "what is received before is old, whatever it says: our own process stood still"),
+        _i("behind_ts", "ns, exchange clock", "time of the first trade that is newer than the book, 0 if there is none"),
+        _i("behind_since", "ns, monotonic", "when that trade was received"),
     ),
 )
 

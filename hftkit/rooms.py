@@ -22,6 +22,8 @@ from hftkit.strategies import strategy
 
 OUT_WORDS = 4096  # output buffer; one step writes at most a few hundred words
 OUT_RESERVE = 512
+MAX_BEHIND_MS = 2000  # the longest that a trade may be newer than the book, where quotes have an age limit
+_AGE_FIELDS = 6  # the last fields of BOOK: 0 without an age limit, so a journal of before they existed ends in the digest that it holds
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,6 +42,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_rejects: int = 10
     max_position_lots_by_symbol: dict[str, int] = {}
     max_order_lots_by_symbol: dict[str, int] = {}
+    max_quote_age_ms: int = 0  # no order is priced on an older quote; 0: of any age. `hftkit live` has a default of its own
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -48,6 +51,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 raise ValueError(f"{name} is {value}: must not be negative")
         if self.order_reserve >= max(self.order_burst, 1):
             raise ValueError(f"order_reserve is {self.order_reserve}: must be below order_burst {self.order_burst}, or nothing could be entered")
+        if self.max_quote_age_ms > 86_400_000:
+            raise ValueError(f"max_quote_age_ms is {self.max_quote_age_ms}: at most 86400000, a day; 0 for any age")
         if not 1 <= self.max_orders_per_s <= 10_000_000:
             raise ValueError(f"max_orders_per_s is {self.max_orders_per_s}: allowed are 1 to 10000000")
 
@@ -155,6 +160,8 @@ def build_rooms(config: SessionConfig) -> Rooms:
         tried_words=tried.view(np.int64),
         tried_want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
     )
+    rooms.book["max_age_ns"] = config.limits.max_quote_age_ms * 1_000_000
+    rooms.book["max_behind_ns"] = min(config.limits.max_quote_age_ms, MAX_BEHIND_MS) * 1_000_000
     session = rooms.session[0]
     session["epoch"], session["account"], session["next_order"] = config.epoch, config.account, 1
     session["first_open"] = 1
@@ -222,6 +229,8 @@ def state_digest(rooms: Rooms) -> bytes:
     digest = hashlib.sha256()
     for name in STATE_ROOMS:
         room: Any = getattr(rooms, name)
+        if name == "book" and not room["max_age_ns"].any():
+            room = room.view(np.int64).reshape(room.size, -1)[:, :-_AGE_FIELDS]
         digest.update(np.ascontiguousarray(room).tobytes())
     return digest.digest()
 

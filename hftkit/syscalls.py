@@ -22,6 +22,7 @@ EINTR = 4
 ENFILE = 23
 EMFILE = 24
 CLOCK_MONOTONIC = 1
+CLOCK_BOOTTIME = 7  # goes on while the machine sleeps
 POLLIN = 1
 POLLOUT = 4
 
@@ -54,6 +55,13 @@ def errno() -> int:
 def monotonic_ns(scratch: Any) -> int:
     """CLOCK_MONOTONIC in ns. `scratch`: int64 (>= 2,), overwritten."""
     _clock_gettime(CLOCK_MONOTONIC, scratch.ctypes.data)
+    return scratch[0] * 1_000_000_000 + scratch[1]
+
+
+@kernel
+def boottime_ns(scratch: Any) -> int:
+    """CLOCK_BOOTTIME in ns. `scratch`: int64 (>= 2,), overwritten."""
+    _clock_gettime(CLOCK_BOOTTIME, scratch.ctypes.data)
     return scratch[0] * 1_000_000_000 + scratch[1]
 
 

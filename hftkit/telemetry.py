@@ -29,7 +29,7 @@ from hftkit.kernels.memory.histogram import COUNTS_LEN
 from hftkit.kernels.memory.telemetry import FILL_ROWS, FILL_WORDS, HEAD_WORDS, Page
 
 PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
-VERSION = 4  # 2: sections `line` and `account`; 3: resting orders in `legs`, `ledger`, `session`; 4: orders that are not ours in `account`
+VERSION = 5  # 3: resting orders in `legs`, `ledger`, `session`; 4: orders that are not ours in `account`; 5: age of a `book`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
 _PAUSE_S = 0.0005  # between two tries to read a page that is being written; an update takes some microseconds

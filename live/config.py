@@ -33,6 +33,7 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     depth_speed: Literal["100ms", "250ms", "500ms"] = "100ms"
     reconnect_h: Annotated[float, msgspec.Meta(gt=0, lt=24)] = 23.0  # early, with the second connection first
     first_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # before the first attempt to reconnect; then twice as long each time, up to 60 s
+    info_every_s: Annotated[float, msgspec.Meta(ge=1)] = 300.0  # how often tick, lot and status of the symbols are asked for again
     silence_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0  # a market stream silent for so long is replaced
     reconcile_s: Annotated[float, msgspec.Meta(ge=0.2)] = 5.0
     clock_every_s: Annotated[float, msgspec.Meta(ge=0.05)] = 2.0
@@ -71,6 +72,7 @@ class LoopConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     idle_timer_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100  # a timer event comes at least so often, though nothing is due
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1000
     order_timeout_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 2000
+    stall_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 1000  # the loop stood still for longer: what waits for it is old; 0: never looked at
 
 
 class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,11 +84,18 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     journal_dir: str = "data/journals"
     session_id: str = ""
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped
+    stale_halt_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0  # a position whose book is stale for so long is left at market; 0: it is held
     stop_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0  # to get flat and log out
     segment_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
     orphans: Literal["cancel", "refuse"] = "cancel"  # open orders that an earlier session of ours has left
     strangers: Literal["warn", "halt"] = "warn"  # open orders and order events of others on this account; at start "halt" refuses
     foreign_orders: Literal["halt", "warn"] = "halt"  # another engine of ours, seen at the venue
+
+
+class LiveLimits(Limits, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table [limits] of a live session: quotes have an age limit unless it is set to 0."""
+
+    max_quote_age_ms: int = 2000
 
 
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,4 +104,4 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     venue: VenueConfig = VenueConfig()
     loop: LoopConfig = LoopConfig()
     session: SessionSection = SessionSection()
-    limits: Limits = Limits()
+    limits: LiveLimits = LiveLimits()

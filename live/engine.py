@@ -43,6 +43,7 @@ from hftkit.telemetry import create_page
 from live import failpoints
 from live import hot_loop as hot
 from live.account import held_in_words
+from live.book_watch import BookWatch
 from live.config import EngineConfig
 from live.confirm import check_confirmed
 from live.ending import Ending, ExitCode, Halt, Step, Stopping, halt_of
@@ -84,6 +85,7 @@ class Engine:
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
+        self._stalls, self._trading_since = 0, 0.0
         self.started_with = started_with
         self.faults = Faults(self._note, self._tell)
         self.halt: Halt | None = None
@@ -174,6 +176,7 @@ class Engine:
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
+        self._books = self._book_watch()
         self.command(Control.CONNECT)
         self.thread.start()
         self.venue.connect()
@@ -218,6 +221,7 @@ class Engine:
             if not self.observing:
                 self.command(Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
+            self._trading_since = clock.monotonic_s()
         except BaseException as error:
             end_session(self, str(error), stop_asked=isinstance(error, StopAsked))
             if self.ending.code is ExitCode.LEFT:  # graver than what kept it from starting
@@ -336,6 +340,7 @@ class Engine:
         guard("notes", self.log_notes)
         guard("commands", self._give_waiting)
         guard("signals", self._log_signals)
+        guard("books", self._watch_books)
         guard("page", self.venue.publish)
         if self.log.failing and not self.log.flush():
             self.faults.note("log file", OSError(self.log.failing))
@@ -358,6 +363,26 @@ class Engine:
         """Commands that found no room on the page, once more."""
         for _ in range(self._waiting_commands.qsize()):
             self.command(self._waiting_commands.get())
+
+    def _book_watch(self) -> BookWatch:
+        symbols = [instrument.symbol for instrument in self.session_config.instruments]
+        watched = sorted({int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0})
+        halt_s = self.config.session.stale_halt_s
+        return BookWatch(symbols, watched, self._note, self.venue.refresh_books, lambda: self.command(Control.HALT_STALE), halt_s)
+
+    def _watch_books(self) -> None:
+        """Say which books are stale, and that this process stood still."""
+        stalls = int(self.shell.io[hot.N_STALLS])
+        if stalls != self._stalls:
+            self._stalls = stalls
+            seconds = round(int(self.shell.io[hot.STALLED_NS]) / 1e9, 1)
+            self.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
+        if self.rooms.risk[0]["trading"] >= Trading.STOPPING or self._trading_since == 0.0:
+            return
+        legs = self.rooms.legs.copy()
+        held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
+        book = self.rooms.book.copy()
+        self._books.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
 
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""
@@ -390,6 +415,7 @@ class Engine:
         io = np.zeros(hot.IO_WORDS, np.int64)
         io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
         io[hot.TIMER_NS], io[hot.IDLE_NS] = self.config.loop.timer_us * 1000, self.config.loop.idle_timer_ms * 1_000_000
+        io[hot.STALL_NS] = self.config.loop.stall_ms * 1_000_000
         return hot.Shell(
             io=io,
             order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),

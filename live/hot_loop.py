@@ -5,6 +5,9 @@ message to completion:
 
     T1 bytes readable -> journal the frame -> sense -> T2 -> decide -> T3 -> commit -> journal the orders -> send -> T4 ; T5 at the answer
 
+A thread that stood still (SIGSTOP, a machine asleep, a processor that others had) finds old data in its sockets. It tells the step so before it reads
+on (Control.STALL), and once it has read all of it (CAUGHT_UP). No book counts as fresh meanwhile.
+
 It returns to Python only when it cannot go on by itself (LoopStatus). Signals, log lines, disk syncs and the operator's panel
 live on the cold side: they reach it through the control page, and it reaches them through the notes ring and the telemetry page.
 """
@@ -17,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hftkit import layout
-from hftkit.codes import EventKind, Hop, RecordType
+from hftkit.codes import Control, EventKind, Hop, RecordType
 from hftkit.kernels.due import timer_due
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
@@ -30,7 +33,19 @@ from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide,
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_words
 from hftkit.rooms import OUT_RESERVE
-from hftkit.syscalls import EAGAIN, MSG_DONTWAIT, MSG_NOSIGNAL, errno, monotonic_ns, pollfd, receive, transmit, wait_readable, yield_processor
+from hftkit.syscalls import (
+    EAGAIN,
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    boottime_ns,
+    errno,
+    monotonic_ns,
+    pollfd,
+    receive,
+    transmit,
+    wait_readable,
+    yield_processor,
+)
 
 
 class LoopStatus(IntEnum):
@@ -60,7 +75,10 @@ class Wait(IntEnum):
 ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
 ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
 IDLE_NS, IDLE_UNTIL = 32, 33  # longest time between two timer events; when the next one comes even if nothing is due
-IO_WORDS = 48  # 16 to 31 belong to live/line_loop.py
+IO_WORDS = 64  # 16 to 31 belong to live/line_loop.py
+# Longest time between two looks at the clock (ns), the last look (CLOCK_BOOTTIME), whether old data is still to be read, whether the data socket is
+# empty, when the last walk ended (CLOCK_MONOTONIC), how often the thread stood still and for how long the last time (ns)
+STALL_NS, SEEN, IS_BEHIND, DRAINED, WALKED, N_STALLS, STALLED_NS = range(48, 55)
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
 JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
@@ -74,6 +92,7 @@ _TIMER, _CONTROL, _FILL = int(EventKind.TIMER), int(EventKind.CONTROL), int(Even
 _SIGNAL_HOP, _RISK_HOP, _SEND_HOP = int(Hop.SIGNAL), int(Hop.RISK), int(Hop.SEND)
 _TICK_TO_ORDER_HOP, _ACK_HOP, _TICK_HOP = int(Hop.TICK_TO_ORDER), int(Hop.ACK), int(Hop.TICK)
 _ALLOWED_WORDS = layout.ALLOWED.dtype.itemsize // 8
+_STALL, _CAUGHT_UP = int(Control.STALL), int(Control.CAUGHT_UP)
 _SPIN, _YIELD = int(Wait.SPIN), int(Wait.YIELD)
 _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.LOGGED_OUT), int(LoopStatus.JOURNAL_FULL)
 _ORDER_LOST, _DATA_LOST = int(LoopStatus.ORDER_ENTRY_LOST), int(LoopStatus.MARKET_DATA_LOST)
@@ -180,6 +199,21 @@ def stamp(rooms: Any, shell: Any, page: Any, t1: int) -> None:
             shell.sent_at[counter % shell.sent_at.size] = t4
     record(page.histograms[_TICK_HOP], t4 - t1)
     io[DIRTY] = 1
+    io[WALKED] = t4
+
+
+@inlined_kernel
+def stood_still(io: Any, scratch: Any) -> bool:
+    """Whether this thread has not looked at the clock for longer than io[STALL_NS]: then what it has not read yet is old."""
+    boot = boottime_ns(scratch)
+    gap = boot - io[SEEN]
+    first, io[SEEN] = io[SEEN] == 0, boot
+    if first or io[STALL_NS] == 0 or gap <= io[STALL_NS]:
+        return False
+    io[N_STALLS] += 1
+    io[STALLED_NS] = gap
+    io[IS_BEHIND] = 1
+    return True
 
 
 @kernel
@@ -237,8 +271,11 @@ def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: boo
         if errno() != EAGAIN:
             return _ORDER_LOST if is_order_entry else _DATA_LOST
         if io[fill_index] < 8:
+            io[DRAINED] = io[DRAINED] if is_order_entry else 1
             return _RUNNING
         n = 0  # frames may be left from before the journal was rolled
+    if not is_order_entry:
+        io[DRAINED] = 1 if n < words.size * 8 - io[fill_index] else 0
     t1 = monotonic_ns(shell.scratch)
     end = (io[fill_index] + n) // 8
     position = 0
@@ -253,6 +290,10 @@ def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: boo
         if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
             status = _JOURNAL_FULL
             break
+        if io[WALKED] - t1 > io[STALL_NS] > 0 and io[IS_BEHIND] == 0 and stood_still(io, shell.scratch):  # in the midst of it
+            status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
+            if status != _RUNNING:
+                break
         n_words = frame_words(words[position])
         status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1)
         position += n_words
@@ -319,6 +360,10 @@ def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
     io = shell.io
     if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
         return _JOURNAL_FULL
+    if stood_still(io, shell.scratch):
+        status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
+        if status != _RUNNING:
+            return status
     code = command_at(shell.control, io[CONTROL_SEEN])
     if code != NO_COMMAND:
         status = _obey(rooms, strategies, shell, page, code, monotonic_ns(shell.scratch))
@@ -329,6 +374,11 @@ def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
     status = pump(rooms, strategies, shell, page, True)
     if status == _RUNNING:
         status = pump(rooms, strategies, shell, page, False)
+    if status == _RUNNING and io[IS_BEHIND] != 0 and io[DRAINED] != 0:
+        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+            return _JOURNAL_FULL
+        io[IS_BEHIND] = 0
+        status = _own_event(rooms, strategies, shell, page, _CONTROL, _CAUGHT_UP, _CONTROL_IN, monotonic_ns(shell.scratch))
     if status != _RUNNING:
         return status
     if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):

@@ -188,6 +188,7 @@ class BinanceLine:
         io[ORDER_WAY] = int(OrderWay.CLOSED)
         self._reconciler = Reconciler(units, self.config.mismatch_share)
         self._set_offset(self.offset.offset_ns(clock.monotonic_ns()))
+        self.line.state[words_of.MAX_LATE] = int(rooms.book["max_age_ns"].max())
         self.tasks = VenueTasks(
             self.config, self.rest, self.offset, instruments, self._push, self._control, self._say, page.account[0], self._set_offset
         )  # fmt: skip
@@ -214,6 +215,7 @@ class BinanceLine:
         self._add_stream(LinePart.MARKET, Kind.MARKET, config.silence_s, lambda: self._open(market_url(config.stream_url, symbols)), False)
         spawn = self.loop.spawn
         spawn(self.tasks.keep_time, "clock")
+        spawn(self.tasks.watch_instruments, "instruments")
         spawn(lambda: self.tasks.serve_requests(self.line.requests), "requests")
         if self.trading:
             self.tasks.new_listen_key = self._new_listen_key
@@ -351,6 +353,7 @@ class BinanceLine:
             reasons.add("order refusals breaker")
         if self.task_breaker.tick(now) is BreakerState.OPEN:
             reasons.add("cold task breaker")
+        reasons.update(self.tasks.closed)
         return reasons
 
     def _after_error(self, now: float) -> None:

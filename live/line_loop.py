@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hftkit.binance_line import Kind
-from hftkit.codes import EventKind, OrderWay, RecordType
+from hftkit.codes import Control, EventKind, OrderWay, RecordType
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
     VIEW_BYTES,
@@ -38,13 +38,14 @@ from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquir
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
-from hftkit.kernels.wire.binance.state import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS
+from hftkit.kernels.wire.binance.state import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS, VENUE_OFFSET
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
 from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
     ABANDON,
     CONTROL_SEEN,
+    IS_BEHIND,
     JOURNAL_RESERVE_WORDS,
     NEXT_TIMER,
     ORDER_START,
@@ -54,6 +55,7 @@ from live.hot_loop import (
     after_answer,
     publish_if_due,
     stamp,
+    stood_still,
     take_timer,
     walk,
 )
@@ -83,6 +85,7 @@ FRAMES, ORDER_FRAME = 0x7E, 0x7D  # kinds of a message of the cold side that is 
 _REST_DEPTH, _LINE_UP, _LINE_DOWN = int(Kind.REST_DEPTH), int(Kind.LINE_UP), int(Kind.LINE_DOWN)
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
+_STALL, _CAUGHT_UP = int(Control.STALL), int(Control.CAUGHT_UP)
 _BY_SOCKET, _BY_REST = int(OrderWay.SOCKET), int(OrderWay.REST)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 
@@ -269,6 +272,11 @@ def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: A
             return _RUNNING
         if not fits(shell.segment, shell.journal, reserve):
             return _JOURNAL_FULL
+        if stood_still(io, shell.scratch):
+            now = monotonic_ns(shell.scratch)
+            status = _own_event(rooms, strategies, shell, page, line, wire, functions[1], _CONTROL, _STALL, _CONTROL_IN, now)
+            if status != _RUNNING:
+                return status
         kind, n_bytes, start, t1 = said[VIEW_KIND], said[VIEW_BYTES], said[VIEW_START], said[VIEW_TIME]
         if kind >> 8 == _ORDER_API and (kind & 0xFF == _LINE_UP or kind & 0xFF == _LINE_DOWN):
             io[HELD_FD] = io[OFFERED_FD] if kind & 0xFF == _LINE_UP else -1
@@ -279,6 +287,15 @@ def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: A
         if status != _RUNNING:
             return status
     return _RUNNING
+
+
+@kernel
+def _are_empty(wire: Any) -> bool:
+    """Whether nothing waits in the rings. (What waits in the sockets the line knows by the venue's time of each message.)"""
+    waiting = 0
+    for i in range(len(wire.rings)):
+        waiting += byte_ring_front(wire.rings[i].words, wire.said)
+    return waiting == 0
 
 
 @kernel
@@ -302,7 +319,12 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
     now = monotonic_ns(shell.scratch)
     if not fits(shell.segment, shell.journal, reserve):
         return _JOURNAL_FULL
-    status = _run_batch(rooms, strategies, shell, page, line, wire, encode, now)
+    line.state[VENUE_OFFSET] = io[VENUE_OFFSET_NS]
+    status = _RUNNING
+    if stood_still(io, shell.scratch):
+        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, _STALL, _CONTROL_IN, now)
+    if status == _RUNNING:
+        status = _run_batch(rooms, strategies, shell, page, line, wire, encode, now)
     code = command_at(shell.control, io[CONTROL_SEEN])
     if status == _RUNNING and code != NO_COMMAND:
         status = _obey(rooms, strategies, shell, page, line, wire, functions, code, now)
@@ -311,6 +333,12 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
     for i in range(len(wire.rings)):
         if status == _RUNNING:
             status = _pump(rooms, strategies, shell, page, line, wire, functions, wire.rings[i], reserve)
+    if status == _RUNNING and io[IS_BEHIND] != 0 and _are_empty(wire):
+        if not fits(shell.segment, shell.journal, reserve):
+            return _JOURNAL_FULL
+        io[IS_BEHIND] = 0
+        now = monotonic_ns(shell.scratch)
+        status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, _CAUGHT_UP, _CONTROL_IN, now)
     if status != _RUNNING:
         return status
     now = monotonic_ns(shell.scratch)

@@ -63,6 +63,10 @@ class Venue(Protocol):
         """Its rows of the telemetry page."""
         ...
 
+    def refresh_books(self) -> None:
+        """Open the stream of books afresh, if there is one: a symbol on it has fallen silent while others have not."""
+        ...
+
     def where(self) -> str:
         """Where it is, in words."""
         ...

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from hftkit import binance_calls, binance_line
-from hftkit.codes import Control
+from hftkit.codes import Control, LinePart
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
@@ -147,6 +147,10 @@ class BinanceVenue:
     def left(self, patience_s: float) -> tuple[Left, ...]:
         """Asked by REST. A session that only observes leaves nothing."""
         return (self.line.left(patience_s),) if self.line.trading and hasattr(self, "_memory") else ()
+
+    def refresh_books(self) -> None:
+        """The public stream anew, second connection first."""
+        self.line.streams[LinePart.PUBLIC].replace()
 
     def where(self) -> str:
         """The three addresses."""

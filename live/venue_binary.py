@@ -89,6 +89,9 @@ class BinaryVenue:
         """The protocol answers no such question after the session. Orders that rest are cancelled by the venue when the connection closes."""
         return ()
 
+    def refresh_books(self) -> None:
+        """One socket for everything: its other symbols show that it is well."""
+
     def where(self) -> str:
         """Host and ports."""
         return f"{self._venue.host} order entry {self._venue.order_port}, market data {self._venue.market_port}"

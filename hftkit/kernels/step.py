@@ -20,7 +20,8 @@ from numba import types
 from hftkit import layout
 from hftkit.codes import Action, Control, EventKind, Reject, Trading
 from hftkit.kernels.jit import array_type, inlined_kernel, kernel
-from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book
+from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
+from hftkit.kernels.market.signals import stale
 from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark_to_book
 from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
 from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
@@ -67,7 +68,8 @@ _NEW, _CANCEL = int(Action.NEW), int(Action.CANCEL)
 _TABLE_FULL, _SCALES = int(Reject.ORDERS_TABLE_FULL), int(Reject.RISK_SCALES_CHANGED)
 _ILLEGAL, _WOULD_TAKE = int(Reject.ORDERS_ILLEGAL_TRANSITION), int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
 _ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject.RISK_CLOCK_OFFSET)
-_VENUE_REFUSES = int(Reject.RISK_VENUE_REFUSES)
+_VENUE_REFUSES, _STALE_QUOTE = int(Reject.RISK_VENUE_REFUSES), int(Reject.RISK_STALE_QUOTE)
+_STALL, _CAUGHT_UP, _HALT_STALE = int(Control.STALL), int(Control.CAUGHT_UP), int(Control.HALT_STALE)
 
 # What `sense` tells `decide` and the shell
 SENSED_NOTHING = 0  # nothing that could lead to an order
@@ -107,11 +109,13 @@ def _sense_market_data(rooms: Any, strategies: Any) -> int:
     for slot in range(rooms.legs.size):
         leg = rooms.legs[slot]
         if leg.lead == e.instrument or leg.hedge == e.instrument:
+            sensed = SENSED_CHANGE
+            if stale(rooms.book[leg.lead], s.ts_now) or (leg.hedge >= 0 and stale(rooms.book[leg.hedge], s.ts_now)):
+                continue  # the strategy is not asked about a quote that is too old
             strategies[slot](slot, rooms.event, rooms.book, rooms.legs, rooms.params[slot], rooms.state[slot], rooms.signal)
             s.n_signals += 1
             if not math.isfinite(rooms.signal[slot].zscore):
                 s.n_not_finite += 1  # no trade: see the signal's reason
-            sensed = SENSED_CHANGE
     return sensed
 
 
@@ -199,6 +203,10 @@ def _sense_control(rooms: Any) -> int:
         halt(rooms.risk, _CLOCK_OFFSET)
     elif code == _HALT_VENUE:
         halt(rooms.risk, _VENUE_REFUSES)
+    elif code == _STALL or code == _CAUGHT_UP:
+        hold_books(rooms.book, s.ts_now, code == _STALL)
+    elif code == _HALT_STALE:
+        halt(rooms.risk, _STALE_QUOTE)
     return SENSED_CHANGE
 
 

@@ -49,7 +49,7 @@ class _Account:
     async def learn(self) -> None:
         """The largest market order of each symbol."""
         info = json.loads(await self.rest.read("/fapi/v1/exchangeInfo"))
-        self.budget.learn(info["rateLimits"])
+        self.rest.budget.learn(info.get("rateLimits", []))
         for row in info["symbols"]:
             filters = {item.get("filterType"): item for item in row.get("filters", [])}
             sizes = filters.get("MARKET_LOT_SIZE") or filters.get("LOT_SIZE")

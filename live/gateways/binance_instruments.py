@@ -90,6 +90,30 @@ def listed_instruments(exchange_info: Mapping[str, Any], symbols: Sequence[str],
     return tuple(_listed(rows[symbol], fees_ppm.get(symbol, DEFAULT_FEES_PPM)) for symbol in symbols)
 
 
+def instrument_changes(
+    instruments: Sequence[Instrument], exchange_info: Mapping[str, Any]
+) -> tuple[tuple[Instrument, ...], tuple[str, ...], tuple[str, ...]]:
+    """What has become of these instruments: the same with the venue's present tick and lot sizes; in words, which of them are counted otherwise
+    now; and which cannot be traded now. A symbol that cannot be read any more cannot be traded."""
+    now, changed, closed = [], [], []
+    for ours in instruments:
+        try:
+            (listed,) = listed_instruments(exchange_info, [ours.symbol], {})
+        except VenueError as error:
+            closed.append(str(error))
+            now.append(ours)
+            continue
+        theirs = listed.instrument
+        if not listed.tradable:
+            closed.append(f"{ours.symbol} is {listed.status} at the venue")
+        for name in ("tick_size", "lot_size"):
+            before, after = getattr(ours, name), getattr(theirs, name)
+            if Decimal(before) != Decimal(after):
+                changed.append(f"the {name.replace('_', ' ')} of {ours.symbol} is {after}, was {before}")
+        now.append(msgspec.structs.replace(ours, tick_size=theirs.tick_size, lot_size=theirs.lot_size))
+    return tuple(now), tuple(changed), tuple(closed)
+
+
 def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
     """INSTRUMENT frames as a binary venue would send them: the engine compares its scales with them, and the journal has them."""
     frame = FRAME[MessageType.INSTRUMENT]

@@ -2,6 +2,7 @@
 
     clock         server time round trips; the offset goes to the hot thread, which stamps orders with the venue's clock
     requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key; order events that are nobody's
+    instruments   tick, lot and status of the symbols, now and then and when messages of one cannot be read; one that is counted otherwise halts
     reconcile     positions, orders, open orders and wallet every few seconds; the venue is the truth (live/account.py): a position that no fill
                   explains goes into the ledger as a POSITION_CORRECTION, through the hot thread and its journal
     listen key    kept alive
@@ -48,11 +49,12 @@ from live.config import BinanceConfig
 from live.feeds.binance import listen_key_code
 from live.foreign_orders import ForeignOrders
 from live.gateways.binance_end import Switch, set_countdown
+from live.gateways.binance_instruments import instrument_changes, instrument_frames
 from live.gateways.binance_open_orders import AccountOrders
 from live.gateways.binance_rest import BinanceRest, RestError
 from live.gateways.clock_offset import ClockOffset
 from live.gateways.error_policy import Reaction
-from live.line_loop import ORDER_FRAME
+from live.line_loop import FRAMES, ORDER_FRAME
 from live.open_orders import OpenOrders
 
 _REQUESTS_EVERY_S = 0.005
@@ -111,6 +113,8 @@ class VenueTasks:
         self.switch = Switch()
         self._halted: set[Control] = set()
         self._halt_lock = threading.Lock()
+        self.closed: tuple[str, ...] = ()  # symbols that the venue does not trade now, in words
+        self._changed: tuple[str, ...] = ()
         self.corrected: list[dict[str, Any]] = []  # positions of the venue that went into the ledger, in order
         self.account_orders: AccountOrders | None = None  # set where the session trades, with the two below
         self.judge: OpenOrders | None = None
@@ -197,6 +201,8 @@ class VenueTasks:
                 await self.fetch_trades(instrument, order_id)
             elif request is Request.POSITIONS:
                 self._push(Kind.REST_POSITION, await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
+            elif request is Request.INSTRUMENTS:
+                await self.check_instruments(self._symbols[instrument])
             elif request is Request.LISTEN_KEY:
                 self.listen_key_expired(client_order_id)
             elif request is Request.RECONNECT:
@@ -249,6 +255,34 @@ class VenueTasks:
         self._say("rest_failed", call=what, error=str(error), reaction=error.reaction.value)
         if error.reaction is Reaction.STOP:
             self.halt(Control.HALT_VENUE, "the venue refuses this key or account", error=str(error))
+
+    # -- the instruments --------------------------------------------------------------------------------------------
+    async def watch_instruments(self) -> None:
+        """Ask for ever, now and then, whether they are still what they were."""
+        while True:
+            await asyncio.sleep(self.config.info_every_s)
+            try:
+                await self.check_instruments()
+            except RestError as error:
+                self.told("exchange_info", error)
+
+    async def check_instruments(self, unreadable: str = "") -> None:
+        """Compare with the venue's list. One that is counted in other ticks or lots halts the engine, which leaves its positions at market.
+
+        The halt is its INSTRUMENT frame, so it stands in the journal. `unreadable`: the symbol whose messages made us ask. Raises RestError.
+        """
+        now, changed, closed = instrument_changes(self.instruments, json.loads(await self.rest.read("/fapi/v1/exchangeInfo")))
+        if changed and changed != self._changed:
+            self._say("halt", why="; ".join(changed), cure="freeze the parameters again with the new sizes, then start a new session")
+            self._push(FRAMES, instrument_frames(now))
+        elif unreadable and not changed:
+            self._say(
+                "unreadable", symbol=unreadable, why="messages of it cannot be read, though its tick and lot sizes have not changed; tried again"
+            )
+        self._changed = changed
+        if closed != self.closed:
+            self._say("symbols_closed" if closed else "symbols_open", why="; ".join(closed))
+        self.closed = closed
 
     # -- the account ------------------------------------------------------------------------------------------------
     async def reconcile(self, rooms: Rooms, reconciler: Reconciler) -> None:

@@ -53,8 +53,8 @@ def figures_html(view: View) -> str:
 def tables_html(view: View) -> str:
     """Positions, latency, strategies and the latest fills."""
     positions = _table(
-        ("instrument", "position", "average", "market", "unrealised", "realised", "fees", "fills"),
-        [(p.symbol, p.quantity, p.average_price, p.market_price, p.unrealized, p.realized, p.fees, p.fills) for p in view.positions],
+        ("instrument", "position", "average", "market", "book", "unrealised", "realised", "fees", "fills"),
+        [(p.symbol, p.quantity, p.average_price, p.market_price, p.book, p.unrealized, p.realized, p.fees, p.fills) for p in view.positions],
     )
     latency = _table(
         ("latency, µs", "p50", "p95", "p99", "p99.9", "max", "n"),
@@ -106,8 +106,8 @@ def text_lines(view: View) -> list[str]:
         lines.append(words)
     for p in view.positions:
         lines.append(
-            f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   unrealised {p.unrealized}"
-            + (f"   {p.not_ours:+,} lots are not ours" if p.not_ours else "")
+            f"{p.symbol:16} {p.quantity:>14} at {p.average_price or '-':>12}   market {p.market_price or '-':>12}   book {p.book}"
+            f"   unrealised {p.unrealized}" + (f"   {p.not_ours:+,} lots are not ours" if p.not_ours else "")
         )
     for s in view.strategies:
         bands = f" (entry {s.entry_z}, exit {s.exit_z}, stop {s.stop_z})" if s.entry_z is not None else ""

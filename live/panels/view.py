@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from hftkit import execution
-from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Trading
+from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.telemetry import Snapshot
 from hftkit.units import from_e8, from_steps, iso_from_ns
+from live.book_watch import is_stale
 
 STALE_NS = 2_000_000_000  # an engine that trades publishes many times a second
 RECENT_FILLS = 8
@@ -35,6 +36,8 @@ class Position:
     fees: str
     fills: int
     not_ours: int = 0  # lots among them that the ledger took over from the venue's account, signed
+    book: str = ""  # age of its quotes, "0.1 s"; "stale, 4.2 s" or "none" where they are not traded on
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
     ended = snapshot.status in ENDED
     stale = not ended and snapshot.ts_published > 0 and age_ns > STALE_NS
     realized, unrealized, fees, funding = (int(ledger[name].sum()) for name in ("realized_e8", "unrealized_e8", "fees_e8", "funding_e8"))
+    positions = _positions(snapshot, info)
     return View(
         session=str(info.get("session", "")),
         headline=_headline(snapshot, trading, age_ns / 1e9, stale),
@@ -170,24 +174,30 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         filled=execution.filled(ledger, snapshot.legs, session),
         orders_per_s=_rate(snapshot, previous, "n_orders"),
         fills_per_s=_rate(snapshot, previous, "n_fills"),
-        positions=_positions(snapshot, info),
+        positions=positions,
         strategies=_strategies(snapshot, info),
         latency=tuple(_hop(snapshot, hop) for hop in (Hop.TICK_TO_ORDER, Hop.SIGNAL, Hop.RISK, Hop.SEND, Hop.ACK, Hop.TICK)),
         recent=tuple(_fill(row, info["instruments"]) for row in reversed(snapshot.fills[-RECENT_FILLS:])),
-        line=tuple(_line(LinePart(i), row, now_ns, snapshot.account) for i, row in enumerate(snapshot.line) if row["state"] != LineState.OFF),
+        line=tuple(
+            _line(LinePart(i), row, now_ns, snapshot.account, [p.symbol for p in positions if p.stale])
+            for i, row in enumerate(snapshot.line)
+            if row["state"] != LineState.OFF
+        ),
         clock=_clock(snapshot.account),
         not_ours=_not_ours(snapshot.account),
     )
 
 
-def _line(part: LinePart, row: Any, now_ns: int, account: Any) -> LineView:
+def _line(part: LinePart, row: Any, now_ns: int, account: Any, stale: list[str]) -> LineView:
+    """`stale`: symbols whose book is. A connection that is up has books that are not."""
     by_rest = part is LinePart.ORDERS and account["order_way"] == OrderWay.REST
+    without = stale if part is LinePart.PUBLIC and row["state"] == LineState.UP else []
     state, breaker, seen = LineState(int(row["state"])), BreakerState(int(row["breaker"])), int(row["ts_progress"])
     return LineView(
         name=f"{part.text} by REST" if by_rest else part.text,
-        state=state.text,
+        state=f"stale: {', '.join(stale)}" if without else state.text,
         breaker=breaker.text,
-        up=state == LineState.UP and breaker == BreakerState.CLOSED,
+        up=state == LineState.UP and breaker == BreakerState.CLOSED and not without,
         connects=int(row["n_connects"]),
         failures=int(row["n_failures"]),
         messages=int(row["n_messages"]),
@@ -240,6 +250,7 @@ def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]
         if i not in legs and not int(row["n_fills"]):
             continue
         lots, mark = int(row["position"]), int(row["mark_price"])
+        book, is_old = _book(snapshot.book[i], snapshot.ts_published)
         quantity = from_steps(lots, instrument["lot_size"])
         shown.append(
             Position(
@@ -253,9 +264,19 @@ def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]
                 fees=from_e8(int(row["fees_e8"]), 2),
                 fills=int(row["n_fills"]),
                 not_ours=int(row["corrected_qty"]),
+                book=book,
+                stale=is_old,
             )
         )
     return tuple(shown)
+
+
+def _book(b: Any, now: int) -> tuple[str, bool]:
+    """Age of the quotes of a BOOK record in words, and whether they are too old to be traded on, or none."""
+    if b["sync"] != Sync.SYNCED:
+        return "none", True
+    age = f"{max(now - int(b['ts_recv']), 0) / 1e9:.1f} s"
+    return (f"stale, {age}", True) if is_stale(b, now) else (age, False)
 
 
 def _price(price: Decimal, instrument: dict[str, Any]) -> str:

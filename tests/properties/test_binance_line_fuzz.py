@@ -17,6 +17,8 @@ import pytest
 
 from hftkit.binance_calls import translator
 from hftkit.binance_line import Counter, Kind, kind_of
+from hftkit.codes import MessageType
+from hftkit.kernels.wire.binance.state import N_COUNTERS
 from tests.unit.kernels.binance_messages import (
     COID,
     MS,
@@ -108,7 +110,10 @@ def prepared(name: str) -> Hand:
 
 
 def traces(hand: Hand) -> dict[str, bytes]:
-    return {name: getattr(hand.line, name).tobytes() for name in UNTOUCHED}
+    """What a refused message leaves as it was: all but when it was last asked whether the scales are still right."""
+    sync = hand.line.sync.copy()
+    sync["doubted_at"] = 0
+    return {name: (sync if name == "sync" else getattr(hand.line, name)).tobytes() for name in UNTOUCHED}
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -130,11 +135,23 @@ def test_a_message_without_a_needed_member_or_with_another_type_there_leaves_no_
                 continue  # an empty list of levels, or the other flag, is a good message
             if name in ("account", "positions") and member.endswith(("symbol", "s")) and isinstance(value, str):
                 continue  # another symbol: not ours
+            if name == "depth" and member not in ("e", "s"):
+                check_hole(prepared(name), other, member, value)
+                continue
             before, counted = traces(hand), hand.line.counters.copy()
             frames = hand.give(other, kind)
             assert frames == [], (member, value)
             assert traces(hand) == before, (member, value)
             assert (hand.line.counters != counted).sum() >= 2, (member, value)  # the message, and why it was not taken
+
+
+def check_hole(hand: Hand, message: Any, *what: object) -> None:
+    """A depth event that cannot be read is missing from its book: the book goes, and nothing else."""
+    before, others = hand.line.levels[1:].tobytes(), hand.line.sync[1:].tobytes()
+    frames = hand.give(message)
+    assert [frame.type for frame in frames] == [MessageType.SNAPSHOT_BEGIN], what
+    assert (hand.line.sync[0]["shown"], hand.count("books_lost")) == (0, 1), what
+    assert (hand.line.levels[1:].tobytes(), hand.line.sync[1:].tobytes()) == (before, others), what
 
 
 def _at(message: Any, path: tuple[Any, ...]) -> Any:
@@ -217,7 +234,7 @@ class Fuzzer:
 
 def fuzz(seed: int, n: int) -> np.ndarray:
     """Feed `n` inputs through lines that are replaced now and then. Returns the sum of all counters."""
-    fuzzer, total = Fuzzer(seed), np.zeros(64, np.int64)
+    fuzzer, total = Fuzzer(seed), np.zeros(N_COUNTERS, np.int64)
     call, hand = translator(), ready()
     for i in range(n):
         if i % 2000 == 0:
@@ -252,6 +269,7 @@ def check_counters(total: np.ndarray, n: int) -> None:
         "DEPTH_GAPS",
         "FILLS",
         "SYNCED",
+        "BOOKS_LOST",
     ):
         assert total[Counter[counter]] > 0, counter
 

@@ -11,6 +11,14 @@ Synchronisation, per instrument (codes.Sync):
     SYNCED   --levels run low after truncation--> EMPTY   likewise
 
 A strategy sees the book only in SYNCED and only at the end of a batch, when the venue's matching event is whole.
+
+Age, where `max_age_ns` is set (0: a book is as good as its synchronisation). A change, or a snapshot with a newer exchange time, makes the book good
+for `max_age_ns` from its reception. Two things shorten that:
+
+    a trade newer than the book (exchange time)   the book must show that time within `max_behind_ns`: a trade always changes the book
+    our own process stood still (`hold_books`)    what waits in the sockets is old, so nothing that is received before `hold_until` counts
+
+`signals.stale` compares the time with `good_until`: that is the whole check.
 LEVELS is int64 (n_instruments, 2, BOOK_DEPTH, 2) of (price ticks, total lots), ordered so that the best level is last: changes happen
 near the touch, so they move few entries.
 """
@@ -29,6 +37,7 @@ _EMPTY, _LOADING, _SYNCED = int(Sync.EMPTY), int(Sync.LOADING), int(Sync.SYNCED)
 _BUY = int(Side.BUY)
 _END_OF_BATCH, _IS_SNAPSHOT = int(DepthFlag.END_OF_BATCH), int(DepthFlag.SNAPSHOT)
 
+_FOR_EVER = 2**63 - 1
 LOW_LEVELS = 32  # a truncated side with fewer levels is no longer trusted
 
 # What apply_to_book tells its caller
@@ -106,6 +115,40 @@ def _clear(b: Any, sync: int) -> None:
 
 
 @kernel
+def _renew(e: Any, b: Any) -> None:
+    """The event (EVENT record) shows the book as it is at e.ts_event: good for a while from its reception."""
+    if b.max_age_ns == 0 or e.ts_recv < b.hold_until:
+        return
+    b.good_until = e.ts_recv + b.max_age_ns
+    if b.behind_ts != 0 and e.ts_event >= b.behind_ts:
+        b.behind_ts = 0
+    if b.behind_ts != 0:
+        b.good_until = min(b.good_until, b.behind_since + b.max_behind_ns)
+
+
+@kernel
+def _note_trade(e: Any, b: Any) -> None:
+    """A trade that is newer than the book: from now on it has to follow."""
+    if b.max_age_ns != 0 and b.behind_ts == 0 and e.ts_event > b.ts_event and b.sync == _SYNCED:
+        b.behind_ts = e.ts_event
+        b.behind_since = e.ts_recv
+        b.good_until = min(b.good_until, e.ts_recv + b.max_behind_ns)
+
+
+@kernel
+def hold_books(book: Any, now: int, until_caught_up: bool) -> None:
+    """No book (BOOK (n,)) may be traded on: for as long as `until_caught_up` stands, then until it changes after another `max_behind_ns`.
+
+    `now`: ns monotonic.
+    """
+    for i in range(book.size):
+        b = book[i]
+        if b.max_age_ns != 0:
+            b.good_until = 0
+            b.hold_until = _FOR_EVER if until_caught_up else now + b.max_behind_ns
+
+
+@kernel
 def _apply_depth(e: Any, b: Any, levels: Any) -> int:
     if e.flags & _IS_SNAPSHOT:
         if b.sync == _LOADING:
@@ -124,6 +167,7 @@ def _apply_depth(e: Any, b: Any, levels: Any) -> int:
     b.ts_event = e.ts_event
     b.ts_recv = e.ts_recv
     b.n_updates += 1
+    _renew(e, b)
     _apply_level(b, levels, e.instrument, e.side, e.price, e.qty)
     if (b.truncated & 1 and b.n_bid < LOW_LEVELS) or (b.truncated & 2 and b.n_ask < LOW_LEVELS):
         _clear(b, _EMPTY)
@@ -148,6 +192,7 @@ def apply_to_book(event: Any, book: Any, levels: Any) -> int:
         b.last_price = e.price
         b.last_qty = e.qty
         b.last_side = e.side
+        _note_trade(e, b)
         return BOOK_QUIET
     if e.kind == _SNAPSHOT_BEGIN:
         _clear(b, _LOADING)
@@ -158,6 +203,8 @@ def apply_to_book(event: Any, book: Any, levels: Any) -> int:
             return BOOK_QUIET
         b.sync = _SYNCED
         b.seq_depth = e.seq
+        if e.ts_event > b.ts_event:  # else nothing new is known: a copy of what was there
+            _renew(e, b)
         b.ts_event = e.ts_event
         b.ts_recv = e.ts_recv
         return BOOK_CHANGED
@@ -185,4 +232,5 @@ def _apply_bbo(e: Any, b: Any) -> int:
     b.ts_event = e.ts_event
     b.ts_recv = e.ts_recv
     b.n_updates += 1
+    _renew(e, b)
     return BOOK_CHANGED

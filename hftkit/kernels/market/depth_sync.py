@@ -9,10 +9,15 @@
     SYNCED     event with pu <= ours         applied
     SYNCED     event with pu > ours          gap: the engine's book is emptied -> WAITING with this event buffered
     any        line down                     the engine's book is emptied -> WAITING
+    any        an event that cannot be read  the engine's book is emptied -> WAITING, nothing buffered
 
 An event says what every level that changed in (pu, u] has at u. So it may be applied to any book whose update id lies in [pu, u]; the
 documented rules (first U <= L <= u, then pu = previous u) are cases of it, and so is the overlap of two connections. A crossed book of the
-venue is withheld until it is not crossed any more.
+venue is withheld until it is not crossed any more; one whose event came too late (MAX_LATE), until one comes in time.
+
+An event that cannot be read (a price that is no whole tick, a malformed level) is a hole: the levels in it are not known. The first hole is mended
+at once by a snapshot; the next ones within a minute after 1, 2, 4 ... 64 s, since the venue counts requests. From the second one on, and when a
+snapshot cannot be read, the instrument's scales are asked for again: the venue may have changed its tick size.
 
 The levels kept here are the truth; the engine's replica is told of them in frames. A bookTicker that is newer than the depth book goes over
 it: levels better than its prices are shown as 0, its own quantities at its prices; the next depth event shows the truth again first. At most
@@ -44,6 +49,8 @@ from hftkit.layout import FRAME
 
 WAITING, LOADED, SYNCED = 0, 1, 2
 RETRY_NS = 5_000_000_000  # a request unanswered for this long is repeated
+FORGIVEN_NS = 60_000_000_000  # a hole so long after the last one counts as the first
+MOST_DOUBLINGS = 6  # of the second that a snapshot waits after holes in a row
 WHOLE_SNAPSHOT = 400  # an event with more levels than this is told as a snapshot
 _EVENT_HEAD = 7  # words of a buffered event before its levels: length, U, u, pu, time, bids, asks
 _END, _SNAPSHOT = int(DepthFlag.END_OF_BATCH), int(DepthFlag.SNAPSHOT)
@@ -54,8 +61,8 @@ _EVENTS, _STALE, _GAPS, _BUFFERED = int(_C.DEPTH_EVENTS), int(_C.DEPTH_STALE), i
 _CLEARED, _SNAPSHOTS, _OLD, _UNASKED = int(_C.DEPTH_BUFFER_CLEARED), int(_C.SNAPSHOTS), int(_C.SNAPSHOTS_OLD), int(_C.SNAPSHOTS_UNASKED)
 _N_SYNCED, _CROSSED, _TICKERS, _TICKERS_OLD = int(_C.SYNCED), int(_C.CROSSED), int(_C.TICKERS), int(_C.TICKERS_OLD)
 _TICKERS_OVER, _TRADES, _TRADES_OLD, _TRADES_LOST = int(_C.TICKERS_OVER), int(_C.TRADES), int(_C.TRADES_OLD), int(_C.TRADES_LOST)
-_REQUESTS, _NO_ROOM = int(_C.REQUESTS), int(_C.NO_ROOM)
-_ASK_SNAPSHOT = int(Request.SNAPSHOT)
+_REQUESTS, _NO_ROOM, _LOST, _LATE = int(_C.REQUESTS), int(_C.NO_ROOM), int(_C.BOOKS_LOST), int(_C.LATE)
+_ASK_SNAPSHOT, _ASK_INSTRUMENTS = int(Request.SNAPSHOT), int(Request.INSTRUMENTS)
 
 
 @inner_kernel
@@ -72,9 +79,25 @@ def ask(line: Any, kind: int, instrument: int, client_order_id: int, order_id: i
 @inner_kernel
 def _ask_snapshot(line: Any, instrument: int, t_recv: int) -> None:
     y = line.sync[instrument]
-    if y.asked_at == 0 or t_recv - y.asked_at > RETRY_NS:
+    if t_recv >= y.not_before and (y.asked_at == 0 or t_recv - y.asked_at > RETRY_NS):
         y.asked_at = max(t_recv, 1)
         ask(line, _ASK_SNAPSHOT, instrument, 0, 0)
+
+
+@inner_kernel
+def doubt_scales(line: Any, instrument: int, t_recv: int) -> None:
+    """Ask whether the instrument is still counted as we count it (time ns monotonic), not more often than every RETRY_NS."""
+    y = line.sync[instrument]
+    if y.doubted_at == 0 or t_recv - y.doubted_at > RETRY_NS:
+        y.doubted_at = max(t_recv, 1)
+        ask(line, _ASK_INSTRUMENTS, instrument, 0, 0)
+
+
+@inlined_kernel
+def is_late(line: Any, sent: int, t_recv: int) -> bool:
+    """Whether what the venue sent at `sent` (ns, exchange clock) was received later than allowed."""
+    offset, most = line.state[s.VENUE_OFFSET], line.state[s.MAX_LATE]
+    return most != 0 and offset != 0 and t_recv + offset - sent > most
 
 
 # -- the engine's book ----------------------------------------------------------------------------------------------------
@@ -228,11 +251,14 @@ def _over_level(line: Any, instrument: int, side: int, price: int, words: Any, p
 
 @inner_kernel
 def take_ticker(
-    line: Any, instrument: int, update_id: int, ts: int, bid: int, bid_qty: int, ask_: int, ask_qty: int, words: Any, position: int
+    line: Any, instrument: int, update_id: int, ts: int, bid: int, bid_qty: int, ask_: int, ask_qty: int, late: bool, words: Any, position: int
 ) -> int:
-    """A bookTicker: the book itself where depth is not followed, else put over the depth book if it is newer."""
+    """A bookTicker: the book itself where depth is not followed, else put over the depth book if it is newer. A late one shows nothing."""
     y = line.sync[instrument]
     line.counters[_TICKERS] += 1
+    if late:
+        line.counters[_LATE] += 1
+        return show_nothing(line, instrument, words, position) if line.scales[instrument].depth == 0 else position
     if update_id <= y.ticker_id:
         line.counters[_TICKERS_OLD] += 1
         return position
@@ -302,6 +328,28 @@ def _start_over(line: Any, instrument: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
+def lose_book(line: Any, instrument: int, t_recv: int, words: Any, position: int) -> int:
+    """An event of this book could not be read: what it said is missing. The engine's book is emptied at once, a snapshot mends it."""
+    y = line.sync[instrument]
+    if line.scales[instrument].depth == 0:
+        doubt_scales(line, instrument, t_recv)
+        return show_nothing(line, instrument, words, position)
+    if y.state == WAITING:
+        y.buffered = 0
+        _ask_snapshot(line, instrument, t_recv)
+        return position
+    y.n_lost = 1 if y.lost_at == 0 or t_recv - y.lost_at > FORGIVEN_NS else y.n_lost + 1
+    y.lost_at = max(t_recv, 1)
+    line.counters[_LOST] += 1
+    if y.n_lost > 1:
+        y.not_before = t_recv + (1_000_000_000 << min(y.n_lost - 2, MOST_DOUBLINGS))
+        doubt_scales(line, instrument, t_recv)
+    position = _start_over(line, instrument, words, position)
+    _ask_snapshot(line, instrument, t_recv)
+    return position
+
+
+@inner_kernel
 def line_down(line: Any, t_recv: int, words: Any, position: int) -> int:
     """The market line is lost (time ns monotonic): all books empty, all ids forgotten. A trade may be missed: our sequence has a gap."""
     for i in range(line.sync.size):
@@ -351,13 +399,14 @@ def take_depth(
     last_id: int,
     previous_id: int,
     ts: int,
+    sent: int,
     n_bid: int,
     n_ask: int,
     t_recv: int,
     words: Any,
     position: int,
 ) -> int:
-    """A depth event (U, u, pu; its levels are in line.incoming) by the table above."""
+    """A depth event (U, u, pu; its levels are in line.incoming) by the table above. `sent`: the venue's time of the message, ns."""
     y = line.sync[instrument]
     line.counters[_EVENTS] += 1
     if y.state == WAITING:
@@ -374,11 +423,11 @@ def take_depth(
         _ask_snapshot(line, instrument, t_recv)
         return position
     y.state = SYNCED
-    return _apply(line, instrument, last_id, ts, n_bid, n_ask, t_recv, words, position)
+    return _apply(line, instrument, last_id, ts, n_bid, n_ask, is_late(line, sent, t_recv), t_recv, words, position)
 
 
 @inner_kernel
-def _apply(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, t_recv: int, words: Any, position: int) -> int:
+def _apply(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, late: bool, t_recv: int, words: Any, position: int) -> int:
     """The levels of line.incoming onto the truth, and what follows for the engine."""
     y = line.sync[instrument]
     first, seq = position, y.seq_depth
@@ -391,10 +440,11 @@ def _apply(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask:
         for k in range(n_ask if side else n_bid):
             position = _set(line, instrument, side, line.incoming[side, k, 0], line.incoming[side, k, 1], tell, words, position)
     crossed, low = _is_crossed(line, instrument), _runs_low(y)
-    if crossed or low:
+    line.counters[_LATE] += 1 if late else 0
+    if crossed or low or late:
         y.seq_depth = seq  # what was told above is taken back: the engine's book goes empty
         line.counters[_CROSSED] += 1 if crossed else 0
-        if crossed:
+        if not low or crossed:
             return show_nothing(line, instrument, words, first)
         position = _start_over(line, instrument, words, first)
         _ask_snapshot(line, instrument, t_recv)
@@ -459,4 +509,4 @@ def take_snapshot(line: Any, instrument: int, last_id: int, ts: int, n_bid: int,
     _replay_buffer(line, instrument, at)
     if y.state == LOADED:
         return position
-    return _apply(line, instrument, y.update_id, y.ts_event, 0, 0, t_recv, words, position)
+    return _apply(line, instrument, y.update_id, y.ts_event, 0, 0, False, t_recv, words, position)

@@ -18,6 +18,12 @@ def tradable(b: Any) -> bool:
 
 
 @kernel
+def stale(b: Any, now: int) -> bool:
+    """Whether its age forbids to trade on the replica at `now` (ns monotonic): see kernels/market/book.py."""
+    return b.max_age_ns != 0 and now > b.good_until
+
+
+@kernel
 def mid_ticks(b: Any) -> float:
     """(best_bid + best_ask) / 2 in ticks; NaN unless tradable."""
     return 0.5 * (b.best_bid + b.best_ask) if tradable(b) else math.nan

@@ -12,6 +12,8 @@ The *residual* is the hedge position minus what the lead position asks for: lead
 is naked while the residual is beyond tolerance; then nothing is added on the lead, the hedge is worked, and the clock runs.
 Both legs can be traded now, each in a size that the venue takes, or the pair is not entered; a hedge is rounded up to that size, so that
 it is never refused for being small (risk looks at what was rounded).
+While a book of the pair is stale (kernels/market/book.py) nothing is entered and nothing rests: the lead is not added to, a resting order is pulled.
+A hedge and an exit wait for fresh quotes, the hedge until its deadline; unwinding and forced exits are market orders that need no quote.
 Each leg has at most one working order, so a late answer can never double it. Entries and hedges are IOC limits
 `slippage_ticks` through the touch; unwinding and forced exits are market orders. A single-instrument strategy has hedge -1.
 
@@ -26,7 +28,7 @@ from typing import Any
 
 from hftkit.codes import Action, LegState, OrderFlag, OrderType, Side, SignalReason, TimeInForce, Trading
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.market.signals import tradable
+from hftkit.kernels.market.signals import stale, tradable
 from hftkit.kernels.trading.orders import slot_of, working
 from hftkit.kernels.trading.resting import may_stay, pull, watched
 
@@ -258,12 +260,16 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, or
     possible = _leg_possible(book[leg.lead], instruments[leg.lead], leg.unit_lead, leg.slippage_ticks)
     if leg.hedge >= 0:
         possible = possible and _leg_possible(book[leg.hedge], instruments[leg.hedge], leg.unit_hedge, leg.slippage_ticks)
+    fresh = not stale(book[leg.lead], now) and (leg.hedge < 0 or not stale(book[leg.hedge], now))
+    possible = possible and fresh
     _transition(leg, book, instruments, wanted, trading, naked, late, possible, signal[slot].ts_event, now)
     if leg.state == _FLAT or leg.state == _OPEN:
         if not naked:
             return n
     forced = trading > _PAUSED or leg.state == _UNWINDING
     lead_lots = _lead_goal(leg) - leg.lead_position
+    if not fresh and not forced and (leg.state == _ENTERING or leg.maker_patience_ns > 0):
+        lead_lots = 0
     may_lead = not naked or leg.state == _UNWINDING or leg.state == _EXITING
     if leg.maker_patience_ns > 0:
         if leg.state == _EXITING and signal[slot].reason == _STOP:

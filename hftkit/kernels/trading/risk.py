@@ -4,6 +4,9 @@ Every order passes here, in the step that wants it, before it has an id. The che
 fills, so no sequence of fills can breach a position or exposure limit. An order *reduces* if, every open order filled, the position
 could not end further from zero than it is now; when trading is paused, flattening or halted only such orders pass. A cancel always passes, and costs
 nothing of the order rate.
+
+No order is priced on a quote that is too old (kernels/market/book.py), or on a book that is not whole. Where an age limit is set, one kind of order
+needs no quote: a market order that reduces. So a position can always be left, and a leg that lost its hedge is unwound at its deadline.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Any
 
 from hftkit.codes import Action, OrderFlag, OrderType, Reject, Side, Trading
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.market.signals import tradable
+from hftkit.kernels.market.signals import stale, tradable
 
 _BUY = int(Side.BUY)
 _NEW, _NO_ACTION = int(Action.NEW), int(Action.NONE)
@@ -25,6 +28,7 @@ _RATE, _EXPOSURE, _LOSS = int(Reject.RISK_ORDER_RATE), int(Reject.RISK_EXPOSURE_
 _NOT_TRADING, _OPEN_ORDERS, _BAND = int(Reject.RISK_NOT_TRADING), int(Reject.RISK_OPEN_ORDERS), int(Reject.RISK_PRICE_BAND)
 _REJECTS, _REDUCE_ONLY = int(Reject.RISK_REJECTS_IN_ROW), int(OrderFlag.REDUCE_ONLY)
 _MIN_NOTIONAL, _BAD, _NO_MARKET = int(Reject.RISK_MIN_NOTIONAL), int(Reject.RISK_BAD_ORDER), int(Reject.RISK_NO_MARKET)
+_STALE = int(Reject.RISK_STALE_QUOTE)
 
 
 @kernel
@@ -52,13 +56,15 @@ def _refill(r: Any, now: int) -> None:
 
 
 @kernel
-def _check_shape(a: Any, book: Any, limit: Any) -> int:
-    """Is it an order at all, at a price that fits the market? 0 or the reason."""
+def _check_shape(a: Any, book: Any, limit: Any, reducible: int, now: int) -> int:
+    """Is it an order at all, at a price that fits the market? 0 or the reason. A market order that needs no quote is cut to `reducible` lots."""
     if a.qty <= 0 or a.side < 0 or a.side > 1 or (a.order_type != _LIMIT and a.order_type != _MARKET):
         return _BAD
     b = book[a.instrument]
-    if not tradable(b):
-        return _NO_MARKET
+    if not tradable(b) or stale(b, now):
+        if b.max_age_ns == 0 or a.order_type != _MARKET or reducible <= 0:
+            return _STALE if tradable(b) else _NO_MARKET
+        a.qty = min(a.qty, reducible)
     if a.order_type == _LIMIT:
         if a.price <= 0:
             return _BAD
@@ -74,13 +80,13 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
 
     `now`: ns monotonic; `n_open`: open orders over all instruments, those of this step included.
     """
-    reason = _check_shape(a, book, limit)
-    if reason != 0:
-        return reason
     r, lim, row, o, ins = risk[0], limit[a.instrument], ledger[a.instrument], open_qty[a.instrument], instruments[a.instrument]
     sign = 1 if a.side == _BUY else -1
     same_side = o.buy_qty if a.side == _BUY else o.sell_qty
     reducible = -sign * row.position - same_side  # lots that bring the position to zero, not past it
+    reason = _check_shape(a, book, limit, reducible, now)
+    if reason != 0:
+        return reason
     if r.trading != _ENABLED:
         if reducible <= 0:
             return _NOT_TRADING
@@ -95,6 +101,8 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
         return _SIZE
     b = book[a.instrument]
     price = a.price if a.order_type == _LIMIT else (b.best_ask if a.side == _BUY else b.best_bid)
+    if price == 0:
+        price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
     lot_notional = price * ins.tick_lot_e8
     if a.qty * lot_notional > lim.max_order_notional_e8:
         a.qty = lim.max_order_notional_e8 // lot_notional

@@ -1,6 +1,7 @@
 """Market streams and REST depth: bookTicker, depthUpdate, aggTrade, trade, markPriceUpdate, raw or in a combined envelope.
 
-Each reader takes the tokens of one event, and either takes the message whole or gives `refused(counter)`: then nothing of it was done. Prices become
+Each reader takes the tokens of one event, and either takes the message whole or gives `refused(counter)`: then nothing of it was done. An event that
+names an instrument and cannot be read is a hole in what is known of it: see `_hole`. Prices become
 ticks, quantities lots, times ns. What happens to a book is decided in kernels/market/depth_sync.py. `data` is uint8.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
-from hftkit.kernels.market.depth_sync import take_depth, take_snapshot, take_ticker, take_trade
+from hftkit.kernels.market.depth_sync import doubt_scales, is_late, lose_book, take_depth, take_snapshot, take_ticker, take_trade
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, integer_of, is_text, parse_steps, steps_of
 from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
@@ -119,7 +120,7 @@ def amount_of(data: Any, tokens: Any, slot: int, mantissa: int, decimals: int) -
 
 
 @inner_kernel
-def _book_ticker(line: Any, data: Any, words: Any, position: int) -> int:
+def _book_ticker(line: Any, data: Any, t_recv: int, words: Any, position: int) -> int:
     k = line.tokens
     instrument = instrument_of(line, data, k, _s)
     update_id, ts = id_of(data, k, _u), time_of(data, k, _T)
@@ -132,7 +133,10 @@ def _book_ticker(line: Any, data: Any, words: Any, position: int) -> int:
         return min(min(bid, ask), min(bid_qty, ask_qty))
     if (bid == 0) != (bid_qty == 0) or (ask == 0) != (ask_qty == 0):
         return refused(_OUT_OF_RANGE)
-    return take_ticker(line, instrument, update_id, ts, bid, bid_qty, ask, ask_qty, words, position)
+    sent = time_of(data, k, _E) if k[_E, 0] != ABSENT else ts
+    if sent < 0:
+        return sent
+    return take_ticker(line, instrument, update_id, ts, bid, bid_qty, ask, ask_qty, is_late(line, sent, t_recv), words, position)
 
 
 @inlined_kernel
@@ -228,11 +232,14 @@ def _depth_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
         return refused(_OUT_OF_RANGE)
     if line.scales[instrument].depth == 0:
         return refused(_N_IGNORED)
+    sent = time_of(data, k, _E) if k[_E, 0] != ABSENT else ts
+    if sent < 0:
+        return sent
     n_bid = read_levels(line, data, _b, instrument, 0, False)
     n_ask = read_levels(line, data, _a, instrument, 1, False) if n_bid >= 0 else 0
     if n_bid < 0 or n_ask < 0:
         return min(n_bid, n_ask)
-    return take_depth(line, instrument, first_id, last_id, previous_id, ts, n_bid, n_ask, t_recv, words, position)
+    return take_depth(line, instrument, first_id, last_id, previous_id, ts, sent, n_bid, n_ask, t_recv, words, position)
 
 
 @inner_kernel
@@ -278,10 +285,29 @@ def _mark_price(line: Any, data: Any, position: int) -> int:
 
 
 @inner_kernel
+def _hole(line: Any, data: Any, event: int, why: int, t_recv: int, words: Any, position: int) -> int:
+    """An event of market data was refused (`why`: negative, see `refused`). If it names one of our instruments, what it said of it is missing.
+
+    The book of a depth event is lost, and that of a bookTicker where the book is made of these; a trade whose numbers are none makes the scales
+    doubtful. New position, or `why`.
+    """
+    instrument = instrument_of(line, data, line.tokens, _s)
+    if instrument < 0 or event == MARK_PRICE or why == refused(_N_IGNORED):
+        return why
+    is_book = event == DEPTH_UPDATE or (event == BOOK_TICKER and line.scales[instrument].depth == 0)
+    if is_book:
+        line.counters[-1 - why] += 1
+        return lose_book(line, instrument, t_recv, words, position)
+    if why == refused(_BAD_NUMBER):
+        doubt_scales(line, instrument, t_recv)
+    return why
+
+
+@inner_kernel
 def _event(line: Any, data: Any, event: int, t_recv: int, words: Any, position: int) -> int:
     """One event whose tokens are in line.tokens. New position, or `refused`."""
     if event == BOOK_TICKER:
-        return _book_ticker(line, data, words, position)
+        return _book_ticker(line, data, t_recv, words, position)
     if event == DEPTH_UPDATE:
         return _depth_update(line, data, t_recv, words, position)
     if event == TRADE or event == AGG_TRADE:
@@ -344,7 +370,8 @@ def _general(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any
         return refused(_UNKNOWN_EVENT)
     if event == IGNORED:
         return refused(_N_IGNORED)
-    return _event(line, data, event, t_recv, words, position)
+    after = _event(line, data, event, t_recv, words, position)
+    return after if after >= 0 else _hole(line, data, event, after, t_recv, words, position)
 
 
 @inner_kernel
@@ -374,5 +401,6 @@ def rest_depth(line: Any, data: Any, start: int, end: int, instrument: int, t_re
     n_bid = read_levels(line, data, _BIDS, instrument, 0, True)
     n_ask = read_levels(line, data, _ASKS, instrument, 1, True) if n_bid >= 0 else 0
     if n_bid < 0 or n_ask < 0:
+        doubt_scales(line, instrument, t_recv)
         return min(n_bid, n_ask)
     return take_snapshot(line, instrument, last_id, ts, n_bid, n_ask, t_recv, words, position)

@@ -36,6 +36,7 @@ class Request(Code):
     LISTEN_KEY = 5  # a listen key has expired: `client_order_id` is the text_code of the key that was named, 0 if none was
     RECONNECT = 6  # the venue announces that it will close
     FOREIGN_ORDER = 7  # no answer wanted: an order event that is nobody's of this line; words FOREIGN_* of the slot
+    INSTRUMENTS = 8  # messages of `instrument` cannot be read: has the venue changed its tick or lot size?
 
 
 # Words of a request slot
@@ -62,6 +63,8 @@ TS_CLIENT = 18  # what the last session.status echoed of our clock
 LAST_ERROR = 19  # last error code of the venue
 N_STATUS = 20  # HTTP status of the last answer of the order API
 HEARTBEAT_DUE, HEARTBEAT_TS, HEARTBEAT_ECHO = 21, 22, 23
+VENUE_OFFSET = 28  # the venue's clock minus CLOCK_MONOTONIC, ns; 0: not known
+MAX_LATE = 29  # ns: a book event that the venue sent longer ago is old, and its book is withheld; 0: however late
 STATE_WORDS = 32
 
 
@@ -135,9 +138,11 @@ class Counter(Code):
     FUNDING = 57  # payments told to the engine
     FUNDING_REPEATED = 58  # told before: same symbol, not later
     FUNDING_UNNAMED = 59  # without the symbol of one of our instruments: in the wallet, not in the ledger
+    BOOKS_LOST = 66  # times a book was given up because an event of it could not be read
+    LATE = 67  # book events that came later than MAX_LATE
 
 
-N_COUNTERS = 64
+N_COUNTERS = 72
 
 
 def _i(name: str, unit: str, doc: str) -> Field:
@@ -185,6 +190,10 @@ SYNC = Record(
         _i("seq_bbo", "count", "last sequence of a BBO frame"),
         _i("seq_trade", "count", "last sequence of a TRADE frame"),
         _i("trade_id", "id", "last trade seen"),
+        _i("n_lost", "count", "times in a row that the book was given up because an event of it could not be read"),
+        _i("lost_at", "ns, monotonic", "when it last was, 0: never"),
+        _i("not_before", "ns, monotonic", "no snapshot is asked for before"),
+        _i("doubted_at", "ns, monotonic", "when the scales of the instrument were last asked for, 0: never"),
     ),
 )
 

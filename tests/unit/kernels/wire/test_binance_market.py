@@ -46,7 +46,8 @@ def test_scales_follow_the_symbol() -> None:
     hand = Hand(depth=False)
     (quote,) = hand.give(ticker(symbol="1000PEPEUSDT", b="0.0101200", a="0.0101300", bq="5", aq="7"))
     assert (quote.instrument, quote.bid_price, quote.ask_price, quote.bid_qty) == (2, 1012, 1013, 5)
-    assert hand.give(ticker(symbol="1000PEPEUSDT", u=102, b="0.01012001", a="0.0101300", bq="5", aq="7")) == []
+    (emptied,) = hand.give(ticker(symbol="1000PEPEUSDT", u=102, b="0.01012001", a="0.0101300", bq="5", aq="7"))
+    assert (emptied.type, emptied.instrument) == (MessageType.SNAPSHOT_BEGIN, 2)  # no whole tick: what it said of that book is missing
     assert hand.count("bad_number") == 1
 
 

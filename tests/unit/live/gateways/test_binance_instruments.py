@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hftkit.errors import VenueError
-from live.gateways.binance_instruments import check_both_legs, fees_ppm, listed_instruments
+from live.gateways.binance_instruments import check_both_legs, fees_ppm, instrument_changes, listed_instruments
 
 ROW = json.loads("""{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING","pricePrecision":2,"quantityPrecision":3,
 "filters":[{"filterType":"PRICE_FILTER","minPrice":"556.80","maxPrice":"4529764","tickSize":"0.10"},
@@ -73,3 +73,15 @@ def test_both_legs_or_none():
 def test_fees_of_the_account():
     assert fees_ppm({"symbol": "BTCUSDT", "makerCommissionRate": "0.000200", "takerCommissionRate": "0.0005"}) == (200, 500)
     assert fees_ppm({"symbol": "BTCUSDT", "makerCommissionRate": "-0.00001", "takerCommissionRate": "0.0005"}) == (-10, 500)
+
+
+def test_what_has_become_of_an_instrument_is_said_in_words():
+    (listed,) = listed_instruments({"symbols": [ROW]}, ["BTCUSDT"], {})
+    ours = (listed.instrument,)
+    assert instrument_changes(ours, {"symbols": [ROW]}) == (ours, (), ())
+    finer, words, closed = instrument_changes(ours, changed("PRICE_FILTER.tickSize", "0.01"))
+    assert (finer[0].tick_size, words, closed) == ("0.01", ("the tick size of BTCUSDT is 0.01, was 0.1",), ())
+    assert instrument_changes(ours, changed("LOT_SIZE.stepSize", "0.0010"))[1] == ()  # the same number
+    assert instrument_changes(ours, {"symbols": [{**ROW, "status": "SETTLING"}]})[2] == ("BTCUSDT is SETTLING at the venue",)
+    assert "the venue has no BTCUSDT" in instrument_changes(ours, {"symbols": []})[2][0]
+    assert "MIN_NOTIONAL" in instrument_changes(ours, {"symbols": [{**ROW, "filters": ROW["filters"][:3]}]})[2][0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hftkit.clock import monotonic_ns
-from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Trading
+from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Sync, Trading
 from hftkit.telemetry import TelemetryReader, cold_page
 from live.panels.render import tables_html, text_lines
 from live.panels.view import STALE_NS, View, view
@@ -163,3 +163,21 @@ def test_orders_that_are_not_ours_are_said(session: PageSession) -> None:
     assert seen.not_ours == "1,200 orders of another engine of ours, 2 open orders of strangers, 1 left by earlier sessions and cancelled"
     assert f"not ours         {seen.not_ours}" in text_lines(seen)
     assert f"not ours: {seen.not_ours}" in tables_html(seen)
+
+
+def test_a_stale_book_is_shown_as_stale_and_its_stream_not_as_up(session: PageSession) -> None:
+    book = session.rooms.book
+    book["sync"], book["max_age_ns"] = int(Sync.SYNCED), 2 * 10**9
+    book["ts_recv"], book["good_until"] = 10**9, 3 * 10**9
+    book[1]["ts_recv"], book[1]["good_until"] = 4 * 10**9, 6 * 10**9
+    session.publish(int(5.2e9))
+    cold_page(session.page_path).line["state"][LinePart.PUBLIC] = LineState.UP
+    reader = TelemetryReader(session.page_path)
+    seen = view(reader.read(), reader.info, int(5.2e9))
+    assert [(p.book, p.stale) for p in seen.positions] == [("stale, 4.2 s", True), ("1.2 s", False)]
+    public = next(part for part in seen.line if part.name == LinePart.PUBLIC.text)
+    assert (public.state, public.up) == ("stale: AAA", False)
+    assert "stale: AAA" in "\n".join(text_lines(seen))
+    book[1]["sync"] = int(Sync.EMPTY)
+    session.publish(int(5.2e9))
+    assert view(reader.read(), reader.info, int(5.2e9)).positions[1].book == "none"
