@@ -10,6 +10,7 @@ from hftkit.rooms import Limits
 from live.gateways.breaker import BreakerConfig
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+_NAME = r"\A([A-Za-z0-9][A-Za-z0-9._-]{0,63})?\Z"
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -80,7 +81,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     mode: Literal["live", "observe"] = "live"  # observe: signals are logged, no order leaves
     require_signature: str = ""  # public key file, or folder of them: refuse parameters that none of these signed
     journal_dir: str = "data/journals"
-    session_id: str = ""
+    session_id: Annotated[str, msgspec.Meta(pattern=_NAME)] = ""  # names the session's folder: never a path
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped
     stop_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0  # to get flat and log out
     segment_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16

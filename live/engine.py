@@ -16,7 +16,6 @@ import json
 import os
 import queue
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hftkit import clock
+from hftkit import clock, private_files
 from hftkit.code_identity import code_identity
 from hftkit.codes import Control, EventKind, Hop, RecordType, SessionStatus, SignalReason, Sync, Trading
 from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
@@ -37,10 +36,13 @@ from hftkit.kernels import jit  # not a kernel source: its edits need no new cac
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
-from hftkit.params import FrozenParams, check_scales, check_validity, load
+from hftkit.pages import shared_page
+from hftkit.params import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
+from hftkit.private_files import SHARED_MEMORY
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
 from hftkit.running import register
 from hftkit.telemetry import create_page
+from hftkit.units import iso_from_ns
 from live import hot_loop as hot
 from live.account import held_in_words
 from live.config import EngineConfig
@@ -78,6 +80,7 @@ class Engine:
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
+        self._expired: set[int] = set()
         self._started_with = started_with
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self.venue: Venue = make_venue(config, self.command, lambda number: self.control.command(number), self._note, self._stop_signal.wait)
@@ -87,12 +90,13 @@ class Engine:
         session = self.config.session
         if not session.params:
             raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
+        texts = {path: read_frozen(path) for path in session.params}  # read once: what is verified is what is traded
         if session.require_signature:
             from hftkit.signing import verify  # late: only a host that asks for signatures needs the cryptography package
 
-            for path in session.params:
-                verify(path, session.require_signature)
-        frozen = tuple(load(path) for path in session.params)
+            for path, text in texts.items():
+                verify(path, session.require_signature, text)
+        frozen = tuple(parse_frozen(text, str(path)) for path, text in texts.items())
         self._phase(SessionStatus.CONFIGURATION, ", ".join(f"{f.name} {f.digest[:12]}" for f in frozen))
         return frozen
 
@@ -101,7 +105,7 @@ class Engine:
         journals = Path(self.config.session.journal_dir)
         self.epoch = new_epoch(used_epochs(journals))
         name = self.config.session.session_id or session_name(clock.unix_ns(), self.epoch)
-        self.folder = journals / name
+        self.folder = private_files.private_folder(journals / name)
         self.venue.begin(name, self.folder, self.epoch)
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
         self.session_key = secrets.randbits(62)  # the panel's proof that telemetry and control page belong together
@@ -144,12 +148,13 @@ class Engine:
             heartbeat_ns=loop.heartbeat_ms * 1_000_000,
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
             logon_words=self.venue.logon_words(),
+            watch_validity=True,
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
         self.page = create_page(page_path(self.folder), len(offered), len(frozen), self._page_info(frozen, offered))
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
-        (self.folder / "telemetry.path").write_text(str(page_path(self.folder)))
+        private_files.write(self.folder / "telemetry.path", str(page_path(self.folder)))
         self.shell = self._shell(self.rooms)
         now = clock.monotonic_ns()
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
@@ -281,7 +286,14 @@ class Engine:
                 self.venue.stray(event)
 
     def _log_signals(self) -> None:
-        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is)."""
+        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is); once, that a frozen file has expired."""
+        for slot in np.flatnonzero(self.rooms.valid_until <= self.rooms.session[0]["ts_exchange"]).tolist():
+            if slot not in self._expired:
+                self._expired.add(slot)
+                frozen = self.session_config.strategies[slot]
+                ended = iso_from_ns(frozen.valid_until_ns)
+                self.log.event("expired", strategy=slot, file=frozen.file_name, valid_until=ended)
+                self._say(f"{frozen.file_name} expired at {ended} by the venue's clock: no new entries, exits and hedges go on")
         for slot, target in enumerate(self.rooms.signal["target"].tolist()):
             if self._targets.get(slot, 0) != target:
                 self._targets[slot] = target
@@ -307,7 +319,7 @@ class Engine:
             self.journal.append(RecordType.SESSION_END, clock.monotonic_ns(), digest)
             self.page.head[page_kernel.STATUS] = int(status)
             self.result = session_result(self, status)
-            (self.folder / "result.json").write_text(json.dumps(self.result, indent=2, sort_keys=True) + "\n")
+            private_files.write(self.folder / "result.json", json.dumps(self.result, indent=2, sort_keys=True) + "\n")
             write_hlog(
                 self.folder / "latency.hlog", self._named_histograms(), self.page.head[page_kernel.STARTED_UNIX_NS] / 1e9, clock.unix_ns() / 1e9
             )
@@ -322,8 +334,8 @@ class Engine:
         """Move the telemetry page from shared memory into the session's folder, where panels find its last state."""
         running, final = page_path(self.folder), self.folder / FINAL_PAGE
         if running != final:
-            shutil.copyfile(running, final)
-            (self.folder / "telemetry.path").write_text(str(final))
+            private_files.write(final, running.read_bytes())
+            private_files.write(self.folder / "telemetry.path", str(final), replace=True)
             running.unlink()
 
     def _named_histograms(self) -> dict[str, np.ndarray]:
@@ -407,9 +419,8 @@ class Engine:
 
 def page_path(folder: Path) -> Path:
     """Where a session's telemetry page lies: in shared memory if there is such a file system, else in the session's folder."""
-    shared = Path("/dev/shm")
-    if shared.is_dir() and os.access(shared, os.W_OK):
-        return shared / f"hftkit-{os.getuid()}-{folder.name}-{os.getpid()}.page"
+    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
+        return shared_page(folder.name, os.getpid())
     return folder / FINAL_PAGE
 
 

@@ -96,8 +96,9 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
     b = book[a.instrument]
     price = a.price if a.order_type == _LIMIT else (b.best_ask if a.side == _BUY else b.best_bid)
     lot_notional = price * ins.tick_lot_e8
-    if a.qty * lot_notional > lim.max_order_notional_e8:
-        a.qty = lim.max_order_notional_e8 // lot_notional
+    most = lim.max_order_notional_e8 // lot_notional if lot_notional > 0 else 0  # not the product: it could pass 63 bits
+    if a.qty > most:
+        a.qty = most
         if a.qty <= 0:
             return _NOTIONAL
     if reduces:
