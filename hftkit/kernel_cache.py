@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import pickle
+import resource
 import stat
 import sys
 from collections.abc import Iterator
@@ -26,19 +27,25 @@ from hftkit.private_files import FILE_MODE, FOLDER_MODE, others_may_write
 
 FORMAT = 1  # takes part in the cache's key
 _DIGEST_BYTES = 32
+_LEAST_SPACE = 1 << 30  # bytes of addresses; the compiler ends the process where they do not suffice
 _told: set[str] = set()
 
 
-def _tell(line: str) -> None:
-    """One line, once in a process; a broken stderr changes nothing."""
-    if line not in _told:
-        _told.add(line)
+def _tell(what: str, line: str) -> None:
+    """One line of each kind in a process; a broken stderr changes nothing."""
+    if what not in _told:
+        _told.add(what)
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"hftkit: {line}\n")
 
 
 def trusted_folder(folder: Path) -> Path:
     """The cache folder (base/kernels/key), made 0700 where it is missing. Raises HftkitError if another user could have put files there."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < _LEAST_SPACE:
+        raise HftkitError(
+            f"the address space is limited to {soft >> 20:,} MB (ulimit -v): compiled kernels do not fit", "Raise it to 4,000 MB or more: ulimit -v"
+        )
     chain = (folder.parents[1], folder.parent, folder)
     with contextlib.suppress(OSError):  # a folder that cannot be made is numba's and the doctor's to tell
         folder.parents[1].parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +75,7 @@ class CheckedCacheFile(IndexDataCacheFile):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, or the process ends; nobody else can open it
                 super().save(key, data)
         except OSError as error:
-            _tell(f"compiled kernels cannot be kept in {self._cache_path} ({error.strerror}): every start will compile")
+            _tell("not kept", f"compiled kernels cannot be kept in {self._cache_path} ({error.strerror}): every start will compile")
 
     @contextlib.contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
@@ -93,7 +100,7 @@ class CheckedCacheFile(IndexDataCacheFile):
                 raise HftkitError(f"the kernel cache file {path} may have been written by others: it is not executed", "Remove it")
             text = stream.read()
         if hashlib.sha256(text[:-_DIGEST_BYTES]).digest() != text[-_DIGEST_BYTES:]:
-            _tell(f"a damaged file of the kernel cache is compiled again ({path})")
+            _tell("damaged", f"damaged files of the kernel cache are compiled again ({path} is the first)")
             return None
         return text[:-_DIGEST_BYTES]
 

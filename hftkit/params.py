@@ -179,7 +179,8 @@ def check_validity(frozen: FrozenParams, now_ns: int, where: str) -> None:
     if now_ns < frozen.valid_from_ns:
         raise ParamsError(f"{where} is not valid before {iso_from_ns(frozen.valid_from_ns)}", "Wait, or freeze again")
     if now_ns >= frozen.valid_until_ns:
-        raise ParamsError(f"{where} expired at {iso_from_ns(frozen.valid_until_ns)}", "Calibrate on newer data and freeze again")
+        cure = "Calibrate on newer data and freeze again; a rehearsal may use --valid-days"
+        raise ParamsError(f"{where} expired at {iso_from_ns(frozen.valid_until_ns)}", cure)
 
 
 def parse_frozen(text: bytes, where: str) -> FrozenParams:
