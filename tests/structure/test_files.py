@@ -20,7 +20,8 @@ EXCEPTIONS = {
     "hftkit/exchange/history/files.py": "a history that a user makes for himself",
     "hftkit/exchange/cli.py": "a file that a user names",
     "live/log.py": "the session's log is rotated: it opens its own files",
-    "live/recorder.py": "recordings of market data, which is public",
+    "live/lease.py": "the lock of an account: opened by every engine of it, 0600, without following links",
+    "live/recording_file.py": "recordings of market data: continued after a kill",
 }
 BENCHMARKS = ("hftkit/benchmarks/", "live/benchmarks/")
 WRITERS = {"write_text", "write_bytes", "save", "savez", "savez_compressed", "tofile", "copyfile", "copy2", "mkstemp"}
