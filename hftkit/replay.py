@@ -135,10 +135,9 @@ def _kernels_of(config: SessionConfig) -> tuple[Any, ...]:
 
 def _code_differs(payload: np.ndarray) -> str:
     try:
-        recorded = json.loads(bytes_of(payload))
-    except ValueError:
+        return code_differs(json_of(payload))
+    except JournalError:
         return ""
-    return code_differs(recorded) if isinstance(recorded, dict) else ""
 
 
 def _how_it_ends(folder: Path | str) -> tuple[str, bool]:
