@@ -20,6 +20,8 @@ EXCEPTIONS = {
     "hftkit/exchange/history/files.py": "a history that a user makes for himself",
     "hftkit/exchange/cli.py": "a file that a user names",
     "live/log.py": "the session's log is rotated: it opens its own files",
+    "hftkit/running.py": "the list of what runs: 0600, by rules of its own",
+    "live/console.py": "the terminal",
     "live/lease.py": "the lock of an account: opened by every engine of it, 0600, without following links",
     "live/recording_file.py": "recordings of market data: continued after a kill",
 }
