@@ -7,12 +7,14 @@ standard error and a non-zero exit status; a broken pipe or Ctrl-C ends quietly.
 from __future__ import annotations
 
 import contextlib
+import resource
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
 from hftkit.errors import HftkitError
+from hftkit.reading import printable
 
 GROUP = "hftkit.commands"
 _OWN = ("hftkit", "research", "live")
@@ -94,9 +96,15 @@ def app() -> None:
 
 
 def _tell(line: str) -> None:
-    """A line on standard error, if it can be written: the exit status says the same to whoever closed it."""
-    with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+    """A line on standard error, if it can be written: the exit status says the same to whoever closed it. Foreign text in it steers no terminal."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(printable(" ".join(line.split())), file=sys.stderr, flush=True)
+
+
+def _limited() -> str:
+    """What to do where the address space of this process is limited, '' where it is not."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return "" if soft == resource.RLIM_INFINITY else f"The address space is limited to {soft >> 20:,} MB (ulimit -v): raise it to 4,000 or more"
 
 
 def main() -> None:
@@ -118,9 +126,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except MemoryError:
+        _tell(f"hftkit: not enough memory. {_limited() or 'Free some, or ask for less'}")
+        sys.exit(1)
     except OSError as error:  # a full disk, a folder that may not be written: the system's own words, and where
         where = f"{error.filename}: " if error.filename else ""
-        _tell(f"hftkit: {where}{error.strerror or error}. Check the path, its permissions and the free space")
+        cure = _limited() or "Check the path, its permissions and the free space"
+        _tell(f"hftkit: {where}{error.strerror or error or type(error).__name__}. {cure}")
         sys.exit(1)
     # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
     sys.exit(status if isinstance(status, int) else 0)

@@ -56,7 +56,7 @@ def warmup(quiet: bool, only: tuple[str, ...], jobs: int) -> None:
 
 
 @click.command()
-@click.option("--clean", is_flag=True, help="Remove the kernel caches of other versions first.")
+@click.option("--clean", is_flag=True, help="First remove the kernel caches of other versions, and what dead engines left in shared memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(clean: bool, as_json: bool) -> None:
     """Check this machine and installation; every warning comes with its cure.
@@ -69,10 +69,13 @@ def doctor(clean: bool, as_json: bool) -> None:
       hftkit doctor --clean
     """
     from hftkit.doctor import clean_stale_caches, examine
+    from hftkit.pages import find_left, remove_left
 
     if clean:
         freed = clean_stale_caches()
         click.echo(f"removed stale kernel caches: {freed / 1e6:.1f} MB", err=as_json)
+        left = find_left()
+        click.echo(f"removed {len(left)} telemetry pages of dead engines: {remove_left(left) / 1e6:.1f} MB", err=as_json)
     findings = examine()
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(findings), indent=2))

@@ -11,8 +11,10 @@ import msgspec
 
 from hftkit import signing
 from hftkit.clock import unix_ns
-from hftkit.params import FrozenParams, load
+from hftkit.errors import ParamsError
+from hftkit.params import FrozenParams, check_validity, load, parse_frozen, read_frozen
 from hftkit.params_text import describe
+from hftkit.reading import printable
 from hftkit.units import ns_from_iso
 
 _FILE = click.Path(path_type=Path)
@@ -41,9 +43,12 @@ def show(path: Path, everything: bool, as_json: bool) -> None:
         return
     if everything:
         for key, value in _flat(frozen).items():
-            click.echo(f"{key:48} {value}")
+            click.echo(printable(f"{key:48} {value}"))
         return
-    click.echo(describe(frozen))
+    try:
+        click.echo(printable(describe(frozen)))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise ParamsError(f"the provenance of {path} has another form than hftkit writes", "See it with --all, or --json") from None
 
 
 @params.command()
@@ -57,8 +62,11 @@ def verify(paths: tuple[Path, ...], at: str | None, require_signature: Path | No
     """
     moment = None if at is None else unix_ns() if at == "now" else ns_from_iso(at)
     for path in paths:
-        frozen = load(path, now_ns=moment)
-        signer = f", signed by {signing.verify(path, require_signature)}" if require_signature else ""
+        text = read_frozen(path)
+        frozen = parse_frozen(text, str(path))
+        if moment is not None:
+            check_validity(frozen, moment, str(path))
+        signer = f", signed by {signing.verify(path, require_signature, text)}" if require_signature else ""
         click.echo(f"{path}: good, digest {frozen.digest}{signer}")
 
 
@@ -99,7 +107,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
         click.echo(json.dumps(changed, indent=1))
     else:
         for key, (old, new) in changed.items():
-            click.echo(f"{key}: {_missing(old)} -> {_missing(new)}")
+            click.echo(printable(f"{key}: {_missing(old)} -> {_missing(new)}"))
         click.echo(f"{len(changed)} differences")
     if changed:
         raise click.exceptions.Exit(1)

@@ -7,6 +7,7 @@ configuration: they come from the environment or a key file at the moment of use
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -17,10 +18,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from hftkit.errors import ConfigError
+from hftkit.reading import read_bytes
 
 ENV_PREFIX = "HFTKIT_"
 NOT_CONFIGURATION = frozenset({"HFTKIT_CACHE", "HFTKIT_SHARED_DATA", "HFTKIT_SECRET"})
 _SECRET_WORDS = ("secret", "password", "private_key", "api_key")
+
+_MOST_BYTES = 1 << 22
+_DEEPEST = 32
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -34,14 +39,7 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
     where = "the configuration"
     if path is not None:
         where = str(path)
-        try:
-            body = tomllib.loads(Path(path).read_text())
-        except OSError as error:
-            raise ConfigError(f"cannot read configuration {path}: {error.strerror}", "Give an existing file with --config") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path} is not TOML: {error}", "Save it as UTF-8 text") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path} is not TOML: {error}") from None
+        body = read_toml(path)
         _refuse_secrets(body, where)
     for name, value in (os.environ if env is None else env).items():
         if name.startswith(ENV_PREFIX) and name not in NOT_CONFIGURATION and "__" in name:
@@ -50,9 +48,60 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
         if value is not None:
             _put(body, key.split("."), value, key)
     try:
-        return msgspec.convert(body, kind, strict=False)
+        config = msgspec.convert(body, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {explain(error, body, kind)}", "Correct the key, or remove it to take the default") from None
+    except OverflowError:
+        raise ConfigError(f"{where}: a number is out of range", "Correct the key, or remove it to take the default") from None
+    refuse_endless(config, where)
+    return config
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """A TOML file as plain data. Raises ConfigError: not a regular file, no UTF-8, no TOML, nested without end, thousands of digits."""
+    try:
+        text = read_bytes(path, _MOST_BYTES)
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {path}: {error.strerror or error}", "Give an existing file with --config") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: bytes, where: str) -> dict[str, Any]:
+    """TOML as plain data, `where` it comes from. Raises ConfigError as `read_toml` does."""
+    try:
+        body = tomllib.loads(text.decode())
+        too_deep = _depth(body) > _DEEPEST
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {error}", "Save it as UTF-8 text") from None
+    except RecursionError:
+        too_deep = True
+    except ValueError as error:  # TOMLDecodeError among them, and what Python says to an integer of 5,000 digits
+        raise ConfigError(f"{where} is not TOML: {error}") from None
+    if too_deep:
+        raise ConfigError(f"{where} is nested too deeply", "A configuration has tables of tables at the most")
+    return body
+
+
+def _depth(value: Any) -> int:
+    level, deepest = [value], 0
+    while level := [item for one in level for item in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]:
+        deepest += 1
+    return deepest
+
+
+def refuse_endless(config: Any, where: str, path: str = "") -> None:
+    """No number of a configuration is NaN or infinite: every comparison with it would go one way."""
+    if isinstance(config, float) and not math.isfinite(config):
+        raise ConfigError(f"{where}: {path} is {config}, it must be a finite number", "Correct the key, or remove it to take the default")
+    if isinstance(config, msgspec.Struct):
+        for name, value in msgspec.structs.asdict(config).items():
+            refuse_endless(value, where, f"{path}.{name}" if path else name)
+    elif isinstance(config, dict):
+        for name, value in config.items():
+            refuse_endless(value, where, f"{path}.{name}")
+    elif isinstance(config, list | tuple):
+        for i, value in enumerate(config):
+            refuse_endless(value, where, f"{path}[{i}]")
 
 
 def _put(body: dict[str, Any], keys: list[str], value: Any, name: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numba
 
+from hftkit import pages
 from hftkit.benchmarks.machine import cores, cpu_model, installed
 from hftkit.clock import monotonic_ns
 from hftkit.kernels import jit
@@ -124,6 +125,13 @@ def check_shared_memory() -> Finding:
     )
 
 
+def check_left_pages() -> Finding:
+    """Telemetry pages of engines that died: each takes some 600 kB of shared memory until somebody removes it."""
+    left = pages.find_left()
+    size = sum(page.size for page in left) / MIB
+    return Finding("dead pages", not left, f"{len(left)} telemetry pages of dead engines, {size:.1f} MiB", "remove them: hftkit doctor --clean")
+
+
 def check_extras() -> list[Finding]:
     """Which extras are whole: `research` for notebooks and the demo, `dev` for the tests."""
     missing: dict[str, list[str]] = {}
@@ -171,6 +179,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_loopback,
     check_memory_lock,
     check_shared_memory,
+    check_left_pages,
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogWriter
 
+from hftkit import private_files
 from hftkit.kernels.memory.histogram import COUNTS_LEN, HIGHEST_NS, SIGNIFICANT_DIGITS
 
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
@@ -38,12 +40,13 @@ def write_hlog(path: Path | str, named_counts: dict[str, np.ndarray], start_s: f
 
     The lines are written here because hdrhistogram 0.10 writes no tags (it reads them); the payload is its own encoding.
     """
-    with open(path, "w", encoding="ascii") as stream:
-        writer = HistogramLogWriter(stream)
-        writer.output_log_format_version()
-        writer.output_comment(f"[StartTime: {start_s:.3f} (seconds since epoch)]")
-        writer.output_legend()
-        for name, counts in named_counts.items():
-            histogram = to_hdr(counts)
-            payload = histogram.encode().decode("ascii")
-            stream.write(f"Tag={name},{0.0:.3f},{end_s - start_s:.3f},{histogram.get_max_value() / 1e6:.3f},{payload}\n")
+    stream = io.StringIO()
+    writer = HistogramLogWriter(stream)
+    writer.output_log_format_version()
+    writer.output_comment(f"[StartTime: {start_s:.3f} (seconds since epoch)]")
+    writer.output_legend()
+    for name, counts in named_counts.items():
+        histogram = to_hdr(counts)
+        payload = histogram.encode().decode("ascii")
+        stream.write(f"Tag={name},{0.0:.3f},{end_s - start_s:.3f},{histogram.get_max_value() / 1e6:.3f},{payload}\n")
+    private_files.write(Path(path), stream.getvalue(), "histogram log", replace=True)

@@ -36,6 +36,9 @@ class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                 raise UnitError(f"{name} of {self.symbol} must be positive, is {getattr(self, name)}")
         if decimal(self.min_notional, f"min_notional of {self.symbol}") < 0:
             raise UnitError(f"min_notional of {self.symbol} is negative: {self.min_notional}")
+        for name in ("maker_fee_ppm", "taker_fee_ppm"):
+            if not -1_000_000 <= getattr(self, name) <= 1_000_000:
+                raise UnitError(f"{name} of {self.symbol} is beyond a million: more than all of the notional")
         _ = self.tick_lot_e8, self.tick_size_e8, self.lot_size_e8, self.min_notional_e8  # each must be exact in e8
 
     @property

@@ -11,24 +11,30 @@ import contextlib
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from hftkit.codes import RecordType
-from hftkit.errors import JournalError
+from hftkit.errors import JournalError, UnitError
+from hftkit.instruments import Instrument
 from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.kernels.memory.crc32c import crc32c_words
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS, STATE_WORDS, VERSION
+from hftkit.reading import parse_object, printable, read_bytes
 
 SEGMENT_MAGIC = 0x314C_4A4B_5446_48  # "HFTKJL1"
 SEGMENT_BYTES = 64 * 1024 * 1024
 RESERVE_BYTES = 8 * 1024 * 1024  # minutes of a busy session: more than any stop may take
 RESERVE_NAME = "reserve.hftj"  # of no use to a reader; becomes a segment when it is needed
 MAX_RECORD_WORDS = 4096  # longer ones (configurations) stand at the very beginning only
+_UNTOUCHED = "Replay the untouched copy"
+_TYPES = frozenset(int(one) for one in RecordType)
+_MOST_SEGMENT_BYTES = 1 << 33  # above what [session] segment_mb allows
 # Segment header words
 MAGIC, FORMAT, NUMBER, EPOCH, FIRST_SEQUENCE, CREATED_UNIX_NS, RESERVED, HEADER_CRC = range(8)
 
@@ -40,7 +46,10 @@ def segment_path(folder: Path, number: int) -> Path:
 
 def _untouched(path: Path) -> bool:
     """Whether a segment was only made ready: no header, nothing in it."""
-    return not np.fromfile(path, np.int64, SEGMENT_HEADER_WORDS).any()
+    try:
+        return not any(read_bytes(path, _MOST_SEGMENT_BYTES, first=SEGMENT_HEADER_WORDS * 8))
+    except OSError as error:
+        raise JournalError(f"cannot read {printable(str(path))}: {error.strerror or error}", _UNTOUCHED) from None
 
 
 def words_of(payload: bytes) -> np.ndarray:
@@ -50,7 +59,9 @@ def words_of(payload: bytes) -> np.ndarray:
 
 
 def bytes_of(words: np.ndarray) -> bytes:
-    """Inverse of `words_of`."""
+    """Inverse of `words_of`. Raises JournalError where the length does not fit the words."""
+    if words.size == 0 or not 0 <= int(words[0]) <= (words.size - 1) * 8:
+        raise JournalError("a text record of the journal has an impossible length", _UNTOUCHED)
     return words[1:].tobytes()[: int(words[0])]
 
 
@@ -60,6 +71,27 @@ class _Segment(NamedTuple):
     fd: int
     mapped: mmap.mmap
     words: np.ndarray
+
+
+def json_of(words: np.ndarray) -> dict[str, Any]:
+    """The JSON object of a SESSION_BEGIN or CONFIG record. Raises JournalError."""
+    return parse_object(bytes_of(words), lambda why: JournalError(f"a text record of the journal cannot be read: {printable(why)}", _UNTOUCHED))
+
+
+def instruments_of(config: Mapping[str, Any]) -> tuple[Instrument, ...]:
+    """The instruments of a CONFIG record, in id order. Raises JournalError."""
+    try:
+        return msgspec.convert(config.get("instruments"), tuple[Instrument, ...])
+    except (msgspec.ValidationError, UnitError, OverflowError) as error:
+        raise JournalError(f"the journal's instruments cannot be read: {printable(str(error))}", _UNTOUCHED) from None
+
+
+def type_of(head: int, where: str) -> RecordType:
+    """The type in word 0 of a record. Raises JournalError for one that does not exist: its checksum fits, so a program wrote it."""
+    number = head >> 32
+    if number not in _TYPES:
+        raise JournalError(f"{where}: the record type {number} does not exist", "The journal is of a newer hftkit, or was made by another program")
+    return RecordType(number)
 
 
 class JournalWriter:
@@ -229,11 +261,14 @@ class JournalReader:
 
     def load(self, path: Path, number: int) -> np.ndarray:
         """One segment's words, its header checked."""
-        words = np.fromfile(path, np.int64)  # whole words; a torn file may end in part of one
+        try:
+            words = np.frombuffer(read_bytes(path, _MOST_SEGMENT_BYTES, whole_words=True), np.int64).copy()  # a torn file may end in part of a word
+        except (OSError, MemoryError) as error:
+            raise JournalError(f"cannot read {printable(str(path))}: {getattr(error, 'strerror', '') or 'not enough memory'}", _UNTOUCHED) from None
         if words.size < SEGMENT_HEADER_WORDS or words[MAGIC] != SEGMENT_MAGIC:
             raise JournalError(f"{path} is not a journal segment (bad magic number at byte 0)", "Restore the file from where it was recorded")
         if words[HEADER_CRC] != crc32c_words(words, 0, HEADER_CRC, 0):
-            raise JournalError(f"{path.name}, byte 0: the segment header does not fit its CRC: it was altered", "Replay the untouched copy")
+            raise JournalError(f"{path.name}, byte 0: the segment header does not fit its CRC: it was altered", _UNTOUCHED)
         if words[FORMAT] != VERSION:
             raise JournalError(f"{path} has journal format {words[FORMAT]}, this hftkit reads {VERSION}")
         if words[NUMBER] != number:
@@ -253,7 +288,7 @@ class JournalReader:
                     break
                 head = int(words[position])
                 payload = words[position + RECORD_HEADER_WORDS : position + RECORD_HEADER_WORDS + length]
-                record = Record(sequence, RecordType(head >> 32), int(words[position + 2]), payload, number, position * 8)
+                record = Record(sequence, type_of(head, f"{path.name}, byte {position * 8}"), int(words[position + 2]), payload, number, position * 8)
                 crc = int(words[position + 3])
                 self.ended = record.type == RecordType.SESSION_END
                 yield record
@@ -279,17 +314,16 @@ class JournalReader:
 
     def check_end(self, path: Path, number: int, words: np.ndarray, position: int, sequence: int, verdict: int, ended: bool) -> None:
         """Judge the place where the records of a segment stop: end mark (`verdict` -1), torn tail (noted in `torn`) or damage (raises)."""
-        untouched = "Replay the untouched copy"
         last_segment = number == len(self.segments)
         if verdict == -1:
             rest = words[position:]
             if (ended or not last_segment) and rest.any():
                 byte = (position + int(np.flatnonzero(rest)[0])) * 8
-                raise JournalError(f"{path.name}, byte {byte}: data after the end mark: the journal was altered", untouched)
+                raise JournalError(f"{path.name}, byte {byte}: data after the end mark: the journal was altered", _UNTOUCHED)
             return
         why = {-2: "an impossible length", -3: "the wrong sequence number", -4: "a CRC that does not fit"}[verdict]
         where = f"{path.name}, byte {position * 8}: record {sequence} has {why}"
         later = words[position + 1 : position + 1 + MAX_RECORD_WORDS]
         if not last_segment or (later == sequence + 1).any():  # a whole record follows: this is no torn tail
-            raise JournalError(f"{where}: the journal was altered or the disk is damaged", untouched)
+            raise JournalError(f"{where}: the journal was altered or the disk is damaged", _UNTOUCHED)
         self.torn = f"{where}: torn tail, cut there"

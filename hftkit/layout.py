@@ -178,7 +178,7 @@ BOOK = Record(
 SIGNAL = Record(
     "SIGNAL",
     "strategies/*.py",
-    "What one strategy sees and wants. Index = strategy slot.",
+    "What one strategy sees and wants. Index = strategy slot. Of an expired frozen file: target and reason by kernels/trading/validity.py.",
     (
         _i("ts_event", "ns, exchange clock", "time of the event that made it"),
         _i("target", "units", "wanted position: +1 long the spread, -1 short, 0 none"),

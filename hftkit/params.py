@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,13 +18,20 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from hftkit.errors import ParamsError, UnitError
+from hftkit import private_files
+from hftkit.errors import HftkitError, ParamsError, UnitError
 from hftkit.instruments import Instrument
-from hftkit.units import iso_from_ns
+from hftkit.ranges import MOST_LOTS, check_range, check_ranges
+from hftkit.reading import read_bytes
+from hftkit.units import INT64_MAX, is_plain, iso_from_ns
 
 SCHEMA_VERSION = 1
 DIGEST_HEAD = 12
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # the name becomes part of a file name
+
+_DEEPEST = 64  # levels of JSON
+_MOST_NUMBERS = 1_000_000  # in all arrays of a file
+_LONGEST_TEXT = 256  # of a parameter
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -49,6 +55,18 @@ class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     residual_lots: _NotNegative
     maker_patience_ns: _NotNegative = 0
     reprice_ticks: _Positive = 1
+
+
+_LEG_RANGES = {
+    "unit_lead_lots": (1, MOST_LOTS),
+    "unit_hedge_lots": (-MOST_LOTS, MOST_LOTS),
+    "slippage_ticks": (0, MOST_LOTS),
+    "hedge_deadline_ns": (1, INT64_MAX // 2),  # a time is added to it
+    "retry_ns": (0, INT64_MAX // 2),
+    "residual_lots": (0, MOST_LOTS),
+    "maker_patience_ns": (0, INT64_MAX // 2),
+    "reprice_ticks": (1, MOST_LOTS),
+}
 
 
 class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,17 +95,19 @@ class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return f"{self.name}-{self.digest[:DIGEST_HEAD]}.json"
 
 
-def _refuse_floats(value: Any, where: str) -> None:
+def _refuse_floats(value: Any, where: str, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise ParamsError(f"{where[:80]}... is nested more than {_DEEPEST} deep", "Nothing that is frozen needs that")
     if isinstance(value, float):
         raise ParamsError(f"{where} is the float {value!r}", "Freeze numbers as decimal text (params.text_of) or integers")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ParamsError(f"{where} has the key {key!r}, which is not text")
-            _refuse_floats(item, f"{where}.{key}")
+            _refuse_floats(item, f"{where}.{key}", depth + 1)
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            _refuse_floats(item, f"{where}[{i}]")
+            _refuse_floats(item, f"{where}[{i}]", depth + 1)
 
 
 def text_of(value: float) -> str:
@@ -117,7 +137,7 @@ def freeze(params: FrozenParams, folder: Path | str) -> Path:
     body = msgspec.to_builtins(params)
     body["digest"] = digest_of(body)
     text = canonical_bytes(body)
-    frozen = _checked(text, f"{params.name} (being frozen)")
+    frozen = parse_frozen(text, f"{params.name} (being frozen)")
     path = Path(folder) / frozen.file_name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,15 +147,19 @@ def freeze(params: FrozenParams, folder: Path | str) -> Path:
         if path.read_bytes() == text:
             return path
         raise ParamsError(f"{path} exists with other bytes", "Frozen files are never overwritten: remove the altered file by hand")
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
-        partial.write_bytes(text)
-        partial.chmod(0o444)
-        partial.rename(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)  # half a file is no file
-        raise ParamsError(f"cannot write {path}: {error.strerror}", "Free some space there, or freeze into another folder") from None
+        private_files.write(path, text, "frozen file", mode=0o444)
+    except HftkitError as error:
+        raise ParamsError(error.problem, "Free some space there, or freeze into another folder") from None
     return path
+
+
+def read_frozen(path: Path | str) -> bytes:
+    """The bytes of a frozen file, read once: what is verified is what is used. Regular files only. Raises ParamsError."""
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise ParamsError(f"cannot read frozen parameters {path}: {error.strerror or error}", "Freeze one with: hftkit freeze") from None
 
 
 def load(path: Path | str, *, now_ns: int | None = None) -> FrozenParams:
@@ -144,12 +168,7 @@ def load(path: Path | str, *, now_ns: int | None = None) -> FrozenParams:
     Raises ParamsError, one message for each fault: no such file, truncated or not JSON, altered, wrong schema version, unknown
     or missing key, wrong type, unknown strategy or strategy version, bad parameter, not yet valid, expired.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ParamsError(f"cannot read frozen parameters {path}: {error.strerror}", "Freeze one with: hftkit freeze") from None
-    frozen = _checked(text, str(path))
+    frozen = parse_frozen(read_frozen(path), str(path))
     if now_ns is not None:
         check_validity(frozen, now_ns, str(path))
     return frozen
@@ -160,10 +179,12 @@ def check_validity(frozen: FrozenParams, now_ns: int, where: str) -> None:
     if now_ns < frozen.valid_from_ns:
         raise ParamsError(f"{where} is not valid before {iso_from_ns(frozen.valid_from_ns)}", "Wait, or freeze again")
     if now_ns >= frozen.valid_until_ns:
-        raise ParamsError(f"{where} expired at {iso_from_ns(frozen.valid_until_ns)}", "Calibrate on newer data and freeze again")
+        cure = "Calibrate on newer data and freeze again; a rehearsal may use --valid-days"
+        raise ParamsError(f"{where} expired at {iso_from_ns(frozen.valid_until_ns)}", cure)
 
 
-def _checked(text: bytes, where: str) -> FrozenParams:
+def parse_frozen(text: bytes, where: str) -> FrozenParams:
+    """Verify the bytes of a frozen file, `where` they come from. Raises ParamsError as `load` does."""
     again = "Use the untouched file, or freeze again"
     try:
         body = json.loads(text)
@@ -173,9 +194,14 @@ def _checked(text: bytes, where: str) -> FrozenParams:
         raise ParamsError(f"{where} is not a JSON object", again)
     version = body.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise ParamsError(f"{where} has schema_version {version!r}, this hftkit reads {SCHEMA_VERSION}", "Freeze again with this version")
+        raise ParamsError(f"{where} has schema_version {repr(version)[:40]}, this hftkit reads {SCHEMA_VERSION}", "Freeze again with this version")
     stated = body.get("digest")
-    actual = digest_of(body)
+    try:
+        actual = digest_of(body)
+    except ParamsError as error:
+        raise ParamsError(f"{where}: {error.problem}", error.cure) from None
+    except (ValueError, RecursionError) as error:
+        raise ParamsError(f"{where} cannot be written as canonical JSON ({error})", again) from None
     if stated != actual:
         raise ParamsError(f"{where} was altered: digest says {str(stated)[:DIGEST_HEAD]}, content gives {actual[:DIGEST_HEAD]}", again)
     if text != canonical_bytes(body):
@@ -186,11 +212,44 @@ def _checked(text: bytes, where: str) -> FrozenParams:
         raise ParamsError(f"{where}: {error}", again) from None
     except UnitError as error:  # an instrument that contradicts itself
         raise ParamsError(f"{where}: {error.problem}", again) from None
+    except OverflowError:
+        raise ParamsError(f"{where} holds a number that is out of range", again) from None
+    check_frozen(frozen, where)
+    return frozen
+
+
+def check_digest(frozen: FrozenParams, where: str) -> None:
+    """Whether parameters still are those of the digest that they state, if they state one. Raises ParamsError."""
+    if frozen.digest and digest_of(msgspec.to_builtins(frozen)) != frozen.digest:
+        raise ParamsError(f"{where} was altered: its digest does not fit its content", "Use the untouched file, or freeze again")
+
+
+def check_frozen(frozen: FrozenParams, where: str) -> None:
+    """Everything about frozen parameters but their form and digest: in range, consistent, the strategy's own rules. Raises ParamsError."""
+    again = "Use the untouched file, or freeze again"
+    try:
+        _check_ranges(frozen)
+    except ValueError as error:
+        raise ParamsError(f"{where}: {error}", again) from None
     _check_consistent(frozen, where, again)
     from hftkit.strategies import strategy  # strategies import layout only; late, so that params has no arrow to kernels
 
     strategy(frozen.strategy).check(frozen, where)
-    return frozen
+
+
+def _check_ranges(frozen: FrozenParams) -> None:
+    """Whole numbers fit into 63 bits and their subject. Raises ValueError."""
+    check_ranges(frozen, {"valid_from_ns": (0, INT64_MAX), "valid_until_ns": (0, INT64_MAX), "strategy_version": (1, MOST_LOTS)})
+    check_ranges(frozen.legs, _LEG_RANGES)
+    for name, value in frozen.parameters.items():
+        if isinstance(value, str):
+            if len(value) > _LONGEST_TEXT:
+                raise ValueError(f"parameter {name} has {len(value)} characters, at most {_LONGEST_TEXT} make sense")
+        else:
+            check_range(f"parameter {name}", value, (-INT64_MAX, INT64_MAX))
+    total = sum(len(texts) for texts in frozen.arrays.values())
+    if total > _MOST_NUMBERS:
+        raise ValueError(f"the arrays hold {total:,} numbers, at most {_MOST_NUMBERS:,} are read")
 
 
 def _check_consistent(frozen: FrozenParams, where: str, again: str) -> None:
@@ -204,6 +263,8 @@ def _check_consistent(frozen: FrozenParams, where: str, again: str) -> None:
         raise ParamsError(f"{where} names an instrument twice: {symbols}", again)
     if frozen.legs.lead == frozen.legs.hedge:
         raise ParamsError(f"{where}: both legs are {frozen.legs.lead!r}", again)
+    if not frozen.legs.lead:
+        raise ParamsError(f"{where}: the lead is no symbol", again)
     for symbol in {frozen.legs.lead, frozen.legs.hedge} - {""}:
         if symbol not in symbols:
             raise ParamsError(f"{where}: leg {symbol!r} is not among its instruments {symbols}", again)
@@ -214,10 +275,7 @@ def _check_consistent(frozen: FrozenParams, where: str, again: str) -> None:
 
 
 def _is_finite_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    return len(text) <= _LONGEST_TEXT and is_plain(text) and math.isfinite(float(text))
 
 
 def check_scales(frozen: FrozenParams, venue: dict[str, Instrument], where: str) -> None:

@@ -19,27 +19,31 @@ MOST_BYTES = 64 * 1024 * 1024  # of a configuration, a frozen file, a ready file
 _CHUNK = 1 << 20
 
 
-def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path | str, most: int = MOST_BYTES, first: int | None = None, whole_words: bool = False) -> bytes:
     """All bytes of a regular file, or of what a symbolic link names. Raises OSError, its `strerror` fit for a message.
 
-    A file that changes while it is read gives what was read: one reading, to be verified and used.
+    A file that changes while it is read gives what was read: one reading, to be verified and used. `first`: no more than so many; `whole_words`:
+    a last part of eight bytes is left out.
     """
     if "\0" in str(path):
         raise OSError(0, "a path cannot hold a NUL character")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # NONBLOCK: opening a pipe must not wait for its writer
-    with open(descriptor, "rb", buffering=0) as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, f"it is {_kind(status.st_mode)}, not a regular file")
         if status.st_size > most:
             raise OSError(0, f"it has {status.st_size:,} bytes, more than the {most:,} allowed")
-        parts, left = [], most + 1
-        while left and (part := stream.read(min(_CHUNK, left))):
+        parts, left = [], most + 1 if first is None else first
+        while left and (part := os.read(descriptor, min(_CHUNK, left))):
             parts.append(part)
             left -= len(part)
-    if not left:
+    finally:
+        os.close(descriptor)
+    if not left and first is None:
         raise OSError(0, f"it has more than the {most:,} bytes allowed")
-    return b"".join(parts)
+    content = b"".join(parts)
+    return content[: len(content) // 8 * 8] if whole_words else content
 
 
 def _kind(mode: int) -> str:

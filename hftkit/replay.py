@@ -7,7 +7,6 @@ state must be the recorded one too.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from hftkit.code_identity import code_differs
 from hftkit.codes import RecordType
 from hftkit.errors import JournalError, ParamsError
-from hftkit.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of
+from hftkit.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of, json_of, type_of
 from hftkit.kernels import replay as kernel
 from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
@@ -92,12 +91,15 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
             if verdict == kernel.REPLAY_COLD_RECORD:
                 record_type, payload = _take_cold(words, cursor)
                 if record_type == RecordType.CONFIG:
-                    if "market" in json.loads(bytes_of(payload)):
+                    if result is not None:
+                        raise JournalError(f"{folder} configures its session twice", "The journal was altered: replay the untouched copy")
+                    if "market" in json_of(payload):
                         problem = f"{folder} is the recording of a simulator: it holds no decisions to replay"
                         raise JournalError(problem, f"Play it as a market with: hftkit sim --history {folder}")
                     config = SessionConfig.from_bytes(bytes_of(payload))
+                    rooms = build_rooms(config)
                     kernels = _kernels_of(config)
-                    result = ReplayResult(config, build_rooms(config), identical=True, ended=False, code_differs=differs)
+                    result = ReplayResult(config, rooms, identical=True, ended=False, code_differs=differs)
                 elif record_type == RecordType.SESSION_BEGIN:
                     differs = _code_differs(payload)
                 elif record_type == RecordType.SESSION_END:
@@ -133,10 +135,9 @@ def _kernels_of(config: SessionConfig) -> tuple[Any, ...]:
 
 def _code_differs(payload: np.ndarray) -> str:
     try:
-        recorded = json.loads(bytes_of(payload))
-    except ValueError:
+        return code_differs(json_of(payload))
+    except JournalError:
         return ""
-    return code_differs(recorded) if isinstance(recorded, dict) else ""
 
 
 def _how_it_ends(folder: Path | str) -> tuple[str, bool]:
@@ -169,4 +170,4 @@ def _take_cold(words: np.ndarray, cursor: np.ndarray) -> tuple[RecordType, np.nd
     cursor[kernel.CRC] = words[position + 3]
     cursor[kernel.POSITION] = position + RECORD_HEADER_WORDS + n_words
     cursor[kernel.SEQUENCE] += 1
-    return RecordType(head >> 32), payload
+    return type_of(head, f"byte {position * 8}"), payload

@@ -7,7 +7,6 @@ agree. The configuration is plain data, kept whole in the journal's CONFIG recor
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,15 +14,44 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Trading
-from hftkit.errors import ConfigError, ParamsError
+from hftkit.errors import ConfigError, ParamsError, UnitError
 from hftkit.instruments import Instrument, instrument_array
-from hftkit.params import FrozenParams, canonical_bytes
+from hftkit.params import FrozenParams, canonical_bytes, check_digest, check_frozen
+from hftkit.ranges import MOST_LOTS, MOST_MONEY, check_range, check_ranges
+from hftkit.reading import parse_object, printable
 from hftkit.strategies import strategy
+from hftkit.units import INT64_MAX
 
 OUT_WORDS = 4096  # output buffer; one step writes at most a few hundred words
 OUT_RESERVE = 512
 MAX_BEHIND_MS = 2000  # the longest that a trade may be newer than the book, where quotes have an age limit
 _AGE_FIELDS = 6  # the last fields of BOOK: 0 without an age limit, so a journal of before they existed ends in the digest that it holds
+
+
+_LIMIT_RANGES = {
+    "max_position_lots": (0, MOST_LOTS),
+    "max_order_lots": (0, MOST_LOTS),
+    "max_order_notional": (0, MOST_MONEY),
+    "max_exposure": (0, MOST_MONEY),
+    "max_loss": (0, MOST_MONEY),
+    "price_band_ticks": (0, MOST_LOTS),
+    "max_orders_per_s": (1, 10_000_000),
+    "order_burst": (0, 1_000_000_000),
+    "order_reserve": (0, 1_000_000_000),
+    "max_open_orders": (0, 1_000_000_000),
+    "max_rejects": (0, MOST_LOTS),
+    "max_quote_age_ms": (0, 86_400_000),  # a day; 0: of any age
+}
+_DAY_NS = 86_400 * 1_000_000_000
+_SESSION_RANGES = {
+    "epoch": (0, 2**31 - 1),  # the high half of every client order id
+    "account": (0, INT64_MAX),
+    "heartbeat_ns": (0, _DAY_NS),
+    "order_timeout_ns": (0, _DAY_NS),
+    "order_capacity": (1, 1 << 20),
+    "channels": (0, 63),
+}
+MAX_INSTRUMENTS = 4096
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,16 +73,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_quote_age_ms: int = 0  # no order is priced on an older quote; 0: of any age. `hftkit live` has a default of its own
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, int) and value < 0:
-                raise ValueError(f"{name} is {value}: must not be negative")
+        check_ranges(self, _LIMIT_RANGES)
+        for name in ("max_position_lots_by_symbol", "max_order_lots_by_symbol"):
+            for symbol, lots in getattr(self, name).items():
+                check_range(f"{name}.{symbol}", lots, (0, MOST_LOTS))
         if self.order_reserve >= max(self.order_burst, 1):
             raise ValueError(f"order_reserve is {self.order_reserve}: must be below order_burst {self.order_burst}, or nothing could be entered")
-        if self.max_quote_age_ms > 86_400_000:
-            raise ValueError(f"max_quote_age_ms is {self.max_quote_age_ms}: at most 86400000, a day; 0 for any age")
-        if not 1 <= self.max_orders_per_s <= 10_000_000:
-            raise ValueError(f"max_orders_per_s is {self.max_orders_per_s}: allowed are 1 to 10000000")
 
 
 class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,6 +95,20 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     order_capacity: int = 4096
     channels: int = 6  # codes.Channel bits: TRADE and DEPTH
     logon_words: tuple[int, ...] = ()  # the LOGON frame as it was sent
+    watch_validity: bool = False  # a frozen file enters nothing new once it has expired by the venue's clock; journals from before have no such rule
+
+    def __post_init__(self) -> None:
+        """Everything here reaches a kernel without another look. Raises ValueError."""
+        check_ranges(self, _SESSION_RANGES)
+        if not 1 <= len(self.instruments) <= MAX_INSTRUMENTS:
+            raise ValueError(f"{len(self.instruments)} instruments: allowed are 1 to {MAX_INSTRUMENTS}")
+        symbols = {instrument.symbol for instrument in self.instruments}
+        if len(symbols) != len(self.instruments):
+            raise ValueError("an instrument is named twice")
+        if len(self.logon_words) > layout.MAX_FRAME_WORDS:
+            raise ValueError(f"logon_words has {len(self.logon_words)} words: a frame has at most {layout.MAX_FRAME_WORDS}")
+        for word in self.logon_words:
+            check_range("a word of logon_words", word, (-INT64_MAX - 1, INT64_MAX))
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same configuration gives the same bytes."""
@@ -78,11 +116,22 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     @classmethod
     def from_bytes(cls, text: bytes) -> SessionConfig:
-        """Inverse of `to_bytes`. Raises ConfigError on anything else."""
+        """Inverse of `to_bytes`. Raises ConfigError on anything else, a frozen file that was altered among it."""
+
+        def refuse(why: str) -> ConfigError:
+            return ConfigError(
+                f"the session configuration cannot be read: {printable(why)}", "The journal was altered, or written by another version"
+            )
+
         try:
-            return msgspec.convert(json.loads(text), cls)
-        except (ValueError, msgspec.ValidationError) as error:
-            raise ConfigError(f"the session configuration cannot be read: {error}", "The journal was written by another version") from None
+            config = msgspec.convert(parse_object(text, refuse), cls)
+        except UnitError as error:  # an instrument that contradicts itself
+            raise refuse(error.problem) from None
+        except (ValueError, OverflowError, msgspec.ValidationError) as error:
+            raise refuse(str(error)) from None
+        for frozen in config.strategies:
+            check_digest(frozen, f"frozen file {frozen.name[:64]!r} of the session")
+        return config
 
 
 class Rooms(NamedTuple):
@@ -102,6 +151,7 @@ class Rooms(NamedTuple):
     limit: np.ndarray  # LIMIT (n,)
     risk: np.ndarray  # RISK (1,)
     session: np.ndarray  # SESSION (1,)
+    valid_until: np.ndarray  # int64 (k,) exchange time, ns, from which a slot's frozen file enters nothing new
     params: np.ndarray  # float64 (k, p)
     state: np.ndarray  # float64 (k, s)
     order_out: np.ndarray  # int64 (OUT_WORDS,) frames for the order entry socket
@@ -125,6 +175,8 @@ def build_rooms(config: SessionConfig) -> Rooms:
     k = len(config.strategies)
     if not 1 <= k <= layout.MAX_STRATEGIES:
         raise ConfigError(f"{k} frozen files given, an engine runs 1 to {layout.MAX_STRATEGIES}")
+    for frozen in config.strategies:
+        check_frozen(frozen, frozen.name[:64])
     ids = {instrument.symbol: i for i, instrument in enumerate(config.instruments)}
     packed = [strategy(frozen.strategy).pack_params(frozen) for frozen in config.strategies]
     states = [strategy(frozen.strategy).pack_state(frozen) for frozen in config.strategies]
@@ -147,6 +199,7 @@ def build_rooms(config: SessionConfig) -> Rooms:
         limit=_limit(config),
         risk=_risk(config.limits),
         session=np.zeros(1, layout.SESSION.dtype),
+        valid_until=_valid_until(config),
         params=_stack(packed),
         state=_stack(states),
         order_out=np.zeros(OUT_WORDS, np.int64),
@@ -194,6 +247,11 @@ def _legs(config: SessionConfig, ids: dict[str, int]) -> np.ndarray:
         row["retry_ns"], row["residual_lots"] = plan.retry_ns, plan.residual_lots
         row["maker_patience_ns"], row["reprice_ticks"] = plan.maker_patience_ns, plan.reprice_ticks
     return legs
+
+
+def _valid_until(config: SessionConfig) -> np.ndarray:
+    ends = [frozen.valid_until_ns if config.watch_validity else INT64_MAX for frozen in config.strategies]
+    return np.array(ends, np.int64)
 
 
 def _limit(config: SessionConfig) -> np.ndarray:

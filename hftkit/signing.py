@@ -13,10 +13,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hftkit.errors import ParamsError
-from hftkit.params import load
+from hftkit import private_files
+from hftkit.errors import HftkitError, ParamsError
+from hftkit.params import parse_frozen, read_frozen
+from hftkit.reading import parse_object, read_bytes
 
 SUFFIX = ".sig"
+_MOST_BYTES = 1 << 16  # of a key or a signature
 
 
 def make_key(path: Path | str) -> Path:
@@ -42,17 +45,22 @@ def make_key(path: Path | str) -> Path:
 def sign(path: Path | str, key: Path | str) -> Path:
     """Sign a frozen file, verified first, with a private key file; returns the path of the signature."""
     path = Path(path)
-    digest = load(path).digest
+    text = read_frozen(path)
+    digest = parse_frozen(text, str(path)).digest
     private = _key(Path(key), private=True)
-    body = {"digest": digest, "public_key": _raw(private.public_key()), "signature": base64.b64encode(private.sign(path.read_bytes())).decode()}
+    body = {"digest": digest, "public_key": _raw(private.public_key()), "signature": base64.b64encode(private.sign(text)).decode()}
     target = path.with_name(path.name + SUFFIX)
-    target.write_text(json.dumps(body, sort_keys=True) + "\n")
+    try:
+        private_files.write(target, json.dumps(body, sort_keys=True) + "\n", "signature", replace=True, mode=0o644)
+    except HftkitError as error:
+        raise ParamsError(error.problem, error.cure) from None
     return target
 
 
-def verify(path: Path | str, trusted: Path | str) -> str:
+def verify(path: Path | str, trusted: Path | str, text: bytes | None = None) -> str:
     """Check that one of the public keys in `trusted` (a PEM file, or a folder of *.pub) signed this frozen file. Returns that key's file name.
 
+    `text`: the bytes of the file where they were read already, so that what is verified is what is used.
     Raises ParamsError: no signature, no trusted key, signed by another key, or other bytes than those that were signed.
     """
     from cryptography.exceptions import InvalidSignature
@@ -63,16 +71,18 @@ def verify(path: Path | str, trusted: Path | str) -> str:
         raise ParamsError(f"there is no public key in {trusted}", "Put the PEM files (*.pub) of those who may release parameters there")
     signature = path.with_name(path.name + SUFFIX)
     try:
-        body = json.loads(signature.read_text())
+        body = parse_object(
+            read_bytes(signature, _MOST_BYTES), lambda why: ParamsError(f"{signature} is no signature ({why})", "Sign the file again")
+        )
         claimed, signed = str(body["public_key"]), base64.b64decode(body["signature"], validate=True)
-    except OSError:
+    except FileNotFoundError:
         raise ParamsError(f"{path} is not signed: there is no {signature.name}", "Sign it with: hftkit params sign") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ParamsError(f"{signature} is no signature ({error})", "Sign the file again") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParamsError(f"{signature} is no signature ({getattr(error, 'strerror', '') or error})", "Sign the file again") from None
     if claimed not in keys:
         raise ParamsError(f"{path} is signed by a key that is not among those trusted in {trusted}", "Ask who released it, or trust that key")
     try:
-        _key(keys[claimed], private=False).verify(signed, path.read_bytes())
+        _key(keys[claimed], private=False).verify(signed, read_frozen(path) if text is None else text)
     except InvalidSignature:
         raise ParamsError(
             f"the signature of {path} does not fit its bytes", "The file or its signature was altered: use the untouched files"
@@ -86,7 +96,7 @@ def _key(path: Path, private: bool) -> Any:
 
     what = "private" if private else "public"
     try:
-        text = path.read_bytes()
+        text = read_bytes(path, _MOST_BYTES)
         key = form.load_pem_private_key(text, None) if private else form.load_pem_public_key(text)
     except OSError as error:
         raise ParamsError(f"cannot read the {what} key {path}: {error.strerror}", "Make one with: hftkit params keygen") from None

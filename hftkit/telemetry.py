@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hftkit import layout
+from hftkit import layout, pages, private_files
 from hftkit.clock import monotonic_s
 from hftkit.codes import Hop, LinePart, SessionStatus
 from hftkit.errors import HftkitError
@@ -27,8 +27,8 @@ from hftkit.histogram import percentiles_us
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.histogram import COUNTS_LEN
 from hftkit.kernels.memory.telemetry import FILL_ROWS, FILL_WORDS, HEAD_WORDS, Page
+from hftkit.pages import PAGE_MAGIC
 
-PAGE_MAGIC = 0x3154_4B54_4648  # "HFTKT1"
 VERSION = 5  # 3: resting orders in `legs`, `ledger`, `session`; 4: orders that are not ours in `account`; 5: age of a `book`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
@@ -77,25 +77,25 @@ class ColdPage(NamedTuple):
 
 def cold_page(path: Path) -> ColdPage:
     """The cold side's own view of a page that `create_page` has made: the same memory, writable."""
-    with open(path, "r+b") as stream:
-        buffer = mmap.mmap(stream.fileno(), 0)
+    buffer = private_files.map_own(path, "telemetry page")
     sections = json.loads(buffer[DIRECTORY_OFFSET:SECTIONS_OFFSET].rstrip(b"\0"))["sections"]
     return ColdPage(**{section["name"]: _section(buffer, section) for section in sections if section["name"] in _COLD_RECORD})
 
 
 def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[str, Any]) -> Page:
-    """Make a page file for one engine. `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal)."""
+    """Make a page file for one engine. `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal).
+
+    All of it is allocated, so that no full file system can kill who touches it; a lock tells `sweep` that its writer lives. Raises HftkitError.
+    """
     sections = _sections(n_instruments, n_strategies)
     last = sections[-1]
     size = last["offset"] + int(np.prod(last["shape"])) * _dtype(last["record"]).itemsize
     directory = json.dumps({"sections": sections, "info": info}, sort_keys=True).encode()
     if len(directory) > SECTIONS_OFFSET - DIRECTORY_OFFSET:
         raise HftkitError("the telemetry directory is too large", "Trade fewer instruments in one engine")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # never truncate a page that somebody has mapped: he would die of SIGBUS
-    with open(path, "w+b") as stream:
-        stream.truncate(size)
-        buffer = mmap.mmap(stream.fileno(), size)
+    if path.exists() and pages.is_dead(path):
+        path.unlink()  # of an engine that died, under the same name; never truncated: whoever has it mapped would die of SIGBUS
+    buffer = private_files.create_mapped(path, size, "telemetry page", locked=True)
     buffer[DIRECTORY_OFFSET : DIRECTORY_OFFSET + len(directory)] = directory
     page = _page(buffer, sections)
     page.head[page_kernel.PAGE_VERSION] = VERSION
@@ -155,10 +155,13 @@ class TelemetryReader:
         if head[page_kernel.MAGIC] != PAGE_MAGIC or head[page_kernel.PAGE_VERSION] != VERSION:
             raise HftkitError(f"{path} is not a telemetry page of version {VERSION}", "Give the path that `hftkit live` printed")
         text = self._buffer[DIRECTORY_OFFSET:SECTIONS_OFFSET].rstrip(b"\0")
-        directory = json.loads(text)
-        self.info: dict[str, Any] = directory["info"]
-        self._page = _page(self._buffer, directory["sections"])
-        self._cold = ColdPage(**{part["name"]: _section(self._buffer, part) for part in directory["sections"] if part["name"] in _COLD_RECORD})
+        try:
+            directory = json.loads(text)
+            self.info: dict[str, Any] = dict(directory["info"])
+            self._page = _page(self._buffer, directory["sections"])
+            self._cold = ColdPage(**{part["name"]: _section(self._buffer, part) for part in directory["sections"] if part["name"] in _COLD_RECORD})
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            raise HftkitError(f"the directory of the telemetry page {path} is damaged", "Start the session again; its journal is whole") from None
 
     def read(self, patience_s: float = 2.0) -> Snapshot:
         """A consistent snapshot. An engine that lost the processor in the middle of an update is waited for, `patience_s` at the most.

@@ -28,6 +28,11 @@ _EXACT = Context(prec=100)
 _TIME = re.compile(r"(?P<until_seconds>.+\d{2}:\d{2}:\d{2})(?:[.,](?P<fraction>\d+))?(?P<zone>Z|[+-]\d{2}:?\d{2}|)")
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text is a decimal number as files hold it: digits, one point, an exponent of at most three digits; nothing else that Python reads."""
+    return _PLAIN.fullmatch(text) is not None
+
+
 def decimal(text: str | int | Decimal, what: str = "value") -> Decimal:
     """Parse decimal text. Raises UnitError for a float, NaN, infinity or anything that is not a plain number."""
     if isinstance(text, float):

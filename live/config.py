@@ -10,6 +10,7 @@ from hftkit.rooms import Limits
 from live.gateways.breaker import BreakerConfig
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+_NAME = r"\A([A-Za-z0-9][A-Za-z0-9._-]{0,63})?\Z"
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -82,7 +83,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     mode: Literal["live", "observe"] = "live"  # observe: signals are logged, no order leaves
     require_signature: str = ""  # public key file, or folder of them: refuse parameters that none of these signed
     journal_dir: str = "data/journals"
-    session_id: str = ""
+    session_id: Annotated[str, msgspec.Meta(pattern=_NAME)] = ""  # names the session's folder: never a path
     duration_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # 0: until stopped
     stale_halt_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0  # a position whose book is stale for so long is left at market; 0: it is held
     stop_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0  # to get flat and log out

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hftkit import clock
+from hftkit import clock, private_files
 from hftkit.code_identity import code_identity
 from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
@@ -36,10 +36,13 @@ from hftkit.kernels import jit  # not a kernel source: its edits need no new cac
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
-from hftkit.params import FrozenParams, check_scales, check_validity, load
+from hftkit.pages import shared_page
+from hftkit.params import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
+from hftkit.private_files import SHARED_MEMORY
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 from hftkit.running import register
 from hftkit.telemetry import create_page
+from hftkit.units import iso_from_ns
 from live import failpoints
 from live import hot_loop as hot
 from live.account import held_in_words
@@ -85,6 +88,7 @@ class Engine:
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
         self._targets: dict[int, int] = {}
+        self._expired: set[int] = set()
         self._stalls, self._trading_since = 0, 0.0
         self.started_with = started_with
         self.faults = Faults(self._note, self._tell)
@@ -100,12 +104,13 @@ class Engine:
         session = self.config.session
         if not session.params:
             raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
+        texts = {path: read_frozen(path) for path in session.params}  # read once: what is verified is what is traded
         if session.require_signature:
             from hftkit.signing import verify  # late: only a host that asks for signatures needs the cryptography package
 
-            for path in session.params:
-                verify(path, session.require_signature)
-        frozen = tuple(load(path) for path in session.params)
+            for path, text in texts.items():
+                verify(path, session.require_signature, text)
+        frozen = tuple(parse_frozen(text, str(path)) for path, text in texts.items())
         self._phase(SessionStatus.CONFIGURATION, ", ".join(f"{f.name} {f.digest[:12]}" for f in frozen))
         return frozen
 
@@ -114,7 +119,7 @@ class Engine:
         journals = Path(self.config.session.journal_dir)
         self.epoch = new_epoch(used_epochs(journals))
         name = self.config.session.session_id or session_name(clock.unix_ns(), self.epoch)
-        self.folder = journals / name
+        self.folder = private_files.private_folder(journals / name)
         self.venue.begin(name, self.folder, self.epoch)
         segment_bytes = self.config.session.segment_mb * 1024 * 1024
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), segment_bytes, RESERVE_BYTES)
@@ -162,13 +167,14 @@ class Engine:
             heartbeat_ns=loop.heartbeat_ms * 1_000_000,
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
             logon_words=self.venue.logon_words(),
+            watch_validity=True,
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
         self.page_path = page_path(self.folder)
         self.page = create_page(self.page_path, len(offered), len(frozen), self._page_info(frozen, offered))
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
-        (self.folder / "telemetry.path").write_text(str(self.page_path))
+        private_files.write(self.folder / "telemetry.path", str(self.page_path))
         self.shell = self._shell(self.rooms)
         self.thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         self.built = True
@@ -393,7 +399,14 @@ class Engine:
                 self.venue.stray(event)
 
     def _log_signals(self) -> None:
-        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is)."""
+        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is); once, that a frozen file has expired."""
+        for slot in np.flatnonzero(self.rooms.valid_until <= self.rooms.session[0]["ts_exchange"]).tolist():
+            if slot not in self._expired:
+                self._expired.add(slot)
+                frozen = self.session_config.strategies[slot]
+                ended = iso_from_ns(frozen.valid_until_ns)
+                self.log.event("expired", strategy=slot, file=frozen.file_name, valid_until=ended)
+                self._say(f"{frozen.file_name} expired at {ended} by the venue's clock: no new entries, exits and hedges go on")
         for slot, target in enumerate(self.rooms.signal["target"].tolist()):
             if self._targets.get(slot, 0) != target:
                 self._targets[slot] = target
@@ -474,9 +487,8 @@ class Engine:
 
 def page_path(folder: Path) -> Path:
     """Where a session's telemetry page lies: in shared memory if there is such a file system, else in the session's folder."""
-    shared = Path("/dev/shm")
-    if shared.is_dir() and os.access(shared, os.W_OK):
-        return shared / f"hftkit-{os.getuid()}-{folder.name}-{os.getpid()}.page"
+    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
+        return shared_page(folder.name, os.getpid())
     return folder / FINAL_PAGE
 
 

@@ -7,13 +7,12 @@ live/ending.py. The journal is closed before the result is written: what it had 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hftkit import clock
+from hftkit import clock, private_files
 from hftkit.codes import EventKind, Hop, RecordType, Reject, SessionStatus
 from hftkit.histogram import write_hlog
 from hftkit.kernels.memory import telemetry as page_kernel
@@ -114,7 +113,7 @@ def _write_result(engine: Engine, status: SessionStatus) -> None:
     engine.result = session_result(engine, status) | _how(engine)
     unfinished, finished = engine.folder / "result.json.part", engine.folder / "result.json"
     try:
-        unfinished.write_text(json.dumps(engine.result, indent=2, sort_keys=True) + "\n")
+        private_files.write(unfinished, json.dumps(engine.result, indent=2, sort_keys=True) + "\n")
         unfinished.replace(finished)  # whole, or not there
     finally:
         unfinished.unlink(missing_ok=True)
@@ -132,8 +131,8 @@ def keep_page(folder: Path, running: Path) -> None:
     if running == final:
         return
     try:
-        shutil.copyfile(running, final)
-        (folder / "telemetry.path").write_text(str(final))
+        private_files.write(final, running.read_bytes())
+        private_files.write(folder / "telemetry.path", str(final), replace=True)
     except BaseException:
         final.unlink(missing_ok=True)  # a part of a page is none
         raise

@@ -5,12 +5,10 @@ Trades, levels and candles of the same folder: research/market_data.py.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -18,7 +16,7 @@ from hftkit.codes import MessageType, RecordType, Reject, Side
 from hftkit.errors import DataError
 from hftkit.exchange.layout import BALANCE, EXECUTION, BalanceKind, ExecutionKind, TapKind
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalReader, bytes_of
+from hftkit.journal import JournalReader, instruments_of, json_of
 
 E8 = 1e8
 _EXECUTION_COLUMNS = ("account_id", "client_order_id", "order_id", "qty", "filled", "leaves", "last_price", "last_qty", "trade_id", "maker")
@@ -52,16 +50,16 @@ def load_run(folder: Path | str) -> VenueRun:
     widths = {int(TapKind.EXECUTION): EXECUTION.dtype.itemsize // 8, int(TapKind.BALANCE): BALANCE.dtype.itemsize // 8, int(TapKind.LOST): 3}
     for words, records in reader.chunks():
         for at, n_words, _ in records[records[:, 2] == RecordType.CONFIG]:
-            config = json.loads(bytes_of(words[at : at + n_words]))
+            config = json_of(words[at : at + n_words])
         for record_type, wanted, width in ((RecordType.MARKET_DATA_IN, market, None), (RecordType.DROP_COPY, copies, widths)):
-            at = records[records[:, 2] == record_type, 0]
-            kind = words[at] >> 16 & 0xFF
+            chosen = records[(records[:, 2] == record_type) & (records[:, 1] > 0)]
+            at, kind = chosen[:, 0], words[chosen[:, 0]] >> 16 & 0xFF
             for code, parts in wanted.items():
                 n_words = 7 if width is None else width[code]
-                parts.append(words[at[kind == code][:, None] + np.arange(n_words)])
+                parts.append(words[at[(kind == code) & (chosen[:, 1] >= n_words)][:, None] + np.arange(n_words)])
     if "market" not in config:
         raise DataError(f"{folder} is no recording of a simulator", "Load the journal of a session with research.session.load_session")
-    instruments = msgspec.convert(config["instruments"], tuple[Instrument, ...])
+    instruments = instruments_of(config)
     executions = _stack(copies[int(TapKind.EXECUTION)]).view(EXECUTION.dtype).reshape(-1)
     balances = _stack(copies[int(TapKind.BALANCE)]).view(BALANCE.dtype).reshape(-1)
     return VenueRun(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from hftkit import private_files
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig, load_config
@@ -56,7 +57,7 @@ def _market(server: BinaryServer, scenario: str | None) -> dict[str, Any]:
     return {"seed": server.config.seed, "scenario": scenario or ""}
 
 
-def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Path | None) -> SimConfig:
+def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Path | None, made: private_files.Made) -> SimConfig:
     """The configuration with its `[binance]` section as the command line wants it."""
     if port is None and not tls:
         return config
@@ -70,7 +71,7 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
             raise ConfigError("--binance-tls writes a certificate beside the ready file, and there is none", "Give --ready-file")
         from hftkit.exchange.servers.certificates import self_signed
 
-        certificate, key = self_signed(ready_file.resolve().parent)
+        certificate, key = self_signed(ready_file.resolve().parent, stem=f"{ready_file.name}.", made=made)
         binance = msgspec.structs.replace(binance, certificate=str(certificate), private_key=str(key))
     return msgspec.structs.replace(config, binance=binance)
 
@@ -175,10 +176,14 @@ def sim(
 
         scenario = load_scenario(scenario_name)
     config_path = config_path or (scenario.universe if scenario is not None else "") or None
-    config = _with_binance(load_config(config_path), binance_port, binance_tls, ready_file)
-    refuse_contradictions(given, config.binance is not None, order_port, market_port)
+    config = load_config(config_path)
+    has_binance = config.binance is not None or binance_port is not None or binance_tls
+    refuse_contradictions(given, has_binance, order_port, market_port)
     if ready_file is not None:
         refuse_if_in_use(ready_file)
+    made = private_files.Made()
+    context.call_on_close(made.remove)  # whatever ends it: a port in use as well as a signal
+    config = _with_binance(config, binance_port, binance_tls, ready_file, made)
     history = _history_plan(history_path, rate, estimate, participation, hold) if history_path is not None else None
     from hftkit.exchange.faults import load_plan
 
@@ -199,6 +204,8 @@ def sim(
         if history is not None and config.binance is not None and config.binance.wall_clock:
             history = history_at_wall_time(history)
     server = BinaryServer(config, seed=seed, speed=speed, skip_minutes=skip, scenario=scenario, plan=plan, fault_page=fault_page, history=history)
+    if fault_page is not None:
+        made.note(fault_page)
     config, speed = server.config, server.speed
     starts_now = config.binance is not None and config.binance.wall_clock
     service: BinanceService | None = None
@@ -225,7 +232,7 @@ def sim(
         if record is not None:
             recording = Recording(server, record, service, _market(server, scenario_name))
         if ready_file is not None:
-            write_ready_file(ready_file, ready, private=service is not None)
+            made.note(ready_file, write_ready_file(ready_file, ready))
         place = ready_file if ready_file is not None else Path.cwd() / f"sim-{os.getpid()}"
         registration = register("sim", place.parent, name=place.name, ready_file=str(ready_file or ""), venue=f"{host}:{ports[0]}")
         click.echo(
@@ -254,8 +261,6 @@ def sim(
             if recording is not None:
                 recording.close()  # on a full disk it fails, and what follows must not wait for that
         finally:
-            for path in (ready_file, fault_page):
-                if path is not None:
-                    path.unlink(missing_ok=True)
+            made.remove()
     with contextlib.suppress(OSError) if stop.is_set() else contextlib.nullcontext():  # the terminal may be what has ended it
         report({**server.summary(), "binance": service.venue.summary() if service is not None else None}, as_json)

@@ -5,17 +5,17 @@ Errors name the key, the value and what is allowed.
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from hftkit.config import explain
+from hftkit.config import explain, parse_toml, refuse_endless
 from hftkit.errors import ConfigError, UnitError
 from hftkit.exchange.dialects.binance.config import BinanceConfig
 from hftkit.instruments import Instrument
+from hftkit.reading import read_bytes
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
 
 SAMPLE_UNIVERSE = "sample_universe.toml"
@@ -250,22 +250,22 @@ def load_config(path: Path | str | None = None) -> SimConfig:
     where = SAMPLE_UNIVERSE if path is None else f"{path}_universe.toml"
     shipped = resources.files("hftkit.exchange").joinpath("configs", where)
     if path is None or (str(path).isidentifier() and shipped.is_file()):
-        text = shipped.read_text()
+        text = shipped.read_bytes()
     else:
         where = str(path)
         try:
-            text = Path(path).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
+            text = read_bytes(path, 1 << 22)
+        except OSError as error:
             raise ConfigError(
-                f"cannot read simulator configuration {path}: {why}",
+                f"cannot read simulator configuration {path}: {error.strerror or error}",
                 "Give a TOML file like hftkit/exchange/configs/sample_universe.toml, or `binance`",
             ) from None
+    body = parse_toml(text, where)
     try:
-        body = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML: {error}") from None
-    try:
-        return msgspec.convert(body, SimConfig)
+        config = msgspec.convert(body, SimConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {explain(error, body, SimConfig)}", "hftkit/exchange/configs/sample_universe.toml shows every key") from None
+    except OverflowError:
+        raise ConfigError(f"{where}: a number is out of range", "hftkit/exchange/configs/sample_universe.toml shows every key") from None
+    refuse_endless(config, where)
+    return config

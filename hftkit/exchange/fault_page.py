@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from hdrh.log import HistogramLogReader
 
+from hftkit import private_files
 from hftkit.codes import Reject
-from hftkit.errors import ConfigError
+from hftkit.errors import ConfigError, HftkitError
 from hftkit.exchange import fault_line as line
 from hftkit.exchange.dialects.binance.fault_names import DIALECT_SETTINGS, Setting
 from hftkit.histogram import to_hdr
@@ -163,10 +163,19 @@ def clear_settings(page: np.ndarray) -> None:
     page[line.ACTIVE] = 0
 
 
-def map_page(path: Path, flags: str) -> np.ndarray:
-    """The page in a file, int64 (PAGE_WORDS,). `flags`: of open()."""
-    with open(path, flags) as stream:
-        return np.frombuffer(mmap.mmap(stream.fileno(), line.PAGE_WORDS * 8), np.int64)
+def map_page(path: Path) -> np.ndarray:
+    """The page in a file of this user, int64 (PAGE_WORDS,). Raises HftkitError where there is none."""
+    buffer = private_files.map_own(path, "fault page")
+    if len(buffer) != line.PAGE_WORDS * 8:
+        raise HftkitError(f"{path} is not a fault page", "Give the file that `hftkit sim --ready-file` wrote")
+    return np.frombuffer(buffer, np.int64)
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        return bool(map_page(path)[line.MAGIC] == PAGE_MAGIC)
+    except HftkitError:
+        return False
 
 
 def new_page(path: Path | None = None) -> np.ndarray:
@@ -174,13 +183,17 @@ def new_page(path: Path | None = None) -> np.ndarray:
     if path is None:
         page = np.zeros(line.PAGE_WORDS, np.int64)
     else:  # a file of its own takes the place of an older one, which another simulator may still have mapped
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        if os.path.lexists(path) and not _is_page(path):
+            raise ConfigError(f"{path} exists and is no fault page: it is not overwritten", "Give --ready-file another name, or move it away")
+        partial = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(bytes(line.PAGE_WORDS * 8))
-            page = map_page(partial, "r+b")
+            page = np.frombuffer(private_files.create_mapped(partial, line.PAGE_WORDS * 8, "fault page"), np.int64)
             partial.replace(path)
+        except HftkitError as error:
+            raise ConfigError(error.problem, "Give --ready-file a folder that may be written") from None
         except OSError as error:
+            partial.unlink(missing_ok=True)
             raise ConfigError(f"cannot make the fault page {path}: {error.strerror}", "Give --ready-file a folder that may be written") from None
     page[line.MAGIC] = PAGE_MAGIC
     return page

@@ -25,7 +25,6 @@ fault_page.py has the names, fault_line.py and dialects/binance/faults.py say wh
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from importlib import resources
@@ -56,6 +55,7 @@ from hftkit.exchange.fault_page import (
 )
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import MAX_FRAME_WORDS
+from hftkit.reading import read_object
 from hftkit.units import NS_PER_S
 
 _QUEUE_IN_WORDS, _STAGE_WORDS, _TX_WORDS, _GRAVES = 16_384, 2_048, 8_192, 64
@@ -157,10 +157,11 @@ class FaultControl:
         """`ready_file`: what `hftkit sim --ready-file` wrote. Raises HftkitError if there is no simulator behind it."""
         self._ready_file = ready_file
         try:
-            self.path = Path(json.loads(Path(ready_file).read_text())["faults"])
-            self.page: np.ndarray = map_page(self.path, "r+b")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problem = f"no fault page behind {ready_file}: {' '.join(str(error).split())}"
+            self.path = Path(read_object(ready_file, lambda why: HftkitError(why, _CURE), 1 << 20)["faults"])
+            self.page: np.ndarray = map_page(self.path)
+        except (HftkitError, ValueError, KeyError, TypeError) as error:
+            why = error.problem if isinstance(error, HftkitError) else str(error)
+            problem = f"no fault page behind {ready_file}: {' '.join(why.split())}"
             raise HftkitError(problem, _CURE) from None
         if self.page[line.MAGIC] != PAGE_MAGIC:
             raise HftkitError(f"{self.path} is not a fault page", _CURE)

@@ -20,7 +20,7 @@ def _from_file(path: Path) -> dict[int, str]:
     try:
         rows = tomllib.loads(path.read_text())
         return {int(account): str(secret) for account, secret in rows.items()}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read key file {path}: {error}", 'One line for each account: 7 = "its secret"') from None
 
 

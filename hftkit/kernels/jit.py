@@ -12,7 +12,6 @@ Run tests with NUMBA_BOUNDSCHECK=1 to check every index.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -29,6 +28,8 @@ from numba import types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.typed_passes import NoPythonSupportedFeatureValidation
+
+from hftkit import kernel_cache
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("hftkit", "live", "research")
@@ -73,7 +74,7 @@ def sources_digest() -> str:
 
 def _cache_key() -> str:
     digest = hashlib.sha256(sources_digest().encode())
-    digest.update(f"numba {numba.__version__} llvmlite {llvmlite.__version__}".encode())
+    digest.update(f"numba {numba.__version__} llvmlite {llvmlite.__version__} files {kernel_cache.FORMAT}".encode())
     for name in _SWITCHES:
         digest.update(f"{name}={os.environ.get(name, '')}".encode())
     return digest.hexdigest()[:16]
@@ -88,7 +89,7 @@ def cache_folder() -> Path:
 
 
 _numba_config: Any = numba.config
-_numba_config.CACHE_DIR = str(cache_folder())  # before the first kernel is decorated
+_numba_config.CACHE_DIR = str(kernel_cache.trusted_folder(cache_folder()))  # before the first kernel is decorated
 
 # Strategies are first-class functions; numba calls that experimental, the tests show that it does what we ask of it.
 warnings.filterwarnings("ignore", category=numba.NumbaExperimentalFeatureWarning)
@@ -144,20 +145,8 @@ _OUTERMOST: dict[str, Any] = {**_WITHOUT_RUNTIME, "pipeline_class": _WholeProgra
 
 
 def _one_writer(dispatcher: Any) -> Any:
-    """Let one process at a time write the function's cache index.
-
-    numba reads the index, picks a free file number, and writes both back without a lock: of two processes that compile the same function for
-    different types at the same moment, one entry is lost, or worse, leads to the other's code.
-    """
-    file = dispatcher._cache._cache_file
-    save = file.save
-
-    def save_alone(key: Any, data: Any) -> None:
-        with open(os.path.join(file._cache_path, "lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, or the process ends
-            save(key, data)
-
-    file.save = save_alone
+    """Let one process at a time write the function's cache index, and nobody be trusted but this user (hftkit/kernel_cache.py)."""
+    dispatcher._cache._cache_file.__class__ = kernel_cache.CheckedCacheFile
     return dispatcher
 
 

@@ -119,7 +119,7 @@ def keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
     """Keep the event if it is a fill, as one row of `fills` int64 (m, 8)."""
     e = rooms.event[0]
     n = cursor[FILLS]
-    if e.kind != _FILL or n >= fills.shape[0]:
+    if e.kind != _FILL or e.instrument < 0 or n >= fills.shape[0]:
         return
     fills[n, 0] = e.ts_event
     fills[n, 1] = e.instrument
@@ -151,6 +151,9 @@ def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, sampl
         record_type = segment[position] >> 32
         if record_type < _DATA_IN:
             return REPLAY_COLD_RECORD
+        if (record_type == _TIMER_IN or record_type == _CONTROL_IN or record_type == _DISCONNECT_IN) and length != 1:
+            cursor[DIFFERENT_WORD] = -2  # an impossible length
+            return REPLAY_DAMAGED
         if record_type > _DISCONNECT_IN:
             cursor[WANTED_TYPE] = 0
             cursor[FOUND_TYPE] = record_type

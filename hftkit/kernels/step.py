@@ -27,6 +27,7 @@ from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refu
 from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
 from hftkit.kernels.trading.resting import watch_queues
 from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
+from hftkit.kernels.trading.validity import expire
 from hftkit.kernels.wire.decode import MALFORMED, decode_market_data, decode_order_entry
 from hftkit.kernels.wire.encode import (
     encode_cancel,
@@ -234,9 +235,17 @@ def sense(rooms: Any, strategies: Any) -> int:
 
 @inlined_kernel
 def decide(rooms: Any, sensed: int) -> int:
-    """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included)."""
+    """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included).
+
+    A file whose validity is over by the venue's clock wants nothing new from here on (trading/validity.py).
+    """
     s = rooms.session[0]
-    if (sensed != SENSED_CHANGE and sensed != SENSED_TIMER) or s.logged_on == 0 or s.stop_requested > STOP_WANTED:
+    if sensed != SENSED_CHANGE and sensed != SENSED_TIMER:
+        return 0
+    for slot in range(rooms.legs.size):
+        if s.ts_exchange >= rooms.valid_until[slot]:
+            expire(slot, rooms.legs, rooms.signal)
+    if s.logged_on == 0 or s.stop_requested > STOP_WANTED:
         return 0
     trading, now = rooms.risk[0].trading, s.ts_now
     n = 0

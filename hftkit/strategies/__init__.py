@@ -25,7 +25,8 @@ class Strategy:
     `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where the compiled kernel
     `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_params(frozen)` and `pack_state(frozen)` give the kernel's
     float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one
-    sentence. `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is.
+    sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused.
+    `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Strategy:
     pack_params: Callable[[FrozenParams], np.ndarray]
     pack_state: Callable[[FrozenParams], np.ndarray]
     beliefs: str
+    arrays: tuple[str, ...] = ()
     objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
 
     def check(self, frozen: FrozenParams, where: str) -> Any:
@@ -42,9 +44,12 @@ class Strategy:
         if frozen.strategy_version != self.version:
             raise ParamsError(f"{where} is for {self.name} version {frozen.strategy_version}, installed is version {self.version}", "Freeze again")
         again = "Calibrate and freeze again"
+        if unknown := sorted(set(frozen.arrays) - set(self.arrays)):
+            known = f"it reads {', '.join(self.arrays)}" if self.arrays else "it reads none"
+            raise ParamsError(f"{where}: the strategy {self.name} knows no array {unknown[0][:64]!r}; {known}", "A newer hftkit may, or freeze again")
         try:
             checked = msgspec.convert(frozen.parameters, self.schema, strict=False)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, OverflowError) as error:
             raise ParamsError(f"{where}: parameter {error}", again) from None
         for name, value in msgspec.structs.asdict(checked).items():  # "nan" and "inf" are floats to msgspec
             if isinstance(value, float) and not math.isfinite(value):
@@ -61,7 +66,7 @@ class Strategy:
 
 def strategy(name: str) -> Strategy:
     """Find a strategy: a file in this folder, or an entry point `hftkit.strategies` of another package."""
-    if name.isidentifier():
+    if name.isidentifier() and not name.startswith("_"):
         try:
             return importlib.import_module(f"hftkit.strategies.{name}").STRATEGY
         except ModuleNotFoundError as error:
@@ -69,4 +74,4 @@ def strategy(name: str) -> Strategy:
                 raise
     for entry in entry_points(group="hftkit.strategies", name=name):
         return entry.load()
-    raise ParamsError(f"there is no strategy {name!r}", "See hftkit/strategies/ for those that exist")
+    raise ParamsError(f"there is no strategy {name[:64]!r}", "See hftkit/strategies/ for those that exist")

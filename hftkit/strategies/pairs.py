@@ -45,12 +45,12 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Parameters of the pairs strategy, in the order of the kernel's index constants below."""
 
     hedge_ratio: float  # log hedge per log lead
-    bar_ns: Annotated[int, msgspec.Meta(gt=0)]
+    bar_ns: Annotated[int, msgspec.Meta(gt=0, le=2**53)]
     window: Annotated[int, msgspec.Meta(ge=2, le=100_000)]  # bars
     entry_z: _Positive  # standard deviations
     exit_z: _NotNegative
     stop_z: _Positive
-    max_holding_bars: Annotated[int, msgspec.Meta(ge=1)]
+    max_holding_bars: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     max_imbalance: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0  # no entry against a lead book more one-sided than this
     tail_end_ns: Annotated[int, msgspec.Meta(ge=0)] = 0  # exchange time at which the frozen spread_tail ends, 0 without one
     zscore: Literal["rolling", "ewma", "kalman"] = "rolling"
@@ -63,6 +63,7 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise ValueError(f"hedge_ratio must be finite, is {self.hedge_ratio}")
 
 
+MOST_GATED_BARS = 10_000  # of a window with a reversion model, which needs the moments at each of the last closes
 TREES_ARRAY = "reversion_trees"  # frozen array: the table of kernels/stats/forest.py
 # Indices into `params`: the fields of PairsParams, in order, then what pack_params derives
 HEDGE_RATIO, BAR_NS, WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, MAX_IMBALANCE, TAIL_END_NS, ZSCORE, CONFIDENCE = range(11)
@@ -238,10 +239,14 @@ def tail_bars(zscore: str, window: int, gated: bool) -> int:
 def objection(frozen: FrozenParams, values: PairsParams) -> str:
     """A pair whose legs do not stand against each other as the hedge ratio says is a bet on the market, not on the spread."""
     lots = frozen.legs.unit_hedge_lots
-    if frozen.legs.hedge and lots * values.hedge_ratio >= 0:
+    if not frozen.legs.hedge:
+        return "a pair has two legs, and there is no hedge"
+    if lots * values.hedge_ratio >= 0:
         side = "negative" if values.hedge_ratio > 0 else "positive"
         return f"with hedge_ratio {values.hedge_ratio:g} unit_hedge_lots must be {side}, is {lots}"
     trees = frozen.array(TREES_ARRAY)
+    if trees.size and values.window > MOST_GATED_BARS:
+        return f"with {TREES_ARRAY} the window may have {MOST_GATED_BARS} bars, has {values.window}: each close would take too long"
     wrong = check_table(trees, len(FEATURES)) if trees.size else 0
     return f"word {wrong - 1} of the array {TREES_ARRAY} is wrong: no walk through these trees ends in a leaf" if wrong else ""
 
@@ -253,6 +258,7 @@ STRATEGY = Strategy(
     schema=PairsParams,
     pack_params=pack_params,
     pack_state=pack_state,
+    arrays=("spread_tail", TREES_ARRAY),
     beliefs="the log prices of two instruments are cointegrated, so their spread reverts to its rolling mean",
     objection=objection,
 )

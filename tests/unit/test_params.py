@@ -56,7 +56,7 @@ def params(**changes: Any) -> FrozenParams:
             "max_holding_bars": 240,
             "max_imbalance": "0.9",
         },
-        "arrays": {"spread_window": ("0.1", "-0.25", "1e-05", "0.30000000000000004")},
+        "arrays": {"spread_tail": ("0.1", "-0.25", "1e-05", "0.30000000000000004")},
         "provenance": {"data": {"file": "prices.csv", "sha256": "00" * 32}, "pairs_tried": 132, "q_value": "0.0004"},
         "valid_from_ns": FROM_NS,
         "valid_until_ns": FROM_NS + 30 * DAY_NS,
@@ -140,7 +140,7 @@ def test_a_frozen_file_is_never_overwritten(frozen: Path) -> None:
 
 
 def test_arrays_come_back_bit_for_bit(frozen: Path) -> None:
-    array = load(frozen).array("spread_window")
+    array = load(frozen).array("spread_tail")
     assert array.dtype == np.float64
     assert array.tobytes() == np.array([0.1, -0.25, 1e-5, 0.1 + 0.2]).tobytes()
     assert load(frozen).array("absent").shape == (0,)
@@ -260,8 +260,8 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("thresholds disordered", lambda b: b["parameters"].update(exit_z="3.0"), "exit_z < entry_z < stop_z"),
     ("parameter infinite", lambda b: b["parameters"].update(stop_z="inf"), "parameter stop_z is inf, it must be finite"),
     ("parameter not a number", lambda b: b["parameters"].update(hedge_ratio="nan"), "hedge_ratio"),
-    ("array text", lambda b: b["arrays"]["spread_window"].append("much"), r"arrays.spread_window\[4\] is 'much'"),
-    ("array nan", lambda b: b["arrays"]["spread_window"].append("nan"), r"arrays.spread_window\[4\] is 'nan'"),
+    ("array text", lambda b: b["arrays"]["spread_tail"].append("much"), r"arrays.spread_tail\[4\] is 'much'"),
+    ("array nan", lambda b: b["arrays"]["spread_tail"].append("nan"), r"arrays.spread_tail\[4\] is 'nan'"),
     ("name with a path", lambda b: b.update(name="../../x"), "cannot be a file name"),
 ]
 

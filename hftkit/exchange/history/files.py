@@ -22,7 +22,7 @@ from hftkit.errors import DataError
 from hftkit.exchange.config import InstrumentConfig, SimConfig
 from hftkit.exchange.history.market import CANDLES, DEPTH, GRADES, QUOTES, TAPE_WORDS, TRADES
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalReader, bytes_of
+from hftkit.journal import JournalReader, instruments_of, json_of
 from hftkit.params import canonical_bytes
 from hftkit.units import from_steps, iso_from_ns
 
@@ -175,8 +175,9 @@ def journal_history(folder: Path) -> HistoryTape:
     parts: list[np.ndarray] = [np.zeros((0, TAPE_WORDS), np.int64)]
     for words, records in reader.chunks():
         for at, n_words, _ in records[records[:, 2] == RecordType.CONFIG]:
-            instruments = msgspec.convert(json.loads(bytes_of(words[at : at + n_words]))["instruments"], tuple[Instrument, ...])
-        at = records[records[:, 2] == RecordType.MARKET_DATA_IN, 0]
+            instruments = instruments_of(json_of(words[at : at + n_words]))
+        chosen = records[(records[:, 2] == RecordType.MARKET_DATA_IN) & (records[:, 1] >= 2)]
+        at = chosen[words[chosen[:, 0]] & 0xFFFF == chosen[:, 1] * 8, 0]  # one whole frame: its own length is the record's
         parts.append(words[np.minimum(at[:, None] + np.arange(TAPE_WORDS), words.size - 1)])  # shorter frames: what follows is not looked at
     frames = np.concatenate(parts)
     kind = frames[:, 0] >> 16 & 0xFF

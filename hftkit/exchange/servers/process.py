@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hftkit import private_files
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.errors import ConfigError, HftkitError
+from hftkit.reading import read_object
 from hftkit.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -53,29 +55,39 @@ def refuse_contradictions(given: set[str], has_binance: bool, order_port: int, m
 
 
 def refuse_if_in_use(path: Path) -> None:
-    """Raise ConfigError if a running simulator has written this ready file. One that was left behind by a crash does not matter."""
+    """Raise ConfigError if a running simulator has written this ready file, or if a file of this name is none: it is somebody's, and stays.
+
+    One that was left behind by a crash does not matter: it will be replaced.
+    """
     from hftkit.exchange.faults import FaultControl
 
+    if not os.path.lexists(path):
+        return
+
+    def refuse(why: str) -> ConfigError:
+        return ConfigError(f"{path} is no ready file ({why}): it is not overwritten", "Give another --ready-file, or move it away")
+
+    content = read_object(path, refuse, 1 << 20)
+    if not {"pid", "order_port", "market_port"} <= content.keys():
+        raise refuse("it names no pid and ports")
+    pid = content["pid"]
     try:
-        pid = json.loads(path.read_text())["pid"]
         control = FaultControl(path)
-    except (OSError, ValueError, KeyError, TypeError, HftkitError):
+    except HftkitError:
         return
     if control.answers(0.5):
         raise ConfigError(f"{path} belongs to a simulator that is running (process {pid})", "Give another --ready-file, or stop that one")
 
 
-def write_ready_file(path: Path, content: dict[str, Any], private: bool) -> None:
-    """Whoever waits for the file sees nothing, or all of it. `private`: only its owner may read it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+def write_ready_file(path: Path, content: dict[str, Any]) -> os.stat_result:
+    """Whoever waits for the file sees nothing, or all of it; only its owner may read it. `refuse_if_in_use` has looked at what was there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644), "w") as stream:
-            stream.write(json.dumps(content) + "\n")
-        partial.replace(path)
+        return private_files.write(path, json.dumps(content) + "\n", "ready file", replace=True)
     except OSError as error:
         raise ConfigError(f"cannot write the ready file {path}: {error.strerror}", "Give --ready-file a folder that may be written") from None
+    except HftkitError as error:
+        raise ConfigError(error.problem, "Give --ready-file a folder that may be written") from None
 
 
 # -- running -----------------------------------------------------------------------------------------------------------

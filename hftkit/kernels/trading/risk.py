@@ -104,8 +104,9 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
     if price == 0:
         price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
     lot_notional = price * ins.tick_lot_e8
-    if a.qty * lot_notional > lim.max_order_notional_e8:
-        a.qty = lim.max_order_notional_e8 // lot_notional
+    most = lim.max_order_notional_e8 // lot_notional if lot_notional > 0 else 0  # not the product: it could pass 63 bits
+    if a.qty > most:
+        a.qty = most
         if a.qty <= 0:
             return _NOTIONAL
     if reduces:

@@ -43,7 +43,7 @@ def _secrets_of(config: BinanceConfig) -> dict[str, str]:
     if config.key_file:
         try:
             found = {str(key): str(secret) for key, secret in tomllib.loads(Path(config.key_file).read_text()).items()}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"cannot read key file {config.key_file}: {error}", 'One line for each key: "the key" = "its secret"') from None
     for key, account in config.accounts.items():
         if secret := os.environ.get(f"HFTKIT_BINANCE_SECRET_{account}"):

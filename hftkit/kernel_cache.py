@@ -1,0 +1,124 @@
+"""The files of the kernel cache: trusted only if nobody else could have written them, and whole; what is damaged is compiled again.
+
+numba unpickles and executes what it finds in its cache. So a folder that others may write is refused, with the cure; every file ends in the SHA-256
+of what stands before it (a pickle ends by itself, so numba's own reader takes these files too), and one that does not fit counts as missing: the
+function is compiled again, which is said once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import pickle
+import resource
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from numba.core.caching import IndexDataCacheFile
+
+from hftkit.errors import HftkitError
+from hftkit.private_files import FILE_MODE, FOLDER_MODE, others_may_write
+
+FORMAT = 1  # takes part in the cache's key
+_DIGEST_BYTES = 32
+_LEAST_SPACE = 1 << 30  # bytes of addresses; the compiler ends the process where they do not suffice
+_told: set[str] = set()
+
+
+def _tell(what: str, line: str) -> None:
+    """One line of each kind in a process; a broken stderr changes nothing."""
+    if what not in _told:
+        _told.add(what)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"hftkit: {line}\n")
+
+
+def trusted_folder(folder: Path) -> Path:
+    """The cache folder (base/kernels/key), made 0700 where it is missing. Raises HftkitError if another user could have put files there."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < _LEAST_SPACE:
+        raise HftkitError(
+            f"the address space is limited to {soft >> 20:,} MB (ulimit -v): compiled kernels do not fit", "Raise it to 4,000 MB or more: ulimit -v"
+        )
+    chain = (folder.parents[1], folder.parent, folder)
+    with contextlib.suppress(OSError):  # a folder that cannot be made is numba's and the doctor's to tell
+        folder.parents[1].parent.mkdir(parents=True, exist_ok=True)
+        for level in chain:
+            level.mkdir(FOLDER_MODE, exist_ok=True)
+    for level in chain:
+        if level.is_dir() and (problem := others_may_write(level)):
+            raise HftkitError(
+                f"the kernel cache {level} {problem}: code that lies there is not executed",
+                f"Remove it, or chmod go-w {level}, or set HFTKIT_CACHE to a folder of your own",
+            )
+    return folder
+
+
+class CheckedCacheFile(IndexDataCacheFile):
+    """numba's index and data files of one function, checked when they are read, private when they are made."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write one compiled overload, one process at a time; where there is no room, the next start compiles again.
+
+        numba reads the index, picks a free file number, and writes both back without a lock: of two processes that compile the same function for
+        different types at the same moment, one entry is lost, or worse, leads to the other's code.
+        """
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(os.path.join(self._cache_path, "lock"), flags, FILE_MODE), "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, or the process ends; nobody else can open it
+                super().save(key, data)
+        except OSError as error:
+            _tell("not kept", f"compiled kernels cannot be kept in {self._cache_path} ({error.strerror}): every start will compile")
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
+        content = io.BytesIO()
+        yield content
+        text = content.getvalue()
+        partial = f"{filepath}.tmp.{os.urandom(8).hex()}"
+        try:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE), "wb") as stream:
+                stream.write(text + hashlib.sha256(text).digest())
+            os.replace(partial, filepath)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+
+    def _whole(self, path: str) -> bytes | None:
+        """The content of a cache file; None if it is damaged. Raises FileNotFoundError, and HftkitError for a file that others may have written."""
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_uid not in (os.geteuid(), 0) or status.st_mode & stat.S_IWOTH:
+                raise HftkitError(f"the kernel cache file {path} may have been written by others: it is not executed", "Remove it")
+            text = stream.read()
+        if hashlib.sha256(text[:-_DIGEST_BYTES]).digest() != text[-_DIGEST_BYTES:]:
+            _tell("damaged", f"damaged files of the kernel cache are compiled again ({path} is the first)")
+            return None
+        return text[:-_DIGEST_BYTES]
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            text = self._whole(self._index_path)
+        except FileNotFoundError:
+            return {}
+        if text is None:
+            return {}
+        stream = io.BytesIO(text)
+        if pickle.load(stream) != self._version:
+            return {}
+        stamp, overloads = pickle.load(stream)
+        return dict(overloads) if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        text = self._whole(self._data_path(name))
+        if text is None:
+            raise OSError(f"{name} is damaged")  # numba takes that for a missing file
+        return pickle.loads(text)

@@ -1,0 +1,28 @@
+"""What a frozen file may still want once its validity is over, by the venue's clock: no new position; what is open is led to its end.
+
+    state of the pair        target of the strategy          what is left of it
+    OPEN                     the position that is held       the same: the strategy goes on watching its exit
+    OPEN                     anything else                   0: the exit is taken, a flip is not
+    any other                any                             0: an entry under way is led back, hedges and exits go on
+
+The reason becomes EXPIRED, so that telemetry and monitor say why nothing is entered; a STOP keeps its own, since it hurries the exit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hftkit.codes import LegState, SignalReason
+from hftkit.kernels.jit import kernel
+
+_OPEN, _STOP, _EXPIRED = int(LegState.OPEN), int(SignalReason.STOP), int(SignalReason.EXPIRED)
+
+
+@kernel
+def expire(slot: int, legs: Any, signal: Any) -> None:
+    """Cut SIGNAL[slot] to the table above. `legs` LEGS (k,), `signal` SIGNAL (k,): target in units."""
+    s, leg = signal[slot], legs[slot]
+    if leg.state != _OPEN or s.target != leg.target:
+        s.target = 0
+    if s.reason != _STOP:
+        s.reason = _EXPIRED
