@@ -32,12 +32,14 @@ from hftkit.histogram import write_hlog
 from hftkit.instruments import Instrument
 from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
+from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
 from hftkit.params import FrozenParams, check_scales, check_validity, load
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
-from hftkit.telemetry import create_page
+from hftkit.sessions import prune_at_start
+from hftkit.telemetry import create_page, write_space
 from live import hot_loop as hot
 from live.account import held_in_words
 from live.config import EngineConfig
@@ -47,6 +49,8 @@ from live.gateways.logon import refusal_in_words
 from live.log import SessionLog
 from live.open_orders import epoch_of
 from live.result import session_result
+from live.space import SpaceWatch
+from live.touch import touch
 from live.venue import Venue, make_venue
 
 NOTES_SLOTS = 4096
@@ -97,8 +101,14 @@ class Engine:
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), self.config.session.segment_mb * 1024 * 1024)
         self.control_path = self.folder / "control.page"
         self.control = create_control(self.control_path)
-        self.log = SessionLog(self.folder / "session.log")
-        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}")
+        session = self.config.session
+        self.log = SessionLog(self.folder / "session.log", int(session.log_mb * 2**20), session.log_files)
+        prune_at_start(self.folder.parent, session.keep_days, session.keep_gb, self._note)
+        self.space = SpaceWatch(
+            self.folder, session.segment_mb << 20, session.space_warn_h, session.space_alarm_h, self._note, self._say, self._stop_signal.set
+        )
+        fits = self.space.first(clock.monotonic_s()).text
+        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")
 
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
@@ -136,6 +146,7 @@ class Engine:
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps({"kernels": jit.sources_digest()}).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, page_path(self.folder), self.session_config)
+        touch(self.rooms, self.shell._replace(segment=self.shell.scratch, control=self.shell.scratch), self.page)
         self._thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         send_control(self.control_path, Control.CONNECT)
         self._thread.start()
@@ -241,6 +252,13 @@ class Engine:
             self._meet_stray(note)
         self.venue.turn()
         self._log_signals()
+        self._watch_space()
+
+    def _watch_space(self) -> None:
+        """Room for the journal, every few seconds; and the log's size."""
+        if self.space.turn(clock.monotonic_s(), int(self.journal.state[journal_kernel.POSITION]) * 8):
+            self.log.rotate()
+            write_space(self.page.head, int(self.space.level), self.space.room.free, int(self.space.room.bytes_per_h))
 
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import structlog
 
-from hftkit import layout
+from hftkit import clock, layout
 from hftkit.codes import EventKind, Reject, Side
 from live.hot_loop import NOTE_EVENT
+from live.log_limit import RepeatLimit
 from live.masking import MaskSecrets
+from live.rotation import rotate_if_large
 
 _EVENT = layout.EVENT.dtype
 _WANT = layout.WANT.dtype
@@ -19,14 +21,19 @@ _ORDER_KINDS = frozenset({EventKind.ORDER_ACK, EventKind.ORDER_REJECT, EventKind
 
 
 class SessionLog:
-    """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id."""
+    """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id.
 
-    def __init__(self, path: Path) -> None:
+    Lines that repeat are counted instead (log_limit.py); the file is rotated at `most_bytes`, `keep` files in all (rotation.py).
+    """
+
+    def __init__(self, path: Path, most_bytes: int = 16 << 20, keep: int = 8) -> None:
         self.secrets = MaskSecrets()
+        self._path, self._most_bytes, self._keep = path, most_bytes, keep
+        self._repeats = RepeatLimit(clock.monotonic_s)
         self._stream = path.open("a", encoding="utf-8")
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(self._stream),
-            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
+            processors=[self._repeats, structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
         )
 
     def event(self, name: str, **facts: Any) -> None:
@@ -54,6 +61,12 @@ class SessionLog:
         side, reason = Side(int(want["side"])).text, Reject(int(want["reason"])).text
         self._log.warning("veto", instrument=int(want["instrument"]), side=side, qty_lots=int(want["qty"]), reason=reason)
 
+    def rotate(self) -> None:
+        """Begin a new file if this one is large. For the cold side's turn."""
+        rotate_if_large(self._path, self._stream.fileno(), self._most_bytes, self._keep)
+
     def close(self) -> None:
-        """Flush and close the file."""
+        """Say what was left out, flush and close the file."""
+        for left_out in self._repeats.rest():
+            self._log.info("repeated", **left_out)
         self._stream.close()
