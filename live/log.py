@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class SessionLog:
 
     def rotate(self) -> None:
         """Begin a new file if this one is large. For the cold side's turn."""
-        rotate_if_large(self._path, self._stream.fileno(), self._most_bytes, self._keep)
+        with contextlib.suppress(OSError):  # a full disk: the lines go on where they are, and space.py says the rest
+            rotate_if_large(self._path, self._stream.fileno(), self._most_bytes, self._keep)
 
     def close(self) -> None:
         """Say what was left out, flush and close the file."""
