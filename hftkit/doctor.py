@@ -24,12 +24,14 @@ from hftkit import pages
 from hftkit.benchmarks.machine import cores, cpu_model, installed
 from hftkit.clock import monotonic_ns
 from hftkit.kernels import jit
+from hftkit.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
 
 MIB = 1 << 20
 SHM = Path("/dev/shm")
 ROUGH_CLOCK_NS = 1_000  # a clock coarser than this cannot measure microseconds
 ENOUGH_LOCKED = 64 * MIB  # journal segment, pages and rings of one engine
 ENOUGH_SHM = 64 * MIB
+ENOUGH_HOURS = 24.0  # of journal
 _EXTRA = re.compile(r"""(?P<name>[\w.-]+).*;.*\bextra == ["'](?P<extra>\w+)["']""")
 
 
@@ -132,6 +134,15 @@ def check_left_pages() -> Finding:
     return Finding("dead pages", not left, f"{len(left)} telemetry pages of dead engines, {size:.1f} MiB", "remove them: hftkit doctor --clean")
 
 
+def check_journal_space() -> Finding:
+    """Room for journals, where `hftkit live` puts them by default."""
+    folder = Path("data/journals")
+    free = free_bytes(folder)
+    hours = free / ASSUMED_BYTES_PER_H
+    seen = f"{bytes_in_words(free)} free for {folder}: {hours_in_words(hours)} at {bytes_in_words(ASSUMED_BYTES_PER_H)} an hour"
+    return Finding("journal space", hours >= ENOUGH_HOURS, seen, "free some, or: hftkit sessions prune --keep-days 30")
+
+
 def check_extras() -> list[Finding]:
     """Which extras are whole: `research` for notebooks and the demo, `dev` for the tests."""
     missing: dict[str, list[str]] = {}
@@ -180,6 +191,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_memory_lock,
     check_shared_memory,
     check_left_pages,
+    check_journal_space,
 )
 
 

@@ -104,6 +104,14 @@ def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[st
     return page
 
 
+SPACE_LEVEL, SPACE_FREE, SPACE_BYTES_PER_H = 61, 62, 63  # words of the head, at its end: room for the journal, written by the cold side
+
+
+def write_space(head: np.ndarray, level: int, free: int, bytes_per_h: int) -> None:
+    """Publish how much room there is for the journal: `level` of live/space.py, bytes free, bytes taken an hour."""
+    head[SPACE_FREE], head[SPACE_BYTES_PER_H], head[SPACE_LEVEL] = free, bytes_per_h, level
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One consistent copy of the page. Arrays as in hftkit/layout.py; times in ns; histograms int64 (hops, COUNTS_LEN)."""
@@ -124,6 +132,9 @@ class Snapshot:
     fills: np.ndarray
     line: np.ndarray
     account: np.void
+    space_level: int = 0  # live/space.py
+    space_free: int = 0  # bytes; 0: not known
+    space_bytes_per_h: int = 0
 
     def latency_us(self, hop: Hop) -> dict[str, float]:
         """p50, p95, p99, p999, max in microseconds and the count `n` of one hop."""
@@ -200,6 +211,9 @@ class TelemetryReader:
             fills=self._recent_fills(),
             line=self._cold.line.copy(),
             account=self._cold.account[0].copy(),
+            space_level=int(head[SPACE_LEVEL]),
+            space_free=int(head[SPACE_FREE]),
+            space_bytes_per_h=int(head[SPACE_BYTES_PER_H]),
         )
         return copy if int(head[page_kernel.SEQUENCE]) == before else None
 

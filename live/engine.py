@@ -33,6 +33,7 @@ from hftkit.errors import HftkitError, JournalError, VenueError
 from hftkit.instruments import Instrument
 from hftkit.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
+from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
@@ -41,7 +42,8 @@ from hftkit.params import FrozenParams, check_scales, check_validity, parse_froz
 from hftkit.private_files import SHARED_MEMORY
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 from hftkit.running import register
-from hftkit.telemetry import create_page
+from hftkit.sessions import prune_at_start
+from hftkit.telemetry import create_page, write_space
 from hftkit.units import iso_from_ns
 from live import failpoints
 from live import hot_loop as hot
@@ -58,6 +60,8 @@ from live.open_orders import epoch_of
 from live.result import FINAL_STATES
 from live.session_end import FINAL_PAGE, end_session, lost
 from live.signals import StopRequest, StopSignals
+from live.space import SpaceWatch
+from live.touch import touch
 from live.venue import Venue, make_venue
 
 NOTES_SLOTS = 4096
@@ -121,17 +125,23 @@ class Engine:
         name = self.config.session.session_id or session_name(clock.unix_ns(), self.epoch)
         self.folder = private_files.private_folder(journals / name)
         self.venue.begin(name, self.folder, self.epoch)
-        segment_bytes = self.config.session.segment_mb * 1024 * 1024
+        session = self.config.session
+        segment_bytes = session.segment_mb * 1024 * 1024
         self.journal = JournalWriter(self.folder, self.epoch, clock.unix_ns(), segment_bytes, RESERVE_BYTES)
         self.session_key = secrets.randbits(62)  # the panel's proof that telemetry and control page belong together
         try:
             self.control = ControlPage.create(self.folder / CONTROL_PAGE, self.session_key)
-            self.log = SessionLog(self.folder / "session.log")
+            self.log = SessionLog(self.folder / "session.log", int(session.log_mb * 2**20), session.log_files)
         except BaseException:
             self.journal.close()
             raise
         self._register(name)
-        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}")
+        prune_at_start(self.folder.parent, session.keep_days, session.keep_gb, self._note)
+        self.space = SpaceWatch(
+            self.folder, segment_bytes, session.space_warn_h, session.space_alarm_h, self._note, self._say, lambda: self.ask_stop("the disk is nearly full")
+        )
+        fits = self.space.first(clock.monotonic_s()).text
+        self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")
 
     def _register(self, name: str) -> None:
         """Let panels and commands find this session (hftkit/running.py)."""
@@ -182,6 +192,7 @@ class Engine:
         self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
+        touch(self.rooms, self.shell._replace(segment=self.shell.scratch, control=self.shell.scratch), self.page)
         self._books = self._book_watch()
         self.command(Control.CONNECT)
         self.thread.start()
@@ -258,7 +269,7 @@ class Engine:
         """Ask for the stop, or give up, where that is due."""
         stopping = self.rooms.risk[0]["trading"] >= Trading.STOPPING and self.rooms.session[0]["stop_requested"] > 0
         if self._stop_signal.is_set():
-            self._signalled = "a signal"
+            self._signalled = self._signalled or "a signal"
             self._stop_signal.clear()  # it is also what a turn waits for
         asked = self._signalled or self.faults.first
         known = self.stopping.why
@@ -272,6 +283,11 @@ class Engine:
                 self.log.event("stop_timeout", positions=self.positions(), orders=list(self.open_orders()))
             self.abandon()
             self._given_up = True  # also where the loop does not return
+
+    def ask_stop(self, why: str) -> None:
+        """Ask for a clean stop, as a signal does."""
+        self._signalled = why
+        self._stop_signal.set()
 
     def install_signals(self) -> None:
         """Every signal that would end the process asks for a clean stop: flat, logged out, journal closed."""
@@ -347,6 +363,7 @@ class Engine:
         guard("commands", self._give_waiting)
         guard("signals", self._log_signals)
         guard("books", self._watch_books)
+        guard("space", self._watch_space)
         guard("page", self.venue.publish)
         if self.log.failing and not self.log.flush():
             self.faults.note("log file", OSError(self.log.failing))
@@ -389,6 +406,12 @@ class Engine:
         held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
         book = self.rooms.book.copy()
         self._books.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
+
+    def _watch_space(self) -> None:
+        """Room for the journal, every few seconds; and the log's size."""
+        if self.space.turn(clock.monotonic_s(), int(self.journal.state[journal_kernel.POSITION]) * 8):
+            self.log.rotate()
+            write_space(self.page.head, int(self.space.level), self.space.room.free, int(self.space.room.bytes_per_h))
 
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""

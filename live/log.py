@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any, TextIO, cast
 import numpy as np
 import structlog
 
-from hftkit import layout
+from hftkit import clock, layout
 from hftkit.codes import EventKind, Reject, Side
 from live import failpoints
 from live.hot_loop import NOTE_EVENT
 from live.log_file import LogFile
+from live.log_limit import RepeatLimit
 from live.masking import MaskSecrets
+from live.rotation import rotate_if_large
 
 _EVENT = layout.EVENT.dtype
 _WANT = layout.WANT.dtype
@@ -26,14 +29,18 @@ class SessionLog:
     """Writes `session.log`; `secrets` masks what must not stand in it. Order events carry `client_order_id` as their correlation id.
 
     `event` and `note` never raise: every thread says its lines here, also while it handles a failure.
+
+    Lines that repeat are counted instead (log_limit.py); the file is rotated at `most_bytes`, `keep` files in all (rotation.py).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_bytes: int = 16 << 20, keep: int = 8) -> None:
         self.secrets = MaskSecrets()
+        self._path, self._most_bytes, self._keep = path, most_bytes, keep
+        self._repeats = RepeatLimit(clock.monotonic_s)
         self._stream = LogFile(path)
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(cast(TextIO, self._stream)),
-            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
+            processors=[self._repeats, structlog.processors.TimeStamper(fmt="iso", utc=True), self.secrets, structlog.processors.JSONRenderer()],
         )
 
     @property
@@ -80,6 +87,13 @@ class SessionLog:
         """Write the lines that were kept. Whether none is left."""
         return self._stream.flush()
 
+    def rotate(self) -> None:
+        """Begin a new file if this one is large. For the cold side's turn."""
+        with contextlib.suppress(OSError):  # a full disk: the lines go on where they are, and space.py says the rest
+            rotate_if_large(self._path, self._stream.fileno(), self._most_bytes, self._keep)
+
     def close(self) -> None:
-        """Flush and close the file."""
+        """Say what was left out, flush and close the file."""
+        for left_out in self._repeats.rest():
+            self._line(self._log.info, "repeated", left_out)
         self._stream.close()

@@ -45,6 +45,10 @@ class LogFile:
         with self._lock:
             return self._n_dropped
 
+    def fileno(self) -> int:
+        """The descriptor: a rotation puts another file behind it."""
+        return self._fd
+
     def write(self, text: str) -> None:
         """Append; what cannot be written now is kept."""
         line = text.encode("utf-8", "replace")

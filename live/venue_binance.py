@@ -30,6 +30,7 @@ from live.lease import Lease
 from live.line import BinanceLine
 from live.line_loop import line_loop, new_wire
 from live.ready_file import read_ready_file
+from live.touch import touch
 
 FUNCTIONS_TYPE = types.Tuple((binance_calls.TRANSLATE_TYPE, binance_calls.ENCODE_TYPE, binance_calls.ANSWER_TYPE))
 
@@ -127,6 +128,7 @@ class BinanceVenue:
                 if index >= 0:
                     units[index] = max(units[index], abs(unit))
         self._memory = self.line.build(rooms, shell.io, config.instruments, units, cold_page(page_path))
+        touch(*self._memory)
 
     def connect(self) -> None:
         """Streams and tasks."""

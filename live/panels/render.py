@@ -21,9 +21,10 @@ def headline_html(view: View) -> str:
     """One line: state as a coloured pill, session, uptime."""
     colour = _TRADING_COLOUR[view.trading] if view.live else _GREY if view.status.name == "STOPPED" else _RED
     pill = f"background:{colour};color:white;border-radius:10px;padding:2px 12px;font-weight:bold;"
+    disk = f'<span style="margin-left:12px;color:{_RED}">disk: {escape(view.disk)}</span>' if view.disk_low else ""
     return (
         f'<div style="{_FONT}line-height:26px"><span class="hftkit-status" style="{pill}">{escape(view.headline)}</span>'
-        f'<span style="margin-left:12px">session {escape(view.session)}, up {_seconds(view.uptime_s)}</span></div>'
+        f'<span style="margin-left:12px">session {escape(view.session)}, up {_seconds(view.uptime_s)}</span>{disk}</div>'
     )
 
 
@@ -122,6 +123,8 @@ def text_lines(view: View) -> list[str]:
         lines.append(f"venue's clock    {view.clock}")
     if view.not_ours:
         lines.append(f"not ours         {view.not_ours}")
+    if view.disk:
+        lines.append(f"{'DISK LOW' if view.disk_low else 'disk':16} {view.disk}")
     for h in view.latency:
         if h.n:
             lines.append(f"{h.name:16} p50 {_micro(h.p50)} us   p99 {_micro(h.p99)} us   max {_micro(h.max)} us   n {h.n:,}")

@@ -13,6 +13,7 @@ from typing import Any
 from hftkit import execution
 from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
+from hftkit.space import bytes_in_words, hours_in_words
 from hftkit.telemetry import Snapshot
 from hftkit.units import from_e8, from_steps, iso_from_ns
 from live.book_watch import is_stale
@@ -138,6 +139,8 @@ class View:
     line: tuple[LineView, ...]  # empty where the venue is one pair of sockets
     clock: str  # "+1.2 ms (known to 0.4 ms)", "" where it is not estimated
     not_ours: str = ""  # orders on the account that are not this session's, in words
+    disk: str = ""  # room for the journal: "4.0 GB free, 12 days at 13.1 MB an hour"
+    disk_low: bool = False
 
 
 def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapshot | None = None) -> View:
@@ -185,6 +188,8 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         ),
         clock=_clock(snapshot.account),
         not_ours=_not_ours(snapshot.account),
+        disk=_disk(snapshot),
+        disk_low=snapshot.space_level > 0,
     )
 
 
@@ -204,6 +209,13 @@ def _line(part: LinePart, row: Any, now_ns: int, account: Any, stale: list[str])
         silence_s=max(0, now_ns - seen) / 1e9 if seen else math.nan,
         backlog=int(row["backlog"]),
     )
+
+
+def _disk(snapshot: Snapshot) -> str:
+    if not snapshot.space_bytes_per_h:
+        return ""
+    hours = hours_in_words(snapshot.space_free / snapshot.space_bytes_per_h)
+    return f"{bytes_in_words(snapshot.space_free)} free, {hours} at {bytes_in_words(snapshot.space_bytes_per_h)} an hour"
 
 
 def _clock(account: Any) -> str:
