@@ -140,7 +140,7 @@ def check_journal_space() -> Finding:
     free = free_bytes(folder)
     hours = free / ASSUMED_BYTES_PER_H
     seen = f"{bytes_in_words(free)} free for {folder}: {hours_in_words(hours)} at {bytes_in_words(ASSUMED_BYTES_PER_H)} an hour"
-    return Finding("journal space", hours >= ENOUGH_HOURS, seen, "free some, or: hftkit sessions prune --keep-days 30")
+    return Finding("journal space", hours >= ENOUGH_HOURS, seen, "free some, or: hftkit journals prune --keep-days 30")
 
 
 def check_extras() -> list[Finding]:

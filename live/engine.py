@@ -138,7 +138,13 @@ class Engine:
         self._register(name)
         prune_at_start(self.folder.parent, session.keep_days, session.keep_gb, self._note)
         self.space = SpaceWatch(
-            self.folder, segment_bytes, session.space_warn_h, session.space_alarm_h, self._note, self._say, lambda: self.ask_stop("the disk is nearly full")
+            self.folder,
+            segment_bytes,
+            session.space_warn_h,
+            session.space_alarm_h,
+            self._note,
+            self._say,
+            lambda: self.ask_stop("the disk is nearly full"),
         )
         fits = self.space.first(clock.monotonic_s()).text
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")

@@ -17,7 +17,7 @@ import structlog
 BURST = 5  # lines of a kind written in a period
 PERIOD_S = 10.0
 _KINDS = 1000  # remembered at a time; the one that was silent longest is forgotten
-_NEVER = ("phase", "repeated", "halt")
+_NEVER = ("phase", "repeated", "halt", "fault", "stopping", "ended")
 
 
 @dataclass

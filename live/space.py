@@ -120,7 +120,7 @@ class SpaceWatch:
         facts = {"free_mb": self.room.free >> 20, "mb_per_h": round(self.room.bytes_per_h / 2**20, 2), "hours": round(self.room.hours, 2)}
         self._say("space", level=level.name.lower(), **facts)
         if level > before:
-            todo = "the session is stopped" if level is SpaceLevel.CRITICAL else "free some, or move journals away: hftkit sessions prune"
+            todo = "the session is stopped" if level is SpaceLevel.CRITICAL else "free some, or move journals away: hftkit journals prune"
             self._tell(f"DISK {level.name.replace('_', ' ')}: {self._folder}: {self.room.text}; {todo}")
         if level is SpaceLevel.CRITICAL:
             self._stop()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hftkit.codes import RecordType
 from hftkit.errors import ConfigError
 from hftkit.journal import JournalWriter, segment_path
-from hftkit.session_commands import sessions
+from hftkit.journal_commands import journals
 from hftkit.sessions import find_sessions, look_at_session, prune_at_start, remove_session, to_prune
 
 DAY = 86400
@@ -117,12 +117,12 @@ def test_the_command_says_what_it_does_and_wants_a_limit(tmp_path: Path) -> None
     session(tmp_path, "crashed", 20_000, ended=False)
     run = CliRunner()
     with pytest.raises(ConfigError, match="which sessions may go"):
-        run.invoke(sessions, ["prune", str(tmp_path)], catch_exceptions=False)
-    would = run.invoke(sessions, ["prune", str(tmp_path), "--keep-days", "30", "--dry-run"], catch_exceptions=False).stdout
+        run.invoke(journals, ["prune", str(tmp_path)], catch_exceptions=False)
+    would = run.invoke(journals, ["prune", str(tmp_path), "--keep-days", "30", "--dry-run"], catch_exceptions=False).stdout
     assert "would remove" in would
     assert (tmp_path / "old").exists()
-    done = run.invoke(sessions, ["prune", str(tmp_path), "--keep-days", "30"], catch_exceptions=False).stdout
+    done = run.invoke(journals, ["prune", str(tmp_path), "--keep-days", "30"], catch_exceptions=False).stdout
     assert "1 of 2 sessions" in done
     assert "1 without an end record are left" in done
     assert not (tmp_path / "old").exists()
-    assert "no end record" in run.invoke(sessions, ["list", str(tmp_path)], catch_exceptions=False).stdout
+    assert "no end record" in run.invoke(journals, ["list", str(tmp_path)], catch_exceptions=False).stdout

@@ -1,4 +1,4 @@
-"""Command line of the sessions on disk: `hftkit sessions list`, `hftkit sessions prune`."""
+"""Command line of the sessions on disk: `hftkit journals list`, `hftkit journals prune`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False,
 
 
 @click.group()
-def sessions() -> None:
+def journals() -> None:
     """List and remove the folders of finished sessions.
 
-    Example: hftkit sessions prune --keep-days 30
+    Example: hftkit journals prune --keep-days 30
     """
 
 
-@sessions.command(name="list")
+@journals.command(name="list")
 @_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print the sessions as JSON.")
 def list_(folder: Path, as_json: bool) -> None:
     """Sessions in FOLDER, the oldest first: size, last write, whether the journal has its end record.
 
-    Example: hftkit sessions list data/journals
+    Example: hftkit journals list data/journals
     """
     from hftkit.sessions import find_sessions
 
@@ -46,7 +46,7 @@ def list_(folder: Path, as_json: bool) -> None:
     click.echo(f"{len(found)} sessions in {folder}, {bytes_in_words(sum(one.size for one in found))}")
 
 
-@sessions.command()
+@journals.command()
 @_FOLDER
 @click.option("--keep-days", type=click.FloatRange(min=0, min_open=True), help="Remove those whose last write is longer ago.")
 @click.option("--keep-gb", type=click.FloatRange(min=0, min_open=True), help="Remove the oldest until all take no more.")
@@ -55,7 +55,7 @@ def list_(folder: Path, as_json: bool) -> None:
 def prune(folder: Path, keep_days: float | None, keep_gb: float | None, force: bool, dry_run: bool) -> None:
     """Remove finished sessions in FOLDER: journal, log and result. Files that hftkit did not make stay.
 
-    Example: hftkit sessions prune --keep-days 30 --keep-gb 50 --dry-run
+    Example: hftkit journals prune --keep-days 30 --keep-gb 50 --dry-run
     """
     from hftkit.sessions import find_sessions, remove_session, to_prune
 
