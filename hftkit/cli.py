@@ -31,7 +31,7 @@ _SUMMARY = {
     "faults": "switch faults of a running simulator",
     "live": "trade frozen parameters",
     "replay": "re-run a session's journal and prove that every decision is the same",
-    "sessions": "list and remove the folders of finished sessions",
+    "journals": "list and remove the folders of finished sessions",
     "monitor": "watch a running engine",
     "sessions": "list the sessions that run, and what killed ones held",
     "stop": "stop a running session, flat",
