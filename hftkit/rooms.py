@@ -66,6 +66,8 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     order_capacity: int = 4096
     channels: int = 6  # codes.Channel bits: TRADE and DEPTH
     logon_words: tuple[int, ...] = ()  # the LOGON frame as it was sent
+    venue_is_final: bool = True  # external fills and corrections reach the legs, refusals grow pauses; false in journals from before
+    positions_in_order: bool = False  # a POSITION frame stands where it belongs among the fills: what differs is taken in at once
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same configuration gives the same bytes."""
@@ -75,8 +77,8 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def from_bytes(cls, text: bytes) -> SessionConfig:
         """Inverse of `to_bytes`. Raises ConfigError on anything else."""
         try:
-            return msgspec.convert(json.loads(text), cls)
-        except (ValueError, msgspec.ValidationError) as error:
+            return msgspec.convert({"venue_is_final": False, **json.loads(text)}, cls)
+        except (ValueError, TypeError, msgspec.ValidationError) as error:
             raise ConfigError(f"the session configuration cannot be read: {error}", "The journal was written by another version") from None
 
 
@@ -94,6 +96,9 @@ class Rooms(NamedTuple):
     orders: np.ndarray  # ORDER (capacity,)
     open_qty: np.ndarray  # OPEN (n,)
     ledger: np.ndarray  # LEDGER (n,)
+    external: np.ndarray  # EXTERNAL (n,)
+    refused: np.ndarray  # int64 (k, 2): orders of lead and hedge that the venue has refused, one after the other
+    rules: np.ndarray  # int64 (1,): bits layout.VENUE_IS_FINAL, POSITIONS_IN_ORDER
     limit: np.ndarray  # LIMIT (n,)
     risk: np.ndarray  # RISK (1,)
     session: np.ndarray  # SESSION (1,)
@@ -112,6 +117,7 @@ class Rooms(NamedTuple):
 
 
 STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
+LATER_ROOMS = ("external", "refused")  # of sessions with VENUE_IS_FINAL: older journals end with a digest that knows nothing of them
 
 
 def build_rooms(config: SessionConfig) -> Rooms:
@@ -139,6 +145,9 @@ def build_rooms(config: SessionConfig) -> Rooms:
         orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
         open_qty=np.zeros(n, layout.OPEN.dtype),
         ledger=np.zeros(n, layout.LEDGER.dtype),
+        external=np.zeros(n, layout.EXTERNAL.dtype),
+        refused=np.zeros((k, 2), np.int64),
+        rules=np.array([layout.VENUE_IS_FINAL * config.venue_is_final + layout.POSITIONS_IN_ORDER * config.positions_in_order], np.int64),
         limit=_limit(config),
         risk=_risk(config.limits),
         session=np.zeros(1, layout.SESSION.dtype),
@@ -220,7 +229,7 @@ def _risk(limits: Limits) -> np.ndarray:
 def state_digest(rooms: Rooms) -> bytes:
     """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
     digest = hashlib.sha256()
-    for name in STATE_ROOMS:
+    for name in STATE_ROOMS + (LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()):
         room: Any = getattr(rooms, name)
         digest.update(np.ascontiguousarray(room).tobytes())
     return digest.digest()

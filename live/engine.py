@@ -144,6 +144,7 @@ class Engine:
             heartbeat_ns=loop.heartbeat_ms * 1_000_000,
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
             logon_words=self.venue.logon_words(),
+            positions_in_order=self.config.venue.kind == "binary",
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
