@@ -37,6 +37,7 @@ from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.wire.binance import state as s
+from hftkit.kernels.wire.binance.fees import NAME_BYTES
 from hftkit.kernels.wire.binance.names import identity_words, key_table
 from hftkit.kernels.wire.binance.state import Counter, Kind, Trades
 from hftkit.kernels.wire.sha256 import SCRATCH_WORDS, key_midstates
@@ -58,6 +59,8 @@ class Line(NamedTuple):
     mark: np.ndarray  # MARK (n,)
     tracks: np.ndarray  # TRACK (order capacity,)
     positions: np.ndarray  # int64 (n,): scratch for one positionRisk answer
+    outside: np.ndarray  # OUTSIDE (n,)
+    fee_assets: np.ndarray  # FEE_ASSET (FEE_ASSETS,)
     funded: np.ndarray  # int64 (n,): exchange time ns of the last funding payment told to the engine
     requests: np.ndarray  # ring towards the cold side, REQUEST_SLOTS of REQUEST_WORDS
     note: np.ndarray  # int64 (REQUEST_WORDS,): the request being written
@@ -108,6 +111,23 @@ def counters(line: Line) -> dict[str, int]:
     return {counter.name.lower(): int(line.counters[counter]) for counter in Counter}
 
 
+def fee_price_words(asset: str, price_e8: int) -> bytes:
+    """The payload of Kind.FEE_PRICE: what one of `asset` is worth, in 1e-8 of the quote asset. Of an asset with a name of 1 to 8 ASCII bytes."""
+    name = asset.encode("ascii")
+    if not 0 < len(name) <= NAME_BYTES:
+        raise ValueError(f"{asset!r} must have 1 to {NAME_BYTES} bytes")
+    return np.array([int.from_bytes(name, "little"), len(name), price_e8], np.int64).tobytes()
+
+
+def fees_by_asset(line: Line) -> dict[str, dict[str, int]]:
+    """What was charged in each asset: fills, those at the expected rate, commission in 1e-8 of it and of the quote asset."""
+    found = {}
+    for row in line.fee_assets[line.fee_assets["n_bytes"] > 0]:
+        name = int(row["name"]).to_bytes(8, "little").rstrip(b"\0").decode("ascii", "replace")
+        found[name] = {column: int(row[column]) for column in ("price_e8", "n_fills", "n_at_rate", "paid_e8", "quote_e8")}
+    return found
+
+
 def _mantissa(text: str) -> tuple[int, int]:
     _, digits, exponent = decimal(text).normalize().as_tuple()
     number = int("".join(map(str, digits)))
@@ -121,6 +141,7 @@ def _scales(instruments: Sequence[Instrument], depth: bool) -> np.ndarray:
         row["tick_mantissa"], row["tick_decimals"] = _mantissa(instrument.tick_size)
         row["lot_mantissa"], row["lot_decimals"] = _mantissa(instrument.lot_size)
         row["symbol_bytes"], row["depth"] = len(instrument.symbol), int(depth)
+        row["tick_lot_e8"], row["maker_fee_ppm"], row["taker_fee_ppm"] = instrument.tick_lot_e8, instrument.maker_fee_ppm, instrument.taker_fee_ppm
     return table
 
 
@@ -163,6 +184,8 @@ def new_line(
         mark=np.zeros(n, s.MARK.dtype),
         tracks=np.zeros(order_capacity, s.TRACK.dtype),
         positions=np.zeros(n, np.int64),
+        outside=np.zeros(n, s.OUTSIDE.dtype),
+        fee_assets=np.zeros(s.FEE_ASSETS, s.FEE_ASSET.dtype),
         funded=np.zeros(n, np.int64),
         requests=format_ring(np.zeros(ring_words(s.REQUEST_SLOTS, s.REQUEST_WORDS), np.int64), s.REQUEST_SLOTS, s.REQUEST_WORDS),
         note=np.zeros(s.REQUEST_WORDS, np.int64),
@@ -184,6 +207,7 @@ def new_line(
     line.state[s.SNAPSHOT_LIMIT] = snapshot_limit
     line.state[[s.WEIGHT_1M, s.ORDERS_10S, s.ORDERS_1M]] = -1
     line.state[[s.QUOTE0, s.QUOTE1, s.QUOTE_BYTES]] = (*identity_words(quote_asset.encode())[:2], len(quote_asset))
+    line.fee_assets[0] = (line.state[s.QUOTE0], len(quote_asset), layout.MONEY_SCALE, 0, 0, 0, 0)
     return line
 
 

@@ -101,6 +101,7 @@ class MessageType(Code):
     ACCOUNT_STATUS = 44
     FUNDING = 45
     POSITION_CORRECTION = 46
+    EXTERNAL_FILL = 47
     INSTRUMENT = 64
     BBO = 65
     TRADE = 66
@@ -136,6 +137,7 @@ class EventKind(Code):
     POSITION_CORRECTION = 22  # the venue's position, taken into the ledger although no fill explains it
     ORDER_TRIGGERED = 23  # changes nothing: the engine has no order that waits
     ACCOUNT_STATUS = 24  # changes nothing: the ledger is our own
+    EXTERNAL_FILL = 25  # a fill of an order that this session did not send: the venue's own, or another client's
     TIMER = 30
     CONTROL = 31
     DISCONNECT = 32
@@ -261,6 +263,7 @@ class Reject(Code):
     RISK_CLOCK_OFFSET = 116
     RISK_VENUE_REFUSES = 117
     RISK_STALE_QUOTE = 118
+    RISK_FORCED_CLOSE = 121  # the venue has closed a position by itself
     # 2xx: order table
     ORDERS_TABLE_FULL = 201
     ORDERS_UNKNOWN = 202
@@ -291,6 +294,8 @@ class Reject(Code):
     VENUE_EXPIRED = 412
     VENUE_LIQUIDATION = 413
     VENUE_MARKET_CLOSED = 414
+    VENUE_ADL = 415  # auto-deleveraging
+    VENUE_SETTLEMENT = 416  # delivery or delisting
     # 5xx: venue book
     BOOK_FULL = 501
     BOOK_POST_ONLY_WOULD_TAKE = 502

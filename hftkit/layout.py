@@ -30,6 +30,7 @@ BOOK_DEPTH = 512  # levels kept a side by a book replica
 MAX_WANTS = 8  # intents one step may produce
 MAX_STRATEGIES = 4
 NO_INSTRUMENT = -1
+VENUE_IS_FINAL, POSITIONS_IN_ORDER = 1, 2  # bits of Rooms.rules: see rooms.SessionConfig
 MONEY_SCALE = 100_000_000  # money is counted in 1e-8 of the quote currency
 
 
@@ -312,8 +313,21 @@ LEDGER = Record(
         _i("n_maker", "count", "fills as maker"),
         _i("maker_turnover_e8", "1e-8 quote", "notional traded as maker"),
         _i("venue_position", "lots", "last position the venue reported"),
-        _i("corrected_qty", "lots", "net lots that corrections brought in: of no fill and no strategy; position = bought - sold + corrected"),
-        _i("n_corrections", "count", "corrections: the venue's position taken over"),
+        _i("corrected_qty", "lots", "net lots that no order of ours brought in: external fills, corrections; position = bought - sold + corrected"),
+        _i("n_corrections", "count", "external fills and corrections"),
+    ),
+)
+
+EXTERNAL = Record(
+    "EXTERNAL",
+    "kernels/trading/external.py",
+    "What changed an instrument's position although no order of ours did. Index = instrument id.",
+    (
+        _i("n_fills", "count", "external fills taken in"),
+        _i("n_forced", "count", "those of the venue itself"),
+        _i("n_old", "count", "external fills left, since a correction had brought them in already"),
+        _i("ts_known", "ns, exchange clock", "the last correction held what had happened until then"),
+        _i("reason", "codes.Reject", "of the last one: 413, 415, 416, or 0 for another client"),
     ),
 )
 
@@ -441,7 +455,7 @@ ACCOUNT = Record(
     ),
 )
 
-RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, LIMIT, RISK, SESSION, LINE, ACCOUNT)
+RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SESSION, LINE, ACCOUNT)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Frames: the binary protocol
@@ -593,8 +607,24 @@ FRAMES = (
         MessageType.POSITION_CORRECTION,
         "line",
         "Never on a wire: what a client's own account keeper has found to stand, in the client's journal. The ledger is brought to `position`, at "
-        "mark, if it still is at `ledger_position`; no strategy's leg is.",
+        "mark, if it still is at `ledger_position`, and the strategies' legs with it.",
         (_TS, _i("position", "lots", "signed, the venue's"), _i("ledger_position", "lots", "signed, what it was compared with")),
+    ),
+    Frame(
+        MessageType.EXTERNAL_FILL,
+        "line",
+        "Never on a wire: a fill of an order that the session did not send, in a client's journal. Reason 413, 415 or 416: the venue has closed the "
+        "position by itself (liquidation, auto-deleveraging, settlement); 0: another client of the account. Ledger and legs take it in.",
+        (
+            _TS,
+            _OID,
+            _i("trade_id", "id", "the trade, 0 where the venue does not say"),
+            _SIDE,
+            _i("price", "ticks", "trade price"),
+            _i("qty", "lots", "traded quantity"),
+            _i("fee_e8", "1e-8 quote", "fee charged, negative is a rebate"),
+            _i("reason", "codes.Reject", "who closed it, 0: another client"),
+        ),
     ),
     Frame(
         MessageType.SESSION_REJECT,

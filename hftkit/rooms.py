@@ -95,6 +95,8 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     order_capacity: int = 4096
     channels: int = 6  # codes.Channel bits: TRADE and DEPTH
     logon_words: tuple[int, ...] = ()  # the LOGON frame as it was sent
+    venue_is_final: bool = True  # external fills and corrections reach the legs, refusals grow pauses; false in journals from before
+    positions_in_order: bool = False  # a POSITION frame stands where it belongs among the fills: what differs is taken in at once
     watch_validity: bool = False  # a frozen file enters nothing new once it has expired by the venue's clock; journals from before have no such rule
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             )
 
         try:
-            config = msgspec.convert(parse_object(text, refuse), cls)
+            config = msgspec.convert({"venue_is_final": False, **parse_object(text, refuse)}, cls)
         except UnitError as error:  # an instrument that contradicts itself
             raise refuse(error.problem) from None
         except (ValueError, OverflowError, msgspec.ValidationError) as error:
@@ -148,6 +150,9 @@ class Rooms(NamedTuple):
     orders: np.ndarray  # ORDER (capacity,)
     open_qty: np.ndarray  # OPEN (n,)
     ledger: np.ndarray  # LEDGER (n,)
+    external: np.ndarray  # EXTERNAL (n,)
+    refused: np.ndarray  # int64 (k, 2): orders of lead and hedge that the venue has refused, one after the other
+    rules: np.ndarray  # int64 (1,): bits layout.VENUE_IS_FINAL, POSITIONS_IN_ORDER
     limit: np.ndarray  # LIMIT (n,)
     risk: np.ndarray  # RISK (1,)
     session: np.ndarray  # SESSION (1,)
@@ -167,6 +172,7 @@ class Rooms(NamedTuple):
 
 
 STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
+LATER_ROOMS = ("external", "refused")  # of sessions with VENUE_IS_FINAL: older journals end with a digest that knows nothing of them
 
 
 def build_rooms(config: SessionConfig) -> Rooms:
@@ -196,6 +202,9 @@ def build_rooms(config: SessionConfig) -> Rooms:
         orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
         open_qty=np.zeros(n, layout.OPEN.dtype),
         ledger=np.zeros(n, layout.LEDGER.dtype),
+        external=np.zeros(n, layout.EXTERNAL.dtype),
+        refused=np.zeros((k, 2), np.int64),
+        rules=np.array([layout.VENUE_IS_FINAL * config.venue_is_final + layout.POSITIONS_IN_ORDER * config.positions_in_order], np.int64),
         limit=_limit(config),
         risk=_risk(config.limits),
         session=np.zeros(1, layout.SESSION.dtype),
@@ -285,7 +294,7 @@ def _risk(limits: Limits) -> np.ndarray:
 def state_digest(rooms: Rooms) -> bytes:
     """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
     digest = hashlib.sha256()
-    for name in STATE_ROOMS:
+    for name in STATE_ROOMS + (LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()):
         room: Any = getattr(rooms, name)
         if name == "book" and not room["max_age_ns"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_AGE_FIELDS]

@@ -7,7 +7,7 @@ stands, unchanged, over quiet comparisons:
     first time    WAIT       nothing is done
     second time   RECOVER    the trades of recent orders are asked for: a fill that was missed comes in as what it is, with its own id
     third time    ACCEPT or HALT    it is not ours (someone else trades this account, say): the ledger takes the venue's position over
-                                    (ledger.correct_position); beyond the limit trading halts
+                                    (ledger.correct_position), and the legs with it; beyond the limit trading halts
 """
 
 from __future__ import annotations
@@ -52,6 +52,15 @@ class Reconciler:
         self._seen: dict[int, _Seen] = {}
         self.n_compared = self.n_agreed = 0
 
+    @property
+    def differs(self) -> bool:
+        """Whether a difference is under observation."""
+        return bool(self._seen)
+
+    def is_beyond(self, instrument: int, lots: int) -> bool:
+        """Whether so many lots from outside are more than the session goes on with."""
+        return abs(lots) > self._limits[instrument]
+
     def compare(self, ours: Sequence[int], venue: Sequence[int], quiet: Sequence[bool]) -> dict[int, tuple[Verdict, int]]:
         """Positions in lots of the ledger and of the venue, and whether the comparison is quiet, by instrument.
 
@@ -72,8 +81,24 @@ class Reconciler:
                 self._seen[i] = seen = _Seen(lots, 0)
             seen.times += 1
             verdict = (Verdict.WAIT, Verdict.RECOVER)[seen.times - 1] if seen.times <= 2 else Verdict.ACCEPT
-            if verdict is Verdict.ACCEPT and abs(lots) > self._limits[i]:
+            if verdict is Verdict.ACCEPT and self.is_beyond(i, lots):
                 verdict = Verdict.HALT
             found[i] = (verdict, lots)
         self.n_agreed += not found
         return found
+
+
+class OutsideWatch:
+    """Adds up what others have moved in the account, up or down, by instrument: ten small changes are as much as a large one."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        self._last: dict[int, int] = {}
+        self._moved: dict[int, int] = {}
+
+    def beyond(self, corrected: Sequence[int]) -> list[tuple[int, int]]:
+        """(instrument, lots moved) where that is more than the session goes on with. `corrected`: the ledger's `corrected_qty`."""
+        for i, lots in enumerate(corrected):
+            self._moved[i] = self._moved.get(i, 0) + abs(int(lots) - self._last.get(i, 0))
+            self._last[i] = int(lots)
+        return [(i, lots) for i, lots in self._moved.items() if lots and self._reconciler.is_beyond(i, lots)]

@@ -40,6 +40,11 @@ class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     clock_every_s: Annotated[float, msgspec.Meta(ge=0.05)] = 2.0
     clock_alarm_ms: _Positive = 500
     clock_halt_ms: _Positive = 2000
+    position_mode: Literal["one-way"] = "one-way"  # the only one there is: an account in hedge mode is refused at start
+    margin_type: Literal["", "crossed", "isolated"] = ""  # what the account must have for every symbol; "": any
+    leverage: Annotated[int, msgspec.Meta(ge=0, le=125)] = 0  # likewise; 0: any
+    multi_assets: bool | None = None  # likewise
+    settings_differ: Literal["refuse", "warn"] = "refuse"  # an account that is not set so: no session, or a line in the log
     dead_man_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0  # countdownCancelAll per symbol, refreshed at a third; 0: none
     listen_key_minutes: Annotated[float, msgspec.Meta(gt=0, le=30)] = 25.0
     mismatch_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05  # of a leg's unit: a larger unexplained difference halts

@@ -184,6 +184,7 @@ class Engine:
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
             logon_words=self.venue.logon_words(),
             watch_validity=True,
+            positions_in_order=self.config.venue.kind == "binary",
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)

@@ -30,6 +30,7 @@ from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
 from hftkit.units import to_e8
 from live.account import Reconciler, held_in_words
+from live.account_watch import AccountWatch
 from live.config import BinanceConfig, SessionSection
 from live.door import Door
 from live.ending import Left
@@ -38,11 +39,13 @@ from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
 from live.foreign_orders import ForeignOrders
 from live.gateways.binance_end import settle, standing
+from live.gateways.binance_fees import FeePrices, fee_summary
 from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
 from live.gateways.binance_open_orders import AccountOrders, claim_account
 from live.gateways.binance_orders import OrderStream, open_order_api
 from live.gateways.binance_rest import BinanceRest, RestError, refusal_in_words
 from live.gateways.binance_rest_orders import serve_orders
+from live.gateways.binance_settings import ask_settings
 from live.gateways.binance_tasks import VenueTasks
 from live.gateways.breaker import Breaker
 from live.gateways.clock_offset import ClockOffset
@@ -122,6 +125,7 @@ class BinanceLine:
             self.rest, say, self._session.orphans, self._session.strangers, self.trading and config.dead_man_s > 0
         )  # fmt: skip
         self._last_counters = np.zeros(words_of.N_COUNTERS, np.int64)
+        self.fee_prices = FeePrices(self.rest, self._push, say)
         self._send_failed = 0
         self._socket_closed_until_ms = 0  # the order API itself has asked for a pause
         self._stopped = False
@@ -157,6 +161,8 @@ class BinanceLine:
             await claim_account(self.rest, self._lease)
             self._began_ms = self.now_ms() + self.config.recv_window_ms  # what an earlier session has on its way arrives within its receive window
             await self.account_orders.clean_start(symbols, self.epoch, self._began_ms)
+            settings = await ask_settings(self.rest, symbols, self.config, self._say)
+            await self.fee_prices.begin(bool(settings.fee_burn))
             for symbol in symbols:
                 fees[symbol] = fees_ppm(json.loads(await self.rest.read("/fapi/v1/commissionRate", {"symbol": symbol}, signed=True, weight=20)))
             rows = json.loads(await self.rest.read("/fapi/v3/positionRisk", signed=True, weight=5))
@@ -200,6 +206,7 @@ class BinanceLine:
             )
             self.tasks.foreign.known |= {order.number for order in self.account_orders.cancelled}
             page.account[0]["n_orphans"] = len(self.account_orders.cancelled)
+        self._account_watch = AccountWatch(self.tasks, self.loop.loop.call_soon_threadsafe, self._reconciler, instruments)
         return self.line, self.wire
 
     def connect(self) -> None:
@@ -225,6 +232,8 @@ class BinanceLine:
                 spawn(self._serve_rest, "orders by REST")
             if config.orders != "rest":
                 self._add_order_stream()
+            self.fee_prices.hand_over()
+            spawn(lambda: self.fee_prices.keep(self.line), "fee prices")
             spawn(self.tasks.keep_listen_key, "listen key")
             spawn(lambda: self.tasks.reconcile(self.rooms, self._reconciler), "reconcile")
             if config.dead_man_s:
@@ -332,6 +341,8 @@ class BinanceLine:
             self._after_error(now)
         elif new[Counter.API_ANSWERS]:
             self.order_breaker.succeed(now)
+        if self.trading:
+            self._account_watch.turn(new, self.rooms.ledger)
         if self.io[SEND_FAILED] != self._send_failed:
             self._send_failed = int(self.io[SEND_FAILED])
             if LinePart.ORDERS in self.streams:
@@ -450,6 +461,7 @@ class BinanceLine:
             "orphans_cancelled": [str(order) for order in self.account_orders.cancelled],
             "strangers_orders": int(account["n_strangers"]),
             "foreign_orders": int(account["n_foreign"]),
+            "fees": fee_summary(self.line),
             "rest_orders": int(account["n_rest_orders"]),
             "changes_to_rest": self.ways.n_to_rest,
             "task_failures": int(account["n_task_failures"]),

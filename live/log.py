@@ -22,6 +22,7 @@ from live.rotation import rotate_if_large
 
 _EVENT = layout.EVENT.dtype
 _WANT = layout.WANT.dtype
+_EXTERNAL_KINDS = frozenset({EventKind.EXTERNAL_FILL, EventKind.POSITION_CORRECTION})
 _ORDER_KINDS = frozenset({EventKind.ORDER_ACK, EventKind.ORDER_REJECT, EventKind.ORDER_FILL, EventKind.ORDER_CANCELED, EventKind.CANCEL_REJECT})
 
 
@@ -66,7 +67,9 @@ class SessionLog:
         if words[0] == NOTE_EVENT:
             event = words[1 : 1 + _EVENT.itemsize // 8].view(_EVENT)[0]
             kind = EventKind(int(event["kind"]))
-            if kind in _ORDER_KINDS:
+            if kind in _EXTERNAL_KINDS or (kind == EventKind.ORDER_FILL and event["client_order_id"] < 0):
+                self._external(kind, event)
+            elif kind in _ORDER_KINDS:
                 facts = {
                     "client_order_id": int(event["client_order_id"]),
                     "instrument": int(event["instrument"]),
@@ -91,6 +94,16 @@ class SessionLog:
         """Begin a new file if this one is large. For the cold side's turn."""
         with contextlib.suppress(OSError):  # a full disk: the lines go on where they are, and space.py says the rest
             rotate_if_large(self._path, self._stream.fileno(), self._most_bytes, self._keep)
+
+    def _external(self, kind: EventKind, event: np.void) -> None:
+        """What changed the account without an order of ours."""
+        facts: dict[str, Any] = {"instrument": int(event["instrument"]), "ts_event": int(event["ts_event"])}
+        if kind == EventKind.POSITION_CORRECTION:
+            self._line(self._log.warning, "position correction", facts | {"venue_lots": int(event["qty"]), "ledger_lots": int(event["qty2"])})
+            return
+        reason = Reject(int(event["code"])) if kind == EventKind.EXTERNAL_FILL else Reject.VENUE_LIQUIDATION
+        facts |= {"side": Side(int(event["side"])).text, "price_ticks": int(event["price"]), "qty_lots": int(event["qty"])}
+        self._line(self._log.warning, "forced close" if reason else "fill of another client", facts | {"reason": reason.text if reason else ""})
 
     def close(self) -> None:
         """Say what was left out, flush and close the file."""

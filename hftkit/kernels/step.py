@@ -18,13 +18,14 @@ from typing import Any
 from numba import types
 
 from hftkit import layout
-from hftkit.codes import Action, Control, EventKind, Reject, Trading
+from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
 from hftkit.kernels.jit import array_type, inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
 from hftkit.kernels.market.signals import stale
+from hftkit.kernels.trading.external import take_correction, take_external_fill
 from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark_to_book
-from hftkit.kernels.trading.legs import all_flat, end_order, fill_leg, note_refused, note_sent, plan_legs
-from hftkit.kernels.trading.orders import SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
+from hftkit.kernels.trading.legs import all_flat, count_refusal, end_order, fill_leg, note_refused, note_sent, plan_legs
+from hftkit.kernels.trading.orders import COUNTER_BITS, SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
 from hftkit.kernels.trading.resting import watch_queues
 from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
 from hftkit.kernels.trading.validity import expire
@@ -39,6 +40,7 @@ from hftkit.kernels.wire.encode import (
     encode_subscribe,
 )
 from hftkit.kernels.wire.frame import FRAME_OK, frame_words
+from hftkit.layout import POSITIONS_IN_ORDER, VENUE_IS_FINAL
 
 STRATEGY_SIGNATURE = types.int64(
     types.int64,
@@ -59,7 +61,7 @@ _LOGON_ACK, _LOGOUT_ACK, _POSITION = int(EventKind.LOGON_ACK), int(EventKind.LOG
 _SESSION_REJECT, _FUNDING, _POSITION_CORRECTION = int(EventKind.SESSION_REJECT), int(EventKind.FUNDING), int(EventKind.POSITION_CORRECTION)
 _ORDER_FIRST, _ORDER_LAST = int(EventKind.ORDER_ACK), int(EventKind.ORDER_STATUS)
 _ORDER_ACK, _ORDER_FILL, _ORDER_REJECT = int(EventKind.ORDER_ACK), int(EventKind.ORDER_FILL), int(EventKind.ORDER_REJECT)
-_ORDER_CANCELED = int(EventKind.ORDER_CANCELED)
+_ORDER_CANCELED, _EXTERNAL_FILL = int(EventKind.ORDER_CANCELED), int(EventKind.EXTERNAL_FILL)
 _PAUSE, _RESUME, _FLATTEN = int(Control.PAUSE), int(Control.RESUME), int(Control.FLATTEN)
 _STOP, _CONNECT, _ENABLE = int(Control.STOP), int(Control.CONNECT), int(Control.ENABLE)
 _HALT_ACCOUNT, _HALT_CLOCK, _HALT_VENUE = int(Control.HALT_ACCOUNT), int(Control.HALT_CLOCK), int(Control.HALT_VENUE)
@@ -71,6 +73,10 @@ _ILLEGAL, _WOULD_TAKE = int(Reject.ORDERS_ILLEGAL_TRANSITION), int(Reject.BOOK_P
 _ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject.RISK_CLOCK_OFFSET)
 _VENUE_REFUSES, _STALE_QUOTE = int(Reject.RISK_VENUE_REFUSES), int(Reject.RISK_STALE_QUOTE)
 _STALL, _CAUGHT_UP, _HALT_STALE = int(Control.STALL), int(Control.CAUGHT_UP), int(Control.HALT_STALE)
+_FORCED_CLOSE, _REJECTS_IN_ROW = int(Reject.RISK_FORCED_CLOSE), int(Reject.RISK_REJECTS_IN_ROW)
+_LIQUIDATION = int(Reject.VENUE_LIQUIDATION)
+_VENUE_REASONS, _BOOK_REASONS = 400, 500  # refusals of the venue's own checks lie between
+_REJECTED = int(OrderState.REJECTED)
 
 # What `sense` tells `decide` and the shell
 SENSED_NOTHING = 0  # nothing that could lead to an order
@@ -121,9 +127,68 @@ def _sense_market_data(rooms: Any, strategies: Any) -> int:
 
 
 @kernel
+def _sense_external_fill(rooms: Any, reason: int) -> int:
+    """The fill in rooms.event is of an order that this session did not send. `reason`: 413, 415, 416, or 0 for another client."""
+    if not take_external_fill(rooms.event, rooms.instruments, rooms.ledger, rooms.legs, rooms.external, reason, rooms.session[0].ts_now):
+        return SENSED_NOTHING
+    if reason != 0:
+        halt(rooms.risk, _FORCED_CLOSE)
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    return SENSED_CHANGE
+
+
+@kernel
+def _sense_position(rooms: Any) -> int:
+    """What the venue says of a position: taken in where it is a correction, or stands in order with the fills and differs from them."""
+    e, s = rooms.event[0], rooms.session[0]
+    held, final = rooms.ledger[e.instrument].position, rooms.rules[0] & VENUE_IS_FINAL != 0
+    if e.kind == _POSITION:
+        rooms.ledger[e.instrument].venue_position = e.qty
+        if not final or rooms.rules[0] & POSITIONS_IN_ORDER == 0 or s.n_orders == 0 or e.qty == held:
+            return SENSED_NOTHING
+    elif not final:
+        if correct_position(rooms.ledger, rooms.instruments, e.instrument, e.qty, e.qty2):
+            watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+        return SENSED_NOTHING
+    in_order = e.kind == _POSITION
+    compared_with, until = held if in_order else e.qty2, 0 if in_order else e.ts_event
+    if not take_correction(rooms.event, rooms.instruments, rooms.ledger, rooms.legs, rooms.external, compared_with, until, s.ts_now):
+        return SENSED_NOTHING
+    if in_order:
+        halt(rooms.risk, _FORCED_CLOSE)  # unasked, and no fill says why: the venue has taken the position over
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    return SENSED_CHANGE
+
+
+@kernel
+def _watch_refusal(rooms: Any, o: Any) -> None:
+    """The order `o` of a leg has ended in this event: was it refused, whatever it was for, and by whatever answer we know?
+
+    Refused is what was rejected, and what the venue's own checks ended before anything of it had traded. Each leg counts for itself: that
+    the other one is accepted does not excuse this one.
+    """
+    e = rooms.event[0]
+    told = e.kind == _ORDER_REJECT or e.kind == _ORDER_CANCELED
+    reason = e.code if told else 0
+    rejected = o.state == _REJECTED and reason != _WOULD_TAKE
+    ended_by_venue = e.kind == _ORDER_CANCELED and o.filled_qty == 0 and _VENUE_REASONS <= reason < _BOOK_REASONS
+    if not rejected and not ended_by_venue:
+        rooms.refused[o.strategy, o.leg] = 0
+        return
+    if e.kind != _ORDER_REJECT:
+        watch_rejects(1, rooms.risk)
+    n = count_refusal(rooms.legs[o.strategy], o.leg, rooms.refused, o.strategy, reason, rooms.session[0].ts_now)
+    if n >= rooms.risk[0].max_rejects:
+        halt(rooms.risk, _REJECTS_IN_ROW)
+
+
+@kernel
 def _sense_order_answer(rooms: Any) -> int:
     e, s = rooms.event[0], rooms.session[0]
+    final = rooms.rules[0] & VENUE_IS_FINAL != 0
     slot = apply_order_event(rooms.event, rooms.orders, rooms.open_qty)
+    if slot == -1 and final and e.kind == _ORDER_FILL and e.client_order_id >> COUNTER_BITS != s.epoch:
+        return _sense_external_fill(rooms, _LIQUIDATION if e.client_order_id < 0 else 0)  # negative: the venue's own order
     if slot == -1:
         s.n_unknown += 1
         return SENSED_NOTHING
@@ -148,7 +213,13 @@ def _sense_order_answer(rooms: Any) -> int:
     elif e.kind == _ORDER_CANCELED:
         s.n_canceled += 1
     if is_final(o.state):
-        end_order(rooms.legs[o.strategy], o, s.ts_now)
+        leg = rooms.legs[o.strategy]
+        working = o.client_order_id == (leg.lead_order if o.leg == 0 else leg.hedge_order)
+        end_order(leg, o, s.ts_now)
+        if final and working:
+            _watch_refusal(rooms, o)
+    if final and e.code == _LIQUIDATION and (e.kind == _ORDER_CANCELED or e.kind == _ORDER_REJECT):
+        halt(rooms.risk, _FORCED_CLOSE)
     return SENSED_CHANGE
 
 
@@ -170,15 +241,14 @@ def _sense_order_entry(rooms: Any) -> int:
     elif e.kind == _LOGOUT_ACK:
         s.logged_on = 0
         s.stop_requested = LOGGED_OUT
-    elif e.kind == _POSITION:
-        rooms.ledger[e.instrument].venue_position = e.qty
+    elif e.kind == _POSITION or e.kind == _POSITION_CORRECTION:
+        return _sense_position(rooms)
+    elif e.kind == _EXTERNAL_FILL:
+        return _sense_external_fill(rooms, e.code)
     elif e.kind == _FUNDING:
         apply_funding(rooms.ledger, e.instrument, e.fee_e8)
         watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
         return SENSED_CHANGE
-    elif e.kind == _POSITION_CORRECTION:
-        if correct_position(rooms.ledger, rooms.instruments, e.instrument, e.qty, e.qty2):
-            watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
     elif e.kind == _SESSION_REJECT:
         return SENSED_LOST_SESSION
     return SENSED_NOTHING

@@ -4,7 +4,8 @@
     requests      what the compiled line asks for: snapshots, orders, trades, positions, a new listen key; order events that are nobody's
     instruments   tick, lot and status of the symbols, now and then and when messages of one cannot be read; one that is counted otherwise halts
     reconcile     positions, orders, open orders and wallet every few seconds; the venue is the truth (live/account.py): a position that no fill
-                  explains goes into the ledger as a POSITION_CORRECTION, through the hot thread and its journal
+                  explains goes into ledger and legs as a POSITION_CORRECTION, through the hot thread and its journal; at once where something says
+                  that it differs
     listen key    kept alive
     dead man      countdownCancelAll per symbol, refreshed only while the hot thread shows life: a hung engine lets it run out
 
@@ -14,6 +15,7 @@ Answers reach the hot thread as the venue gave them, through the cold ring; it a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -62,6 +64,9 @@ _OPEN_ORDERS_EVERY_S = 1.0  # at least, whatever reconcile_s is
 _STALE_ORDER_NS = 5_000_000_000  # an IOC that is not final by now has lost its answer; one that rests may have lost a fill
 _FINAL = [int(state) for state in (OrderState.FREE, OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED)]
 _MS = 1_000_000
+_LOOK_AGAIN_S = 0.25  # between two comparisons while something is in doubt, or a difference stands
+_LOOKS = 8  # so often after a doubt
+_MOST_LOOKS = 40  # in a row: they cost weight
 _CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a wrong one
 
 
@@ -115,6 +120,8 @@ class VenueTasks:
         self._halt_lock = threading.Lock()
         self.closed: tuple[str, ...] = ()  # symbols that the venue does not trade now, in words
         self._changed: tuple[str, ...] = ()
+        self._look = asyncio.Event()  # compare now
+        self._looks_left = self._looks_in_row = 0
         self.corrected: list[dict[str, Any]] = []  # positions of the venue that went into the ledger, in order
         self.account_orders: AccountOrders | None = None  # set where the session trades, with the two below
         self.judge: OpenOrders | None = None
@@ -288,21 +295,39 @@ class VenueTasks:
     async def reconcile(self, rooms: Rooms, reconciler: Reconciler) -> None:
         """Compare with the venue for ever (AC-2)."""
         while True:
-            await asyncio.sleep(self.config.reconcile_s)
+            await self._until_next_look(reconciler)
             try:
                 await self._reconcile_once(rooms, reconciler)
             except RestError as error:
                 self.told("reconcile", error)
 
+    def look_now(self) -> None:
+        """Something says that the account is not what we think (a reduce-only order refused, a stranger's fill): compare at once. In the loop."""
+        self._looks_left = _LOOKS
+        self._look.set()
+
+    async def _until_next_look(self, reconciler: Reconciler) -> None:
+        """`reconcile_s`, or until `look_now`; while something is in doubt, or differs, a moment only."""
+        soon = (self._looks_left > 0 or reconciler.differs) and self._looks_in_row < _MOST_LOOKS
+        self._looks_in_row = self._looks_in_row + 1 if soon else 0
+        self._looks_left = max(self._looks_left - 1, 0)
+        pause = min(_LOOK_AGAIN_S, self.config.reconcile_s) if soon else self.config.reconcile_s
+        if soon:
+            await asyncio.sleep(pause)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), pause)
+        self._look.clear()
+
     async def _reconcile_once(self, rooms: Rooms, reconciler: Reconciler) -> None:
-        ledger, fills, still = rooms.ledger, rooms.ledger["n_fills"].copy(), ~in_flight(rooms)
+        ledger, fills, still = rooms.ledger, rooms.ledger[["n_fills", "n_corrections"]].copy(), ~in_flight(rooms)
         body = await self.rest.read("/fapi/v3/account", signed=True, weight=5)
         account = json.loads(body)
         held = {row["symbol"]: row["positionAmt"] for row in account["positions"]}
         venue = [round(to_e8(held.get(ins.symbol, "0")) / ins.lot_size_e8) for ins in self.instruments]
         self._account["wallet_e8"] = to_e8(account["totalWalletBalance"])
         ours = ledger["position"].tolist()
-        quiet = still & ~in_flight(rooms) & (ledger["n_fills"] == fills)
+        quiet = still & ~in_flight(rooms) & (ledger[["n_fills", "n_corrections"]] == fills)
         found = reconciler.compare(ours, venue, quiet.tolist())
         self._account["n_reconciled"] = reconciler.n_compared
         if not found:

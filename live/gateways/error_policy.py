@@ -43,6 +43,7 @@ BY_CODE: dict[int, Reaction] = {
     -2015: _STOP,  # key, address or permission
     -2017: _STOP,  # keys locked
     -2023: _STOP,  # account in liquidation
+    -4061: _STOP,  # the position mode was changed while we run: every order is refused
     -4088: _STOP,  # account may not place orders
     -4109: _STOP,  # inactive account
     -4117: _LATER,  # a stop order is triggering at this moment

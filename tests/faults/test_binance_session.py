@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from binance.error import ClientError
 from binance.um_futures import UMFutures
 
 from hftkit import clock
@@ -81,45 +82,68 @@ def flatten(session: LiveSession) -> None:
     wait_for(session, "flat and paused", lambda: session.telemetry().risk["trading"] == Trading.PAUSED)
 
 
-def test_a_strangers_position_is_taken_into_the_ledger_and_halts_beyond_the_limit(venue, params, tmp_path):
-    """The stranger is the official connector on the same account. 20 lots are 2 % of a unit, 200 are 20 %; the limit is 5 %."""
-    stranger = UMFutures(key=venue.key.api_key, secret=venue.key.hmac_secret.decode(), base_url=venue.ready["binance"]["url"])
-    with start(params, venue, tmp_path, "reconcile_s = 0.3") as session:
+def a_stranger(venue: Venue) -> UMFutures:
+    """The official connector on the same account."""
+    return UMFutures(key=venue.key.api_key, secret=venue.key.hmac_secret.decode(), base_url=venue.ready["binance"]["url"])
 
-        def corrected() -> list[int]:
-            ledger = session.telemetry().ledger[0]
-            return [int(ledger["n_corrections"]), int(ledger["corrected_qty"])]
+
+def test_a_strangers_trades_reach_the_pair_and_halt_beyond_the_limit(venue, params, tmp_path):
+    """20 lots are 2 % of a unit, 200 are 20 %; the limit is 5 %."""
+    stranger = a_stranger(venue)
+    with start(params, venue, tmp_path) as session:
+
+        def corrected() -> int:
+            return int(session.telemetry().ledger[0]["corrected_qty"])
+
+        def held() -> list[int]:
+            state = session.telemetry()
+            return [int(state.ledger[0]["position"]), int(state.legs[0]["lead_position"])]
 
         trades_on(session)
         flatten(session)
         stranger.new_order(symbol="ETHUSDT", side="BUY", type="MARKET", quantity="0.020")
-        wait_for(session, "a correction", lambda: corrected() == [1, 20])
-        state = session.telemetry()
-        assert state.risk["trading"] == Trading.PAUSED
-        assert [int(state.ledger[0]["position"]), int(state.legs[0]["lead_position"])] == [20, 0]
+        wait_for(session, "the stranger's lots, traded away", lambda: corrected() == 20 and held() == [0, 0])
+        assert session.telemetry().risk["trading"] == Trading.PAUSED
         session.send(Control.RESUME)
         trades_on(session)
         stranger.new_order(symbol="ETHUSDT", side="SELL", type="MARKET", quantity="0.020")
-        wait_for(session, "the correction of a session that trades", lambda: corrected() == [2, 0])
+        wait_for(session, "those of a session that trades", lambda: corrected() == 0)
         trades_on(session)
         flatten(session)
         stranger.new_order(symbol="ETHUSDT", side="BUY", type="MARKET", quantity="0.200")
-        wait_for(session, "the halt", lambda: session.telemetry().risk["trading"] == Trading.HALTED and corrected() == [3, 200])
-        assert int(session.telemetry().account["n_corrected"]) == 3
+        halted = "the halt, and nothing left"
+        wait_for(session, halted, lambda: session.telemetry().risk["trading"] == Trading.HALTED and corrected() == 200 and held() == [0, 0])
         session.send(Control.STOP)
-        result = session.wait(PATIENCE_S, accept=(ExitCode.LEFT,))  # the stranger's lots are still there, and it says so
-    try:
-        assert result["left"]["positions"] == {"ETHUSDT": 200}
-        assert "ETHUSDT +200 lots" in session.messages()[-1]
-        assert result["halt"]["limit"] == "risk_account_mismatch"
-        assert result["halt_reason"] == Reject.RISK_ACCOUNT_MISMATCH
-        assert result["corrected_lots"] == {"ETHUSDT": 200}
-        assert [(row["symbol"], row["venue_lots"] - row["ledger_lots"]) for row in result["line"]["corrected"]] == [
-            ("ETHUSDT", 20), ("ETHUSDT", -20), ("ETHUSDT", 200),
-        ]  # fmt: skip
-        assert_whole(session, venue, result, strange=200)
-    finally:
-        stranger.new_order(symbol="ETHUSDT", side="SELL", type="MARKET", quantity="0.200")
+        result = session.wait(PATIENCE_S, accept=(ExitCode.HALTED,))
+    assert result["halt_reason"] == Reject.RISK_ACCOUNT_MISMATCH
+    assert result["corrected_lots"] == {"ETHUSDT": 200}
+    assert sum(line["qty_lots"] for line in said(session, "fill of another client")) == 240
+    assert_whole(session, venue, result)
+
+
+def test_a_forced_close_unwinds_the_other_leg_and_halts(venue, params, tmp_path):
+    """The lead is closed under the client id that the venue uses for auto-deleveraging."""
+    stranger = a_stranger(venue)
+    with start(params, venue, tmp_path) as session:
+
+        def closed() -> bool:
+            amount = venue.position("ETHUSDT")
+            order = {"symbol": "ETHUSDT", "side": "SELL" if amount > 0 else "BUY", "type": "MARKET", "quantity": f"{abs(amount):.3f}"}
+            try:
+                return bool(amount) and bool(stranger.new_order(**order, reduceOnly="true", newClientOrderId="adl_autoclose"))
+            except ClientError:  # the session has left it meanwhile
+                return False
+
+        trades_on(session)
+        wait_for(session, "a forced close", closed)
+        wait_for(session, "the halt", lambda: session.telemetry().risk["trading"] == Trading.HALTED)
+        wait_for(session, "nothing left", lambda: not session.telemetry().ledger["position"].any())
+        session.send(Control.STOP)
+        result = session.wait(PATIENCE_S, accept=(ExitCode.HALTED,))
+    assert result["halt_reason"] == Reject.RISK_FORCED_CLOSE
+    assert {line["reason"] for line in said(session, "forced close")} == {"venue adl"}
+    assert result["rejects"] <= 2  # what was in flight when the position went
+    assert_whole(session, venue, result)
 
 
 def test_an_order_socket_that_is_cut_hangs_and_stays_away_costs_no_order(venue, params, tmp_path):

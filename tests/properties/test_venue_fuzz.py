@@ -247,10 +247,11 @@ def fuzz(seed: int, n_inputs: int, keys: Path, check_every: int) -> tuple[dict[s
 
 def everything_was_answered(crowd: Crowd) -> None:
     """Every frame the venue can send a client here, and every reason it can give."""
-    never = {MessageType.FUNDING, MessageType.POSITION_CORRECTION}
+    never = {MessageType.FUNDING, MessageType.POSITION_CORRECTION, MessageType.EXTERNAL_FILL}
     types = {kind for kind in MessageType if kind >= MessageType.LOGON_ACK} - never
     assert {kind for kind in types if not crowd.types[kind]} == set()
     elsewhere = {Reject.SESSION_VENUE_FULL}  # said to those who find no place: tests/faults/test_hostile_clients.py
+    elsewhere |= {Reject.VENUE_ADL, Reject.VENUE_SETTLEMENT}  # of other venues
     reasons = {reason for reason in Reject if reason >= 300} - elsewhere
     assert {reason for reason in reasons if not crowd.reasons[reason]} == set()
 

@@ -52,6 +52,17 @@ def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price:
 
 
 @kernel
+def apply_external_fill(ledger: Any, instruments: Any, instrument: int, side: int, price: int, qty: int, fee_e8: int) -> None:
+    """Book a fill of an order that was not ours, at its price (ticks) and with its fee (1e-8 quote): in the money, not among what we have traded."""
+    row = ledger[instrument]
+    bought, sold, turnover, fills = row.bought_qty, row.sold_qty, row.turnover_e8, row.n_fills
+    apply_fill(ledger, instruments, instrument, side, price, qty, fee_e8, 0)
+    row.bought_qty, row.sold_qty, row.turnover_e8, row.n_fills = bought, sold, turnover, fills
+    row.corrected_qty += qty if side == _BUY else -qty
+    row.n_corrections += 1
+
+
+@kernel
 def correct_position(ledger: Any, instruments: Any, instrument: int, position: int, compared_with: int) -> bool:
     """Take over the venue's `position` (lots) that no fill explains, if the ledger still is at `compared_with` and has a mark. Whether it did.
 

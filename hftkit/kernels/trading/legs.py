@@ -20,13 +20,16 @@ Each leg has at most one working order, so a late answer can never double it. En
 Maker first (`maker_patience_ns` > 0): the lead is posted at the touch and rests (resting.py) until `take_at`; what is left then is taken. Taken at
 once: what leaves an entry that was not finished, a stop, whatever is forced, an exit whose hedge does not fill; and the hedge, always. The hedge
 follows each partial fill as it comes; a hedge attempt that fills nothing pulls the resting lead, so a naked leg never waits on a maker order.
+
+What changes the account without an order of ours (external.py) changes the legs too (`correct_legs`), and the pair is left: what remains of the other
+leg is closed, and the target that was held is missed (`skip`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import Action, LegState, OrderFlag, OrderType, Side, SignalReason, TimeInForce, Trading
+from hftkit.codes import Action, LegState, OrderFlag, OrderType, Reject, Side, SignalReason, TimeInForce, Trading
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import stale, tradable
 from hftkit.kernels.trading.orders import slot_of, working
@@ -39,6 +42,8 @@ _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _LIMIT, _MARKET, _IOC = int(OrderType.LIMIT), int(OrderType.MARKET), int(TimeInForce.IOC)
 _GTC, _POST_ONLY, _STOP = int(TimeInForce.GTC), int(OrderFlag.POST_ONLY), int(SignalReason.STOP)
 _NEW = int(Action.NEW)
+_NOTHING_TO_REDUCE, _BOOK_REASONS = int(Reject.VENUE_REDUCE_ONLY), 500
+_REDUCE_ONLY_DOUBLINGS, _MOST_DOUBLINGS = 3, 5  # of the pause between two attempts on a leg
 
 
 @kernel
@@ -285,6 +290,67 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, or
             least = smallest_order(instruments[leg.hedge], b.best_bid - leg.slippage_ticks) if b.best_bid > 0 else 0
         n = _ask(want, n, slot, 1, leg.hedge, -residual, least, book, leg.slippage_ticks, forced)
     return n
+
+
+@kernel
+def _leave(leg: Any, ts_event: int, now: int) -> None:
+    """Somebody else has changed the position of this pair: it is left at once, and not entered again until the signal has left its target."""
+    if leg.target != 0:
+        leg.skip = leg.target
+    if leg.state == _FLAT or leg.state == _ENTERING or leg.state == _OPEN:
+        _enter_state(leg, _EXITING, ts_event, now)
+        leg.ts_since = now
+    leg.take_at = min(leg.take_at, now)
+
+
+@kernel
+def _shift(leg: Any, leg_index: int, lots: int, ts_event: int, now: int) -> None:
+    if leg_index == 0:
+        leg.lead_position += lots
+    else:
+        leg.hedge_position += lots
+    _leave(leg, ts_event, now)
+
+
+@kernel
+def correct_legs(legs: Any, instrument: int, lots: int, ts_event: int, now: int) -> None:
+    """The account's position in `instrument` has changed by signed `lots` without an order of ours: the legs follow, so that they sum to the ledger.
+
+    What closes is taken from the legs that hold it, in the order of their slots; what is left, or opens, goes to the first strategy that trades
+    the instrument, which then trades it away. Each pair that was touched is left (`_leave`). Without such a strategy nothing happens.
+    """
+    left = lots
+    for k in range(legs.size):
+        leg = legs[k]
+        for index in range(2):
+            held = leg.lead_position if index == 0 else leg.hedge_position
+            if (leg.lead if index == 0 else leg.hedge) == instrument and left * held < 0:
+                part = min(abs(held), abs(left)) * (1 if left > 0 else -1)
+                _shift(leg, index, part, ts_event, now)
+                left -= part
+    for k in range(legs.size):
+        leg = legs[k]
+        if left != 0 and (leg.lead == instrument or leg.hedge == instrument):
+            _shift(leg, 0 if leg.lead == instrument else 1, left, ts_event, now)
+            left = 0
+
+
+@kernel
+def count_refusal(leg: Any, leg_index: int, refused: Any, slot: int, reason: int, now: int) -> int:
+    """The venue has refused an order of this leg, as the `refused[slot, leg]`-th in a row: each doubles the pause. How many there were.
+
+    A reduce-only order without a position to reduce (409) waits longer at once: whether the position is still there is asked for meanwhile.
+    What the book refuses (5xx) is about prices: the pause stays `retry_ns`.
+    """
+    refused[slot, leg_index] += 1
+    if reason < _BOOK_REASONS:
+        doublings = min(refused[slot, leg_index] - 1 + (_REDUCE_ONLY_DOUBLINGS if reason == _NOTHING_TO_REDUCE else 0), _MOST_DOUBLINGS)
+        at = now + (leg.retry_ns << doublings)
+        if leg_index == 0:
+            leg.lead_retry_at = max(leg.lead_retry_at, at)
+        else:
+            leg.hedge_retry_at = max(leg.hedge_retry_at, at)
+    return refused[slot, leg_index]
 
 
 @kernel

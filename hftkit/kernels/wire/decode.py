@@ -20,6 +20,7 @@ _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageTyp
 _MARKET_STATUS, _FUNDING = int(MessageType.MARKET_STATUS), int(MessageType.FUNDING)
 _ORDER_TRIGGERED, _ACCOUNT_STATUS = int(MessageType.ORDER_TRIGGERED), int(MessageType.ACCOUNT_STATUS)
 _POSITION_CORRECTION = int(MessageType.POSITION_CORRECTION)
+_EXTERNAL_FILL = int(MessageType.EXTERNAL_FILL)
 
 # numba takes plain integers, not enum members
 EVENT_ACCOUNT_STATUS = int(EventKind.ACCOUNT_STATUS)
@@ -39,6 +40,7 @@ EVENT_ORDER_STATUS = int(EventKind.ORDER_STATUS)
 EVENT_ORDER_TRIGGERED = int(EventKind.ORDER_TRIGGERED)
 EVENT_POSITION = int(EventKind.POSITION)
 EVENT_POSITION_CORRECTION = int(EventKind.POSITION_CORRECTION)
+EVENT_EXTERNAL_FILL = int(EventKind.EXTERNAL_FILL)
 EVENT_SESSION_REJECT = int(EventKind.SESSION_REJECT)
 EVENT_SNAPSHOT_BEGIN = int(EventKind.SNAPSHOT_BEGIN)
 EVENT_SNAPSHOT_END = int(EventKind.SNAPSHOT_END)
@@ -153,6 +155,8 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
         e.kind = EVENT_POSITION_CORRECTION
         e.qty = words[start + 3]
         e.qty2 = words[start + 4]
+    elif kind == _EXTERNAL_FILL:
+        return _decode_external_fill(words, start, e, instrument)
     elif kind == _SESSION_REJECT:
         e.kind = EVENT_SESSION_REJECT
         e.code = words[start + 3]
@@ -171,6 +175,21 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
     else:
         return MALFORMED
     if (e.kind == EVENT_POSITION or e.kind == EVENT_POSITION_CORRECTION or e.kind == EVENT_FUNDING) and instrument < 0:
+        return MALFORMED
+    return e.kind
+
+
+@kernel
+def _decode_external_fill(words: Any, start: int, e: Any, instrument: int) -> int:
+    e.kind = EVENT_EXTERNAL_FILL
+    e.order_id = words[start + 3]
+    e.trade_id = words[start + 4]
+    e.side = words[start + 5]
+    e.price = words[start + 6]
+    e.qty = words[start + 7]
+    e.fee_e8 = words[start + 8]
+    e.code = words[start + 9]
+    if instrument < 0 or e.price <= 0 or e.qty <= 0 or e.side < 0 or e.side > 1 or e.code < 0:
         return MALFORMED
     return e.kind
 

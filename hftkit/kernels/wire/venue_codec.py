@@ -21,7 +21,7 @@ _ORDER_CANCELED, _CANCEL_REJECT = int(MessageType.ORDER_CANCELED), int(MessageTy
 _ORDER_STATUS, _POSITION, _SESSION_REJECT = int(MessageType.ORDER_STATUS), int(MessageType.POSITION), int(MessageType.SESSION_REJECT)
 _INSTRUMENT, _BBO, _TRADE, _DEPTH = int(MessageType.INSTRUMENT), int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _TRIGGERED, _ACCOUNT_STATUS, _MARKET_STATUS = int(MessageType.ORDER_TRIGGERED), int(MessageType.ACCOUNT_STATUS), int(MessageType.MARKET_STATUS)
-_FUNDING = int(MessageType.FUNDING)
+_FUNDING, _EXTERNAL_FILL = int(MessageType.FUNDING), int(MessageType.EXTERNAL_FILL)
 _SNAPSHOT_BEGIN, _SNAPSHOT_END = int(MessageType.SNAPSHOT_BEGIN), int(MessageType.SNAPSHOT_END)
 
 DEPTH_WORDS = FRAME[MessageType.DEPTH].words
@@ -127,6 +127,16 @@ def encode_position(words: Any, at: int, instrument: int, seq: int, ts: int, pos
     """POSITION."""
     words[at + _B], words[at + _B + 1] = ts, position
     return _open(words, at, _POSITION, 2, instrument, seq)
+
+
+@kernel
+def encode_external_fill(
+    words: Any, at: int, instrument: int, seq: int, ts: int, order_id: int, trade_id: int, side: int, price: int, qty: int, fee_e8: int, reason: int
+) -> int:
+    """EXTERNAL_FILL."""
+    words[at + _B], words[at + _B + 1], words[at + _B + 2], words[at + _B + 3] = ts, order_id, trade_id, side
+    words[at + _B + 4], words[at + _B + 5], words[at + _B + 6], words[at + _B + 7] = price, qty, fee_e8, reason
+    return _open(words, at, _EXTERNAL_FILL, 8, instrument, seq)
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from live.account import Reconciler, Verdict
+from live.account import OutsideWatch, Reconciler, Verdict
 
 
 def test_a_fill_in_flight_is_no_mismatch():
@@ -56,3 +56,12 @@ def test_halting_needs_three_equal_quiet_differences_in_a_row(history):
             assert len(last) >= 3
             assert len(set(last[-3:])) == 1
             assert last[-1] != 0
+
+
+def test_what_others_move_adds_up_in_both_directions():
+    watch = OutsideWatch(Reconciler([1000, 100], 0.05))
+    assert watch.beyond([20, 0]) == []
+    assert watch.beyond([0, 5]) == []
+    assert watch.beyond([0, 5]) == []
+    assert watch.beyond([10, 5]) == []
+    assert watch.beyond([11, 6]) == [(0, 51), (1, 6)]

@@ -1,6 +1,7 @@
 """Balances and positions of the user data stream, the rows of positions of REST too: POSITION and FUNDING frames, the wallet for watchers.
 
 Funding comes as an ACCOUNT_UPDATE with m FUNDING_FEE; since 2026-08 it names its symbol (`S`), without which it stays in the wallet alone, counted.
+In another asset than the quote it is booked at that asset's price (fees.py); without one it stays in the wallet alone, counted.
 As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
 """
 
@@ -13,11 +14,12 @@ import numpy as np
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.fees import asset_of, times_price
 from hftkit.kernels.wire.binance.json import ABSENT, ARRAY, STRING, next_item, scan_object, text_number
 from hftkit.kernels.wire.binance.market import refused, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter
-from hftkit.kernels.wire.binance.tracks import next_order_seq
+from hftkit.kernels.wire.binance.tracks import doubt, next_order_seq
 from hftkit.kernels.wire.venue_codec import encode_funding, encode_position
 
 _ACCOUNT = ["B", "P", "m", "a", "wb", "s", "pa", "ps", "symbol", "positionAmt", "positionSide", "S", "bc"]
@@ -26,9 +28,17 @@ N_ACCOUNT = len(_ACCOUNT)
 _B, _P, _m, _asset, _wb, _ps_symbol, _pa, _ps, _long_symbol, _long_amount, _long_side, _S, _bc = range(N_ACCOUNT)
 _FUNDING_FEE = key_table(["FUNDING_FEE"])
 _BOTH = key_table(["BOTH"])
+# Reasons of an update that move no position, or by a fill that is told. For any other (INSURANCE_CLEAR ...) the account is compared at once
+_PLAIN = key_table(
+    [
+        *("ORDER", "FUNDING_FEE", "DEPOSIT", "WITHDRAW", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE", "ASSET_TRANSFER"),
+        *("COIN_SWAP_DEPOSIT", "COIN_SWAP_WITHDRAW"),
+    ]
+)
 _C = Counter
 _NOT_JSON, _MISSING, _WRONG_TYPE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE)
 _ACCOUNT_UPDATES, _HEDGE, _UNKNOWN_SYMBOL = int(_C.ACCOUNT_UPDATES), int(_C.HEDGE_MODE), int(_C.UNKNOWN_SYMBOL)
+_FUNDING_OTHER_ASSET = int(_C.FUNDING_OTHER_ASSET)
 _FUNDING, _FUNDING_REPEATED, _FUNDING_UNNAMED = int(_C.FUNDING), int(_C.FUNDING_REPEATED), int(_C.FUNDING_UNNAMED)
 
 
@@ -84,10 +94,11 @@ def tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
 def _wallet(line: Any, data: Any, start: int, end: int) -> int:
     """The quote asset's row of `B`: wallet balance and its change (`bc`) in 1e-8 into line.number[1] and [2], REFUSED if there is none.
 
-    0, or `refused`.
+    The first other asset whose balance has changed: its row of fee_assets into [3], -2 if there is none, and its change into [4]. 0, or `refused`.
     """
     k = line.inner
     line.number[1] = line.number[2] = REFUSED
+    line.number[3], line.number[4] = -2, 0
     at = next_item(data, start + 1, end)
     while at >= 0:
         at = scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT)
@@ -103,6 +114,10 @@ def _wallet(line: Any, data: Any, start: int, end: int) -> int:
                 if line.number[1] == REFUSED:
                     return why_not(k, _wb, STRING)
                 line.number[2] = steps_of(data, k, _bc, 1, 8)
+        if line.number[3] == -2 and w0 != line.state[s.QUOTE0]:
+            change = steps_of(data, k, _bc, 1, 8)
+            if change != REFUSED and change != 0:
+                line.number[3], line.number[4] = asset_of(line, data, k, _asset), change
         at = next_item(data, at, end)
     return 0
 
@@ -116,6 +131,7 @@ def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: A
     if k[_B, 0] != ARRAY or k[_P, 0] != ARRAY:
         return refused(_MISSING if k[_B, 0] == ABSENT or k[_P, 0] == ABSENT else _WRONG_TYPE)
     b0, b1, p0, p1 = k[_B, 1], k[_B, 2], k[_P, 1], k[_P, 2]
+    plain = text_number(data, k, _m, _PLAIN) >= 0
     is_funding, paid_on = text_number(data, k, _m, _FUNDING_FEE) == 0, text_number(data, k, _S, line.symbol_table)
     for i in range(line.positions.size):
         line.positions[i] = REFUSED
@@ -125,14 +141,30 @@ def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: A
     status = _wallet(line, data, b0, b1)
     if status < 0:
         return status
-    if is_funding and line.number[2] == REFUSED:
+    if is_funding and line.number[2] == REFUSED and line.number[3] == -2:
         return refused(_MISSING)
     if line.number[1] != REFUSED:
         line.state[s.WALLET_E8] = line.number[1]
     line.counters[_ACCOUNT_UPDATES] += 1
+    if not plain and p1 - p0 > 2:  # it has rows of positions
+        doubt(line)
     if is_funding:
-        position = _tell_funding(line, paid_on, -line.number[2], ts, words, position)
+        position = _funding(line, paid_on, ts, words, position)
     return tell_positions(line, ts, words, position)
+
+
+@inner_kernel
+def _funding(line: Any, instrument: int, ts: int, words: Any, position: int) -> int:
+    """What `_wallet` has found of a payment on `instrument`: in the quote asset, or in another one at its price."""
+    n = line.number
+    change = n[2]
+    if change == REFUSED or (change == 0 and n[3] != -2):
+        price = line.fee_assets[n[3]].price_e8 if n[3] >= 0 else 0
+        if price == 0:
+            line.counters[_FUNDING_OTHER_ASSET] += 1
+            return position
+        change = times_price(n[4], price)
+    return _tell_funding(line, instrument, -change, ts, words, position)
 
 
 @inner_kernel

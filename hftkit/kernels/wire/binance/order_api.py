@@ -60,6 +60,7 @@ _BY_REASON = {
 }
 _ERRORS = np.array(sorted((code, int(reason)) for reason, codes in _BY_REASON.items() for code in codes), np.int64)
 _OTHER_REASON = int(Reject.VENUE_BAD_TYPE)  # refused for a reason without a code of ours; the venue's is in line.state[LAST_ERROR]
+_REDUCE_ONLY = int(Reject.VENUE_REDUCE_ONLY)
 _NOT_FOUND, _CANCEL_UNKNOWN = -2013, -2011
 
 _C = Counter
@@ -135,6 +136,9 @@ def _result(line: Any, data: Any, letter: int, slot: int, t_recv: int, words: An
     if state == ST_CANCELED or state == ST_EXPIRED or state == ST_IN_MATCH:
         o.order_id = order_id
         return ended(line, slot, total, 0, ts, t_recv, words, position)
+    if state == ST_FILLED and total < o.qty:  # the venue has cut it (reduce only): what it calls final is final
+        o.order_id = order_id
+        return ended(line, slot, total, _REDUCE_ONLY, ts, t_recv, words, position)
     if state == ST_REJECTED:
         return rejected(line, slot, _OTHER_REASON, ts, words, position)
     if letter == QUERY:

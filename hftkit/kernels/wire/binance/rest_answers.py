@@ -10,12 +10,13 @@ from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.account import position_rows, tell_positions
 from hftkit.kernels.wire.binance.decimal import REFUSED
+from hftkit.kernels.wire.binance.fees import fee_of, note_fee
 from hftkit.kernels.wire.binance.json import FALSE, TRUE, next_item, scan_object, skip_space, skip_value, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter
 from hftkit.kernels.wire.binance.tracks import book_fill, trades_arrived
-from hftkit.kernels.wire.binance.user import SIDES, fee_of
+from hftkit.kernels.wire.binance.user import SIDES
 
 _TRADE = ["symbol", "id", "orderId", "side", "price", "qty", "commission", "commissionAsset", "maker", "time"]
 TRADE_KEYS = key_table(_TRADE)
@@ -99,11 +100,13 @@ def _rest_fill(line: Any, data: Any, slot: int, t_recv: int, words: Any, positio
     c = line.scales[o.instrument]
     trade_id, ts = id_of(data, k, _tid), time_of(data, k, _ttime)
     price, qty = amount_of(data, k, _tprice, c.tick_mantissa, c.tick_decimals), amount_of(data, k, _tqty, c.lot_mantissa, c.lot_decimals)
-    fee, side = fee_of(line, data, k, _tfee, _tasset), text_number(data, k, _tside, SIDES)
+    side, maker = text_number(data, k, _tside, SIDES), 1 if k[_tmaker, 0] == TRUE else 0
     if trade_id < 0 or ts < 0 or price < 0 or qty < 0:
         return min(min(trade_id, ts), min(price, qty))
+    fee = fee_of(line, data, k, _tfee, _tasset, o.instrument, price, qty, maker)
     if fee == REFUSED or side != o.side or price == 0 or qty == 0 or (k[_tmaker, 0] != TRUE and k[_tmaker, 0] != FALSE):
         return refused(_OUT_OF_RANGE)
     if trade_id <= o.last_trade or o.filled + qty > o.qty:
         return position
-    return book_fill(line, slot, trade_id, qty, price, fee, 1 if k[_tmaker, 0] == TRUE else 0, ts, t_recv, words, position)
+    note_fee(line)
+    return book_fill(line, slot, trade_id, qty, price, fee, maker, ts, t_recv, words, position)

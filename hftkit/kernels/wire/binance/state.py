@@ -23,6 +23,7 @@ class Kind(Code):
     REST_TRADES = 7  # body of GET userTrades of one order
     LINE_UP = 8
     LINE_DOWN = 9
+    FEE_PRICE = 11  # int64 words of the cold side: an asset's name, its length, its price in 1e-8 quote (binance_line.fee_price_words)
     DUE = 10  # no payload: write what the order line owes the engine (logon and logout acknowledged, positions)
 
 
@@ -63,6 +64,7 @@ TS_CLIENT = 18  # what the last session.status echoed of our clock
 LAST_ERROR = 19  # last error code of the venue
 N_STATUS = 20  # HTTP status of the last answer of the order API
 HEARTBEAT_DUE, HEARTBEAT_TS, HEARTBEAT_ECHO = 21, 22, 23
+EPOCH = 24  # high half of the ids of this session's orders
 VENUE_OFFSET = 28  # the venue's clock minus CLOCK_MONOTONIC, ns; 0: not known
 MAX_LATE = 29  # ns: a book event that the venue sent longer ago is old, and its book is withheld; 0: however late
 STATE_WORDS = 32
@@ -125,7 +127,7 @@ class Counter(Code):
     API_ERRORS = 44
     UNKNOWN_OUTCOMES = 45
     NOT_VISIBLE_YET = 46  # "order does not exist" for an order that may still appear
-    FEE_OTHER_ASSET = 47  # commission in another asset than the quote: booked as 0
+    FEE_OTHER_ASSET = 47  # commissions in another asset than the quote
     ORDERS_ENCODED = 48
     CANCELS_ENCODED = 49
     QUERIES_ENCODED = 50
@@ -138,6 +140,11 @@ class Counter(Code):
     FUNDING = 57  # payments told to the engine
     FUNDING_REPEATED = 58  # told before: same symbol, not later
     FUNDING_UNNAMED = 59  # without the symbol of one of our instruments: in the wallet, not in the ledger
+    EXTERNAL_FILLS = 60  # of orders that this session did not send: told to the engine
+    EXTERNAL_REPEATED = 61  # told before
+    POSITION_DOUBTED = 62  # the venue has refused, cut or closed something: the account is compared at once
+    FEE_AT_RATE = 63  # commissions whose asset has no price: booked at the expected rate
+    FUNDING_OTHER_ASSET = 64  # payments in an asset without a price: in the wallet, not in the ledger
     BOOKS_LOST = 66  # times a book was given up because an event of it could not be read
     LATE = 67  # book events that came later than MAX_LATE
 
@@ -160,6 +167,9 @@ SCALE = Record(
         _i("lot_decimals", "count", "decimals of the lot size"),
         _i("symbol_bytes", "bytes", "length of the symbol in Line.symbols"),
         _i("depth", "flag", "1: the book comes from diff depth (bookTicker on top of it), 0: from bookTicker alone"),
+        _i("tick_lot_e8", "1e-8 quote", "value of one lot moving one tick"),
+        _i("maker_fee_ppm", "1e-6", "expected fee of a maker fill"),
+        _i("taker_fee_ppm", "1e-6", "expected fee of a taker fill"),
     ),
 )
 
@@ -234,7 +244,33 @@ TRACK = Record(
     ),
 )
 
-LINE_RECORDS = (SCALE, SYNC, MARK, TRACK)
+OUTSIDE = Record(
+    "OUTSIDE",
+    "kernels/wire/binance/external.py",
+    "Last fill of an order that this session did not send, of one instrument: what is not later than it has been told.",
+    (
+        _i("trade_id", "id", "highest trade told"),
+        _i("order_id", "id", "order of the last one"),
+        _i("filled", "lots", "what that order had filled"),
+    ),
+)
+
+FEE_ASSET = Record(
+    "FEE_ASSET",
+    "kernels/wire/binance/fees.py",
+    "One asset that commissions are charged in. Row 0 is the quote asset; a row without a name is free.",
+    (
+        _i("name", "ascii", "bytes 0-7, zero padded"),
+        _i("n_bytes", "bytes", "length of the name"),
+        _i("price_e8", "1e-8 quote", "price of one, 0: not known"),
+        _i("n_fills", "count", "fills charged in it"),
+        _i("n_at_rate", "count", "those booked at the expected rate, since its price was not known"),
+        _i("paid_e8", "1e-8 of it", "commission in the asset itself"),
+        _i("quote_e8", "1e-8 quote", "what was booked for it"),
+    ),
+)
+
+LINE_RECORDS = (SCALE, SYNC, MARK, TRACK, OUTSIDE, FEE_ASSET)
 
 EVENT_LEVELS = 5000  # levels a side one message may carry
 BUFFER_WORDS = 65536  # of depth events per instrument, while a snapshot is on its way
@@ -242,5 +278,6 @@ LINE_LEVELS = 480  # levels kept a side: less than layout.BOOK_DEPTH, so that a 
 OVER_LEVELS = 32  # levels one bookTicker may change in the engine's book
 ROOM_WORDS = 8192  # the most one call of `translate` appends
 SYMBOL_BYTES = 16
+FEE_ASSETS = 8  # that a line knows apart; any other is booked at the expected rate
 TOKENS = 64
 TEXT_BYTES = 1024  # of a request, unsigned

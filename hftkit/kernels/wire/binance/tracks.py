@@ -9,7 +9,7 @@ illegal move for a fault and halts. So a line keeps, by client order id:
             -- -->                         FINAL   ORDER_STATUS "never seen": it cannot appear any more
     any     -- fill that continues ours -> ORDER_FILL; the last one makes it FINAL
     any     -- fill with others missing -> held: the order's trades are asked for, and booked from there by trade id
-    any     -- ended, nothing missing -->  FINAL   ORDER_CANCELED
+    any     -- ended, nothing missing -->  FINAL   ORDER_CANCELED; also what the venue calls FILLED with less than was sent (it has cut the order)
     any     -- ended, fills missing -->    kept until they have come
     FINAL   -- anything -->                counted as repeated
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hftkit.codes import OrderState
+from hftkit.codes import OrderState, Reject
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.depth_sync import RETRY_NS, ask
 from hftkit.kernels.wire.binance import state as s
@@ -35,6 +35,7 @@ MAX_TRADE_REQUESTS = 8  # without a pause
 _C = Counter
 _FILLS, _FILLS_REPEATED, _FILLS_HELD, _REPEATED = int(_C.FILLS), int(_C.FILLS_REPEATED), int(_C.FILLS_HELD), int(_C.REPEATED)
 _NOT_VISIBLE, _UNKNOWN_ORDERS = int(_C.NOT_VISIBLE_YET), int(_C.UNKNOWN_ORDERS)
+_DOUBTED, _REDUCE_ONLY = int(_C.POSITION_DOUBTED), int(Reject.VENUE_REDUCE_ONLY)
 _ASK_TRADES, _ASK_ORDER, _ASK_POSITIONS = int(Request.TRADES), int(Request.ORDER), int(Request.POSITIONS)
 _SUBMITTED, _PARTIAL = int(OrderState.SUBMITTED), int(OrderState.PARTIALLY_FILLED)
 
@@ -44,6 +45,19 @@ def next_order_seq(line: Any) -> int:
     """Sequence (count) of the next order entry frame."""
     line.state[s.ORDER_SEQ] += 1
     return line.state[s.ORDER_SEQ]
+
+
+@inner_kernel
+def doubt(line: Any) -> None:
+    """Something says that the account is not what we think: positions are asked for; the cold side, which watches the counter, compares at once."""
+    line.counters[_DOUBTED] += 1
+    ask(line, _ASK_POSITIONS, 0, 0, 0)
+
+
+@inner_kernel
+def is_tracked(line: Any, client_order_id: int) -> bool:
+    """Whether the line knows this order, of whatever session it is."""
+    return client_order_id > 0 and line.tracks[(client_order_id & 0xFFFFFFFF) % line.tracks.size].client_order_id == client_order_id
 
 
 @inner_kernel
@@ -59,6 +73,7 @@ def track_of(line: Any, client_order_id: int) -> int:
 @inner_kernel
 def start_track(line: Any, client_order_id: int, instrument: int, side: int, qty: int) -> None:
     """An order leaves: its slot (count modulo capacity, as in the engine's table) is taken."""
+    line.state[s.EPOCH] = client_order_id >> 32
     o = line.tracks[(client_order_id & 0xFFFFFFFF) % line.tracks.size]
     o.client_order_id, o.order_id, o.instrument, o.side, o.qty = client_order_id, 0, instrument, side, qty
     o.filled, o.venue_filled, o.last_trade, o.stage = 0, 0, 0, SENT
@@ -95,6 +110,8 @@ def rejected(line: Any, slot: int, reason: int, ts: int, words: Any, position: i
         line.counters[_REPEATED] += 1
         return position
     o.stage = FINAL
+    if reason == _REDUCE_ONLY:
+        doubt(line)
     return position + encode_order_reject(words, position, o.instrument, next_order_seq(line), ts, o.client_order_id, reason)
 
 
@@ -127,6 +144,8 @@ def ended(line: Any, slot: int, filled: int, reason: int, ts: int, t_recv: int, 
             _ask_trades(line, slot, t_recv)
         return position
     o.stage = FINAL
+    if reason == _REDUCE_ONLY:
+        doubt(line)
     rest = o.qty - o.filled
     return position + encode_order_canceled(words, position, o.instrument, next_order_seq(line), ts, o.client_order_id, o.order_id, rest, reason)
 

@@ -12,6 +12,7 @@ from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.depth_sync import SYNCED, line_down, show_all, show_nothing
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.encode import encode_frames
+from hftkit.kernels.wire.binance.fees import take_fee_price
 from hftkit.kernels.wire.binance.market import market_message, rest_depth
 from hftkit.kernels.wire.binance.order_api import order_answer
 from hftkit.kernels.wire.binance.rest_answers import rest_positions, rest_trades
@@ -23,6 +24,7 @@ from hftkit.kernels.wire.venue_codec import encode_heartbeat, encode_logon_ack, 
 
 _MARKET, _USER, _ORDER_API, _REST_DEPTH = int(Kind.MARKET), int(Kind.USER), int(Kind.ORDER_API), int(Kind.REST_DEPTH)
 _REST_ORDER, _REST_POSITION, _REST_TRADES = int(Kind.REST_ORDER), int(Kind.REST_POSITION), int(Kind.REST_TRADES)
+_FEE_PRICE = int(Kind.FEE_PRICE)
 _LINE_UP, _LINE_DOWN = int(Kind.LINE_UP), int(Kind.LINE_DOWN)
 _MESSAGES = int(Counter.MESSAGES)
 _SNAPSHOT_REQUEST = int(MessageType.SNAPSHOT_REQUEST)
@@ -67,6 +69,9 @@ def _order_side(line: Any, payload: Any, start: int, end: int, kind: int, t_recv
         return rest_positions(line, payload, start, end, words, position)
     if kind == _REST_TRADES:
         return rest_trades(line, payload, start, end, t_recv, words, position)
+    if kind == _FEE_PRICE:
+        take_fee_price(line, payload, start, end - start)
+        return position
     after = position
     if kind == _ORDER_API or kind == _REST_ORDER:
         after = order_answer(line, payload, start, end, t_recv, words, position)

@@ -1,7 +1,8 @@
 """The user data stream: orders and fills. Balances, positions and funding: account.py. The REST answers that fill its holes: rest_answers.py.
 
-Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Orders whose client id is not ours are
-counted, never guessed at. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
+Fills are booked from ORDER_TRADE_UPDATE (and userTrades) alone; TRADE_LITE is a hint and only counted. Fills of orders that this session did not send
+are told too, as what they are (external.py). What the venue calls final is final: FILLED, CANCELED, EXPIRED end an order whatever it was sent with,
+and the rest of it is gone. As in market.py a message is taken whole or not at all, and a reader gives a position or `refused(counter)`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.account import account_update
-from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
+from hftkit.kernels.wire.binance.decimal import REFUSED, is_text
 from hftkit.kernels.wire.binance.expected import scan_expected, template, texts
+from hftkit.kernels.wire.binance.external import count_external, forced_by, is_told, tell_external_fill
+from hftkit.kernels.wire.binance.fees import fee_of, note_fee
 from hftkit.kernels.wire.binance.json import ABSENT, FALSE, OBJECT, STRING, TRUE, scan_object, skip_space, text_number
 from hftkit.kernels.wire.binance.market import amount_of, id_of, instrument_of, refused, time_of, why_not
 from hftkit.kernels.wire.binance.names import key_table
 from hftkit.kernels.wire.binance.state import Counter, Request
-from hftkit.kernels.wire.binance.tracks import acknowledged, ended, filled, rejected, track_of
+from hftkit.kernels.wire.binance.tracks import acknowledged, doubt, ended, filled, is_tracked, rejected, track_of
 
 _TOP = ["stream", "data", "e", "E", "T", "o", "a", "ac", "ai", "listenKey"]
 TOP_KEYS = key_table(_TOP)
@@ -49,8 +52,8 @@ EVENTS = key_table(
 SIDES = key_table(["BUY", "SELL"])
 EX_NEW, EX_CANCELED, EX_CALCULATED, EX_EXPIRED, EX_TRADE, EX_AMENDMENT, EX_REJECTED = range(7)
 EXECUTIONS = key_table(["NEW", "CANCELED", "CALCULATED", "EXPIRED", "TRADE", "AMENDMENT", "REJECTED"])
-ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED = range(7)
-STATUSES = key_table(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"])
+ST_NEW, ST_PARTIAL, ST_FILLED, ST_CANCELED, ST_EXPIRED, ST_IN_MATCH, ST_REJECTED, ST_INSURANCE, ST_ADL = range(9)
+STATUSES = key_table(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED", "NEW_INSURANCE", "NEW_ADL"])
 _GTD, _GTX, _NO_REASON = key_table(["GTD"]), key_table(["GTX"]), key_table(["0"])
 _REASONS = np.zeros(10, np.int64)  # by `er`
 _REASONS[[1, 3]], _REASONS[4], _REASONS[5], _REASONS[7] = (
@@ -60,16 +63,14 @@ _REASONS[[1, 3]], _REASONS[4], _REASONS[5], _REASONS[7] = (
     Reject.VENUE_MARKET_CLOSED,
 )
 _REASONS[[2, 9]] = Reject.BOOK_NO_LIQUIDITY
-_FORCED_PREFIXES = tuple(np.frombuffer(text, np.uint8) for text in (b"autoclose-", b"adl_autoclose", b"settlement_autoclose-"))
-_P0, _P1, _P2 = _FORCED_PREFIXES
 
 _C = Counter
 _NOT_JSON, _MISSING, _WRONG_TYPE, _OUT_OF_RANGE = int(_C.NOT_JSON), int(_C.MISSING), int(_C.WRONG_TYPE), int(_C.OUT_OF_RANGE)
 _FAST, _GENERAL = int(_C.FAST), int(_C.GENERAL)
 _UNKNOWN_EVENT, _IGNORED, _FOREIGN, _FORCED = int(_C.UNKNOWN_EVENT), int(_C.IGNORED), int(_C.FOREIGN_ORDERS), int(_C.FORCED)
+_FILLS = int(_C.FILLS)
 _ORDER_UPDATES, _HINTS, _ALGO_UPDATES = int(_C.ORDER_UPDATES), int(_C.HINTS), int(_C.ALGO_UPDATES)
 _MARGIN_CALLS, _CONFIGS, _KEY_EXPIRED = int(_C.MARGIN_CALLS), int(_C.CONFIG_UPDATES), int(_C.LISTEN_KEY_EXPIRED)
-_FEE_OTHER, _UNKNOWN_ORDERS = int(_C.FEE_OTHER_ASSET), int(_C.UNKNOWN_ORDERS)
 _ASK_KEY, _ASK_RECONNECT, _TELL_FOREIGN = int(Request.LISTEN_KEY), int(Request.RECONNECT), int(Request.FOREIGN_ORDER)
 _REDUCE_ONLY, _EXPIRED_DATE, _BAD_ORDER = int(Reject.VENUE_REDUCE_ONLY), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_BAD_TYPE)
 _WOULD_TAKE = int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
@@ -98,16 +99,6 @@ def client_id(data: Any, tokens: Any, slot: int) -> int:
     if tokens[slot, 0] != STRING or end - start != _ID_BYTES or data[start] != 104 or data[start + 1] != 107:
         return 0
     return hex_number(data, start + 2, end)
-
-
-@kernel
-def _begins(data: Any, tokens: Any, slot: int, prefix: Any) -> bool:
-    if tokens[slot, 0] != STRING or tokens[slot, 2] - tokens[slot, 1] < prefix.size:
-        return False
-    same = True
-    for i in range(prefix.size):
-        same &= data[tokens[slot, 1] + i] == prefix[i]
-    return same
 
 
 @kernel
@@ -141,25 +132,6 @@ def _tell_foreign(line: Any, data: Any, client_order_id: int, execution: int) ->
 
 
 @inner_kernel
-def fee_of(line: Any, data: Any, tokens: Any, fee: int, asset: int) -> int:
-    """Commission in 1e-8 quote, REFUSED if it is no such number. In another asset it is counted and booked as 0; absent it is 0."""
-    if tokens[fee, 0] == ABSENT:
-        return 0
-    value = steps_of(data, tokens, fee, 1, 8)
-    if value == 0 or tokens[asset, 0] == ABSENT:
-        return value
-    w0: Any = 0
-    n = tokens[asset, 2] - tokens[asset, 1]
-    if tokens[asset, 0] == STRING and n <= 8:
-        for i in range(n):
-            w0 |= np.int64(data[tokens[asset, 1] + i]) << (8 * i)
-    if w0 != line.state[s.QUOTE0] or n != line.state[s.QUOTE_BYTES]:
-        line.counters[_FEE_OTHER] += 1
-        return 0
-    return value
-
-
-@inner_kernel
 def _end_reason(data: Any, k: Any, filled: int) -> int:
     """Why the venue ended an order by itself after `filled` lots (codes.Reject). A post-only order it ended untouched would have taken."""
     if filled == 0 and text_number(data, k, _of, _GTX) == 0 and (k[_oer, 0] == ABSENT or text_number(data, k, _oer, _NO_REASON) == 0):
@@ -177,11 +149,8 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
         return refused(_MISSING if k[_oc, 0] == ABSENT else _WRONG_TYPE)
     execution, status = text_number(data, k, _ox, EXECUTIONS), text_number(data, k, _oX, STATUSES)
     coid = client_id(data, k, _oc)
-    if coid == 0:
-        forced = _begins(data, k, _oc, _P0) or _begins(data, k, _oc, _P1) or _begins(data, k, _oc, _P2) or execution == EX_CALCULATED
-        if not forced:
-            _tell_foreign(line, data, 0, execution)
-        return refused(_FORCED if forced else _FOREIGN)
+    if coid == 0 or (coid >> 32 != line.state[s.EPOCH] and not is_tracked(line, coid)):
+        return _external_update(line, data, coid, execution, status, words, position)
     instrument = instrument_of(line, data, k, _os)
     if instrument < 0:
         _tell_foreign(line, data, coid, execution)
@@ -203,38 +172,94 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
     if o.instrument != instrument or o.side != side or total > o.qty or last > total or (o.order_id != 0 and o.order_id != order_id):
         return refused(_OUT_OF_RANGE)
     line.counters[_ORDER_UPDATES] += 1
-    if execution == EX_NEW:
-        return acknowledged(line, slot, order_id, ts, words, position)
     if execution == EX_TRADE or execution == EX_CALCULATED:
-        return _fill(line, data, slot, order_id, last, total, status, ts, t_recv, words, position)
-    if execution == EX_CANCELED or execution == EX_EXPIRED:
-        o.order_id = order_id
-        return ended(line, slot, total, 0 if execution == EX_CANCELED else _end_reason(data, k, total), ts, t_recv, words, position)
-    if execution == EX_REJECTED:
+        position = _fill(line, data, slot, order_id, last, total, ts, t_recv, words, position)
+        if position < 0:
+            return position
+    elif execution == EX_NEW:
+        position = acknowledged(line, slot, order_id, ts, words, position)
+    elif execution == EX_REJECTED:
         return rejected(line, slot, _BAD_ORDER, ts, words, position)
-    return refused(_IGNORED)  # an amendment: this engine makes none
+    return _ending(line, data, slot, order_id, execution, status, total, ts, t_recv, words, position)
 
 
 @inner_kernel
-def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int, status: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+def _ending(
+    line: Any, data: Any, slot: int, order_id: int, execution: int, status: int, total: int, ts: int, t_recv: int, words: Any, position: int
+) -> int:
+    """The order is over, if the venue says so: by what happened, or by the status it has now. FILLED with less than was sent: the venue cut it."""
+    k = line.inner
+    o = line.tracks[slot]
+    if execution == EX_CANCELED or status == ST_CANCELED:
+        reason = 0
+    elif execution == EX_EXPIRED or status == ST_EXPIRED or status == ST_IN_MATCH:
+        reason = _end_reason(data, k, total)
+    elif status == ST_FILLED and total < o.qty:
+        reason = _REDUCE_ONLY
+    else:
+        return position if execution <= EX_TRADE else refused(_IGNORED)  # an amendment: this engine makes none
+    o.order_id = order_id
+    return ended(line, slot, total, reason, ts, t_recv, words, position)
+
+
+@inner_kernel
+def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int, ts: int, t_recv: int, words: Any, position: int) -> int:
     k = line.inner
     o = line.tracks[slot]
     c = line.scales[o.instrument]
     trade_id, price = id_of(data, k, _ot), amount_of(data, k, _oL, c.tick_mantissa, c.tick_decimals)
-    fee = fee_of(line, data, k, _on, _oN)
     if trade_id < 0 or price < 0:
         return min(trade_id, price)
-    if fee == REFUSED:
-        return why_not(k, _on, STRING)
     if price == 0 or last == 0 or trade_id == 0:
         return refused(_OUT_OF_RANGE)
     if k[_om, 0] != TRUE and k[_om, 0] != FALSE:
         return refused(_MISSING if k[_om, 0] == ABSENT else _WRONG_TYPE)
+    maker = 1 if k[_om, 0] == TRUE else 0
+    fee = fee_of(line, data, k, _on, _oN, o.instrument, price, last, maker)
+    if fee == REFUSED:
+        return why_not(k, _on, STRING)
     o.order_id = order_id
-    position = filled(line, slot, order_id, trade_id, last, total, price, fee, 1 if k[_om, 0] == TRUE else 0, ts, t_recv, words, position)
-    if status == ST_FILLED and total < o.qty:  # the venue has made the order smaller (reduce only)
-        position = ended(line, slot, total, _REDUCE_ONLY, ts, t_recv, words, position)
+    before = line.counters[_FILLS]
+    position = filled(line, slot, order_id, trade_id, last, total, price, fee, maker, ts, t_recv, words, position)
+    if line.counters[_FILLS] > before:
+        note_fee(line)
     return position
+
+
+@inner_kernel
+def _external_update(line: Any, data: Any, client_order_id: int, execution: int, status: int, words: Any, position: int) -> int:
+    """An order that this session did not send. What cannot be read of a fill makes the account be compared at once."""
+    k = line.inner
+    instrument = instrument_of(line, data, k, _os)
+    calculated = execution == EX_CALCULATED or status == ST_INSURANCE or status == ST_ADL
+    reason = forced_by(data, k, _oc, calculated, status == ST_ADL)
+    if reason == 0:
+        _tell_foreign(line, data, client_order_id, execution)
+    if instrument < 0:
+        return refused(_FORCED if reason != 0 else _FOREIGN)
+    if execution != EX_TRADE and not calculated:
+        if reason != 0:
+            doubt(line)
+        return refused(_FORCED if reason != 0 else _FOREIGN)
+    doubt(line)
+    c = line.scales[instrument]
+    ts, order_id, side = time_of(data, k, _oT), id_of(data, k, _oi), text_number(data, k, _oS, SIDES)
+    total, last = amount_of(data, k, _oz, c.lot_mantissa, c.lot_decimals), amount_of(data, k, _ol, c.lot_mantissa, c.lot_decimals)
+    price, trade_id = amount_of(data, k, _oL, c.tick_mantissa, c.tick_decimals), max(id_of(data, k, _ot), 0)
+    if ts < 0 or order_id < 0 or total < 0 or last < 0 or price < 0:
+        return min(min(ts, order_id), min(min(total, last), price))
+    if side < 0 or last > total:
+        return refused(_WRONG_TYPE if side < 0 else _OUT_OF_RANGE)
+    if last == 0 or price == 0:
+        return refused(_FORCED if reason != 0 else _FOREIGN)
+    fee = fee_of(line, data, k, _on, _oN, instrument, price, last, 1 if k[_om, 0] == TRUE else 0)
+    if fee == REFUSED:
+        return why_not(k, _on, STRING)
+    count_external(line, reason)
+    if is_told(line, instrument, order_id, trade_id, total):
+        return position
+    note_fee(line)
+    return tell_external_fill(line, instrument, order_id, trade_id, side, price, last, fee, reason, ts, words, position)
 
 
 @inner_kernel

@@ -240,13 +240,6 @@ def test_an_update_that_contradicts_the_order_is_refused(wrong: dict[str, Any]) 
     assert hand.count("out_of_range") == 1
 
 
-def test_a_fee_in_another_asset_is_counted() -> None:
-    hand = placed()
-    assert user(hand, fill("0.002", "0.002", 5, N="BNB"))[1].fee_e8 == 0
-    assert user(hand, fill("0.002", "0.004", 6, n="-0.01"))[0].fee_e8 == -1_000_000
-    assert hand.count("fee_other_asset") == 1
-
-
 def test_a_hint_is_never_booked_and_other_events_are_counted() -> None:
     hand = placed()
     for message in USER_OTHERS:
