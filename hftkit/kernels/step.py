@@ -65,8 +65,7 @@ _ORDER_CANCELED, _EXTERNAL_FILL = int(EventKind.ORDER_CANCELED), int(EventKind.E
 _PAUSE, _RESUME, _FLATTEN = int(Control.PAUSE), int(Control.RESUME), int(Control.FLATTEN)
 _STOP, _CONNECT, _ENABLE = int(Control.STOP), int(Control.CONNECT), int(Control.ENABLE)
 _HALT_ACCOUNT, _HALT_CLOCK, _HALT_VENUE = int(Control.HALT_ACCOUNT), int(Control.HALT_CLOCK), int(Control.HALT_VENUE)
-_ENABLED, _PAUSED = int(Trading.ENABLED), int(Trading.PAUSED)
-_FLATTENING, _STOPPING = int(Trading.FLATTENING), int(Trading.STOPPING)
+_ENABLED, _PAUSED, _FLATTENING, _STOPPING = int(Trading.ENABLED), int(Trading.PAUSED), int(Trading.FLATTENING), int(Trading.STOPPING)
 _NEW, _CANCEL = int(Action.NEW), int(Action.CANCEL)
 _TABLE_FULL, _SCALES = int(Reject.ORDERS_TABLE_FULL), int(Reject.RISK_SCALES_CHANGED)
 _ILLEGAL, _WOULD_TAKE = int(Reject.ORDERS_ILLEGAL_TRANSITION), int(Reject.BOOK_POST_ONLY_WOULD_TAKE)
@@ -74,9 +73,8 @@ _ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject
 _VENUE_REFUSES, _STALE_QUOTE = int(Reject.RISK_VENUE_REFUSES), int(Reject.RISK_STALE_QUOTE)
 _STALL, _CAUGHT_UP, _HALT_STALE = int(Control.STALL), int(Control.CAUGHT_UP), int(Control.HALT_STALE)
 _FORCED_CLOSE, _REJECTS_IN_ROW = int(Reject.RISK_FORCED_CLOSE), int(Reject.RISK_REJECTS_IN_ROW)
-_LIQUIDATION = int(Reject.VENUE_LIQUIDATION)
 _VENUE_REASONS, _BOOK_REASONS = 400, 500  # refusals of the venue's own checks lie between
-_REJECTED = int(OrderState.REJECTED)
+_LIQUIDATION, _REJECTED = int(Reject.VENUE_LIQUIDATION), int(OrderState.REJECTED)
 
 # What `sense` tells `decide` and the shell
 SENSED_NOTHING = 0  # nothing that could lead to an order
