@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import secrets
 import threading
@@ -27,28 +26,22 @@ import numpy as np
 
 from hftkit import clock, private_files
 from hftkit.code_identity import code_identity
-from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, SignalReason, Sync, Trading
+from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, Sync, Trading
 from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
 from hftkit.errors import HftkitError, JournalError, VenueError
-from hftkit.instruments import Instrument
 from hftkit.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
-from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
-from hftkit.pages import shared_page
 from hftkit.params import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
-from hftkit.private_files import SHARED_MEMORY
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 from hftkit.running import register
 from hftkit.sessions import prune_at_start
-from hftkit.telemetry import create_page, write_space
-from hftkit.units import iso_from_ns
+from hftkit.telemetry import create_page
 from live import failpoints
 from live import hot_loop as hot
 from live.account import held_in_words
-from live.book_watch import BookWatch
 from live.config import EngineConfig
 from live.confirm import check_confirmed
 from live.ending import Ending, ExitCode, Halt, Step, Stopping, halt_of
@@ -58,9 +51,11 @@ from live.faults import Faults
 from live.log import SessionLog
 from live.open_orders import epoch_of
 from live.result import FINAL_STATES
-from live.session_end import FINAL_PAGE, end_session, lost
+from live.session_end import end_session, lost
+from live.session_page import own_instruments, page_info, page_path
 from live.signals import StopRequest, StopSignals
 from live.space import SpaceWatch
+from live.tell import Tell
 from live.touch import touch
 from live.venue import Venue, make_venue
 
@@ -91,11 +86,9 @@ class Engine:
         self.loop_status = hot.LoopStatus.RUNNING
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
-        self._targets: dict[int, int] = {}
-        self._expired: set[int] = set()
-        self._stalls, self._trading_since = 0, 0.0
+        self.trading_since = 0.0
         self.started_with = started_with
-        self.faults = Faults(self._note, self._tell)
+        self.faults = Faults(self._note, self.say)
         self.halt: Halt | None = None
         self._halt_why = ""
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
@@ -160,7 +153,7 @@ class Engine:
     # -- phase 3 -----------------------------------------------------------------------------------------------------
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
         self._phase(SessionStatus.COMPONENTS, f"kernels {jit.sources_digest()[:12]}")
-        sample = SessionConfig(epoch=1, account=1, instruments=_own_instruments(frozen), strategies=frozen, limits=Limits())
+        sample = SessionConfig(epoch=1, account=1, instruments=own_instruments(frozen), strategies=frozen, limits=Limits())
         rooms = build_rooms(sample)
         load_kernels()  # of the control page: no command may wait for them once sockets are open
         self.venue.compile(rooms, self._shell(rooms))
@@ -189,7 +182,7 @@ class Engine:
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
         self.page_path = page_path(self.folder)
-        self.page = create_page(self.page_path, len(offered), len(frozen), self._page_info(frozen, offered))
+        self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered))
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
         private_files.write(self.folder / "telemetry.path", str(self.page_path))
         self.shell = self._shell(self.rooms)
@@ -200,7 +193,7 @@ class Engine:
         self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
         self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
         touch(self.rooms, self.shell._replace(segment=self.shell.scratch, control=self.shell.scratch), self.page)
-        self._books = self._book_watch()
+        self.tell = Tell(self)
         self.command(Control.CONNECT)
         self.thread.start()
         self.venue.connect()
@@ -245,7 +238,7 @@ class Engine:
             if not self.observing:
                 self.command(Control.ENABLE)
             self.startup_s = (clock.monotonic_ns() - started) / 1e9
-            self._trading_since = clock.monotonic_s()
+            self.trading_since = clock.monotonic_s()
         except BaseException as error:
             end_session(self, str(error), stop_asked=isinstance(error, StopAsked))
             if self.ending.code is ExitCode.LEFT:  # graver than what kept it from starting
@@ -368,9 +361,9 @@ class Engine:
             guard("journal sync", self.journal.sync)
         guard("notes", self.log_notes)
         guard("commands", self._give_waiting)
-        guard("signals", self._log_signals)
-        guard("books", self._watch_books)
-        guard("space", self._watch_space)
+        guard("signals", self.tell.signals)
+        guard("books", self.tell.books)
+        guard("space", self.tell.space)
         guard("page", self.venue.publish)
         if self.log.failing and not self.log.flush():
             self.faults.note("log file", OSError(self.log.failing))
@@ -380,7 +373,7 @@ class Engine:
         if self.halt is None and self.rooms.risk[0]["trading"] == Trading.HALTED:
             self.halt = halt_of(self.rooms.risk[0].copy(), self._halt_why)
             self.log.event("halt", **self.halt.as_json(), reason=self.halt.text)
-            self._tell(f"HALT: {self.halt.text}: leaving every position, no new entry in this session")
+            self.say(f"HALT: {self.halt.text}: leaving every position, no new entry in this session")
 
     def log_notes(self) -> None:
         """What the hot thread has noted goes into the log."""
@@ -394,32 +387,6 @@ class Engine:
         for _ in range(self._waiting_commands.qsize()):
             self.command(self._waiting_commands.get())
 
-    def _book_watch(self) -> BookWatch:
-        symbols = [instrument.symbol for instrument in self.session_config.instruments]
-        watched = sorted({int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0})
-        halt_s = self.config.session.stale_halt_s
-        return BookWatch(symbols, watched, self._note, self.venue.refresh_books, lambda: self.command(Control.HALT_STALE), halt_s)
-
-    def _watch_books(self) -> None:
-        """Say which books are stale, and that this process stood still."""
-        stalls = int(self.shell.io[hot.N_STALLS])
-        if stalls != self._stalls:
-            self._stalls = stalls
-            seconds = round(int(self.shell.io[hot.STALLED_NS]) / 1e9, 1)
-            self.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
-        if self.rooms.risk[0]["trading"] >= Trading.STOPPING or self._trading_since == 0.0:
-            return
-        legs = self.rooms.legs.copy()
-        held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
-        book = self.rooms.book.copy()
-        self._books.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
-
-    def _watch_space(self) -> None:
-        """Room for the journal, every few seconds; and the log's size."""
-        if self.space.turn(clock.monotonic_s(), int(self.journal.state[journal_kernel.POSITION]) * 8):
-            self.log.rotate()
-            write_space(self.page.head, int(self.space.level), self.space.room.free, int(self.space.room.bytes_per_h))
-
     def _meet_stray(self, note: np.ndarray) -> None:
         """An answer about an order of another session goes to the venue's rules."""
         if note[0] == hot.NOTE_EVENT:
@@ -427,24 +394,6 @@ class Engine:
             number = int(event["client_order_id"])
             if EventKind.ORDER_ACK <= event["kind"] <= EventKind.ORDER_STATUS and number and epoch_of(number) != self.epoch:
                 self.venue.stray(event)
-
-    def _log_signals(self) -> None:
-        """Each change of what a strategy wants, in words (ST-8: in observe mode that is all there is); once, that a frozen file has expired."""
-        for slot in np.flatnonzero(self.rooms.valid_until <= self.rooms.session[0]["ts_exchange"]).tolist():
-            if slot not in self._expired:
-                self._expired.add(slot)
-                frozen = self.session_config.strategies[slot]
-                ended = iso_from_ns(frozen.valid_until_ns)
-                self.log.event("expired", strategy=slot, file=frozen.file_name, valid_until=ended)
-                self._say(f"{frozen.file_name} expired at {ended} by the venue's clock: no new entries, exits and hedges go on")
-        for slot, target in enumerate(self.rooms.signal["target"].tolist()):
-            if self._targets.get(slot, 0) != target:
-                self._targets[slot] = target
-                row = self.rooms.signal[slot]
-                reason = SignalReason(int(row["reason"])).text
-                self.log.event(
-                    "signal", strategy=slot, target=target, zscore=round(float(row["zscore"]), 4), reason=reason, ts_event=int(row["ts_event"])
-                )
 
     def abandon(self) -> None:
         """Have the hot loop return as it is."""
@@ -472,28 +421,6 @@ class Engine:
             sent_at=np.zeros(rooms.orders.size, np.int64),
         )
 
-    def _page_info(self, frozen: tuple[FrozenParams, ...], offered: tuple[Instrument, ...]) -> dict[str, Any]:
-        return {
-            "session": self.folder.name,
-            "journal": str(self.folder),
-            "control": str(self.control.path),
-            "control_key": self.session_key,
-            "account": self.session_config.account,
-            "instruments": [msgspec.to_builtins(instrument) for instrument in offered],
-            "strategies": [
-                {
-                    "name": f.name,
-                    "strategy": f.strategy,
-                    "digest": f.digest,
-                    "lead": f.legs.lead,
-                    "hedge": f.legs.hedge,
-                    "parameters": dict(f.parameters),
-                }
-                for f in frozen
-            ],
-            "limits": msgspec.to_builtins(self.config.limits),
-        }
-
     def _note(self, event: str, **facts: Any) -> None:
         """What the venue's threads have to tell, for the log."""
         if event == "halt_asked":
@@ -501,30 +428,15 @@ class Engine:
         if hasattr(self, "log"):
             self.log.event(event, **facts)
 
-    def _tell(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """Say it to a person; a terminal that is closed is no reason to stop."""
         with contextlib.suppress(Exception):
             self._say(line)
 
     def _phase(self, status: SessionStatus, detail: str) -> None:
         name = {SessionStatus.TRADING: "trading enabled"}.get(status, status.text)
-        self._tell(f"[{int(status)}/5] {name}: {detail}")
+        self.say(f"[{int(status)}/5] {name}: {detail}")
         if hasattr(self, "log"):
             self.log.event("phase", number=int(status), phase=name, detail=detail)
         if hasattr(self, "page"):
             self.page.head[page_kernel.STATUS] = int(status)  # last: whoever sees it finds the line
-
-
-def page_path(folder: Path) -> Path:
-    """Where a session's telemetry page lies: in shared memory if there is such a file system, else in the session's folder."""
-    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
-        return shared_page(folder.name, os.getpid())
-    return folder / FINAL_PAGE
-
-
-def _own_instruments(frozen: tuple[FrozenParams, ...]) -> tuple[Instrument, ...]:
-    found: dict[str, Instrument] = {}
-    for item in frozen:
-        for instrument in item.instruments:
-            found.setdefault(instrument.symbol, instrument)
-    return tuple(found.values())
