@@ -39,7 +39,7 @@ from live.feeds.stream import Stream, StreamPlan
 from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_context
 from live.foreign_orders import ForeignOrders
 from live.gateways.binance_end import settle, standing
-from live.gateways.binance_fees import FeePrices, fee_summary
+from live.gateways.binance_fees import FeePrices
 from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
 from live.gateways.binance_open_orders import AccountOrders, claim_account
 from live.gateways.binance_orders import OrderStream, open_order_api
@@ -72,6 +72,7 @@ from live.line_loop import (
     Wire,
     new_wire,
 )
+from live.line_summary import summary
 from live.open_orders import OpenOrders
 from live.order_way import OrderWays
 from live.raw_ring import RawRing, backlog_bytes, payload
@@ -443,31 +444,7 @@ class BinanceLine:
 
     def summary(self) -> dict[str, Any]:
         """Counters for the session's result."""
-        parts = {
-            part.text.replace(" ", "_"): {
-                name: int(self.page.line[int(part)][name]) for name in ("n_connects", "n_failures", "n_silent", "n_messages", "n_dropped")
-            }
-            for part in self.streams
-        }
-        account = self.page.account[0]
-        return {
-            "parts": parts,
-            "counters": {name: value for name, value in binance_line.counters(self.line).items() if value},
-            "clock_offset_ms": round(int(account["clock_offset_ns"]) / 1e6, 3),
-            "clock_bound_ms": round(int(account["clock_bound_ns"]) / 1e6, 3),
-            "reconciled": int(account["n_reconciled"]),
-            "corrections": int(account["n_corrections"]),
-            "corrected": self.tasks.corrected,
-            "orphans_cancelled": [str(order) for order in self.account_orders.cancelled],
-            "strangers_orders": int(account["n_strangers"]),
-            "foreign_orders": int(account["n_foreign"]),
-            "fees": fee_summary(self.line),
-            "rest_orders": int(account["n_rest_orders"]),
-            "changes_to_rest": self.ways.n_to_rest,
-            "task_failures": int(account["n_task_failures"]),
-            "rate_limited": self.budget.n_limited,
-            "breakers_opened": sum(breaker.n_opened for breaker in (*self.breakers.values(), self.order_breaker, self.task_breaker)),
-        }
+        return summary(self)
 
 
 def _take(ring: RawRing) -> bytes:
