@@ -21,7 +21,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 CLIENTS := .venv-clients
 CLIENTS_PYTHON ?= $(PYTHON)
 AUDIT := .venv-audit
-.PHONY: help setup demo test lint browser notebooks bench clean test-clients audit hashes
+.PHONY: help setup demo test lint browser survive notebooks bench clean test-clients audit hashes
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -66,6 +66,9 @@ test: setup lint browser ## lint, every test, kernel tests with bounds checks, n
 ifneq ($(NOTEBOOKS),)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 endif
+
+survive: setup ## the survival campaign; HFTKIT_SURVIVE_KILLS and HFTKIT_SURVIVE_EACH are its counts
+	$(PY) -m pytest -m slow -s tests/campaigns
 
 notebooks: setup ## execute the notebooks in place, with small static pictures
 	$(VENV)/bin/hftkit notebook run

@@ -26,7 +26,7 @@ from live.gateways.logon import logon_frame
 
 _HEARTBEAT_NS = 1_000_000_000
 _STEP_S = 0.2  # between two rounds of closing orders: a market that was empty may have filled up again
-_ANSWER_S = 5.0
+_ANSWER_S = 10.0
 _COUNTERS = 1 << 31  # ids of ours begin here within their second; those of an engine begin at 1
 
 
@@ -135,12 +135,12 @@ def flatten_binary(venue: VenueConfig, timeout_s: float) -> Flattened:
     instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
     report = Flattened(venue.account_text)
     deadline = clock.monotonic_s() + timeout_s
-    connection = _Connection(venue, len(instruments))
+    connection = _logon(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
     try:
         _close_everything(connection, instruments, report, deadline)
     finally:
         connection.close()
-    connection = _logon_again(venue, len(instruments), max(deadline - clock.monotonic_s(), _ANSWER_S))
+    connection = _logon(venue, len(instruments), max(deadline - clock.monotonic_s(), _ANSWER_S))
     me = connection.account
     connection.close()
     report.positions = {instruments[i].symbol: f"{lots:+d} lots" for i, lots in me.positions.items() if lots}
@@ -149,8 +149,8 @@ def flatten_binary(venue: VenueConfig, timeout_s: float) -> Flattened:
     return report
 
 
-def _logon_again(venue: VenueConfig, n_instruments: int, timeout_s: float) -> _Connection:
-    """The venue may need a moment to see that the first connection has gone."""
+def _logon(venue: VenueConfig, n_instruments: int, timeout_s: float) -> _Connection:
+    """The venue may need a moment to see that the connection before has gone."""
     deadline = clock.monotonic_s() + timeout_s
     while True:
         try:
