@@ -89,7 +89,10 @@ class Reconciler:
 
 
 class OutsideWatch:
-    """Adds up what others have moved in the account, up or down, by instrument: ten small changes are as much as a large one."""
+    """Adds up what others have moved in the account, up or down, by instrument: ten small changes are as much as a large one.
+
+    Owner: the engine's thread.
+    """
 
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler

@@ -21,7 +21,10 @@ OFTEN, OFTEN_NS = 5, 60 * _NS  # a symbol that goes stale more often than that i
 
 
 class _Book:
-    """What is remembered of one book between two looks."""
+    """What is remembered of one book between two looks.
+
+    Owner: the engine's thread.
+    """
 
     def __init__(self) -> None:
         self.ts_recv = self.seq_trade = self.lost_since = self.stale_since = 0
@@ -31,7 +34,10 @@ class _Book:
 
 class BookWatch:
     """`symbols`: by instrument id; `watched`: ids that are traded; `say(event, **facts)`: the log; `refresh()`: open the book stream afresh;
-    `halt()`: HALT_STALE to the engine; `halt_after_s`: how long a position may stand in a stale book, 0: for ever."""
+    `halt()`: HALT_STALE to the engine; `halt_after_s`: how long a position may stand in a stale book, 0: for ever.
+
+    Owner: the engine's thread.
+    """
 
     def __init__(
         self,

@@ -19,7 +19,10 @@ EXECUTIONS = ("new", "canceled", "calculated", "expired", "trade", "amendment", 
 
 class ForeignOrders:
     """`epoch`: this session's number; `halts`: whether another session of ours halts trading; `strangers_halt`: whether a stranger does; `account`:
-    the ACCOUNT record; `say(event, **facts)`: the log; `halt(why)`: the operator's door."""
+    the ACCOUNT record; `say(event, **facts)`: the log; `halt(why)`: the operator's door.
+
+    Owner: the venue loop.
+    """
 
     def __init__(self, epoch: int, halts: bool, strangers_halt: bool, account: Any, say: Callable[..., None], halt: Callable[[str], None]) -> None:
         self.epoch, self._halts, self._strangers_halt = epoch, halts, strangers_halt

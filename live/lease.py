@@ -76,7 +76,10 @@ def _holder(fd: int) -> str:
 
 
 class Lease:
-    """The locks of one account. Hold the object for as long as the account is traded."""
+    """The locks of one account. Hold the object for as long as the account is traded.
+
+    Owner: the engine's thread; the venue loop takes a lock while that thread waits for it.
+    """
 
     def __init__(self, session: str, folder: Path, leases: Path | None = None) -> None:
         self._told = {"pid": os.getpid(), "session": session, "folder": str(folder), "since_unix_ns": clock.unix_ns()}

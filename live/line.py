@@ -24,7 +24,7 @@ from hftkit.binance_line import Counter, Kind, Line
 from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
-from hftkit.kernels.memory.byte_ring import VIEW_WORDS, byte_ring_front, byte_ring_push, byte_ring_release
+from hftkit.kernels.memory.byte_ring import byte_ring_push
 from hftkit.kernels.wire.binance import state as words_of
 from hftkit.rooms import Rooms
 from hftkit.telemetry import ColdPage
@@ -75,7 +75,7 @@ from live.line_loop import (
 from live.line_summary import summary
 from live.open_orders import OpenOrders
 from live.order_way import OrderWays
-from live.raw_ring import RawRing, backlog_bytes, payload
+from live.raw_ring import backlog_bytes, take_all
 from live.ready_file import urls_from_ready as urls_from_ready
 from live.venue_loop import VenueLoop
 
@@ -271,7 +271,7 @@ class BinanceLine:
             requests=N_REQUESTS,
             through_ring=THROUGH_RING,
             out_bell=self._out_bell,
-            take_out=lambda: _take(self.wire.out_ring),
+            take_out=lambda: take_all(self.wire.out_ring),
             answer_s=self.config.answer_s,
         )
 
@@ -281,7 +281,7 @@ class BinanceLine:
             self.rest,
             self.instruments,
             self._rest_bell,
-            lambda: _take(self.wire.rest_ring),
+            lambda: take_all(self.wire.rest_ring),
             self._push,
             self._say,
             self.config.recv_window_ms,
@@ -445,12 +445,3 @@ class BinanceLine:
     def summary(self) -> dict[str, Any]:
         """Counters for the session's result."""
         return summary(self)
-
-
-def _take(ring: RawRing) -> bytes:
-    """Everything in a ring. For its one consumer."""
-    view, taken = np.zeros(VIEW_WORDS, np.int64), []
-    while byte_ring_front(ring.words, view):
-        taken.append(payload(ring, view))
-        byte_ring_release(ring.words, view)
-    return b"".join(taken)

@@ -45,7 +45,7 @@ class RepeatLimit:
             return facts
         key = (event, *(f"{name}={value}" for name, value in sorted(facts.items()) if isinstance(value, str)))
         with self._lock:
-            kind = self._kind(key)
+            kind = self._kind_locked(key)
             if kind.written >= BURST:
                 kind.left_out += 1
                 raise structlog.DropEvent
@@ -54,7 +54,7 @@ class RepeatLimit:
                 facts["repeated"], kind.left_out = kind.left_out, 0
         return facts
 
-    def _kind(self, key: tuple[str, ...]) -> _Kind:
+    def _kind_locked(self, key: tuple[str, ...]) -> _Kind:
         now = self._now_s()
         kind = self._kinds.setdefault(key, _Kind(now))
         self._kinds.move_to_end(key)

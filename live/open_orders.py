@@ -75,7 +75,10 @@ def order_of(row: Mapping[str, Any], algo: bool = False) -> OpenOrder:
 
 
 class OpenOrders:
-    """Judges answers one after the other. `epoch`: this session's number; `began_ms`: orders made by others of ours before it are of the past."""
+    """Judges answers one after the other. `epoch`: this session's number; `began_ms`: orders made by others of ours before it are of the past.
+
+    Owner: the venue loop.
+    """
 
     def __init__(self, epoch: int, began_ms: int) -> None:
         self.epoch, self.began_ms = epoch, began_ms

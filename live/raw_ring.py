@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hftkit.kernels.memory.byte_ring import VIEW_BYTES, VIEW_START, byte_ring_backlog, new_byte_ring
+from hftkit.kernels.memory.byte_ring import (
+    VIEW_BYTES,
+    VIEW_START,
+    VIEW_WORDS,
+    byte_ring_backlog,
+    byte_ring_front,
+    byte_ring_release,
+    new_byte_ring,
+)
 
 
 class RawRing(NamedTuple):
@@ -30,3 +38,12 @@ def payload(ring: RawRing, view: np.ndarray) -> bytes:
 def backlog_bytes(ring: RawRing) -> int:
     """Bytes that wait for the consumer, as a watcher sees it."""
     return int(byte_ring_backlog(ring.words)) * 8
+
+
+def take_all(ring: RawRing) -> bytes:
+    """Everything in a ring, in order. For its one consumer."""
+    view, taken = np.zeros(VIEW_WORDS, np.int64), []
+    while byte_ring_front(ring.words, view):
+        taken.append(payload(ring, view))
+        byte_ring_release(ring.words, view)
+    return b"".join(taken)

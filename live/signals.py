@@ -66,7 +66,10 @@ class StopRequest:
 
 
 class StopSignals:
-    """`install()` in the main thread. `stop()` is called at the first signal; `say(line)`: told to people, must not raise."""
+    """`install()` in the main thread. `stop()` is called at the first signal; `say(line)`: told to people, must not raise.
+
+    Owner: the main thread.
+    """
 
     def __init__(self, stop: Callable[[], None], say: Callable[[str], None]) -> None:
         self._stop, self._say = stop, say

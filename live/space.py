@@ -61,7 +61,10 @@ class Room(NamedTuple):
 
 
 class SpaceWatch:
-    """`say(event, **facts)`: the log; `tell(line)`: the terminal; `stop()`: asks for a managed stop."""
+    """`say(event, **facts)`: the log; `tell(line)`: the terminal; `stop()`: asks for a managed stop.
+
+    Owner: the engine's thread.
+    """
 
     def __init__(
         self,

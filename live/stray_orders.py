@@ -17,7 +17,10 @@ _OPEN = (OrderState.SUBMITTED, OrderState.PARTIALLY_FILLED)
 
 
 class StrayOrders:
-    """`orphans`: "cancel" or "refuse"; `say(event, **facts)`: the log; `halt()`: only orders that reduce positions from now on."""
+    """`orphans`: "cancel" or "refuse"; `say(event, **facts)`: the log; `halt()`: only orders that reduce positions from now on.
+
+    Owner: the engine's thread.
+    """
 
     def __init__(self, orphans: str, say: Callable[..., None], halt: Callable[[], object]) -> None:
         self._orphans, self._say, self._halt = orphans, say, halt

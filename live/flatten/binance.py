@@ -38,7 +38,10 @@ class _Position:
 
 
 class _Account:
-    """One account through REST; `report` collects."""
+    """One account through REST; `report` collects.
+
+    Owner: the loop of `hftkit flatten`.
+    """
 
     def __init__(self, rest: BinanceRest, report: Flattened) -> None:
         self.rest, self.report = rest, report

@@ -24,7 +24,10 @@ _E8 = 100_000_000
 
 
 class FeePrices:
-    """`push(kind, payload)`: into the cold ring; `say(event, **facts)`: the log; `quote`: the asset that money is counted in."""
+    """`push(kind, payload)`: into the cold ring; `say(event, **facts)`: the log; `quote`: the asset that money is counted in.
+
+    Owner: the venue loop; before it runs, whoever starts the line.
+    """
 
     def __init__(self, rest: BinanceRest, push: Callable[[int, bytes], None], say: Callable[..., None], quote: str = "USDT") -> None:
         self._rest, self._push, self._say, self.quote = rest, push, say, quote

@@ -31,7 +31,10 @@ _MOST_NAMED = 4096  # orders of others that are remembered as told
 
 
 class AccountOrders:
-    """`orphans`: "cancel" or "refuse"; `strangers`: "warn" or "halt"; `dead_man`: whether a countdown of ours will be on the session's symbols."""
+    """`orphans`: "cancel" or "refuse"; `strangers`: "warn" or "halt"; `dead_man`: whether a countdown of ours will be on the session's symbols.
+
+    Owner: the venue loop; read at the end, when it has nothing more to do.
+    """
 
     def __init__(self, rest: BinanceRest, say: Callable[..., None], orphans: str, strangers: str, dead_man: bool) -> None:
         self.rest, self._say = rest, say
