@@ -137,7 +137,7 @@ class Engine:
             session.space_alarm_h,
             self._note,
             self._say,
-            lambda: self.ask_stop("the disk is nearly full"),
+            lambda: self.ask_stop(f"the disk of {self.folder} is full"),
         )
         fits = self.space.first(clock.monotonic_s()).text
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")
@@ -251,6 +251,8 @@ class Engine:
         return self.result
 
     def _stop_if_asked(self) -> None:
+        if self._signalled:
+            raise HftkitError(f"the session was not started: {self._signalled}", f"See {self.folder / 'session.log'}")
         if self._stop_signal.is_set():
             raise StopAsked
         if self.faults.first:

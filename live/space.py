@@ -3,7 +3,7 @@
     ok        more than `space_warn_h` hours
     low       fewer: said in the log, on the terminal, on the page, once, and again when it gets worse
     very low  fewer than `space_alarm_h`
-    critical  less than the room for one more segment: the session is asked to stop, by the way that a signal takes
+    critical  less than 4 MB: the session is asked to stop, by the way that a signal takes
 
 Pure but for one statvfs, which is an argument. The rate is that of the last ten minutes: what the journal has taken, and what others on
 the same disk have. A level gets better only with a quarter more than its limit, so that a rate that trembles says nothing twice.
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from hftkit.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
 
+LAST_ROOM = 4 << 20  # bytes for the log, the page and the result at the end; the journal's own way to the end is its reserve
 EVERY_S = 5.0
 _WINDOW_S = 600.0
 _MEASURED_AFTER_S = 60.0  # before that the rate is an assumption
@@ -129,7 +130,7 @@ class SpaceWatch:
             self._stop()
 
     def _level(self, margin: float) -> SpaceLevel:
-        if self.room.free < self._segment * margin:
+        if self.room.free < min(self._segment, LAST_ROOM) * margin:
             return SpaceLevel.CRITICAL
         return max((level for level, hours in self._limits.items() if self.room.hours < hours * margin), default=SpaceLevel.OK)
 

@@ -65,7 +65,7 @@ def test_what_others_take_counts_and_each_level_is_said_once() -> None:
     disk.run(900, 20 * MB, 20_000 * MB)
     assert [line["level"] for line in disk.said] == ["low", "very_low"]
     assert len(disk.told) == 2
-    assert "hftkit sessions prune" in disk.told[0]
+    assert "hftkit journals prune" in disk.told[0]
     disk.run(1200, 20 * MB, 20_000 * MB)
     assert [line["level"] for line in disk.said] == ["low", "very_low", "critical"]
     assert disk.asked == 1
