@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from hftkit.backtest import Depth, Desk, Latency, Queue, new_desk
@@ -28,7 +29,8 @@ class DirectVenue:
 
     @classmethod
     def of(cls, tape: np.ndarray, instruments: tuple[Instrument, ...], queue: Queue, depth: Depth | None = None, capacity: int = 4096) -> DirectVenue:
-        config = SessionConfig(epoch=1, account=1, instruments=instruments, strategies=(), limits=Limits(), order_capacity=capacity)
+        named = tuple(msgspec.structs.replace(one, symbol=f"{one.symbol}{i}") for i, one in enumerate(instruments))
+        config = SessionConfig(epoch=1, account=1, instruments=named, strategies=(), limits=Limits(), order_capacity=capacity)
         return cls(new_desk(config, tape, Latency(), depth or Depth(), queue), instrument_array(instruments))
 
     def until(self, ts: int) -> None:

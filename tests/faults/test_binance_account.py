@@ -104,13 +104,14 @@ def test_orders_of_a_dead_session_go_a_strangers_stay_and_the_account_has_one_en
     assert replay(first.folder).identical
 
 
-def test_two_machines_on_one_account_both_notice_and_halt(venue, params, other_pair, tmp_path, monkeypatch):
+def test_two_machines_on_one_account_are_noticed_and_halt(venue, params, other_pair, tmp_path, monkeypatch):
     cancel_all(venue)
     with start(params, venue, tmp_path, "here", monkeypatch) as here, start(other_pair, venue, tmp_path, "there", monkeypatch, "elsewhere") as there:
-        for session in (here, there):
-            wait_for(session, "the halt", lambda session=session: session.telemetry().risk["trading"] == Trading.HALTED)
-            assert said(session, "foreign_order")
-            assert int(session.telemetry().risk["halt_reason"]) == Reject.RISK_ACCOUNT_MISMATCH
+        wait_for(here, "a halt", lambda: any(one.telemetry().risk["trading"] == Trading.HALTED for one in (here, there)))
+        for session in (here, there):  # the first to notice is flat and silent from then on: the other may have nothing left to notice
+            if session.telemetry().risk["trading"] == Trading.HALTED:
+                assert said(session, "foreign_order")
+                assert int(session.telemetry().risk["halt_reason"]) == Reject.RISK_ACCOUNT_MISMATCH
         for session in (here, there):
             session.send(Control.STOP)
             session.process.wait(PATIENCE_S)

@@ -21,6 +21,7 @@ import pytest
 from hftkit import clock
 from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.replay import replay
+from hftkit.telemetry import Snapshot
 from live import failpoints
 from live.ending import ExitCode
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, fills, frozen_file, log_of, said, sent_ids, start, trades_on, wait_for
@@ -56,8 +57,8 @@ def flatten(venue: Venue) -> None:
             venue.ask("/fapi/v1/order", "POST", symbol=symbol, side=side, type="MARKET", quantity=f"{abs(held):.3f}", reduceOnly="true")
 
 
-def holds(session: LiveSession) -> bool:
-    return bool(session.telemetry().ledger["position"].any())
+def holds(now: Snapshot) -> bool:
+    return bool(now.ledger["position"].any())
 
 
 def ended(session: LiveSession) -> tuple[int, str]:

@@ -145,6 +145,7 @@ def test_a_changed_strategy_is_caught_by_the_replay(ended, tmp_path):
     """Not only damage: if the step decided otherwise than the journal says, the replay must notice. Here an entry threshold is changed."""
     from hftkit.codes import RecordType
     from hftkit.journal import JournalReader, JournalWriter, bytes_of, words_of
+    from hftkit.params import digest_of
     from hftkit.rooms import SessionConfig
 
     session, _ = ended
@@ -154,6 +155,7 @@ def test_a_changed_strategy_is_caught_by_the_replay(ended, tmp_path):
         if record.type == RecordType.CONFIG:
             config = SessionConfig.from_bytes(bytes_of(payload))
             frozen = msgspec.structs.replace(config.strategies[0], parameters={**config.strategies[0].parameters, "entry_z": "0.9"})
+            frozen = msgspec.structs.replace(frozen, digest=digest_of(msgspec.to_builtins(frozen)))
             payload = words_of(msgspec.structs.replace(config, strategies=(frozen,)).to_bytes())
         writer.append(record.type, record.time_ns, payload)
     writer.close()

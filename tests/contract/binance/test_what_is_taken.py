@@ -111,7 +111,7 @@ def test_reduce_only_orders_together_never_exceed_the_position(venue: Serving) -
     hold(venue, 0)
     assert reduce(venue, "0.020", "13000").code == -2022  # nothing to reduce
     hold(venue, 50)
-    assert reduce(venue, "0.020", "13000", side="BUY", price="12500").code == -2022  # would make it larger
+    assert reduce(venue, "0.020", "12500", side="BUY").code == -2022  # would make it larger
     first = reduce(venue, "0.050", "13000")
     worse = reduce(venue, "0.010", "13100")
     assert (worse.code, worse.body["msg"]) == (-4118, "ReduceOnly order failed. Please check your existing position and open orders.")

@@ -159,11 +159,11 @@ def test_reduce_only_orders_without_room_are_ended_last_in_line_first() -> None:
     assert [(m.name, getattr(m, "client_order_id", 0)) for m in answers] == [("ORDER_ACK", 99), ("ORDER_CANCELED", ladder[10_200])]
     assert answers[-1].reason == Reject.VENUE_REDUCE_ONLY
     desk.order(b, BUY, 9_900, 450)
-    desk.order(a, SELL, 9_900, 450, tif=IOC)  # 550 are held, 500 stand in line
-    assert [m.name for m in desk.take(a)] == ["ORDER_ACK", "ORDER_FILL"]
+    answers = desk.send(a, NEW_ORDER, 100, SELL, LIMIT, IOC, 0, 9_900, 450, instrument=0)  # 550 are held, 500 stand in line
+    assert [m.name for m in answers] == ["ORDER_ACK", "ORDER_FILL"]
     desk.order(b, BUY, 9_900, 1100)
-    desk.order(a, SELL, 9_900, 1100, tif=IOC)  # turned: nothing is left to sell
-    ended = [m.client_order_id for m in desk.take(a) if m.name == "ORDER_CANCELED"]
+    answers = desk.send(a, NEW_ORDER, 101, SELL, LIMIT, IOC, 0, 9_900, 1100, instrument=0)  # turned: nothing is left to sell
+    ended = [m.client_order_id for m in answers if m.name == "ORDER_CANCELED"]
     assert ended == [99, ladder[10_100]]
     assert desk.venue.books.exposures[2, 0]["reducing_ask"] == 0
     assert desk.order(a, SELL, 10_000, 1, flags=REDUCE_ONLY).reason == Reject.VENUE_REDUCE_ONLY

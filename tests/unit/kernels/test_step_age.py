@@ -10,7 +10,7 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Control, EventKind, MessageType, OrderType, Reject, Side, Trading
-from hftkit.rooms import STATE_ROOMS, Limits, build_rooms, state_digest
+from hftkit.rooms import LATER_ROOMS, STATE_ROOMS, Limits, build_rooms, state_digest
 from tests.support import Machine, frozen_pair
 
 MS = 1_000_000
@@ -84,7 +84,7 @@ def test_a_session_without_an_age_limit_ends_in_the_digest_it_always_had() -> No
     words = machine.rooms.book.view(np.int64).reshape(machine.rooms.book.size, -1)
     before = layout.BOOK.dtype.names.index("max_age_ns")  # type: ignore[union-attr]
     digest = hashlib.sha256()
-    for name in STATE_ROOMS:
+    for name in STATE_ROOMS + (LATER_ROOMS if machine.rooms.rules[0] & layout.VENUE_IS_FINAL else ()):
         room = words[:, :before] if name == "book" else getattr(machine.rooms, name)
         digest.update(np.ascontiguousarray(room).tobytes())
     assert digest.digest() == state_digest(machine.rooms)

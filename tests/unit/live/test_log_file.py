@@ -32,7 +32,7 @@ def test_lines_of_a_full_disk_are_kept_told_and_written_whole_once_there_is_room
     log = SessionLog(tmp_path / "session.log")
     small_files()
     for number in range(200):
-        log.event("line", number=number)
+        log.event(f"line {number}", number=number)
     assert log.failing
     assert not log.flush()
     told = capsys.readouterr().err.splitlines()

@@ -74,7 +74,7 @@ def test_numbers_booleans_and_lists_as_clients_write_them() -> None:
     for bad in ("1.5", "0x1", "١", "", "9" * 25, "--1", "1e3"):
         with pytest.raises(Refusal):
             Parameters({"n": bad}).integer("n")
-    with pytest.raises(Refusal, match="-1111"):
+    with pytest.raises(Refusal, match="-1100"):
         Parameters({"n": "1e999"}).number("n")
 
 
