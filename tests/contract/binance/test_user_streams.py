@@ -236,6 +236,7 @@ def test_a_conditional_order_that_is_refused_never_names_an_order(venue: Serving
             await next_event()
 
     for account in (1, 2):  # whatever earlier tests have left
+        venue.signed("DELETE", "/fapi/v1/allOpenOrders", account, symbol="BTCUSDT")
         for side in ("BUY", "SELL"):
             venue.signed("POST", "/fapi/v1/order", account, symbol="BTCUSDT", side=side, type="MARKET", quantity="9", reduceOnly="true")
     events = listen(venue, play)
