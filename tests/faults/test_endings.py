@@ -109,7 +109,7 @@ def test_a_full_disk_ends_flat_in_the_journals_reserve_and_says_so(venue, params
     assert any("fault" in line and "{" in line for line in session.messages())  # lines that could not be written were shown
 
 
-def test_a_stop_during_a_ban_gets_flat_over_the_socket_and_leaves_the_switch_armed(venue, params, account, tmp_path):
+def test_a_stop_during_a_ban_is_flat_or_names_what_is_left_and_leaves_the_switch_armed(venue, params, account, tmp_path):
     with start(params, venue, tmp_path) as session:
         trades_on(session, 2)
         session.wait_until(holds)
@@ -127,7 +127,7 @@ def test_a_stop_during_a_ban_gets_flat_over_the_socket_and_leaves_the_switch_arm
     assert code in (ExitCode.UNCONFIRMED, ExitCode.LEFT), line  # LEFT: where the socket was the one that was told of the ban
     assert "switch stays armed" in line
     assert result["ended"] in line
-    assert "silence" in line
+    assert code is not ExitCode.UNCONFIRMED or "silence" in line
 
 
 @pytest.mark.slow
