@@ -68,8 +68,8 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_pat
             warm.kill()
     config = None if is_sample else _market_like(found, instruments, speed, folder)
     _act(console, 4, f"exchange simulator: its own process, exchange time at {speed:,.0f} times wall time")
-    # both start at the same time, and the engine waits for the ready file: the market does not run away meanwhile
     with Simulator(folder, speed, config) as simulator:
+        simulator.wait_ready()  # on a slow machine that takes longer than an engine waits for its venue
         _act(console, 5, f"hftkit live: its own process, {seconds:.0f} s through the compiled hot loop")
         with LiveSession(found.path, simulator.ready_file, folder / "journal", "session", seconds) as live:
             try:
