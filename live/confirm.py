@@ -26,6 +26,7 @@ from live.ready_file import read_ready_file, urls_from_ready
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: REST and WebSocket API of the test network
 TEST_HOSTS = frozenset({"demo-fapi.binance.com", "testnet.binancefuture.com"})
 THIS_MACHINE = frozenset({"localhost", "0.0.0.0"})
+READY_PATIENCE_S = 60.0  # a simulator that is started at the same time compiles first, or loads
 # Scheme, host, port, path and nothing else: a user, a query, a fragment, a percent sign or a backslash is read in different ways by different readers
 _ADDRESS = re.compile(r"(https?|wss?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
@@ -102,7 +103,7 @@ def final_addresses(config: EngineConfig, wait: Callable[[float], bool]) -> Engi
     A Binance session keeps `ready_file`: demo keys are read from it, addresses no more. Raises VenueError or ConfigError.
     """
     venue = config.venue
-    ready = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, wait) if venue.ready_file else None
+    ready = read_ready_file(Path(venue.ready_file), max(venue.connect_timeout_s, READY_PATIENCE_S), wait) if venue.ready_file else None
     if venue.kind == "binance":
         binance = urls_from_ready(venue.binance, ready.offered() if ready is not None else {})
         venue = msgspec.structs.replace(venue, binance=binance)
