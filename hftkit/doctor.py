@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -23,6 +23,7 @@ import numba
 from hftkit import pages
 from hftkit.benchmarks.machine import cores, cpu_model, installed
 from hftkit.clock import monotonic_ns
+from hftkit.kernel_cache import place_of
 from hftkit.kernels import jit
 from hftkit.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
 
@@ -164,11 +165,25 @@ def folder_bytes(folder: Path) -> int:
 
 
 def stale_caches() -> list[Path]:
-    """Kernel cache folders of other sources, other numba versions or other switches than those in force."""
+    """Kernel cache folders of other numba versions or switches than those in force, and of sources that have changed since."""
     current = jit.cache_folder()
     if not current.parent.is_dir():
         return []
-    return sorted(folder for folder in current.parent.iterdir() if folder.is_dir() and folder.name != current.name)
+    others = [folder for folder in current.parent.iterdir() if folder.is_dir() and folder.name != current.name]
+    return sorted(others) + sorted(_outdated(current))
+
+
+def _outdated(current: Path) -> Iterator[Path]:
+    """Folders `module-digest` of a module that has another one now; of a module that is not hftkit's, all but the latest."""
+    of_module: dict[str, list[Path]] = {}
+    for folder in current.iterdir() if current.is_dir() else ():
+        if folder.is_dir():
+            of_module.setdefault(folder.name.rpartition("-")[0], []).append(folder)
+    own = {jit.module_of(path): path for path in jit.kernel_sources()}
+    for module, folders in of_module.items():
+        latest = max(folders, key=lambda folder: folder.stat().st_mtime_ns).name
+        keep = place_of(module, own[module]) if module in own else latest
+        yield from (folder for folder in folders if folder.name != keep)
 
 
 def clean_stale_caches() -> int:

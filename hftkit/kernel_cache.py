@@ -3,6 +3,10 @@
 numba unpickles and executes what it finds in its cache. So a folder that others may write is refused, with the cure; every file ends in the SHA-256
 of what stands before it (a pickle ends by itself, so numba's own reader takes these files too), and one that does not fit counts as missing: the
 function is compiled again, which is said once.
+
+numba stamps a compiled function with the time of its own file, and finds it by the path of that file. Here it is the digest of every file that the
+function can depend on (hftkit/import_closure.py), and the name of its module: an edit compiles what it can reach and nothing else, and a copy of the
+sources in another place finds what the first one has compiled.
 """
 
 from __future__ import annotations
@@ -20,12 +24,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
+from hftkit import import_closure
 from hftkit.errors import HftkitError
 from hftkit.private_files import FILE_MODE, FOLDER_MODE, others_may_write
 
-FORMAT = 1  # takes part in the cache's key
+FORMAT = 2  # takes part in the cache's key
 _DIGEST_BYTES = 32
 _LEAST_SPACE = 1 << 30  # bytes of addresses; the compiler ends the process where they do not suffice
 _told: set[str] = set()
@@ -122,3 +127,63 @@ class CheckedCacheFile(IndexDataCacheFile):
         if text is None:
             raise OSError(f"{name} is damaged")  # numba takes that for a missing file
         return pickle.loads(text)
+
+
+def place_of(module: str, source: Path) -> str:
+    """The name of the folder that holds a module's compiled kernels, under the cache folder, for its sources as they are now."""
+    return f"{module}-{import_closure.digest(source, module)[:16]}"
+
+
+class _Place:
+    """Where the compiled forms of one function lie: a folder for each state of its module's sources (numba calls this a locator)."""
+
+    def __init__(self, base: Path, function: Any, source: Path) -> None:
+        self._digest = import_closure.digest(source, function.__module__)
+        self._folder = base / place_of(function.__module__, source)
+        self._line = function.__code__.co_firstlineno
+        self._py_file = str(source)  # numba names it in a warning
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder. Where that cannot be done, saving fails and says so."""
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        """What the sources were."""
+        return self._digest
+
+    def get_disambiguator(self) -> str:
+        """What tells two functions of one name in one file apart."""
+        return str(self._line)
+
+
+class _Code(CompileResultCacheImpl):
+    """How compiled code is written and read: as numba does it."""
+
+    def __init__(self, function: Any, place: _Place) -> None:
+        self._lineno, self._locator = function.__code__.co_firstlineno, place
+        self._filename_base = self.get_filename_base(function.__qualname__, getattr(sys, "abiflags", ""))
+
+
+class KernelCache(FunctionCache):
+    """numba's cache of one function, at a place of ours and with files of ours. `base`: the cache folder."""
+
+    def __init__(self, function: Any, base: Path) -> None:
+        place = _Place(base, function, Path(function.__code__.co_filename))
+        self._name, self._py_func, self._impl, self._cache_path = repr(function), function, _Code(function, place), place.get_cache_path()
+        self._cache_file = CheckedCacheFile(self._cache_path, self._impl.filename_base, place.get_source_stamp())
+        self.enable()
+
+
+def keep(dispatcher: Any, base: Path) -> Any:
+    """Keep what a numba dispatcher compiles, in the cache folder `base`. A function without a file (a notebook's cell) is left to numba."""
+    if Path(dispatcher.py_func.__code__.co_filename).is_file():
+        dispatcher._cache = KernelCache(dispatcher.py_func, base)
+    else:
+        dispatcher.enable_caching()
+        dispatcher._cache._cache_file.__class__ = CheckedCacheFile
+    return dispatcher

@@ -1,9 +1,9 @@
 """The one compile policy: every compiled function of hftkit is decorated here and nowhere else.
 
 Why one place. numba's disk cache stamps a compiled function with the modification time of *its own* file. It does not
-see that a kernel or a constant imported from another file has changed: the caller silently stays stale. So the cache
-folder carries a digest over every source file that holds kernels or the constants they freeze in, plus numba's
-version and the switches that change the generated code. Change one byte and all kernels compile afresh, once.
+see that a kernel or a constant imported from another file has changed: the caller silently stays stale. So each function is
+kept under a digest of every source file that it can depend on (hftkit/kernel_cache.py), in a folder for numba's version and
+the switches that change the generated code. Change one byte, and what can depend on it compiles afresh, once.
 
 Policy: nopython, `nogil`, disk cache, no allocation, no fastmath (replay must be bit-exact), numpy error model (a division by zero gives
 inf/nan or 0, never an exception; each kernel states its outcome for such input).
@@ -62,6 +62,11 @@ def kernel_sources() -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def module_of(path: Path) -> str:
+    """The dotted name of one of those files."""
+    return path.relative_to(_ROOT).with_suffix("").as_posix().replace("/", ".")
+
+
 @functools.cache
 def sources_digest() -> str:
     """SHA-256 (hex) over the names and bytes of all kernel sources: the identity of the compiled code."""
@@ -73,8 +78,7 @@ def sources_digest() -> str:
 
 
 def _cache_key() -> str:
-    digest = hashlib.sha256(sources_digest().encode())
-    digest.update(f"numba {numba.__version__} llvmlite {llvmlite.__version__} files {kernel_cache.FORMAT}".encode())
+    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__} files {kernel_cache.FORMAT}".encode())
     for name in _SWITCHES:
         digest.update(f"{name}={os.environ.get(name, '')}".encode())
     return digest.hexdigest()[:16]
@@ -89,12 +93,13 @@ def cache_folder() -> Path:
 
 
 _numba_config: Any = numba.config
-_numba_config.CACHE_DIR = str(kernel_cache.trusted_folder(cache_folder()))  # before the first kernel is decorated
+_FOLDER = kernel_cache.trusted_folder(cache_folder())
+_numba_config.CACHE_DIR = str(_FOLDER)  # for kernels of a notebook's cells
 
 # Strategies are first-class functions; numba calls that experimental, the tests show that it does what we ask of it.
 warnings.filterwarnings("ignore", category=numba.NumbaExperimentalFeatureWarning)
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
 # Without numba's runtime there is no allocation and no reference counting: the compiler refuses a kernel that would allocate, and
 # the whole decision costs an eighth (measured: 170 ns instead of 1380 ns, for the counts of arrays passed from room to room).
 _WITHOUT_RUNTIME: dict[str, Any] = {**_OPTIONS, "_nrt": False}
@@ -144,10 +149,9 @@ class _WholeProgramCompiler(CompilerBase):
 _OUTERMOST: dict[str, Any] = {**_WITHOUT_RUNTIME, "pipeline_class": _WholeProgramCompiler}
 
 
-def _one_writer(dispatcher: Any) -> Any:
-    """Let one process at a time write the function's cache index, and nobody be trusted but this user (hftkit/kernel_cache.py)."""
-    dispatcher._cache._cache_file.__class__ = kernel_cache.CheckedCacheFile
-    return dispatcher
+def _kept(dispatcher: Any) -> Any:
+    """Keep what is compiled on disk: one process at a time writes, and nobody but this user is trusted (hftkit/kernel_cache.py)."""
+    return kernel_cache.keep(dispatcher, _FOLDER)
 
 
 def _by_type_only(dispatcher: Any) -> Any:
@@ -156,7 +160,7 @@ def _by_type_only(dispatcher: Any) -> Any:
     numba would compile `encode(words, 0)` and `encode(words, at)` apart, and everything above them again: it halves the time to compile
     the larger loops. LLVM still folds constants where it inlines.
     """
-    _one_writer(dispatcher)
+    _kept(dispatcher)
     template_for = dispatcher.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
@@ -196,7 +200,7 @@ def inner_kernel(function: Callable[..., Any]) -> Any:
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, with `numba.prange` loops on several threads: for research scans only, never on the hot path."""
-    return _one_writer(numba.njit(parallel=True, **_OPTIONS)(function))
+    return _kept(numba.njit(parallel=True, **_OPTIONS)(function))
 
 
 def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -208,7 +212,7 @@ def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]
     def decorate(function: Callable[..., Any]) -> Any:
         twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
         twin.__qualname__, twin.__doc__ = f"{function.__qualname__}.outermost", function.__doc__  # its own place in the disk cache
-        dispatcher = _one_writer(numba.njit(**_OUTERMOST)(twin))
+        dispatcher = _kept(numba.njit(**_OUTERMOST)(twin))
         dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher

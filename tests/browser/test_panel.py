@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import nbformat
 import pytest
 
 from hftkit.codes import Control, Trading
+from hftkit.kernels.memory import control as queue
 from tests.panel_session import PageSession, zscores
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -75,6 +77,19 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+def answer_next(session: PageSession, code: Control) -> None:
+    """Stand for the engine: take the next command as soon as it comes, and answer from the state that it leads to."""
+    number, turn = session.obeyed + 1, threading.Event()
+    for _ in range(PATIENCE_MS // 5):
+        if session.control.command(number) is not None:
+            break
+        turn.wait(0.005)
+    session.control.words[queue.OPEN] = 1
+    session.rooms.risk[0]["trading"] = int(Trading.ENABLED if code is Control.RESUME else Trading.PAUSED)
+    session.rooms.session[0]["stop_requested"] = int(code is Control.STOP)
+    session.obey()
+
+
 def run_cell(page: Any) -> None:
     page.locator(".jp-Cell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
@@ -106,7 +121,8 @@ def test_the_panel_lives_in_jupyterlab(lab: str, session: PageSession, browser: 
 
     for name, code in (("Pause", Control.PAUSE), ("Resume", Control.RESUME), ("Flatten", Control.FLATTEN), ("Stop", Control.STOP)):
         page.locator("button.jupyter-button", has_text=name).click()
-        expect(page.locator(".hftkit-message")).to_contain_text(f"{code.text} sent")
+        answer_next(session, code)
+        expect(page.locator(".hftkit-message")).to_contain_text(f"{code.text} done")
     assert session.commands() == [Control.PAUSE, Control.RESUME, Control.FLATTEN, Control.STOP]
 
     session.rooms.risk[0]["trading"] = int(Trading.PAUSED)

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from hftkit import doctor
 from hftkit.commands import doctor as command
 from hftkit.errors import HftkitError
-from hftkit.kernels import jit
+from hftkit.kernel_cache import place_of
+from hftkit.kernels import bits, jit
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,16 @@ def test_clean_removes_only_caches_of_other_sources(cache: Path) -> None:
     done = CliRunner().invoke(command, ["--clean"], catch_exceptions=False)
     assert "removed stale kernel caches: 0.0 MB" in done.output
     assert (current.exists(), stale.exists()) == (True, False)
+
+
+def test_kernels_of_sources_that_have_changed_are_stale(cache: Path) -> None:
+    """hftkit's own are held against its sources; of a strategy of the user the latest is kept."""
+    current = jit.cache_folder()
+    now = place_of("hftkit.kernels.bits", Path(bits.__file__))
+    for age, folder in enumerate((now, "hftkit.kernels.bits-0000000000000000", "mine-1111111111111111", "mine-2222222222222222")):
+        (current / folder).mkdir(parents=True)
+        os.utime(current / folder, (1_000_000 + age, 1_000_000 + age))
+    assert [folder.name for folder in doctor.stale_caches()] == ["hftkit.kernels.bits-0000000000000000", "mine-1111111111111111"]
 
 
 def test_one_core_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

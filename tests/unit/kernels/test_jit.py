@@ -54,15 +54,29 @@ def test_a_constant_changed_in_another_file_reaches_a_cached_kernel(copy: Path) 
     assert (again["value"], again["key"], again["hits"]) == (first["value"], first["key"], 1)  # unchanged: from disk
     edit(copy / "hftkit" / "layout.py", "PROTOCOL_VERSION = 1", "PROTOCOL_VERSION = 7")
     edited = probe(copy)
-    assert edited["key"] != first["key"]
+    assert edited["hits"] == 0
     assert edited["value"] == 16 | 1 << 16 | 7 << 24
+
+
+def test_an_edit_compiles_what_can_reach_it_and_nothing_else(copy: Path) -> None:
+    probe(copy)
+    edit(copy / "hftkit" / "kernels" / "bits.py", '"""', '"""Edited. ')  # no import of frame.py leads there
+    assert probe(copy)["hits"] == 1
+
+
+def test_a_copy_of_the_sources_finds_what_another_has_compiled(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    probe(copy)
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(copy / "hftkit", other / "hftkit")
+    assert probe(other, HFTKIT_CACHE=str(copy / "cache"))["hits"] == 1
 
 
 def test_a_kernel_changed_in_its_own_file_is_compiled_again(copy: Path) -> None:
     first = probe(copy)
     edit(copy / "hftkit" / "kernels" / "wire" / "frame.py", "(message_type << 16)", "(message_type << 17)")
+    assert first["hits"] == 0
     edited = probe(copy)
-    assert edited["key"] != first["key"]
+    assert edited["hits"] == 0
     assert edited["value"] == 16 | 1 << 17 | 1 << 24
 
 
@@ -115,14 +129,10 @@ def test_calls_with_constants_do_not_compile_apart() -> None:
 
 SAVE_MANY = """
 import sys
-from numba.core.caching import IndexDataCacheFile
-from hftkit.kernels import jit
-class Dispatcher:
-    class _cache:
-        _cache_file = IndexDataCacheFile(sys.argv[1], "one_function", 0)
-jit._one_writer(Dispatcher)
+from hftkit.kernel_cache import CheckedCacheFile
+file = CheckedCacheFile(sys.argv[1], "one_function", 0)
 for i in range(100):
-    Dispatcher._cache._cache_file.save((sys.argv[2], i), f"{sys.argv[2]} {i}")
+    file.save((sys.argv[2], i), f"{sys.argv[2]} {i}")
 """
 
 
