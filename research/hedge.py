@@ -1,6 +1,7 @@
-"""Hedge ratio and spread of a pair in log prices: log(lead) = intercept + hedge_ratio * log(hedge) + spread.
+"""Hedge ratio and spread of a pair: lead = intercept + hedge_ratio * hedge + spread, in log prices unless `log=False`.
 
-The ratio by ordinary, total and dynamic least squares, and bar by bar by a Kalman filter.
+The ratio by ordinary, total and dynamic least squares, and bar by bar by a Kalman filter (research/kalman.py) or over a rolling window
+(research/dynamic_hedge.py). A ratio of logs is money in the hedge per money in the lead; a ratio of levels is shares per share.
 """
 
 from __future__ import annotations
@@ -12,33 +13,37 @@ import numpy as np
 
 from hftkit.errors import DataError
 from hftkit.kernels.market.spread import log_spreads
-from research.cointegration import engle_granger, same_rows
+from research.cointegration import engle_granger
+from research.kalman import LEVEL_MEMORY, MEMORY, START, kalman_hedge
+from research.pair_values import checked_pair
 
 
-def ols_hedge_ratio(lead: Any, hedge: Any) -> float:
-    """Least-squares slope of log(lead) on log(hedge), with a constant: step 1 of Engle and Granger. Prices (n,), positive."""
-    return float(engle_granger(*_logs(lead, hedge), maxlag=0, autolag=None).hedge_ratio)
+def ols_hedge_ratio(lead: Any, hedge: Any, log: bool = True) -> float:
+    """Least-squares slope of the lead on the hedge, with a constant: step 1 of Engle and Granger. Prices (n,), positive where `log`."""
+    y, x, _ = checked_pair(lead, hedge, log)
+    return float(engle_granger(y, x, maxlag=0, autolag=None).hedge_ratio)
 
 
-def tls_hedge_ratio(lead: Any, hedge: Any) -> float:
-    """Total least squares (orthogonal regression) of log(lead) on log(hedge): both prices carry noise, and swapping them inverts the ratio.
+def tls_hedge_ratio(lead: Any, hedge: Any, log: bool = True) -> float:
+    """Total least squares (orthogonal regression) of the lead on the hedge: both prices carry noise, and swapping them inverts the ratio.
 
-    The direction of the smallest singular value of the centred logs (Golub and Van Loan, Matrix Computations, 4th ed., 6.3).
+    The direction of the smallest singular value of the centred series (Golub and Van Loan, Matrix Computations, 4th ed., 6.3). In levels it
+    depends on the unit of either price; in logs it does not.
     """
-    logs = np.column_stack(_logs(lead, hedge))
-    _, _, directions = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)
+    values = np.column_stack(checked_pair(lead, hedge, log)[:2])
+    _, _, directions = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
     across = directions[-1]
     if not abs(across[0]) > 1e-12:
         raise DataError("the hedge does not move with the lead at all", "Choose another pair")
     return float(-across[1] / across[0])
 
 
-def dols_hedge_ratio(lead: Any, hedge: Any, leads_lags: int = 2) -> float:
-    """Dynamic least squares: log(lead) on log(hedge) and `leads_lags` leads and lags of its changes, which takes out the bias of a short sample.
+def dols_hedge_ratio(lead: Any, hedge: Any, leads_lags: int = 2, log: bool = True) -> float:
+    """Dynamic least squares: the lead on the hedge and `leads_lags` leads and lags of its changes, which takes out the bias of a short sample.
 
-    J. H. Stock and M. W. Watson (1993), Econometrica 61.4, 783-820.
+    J. H. Stock and M. W. Watson (1993), Econometrica 61.4, 783-820. With standard errors: research/cointegrating_regression.py.
     """
-    y, x = _logs(lead, hedge)
+    y, x, _ = checked_pair(lead, hedge, log)
     k, steps = leads_lags, np.diff(x)
     n = x.size
     if k < 0 or n < 6 * (k + 1):
@@ -48,64 +53,37 @@ def dols_hedge_ratio(lead: Any, hedge: Any, leads_lags: int = 2) -> float:
     return float(np.linalg.lstsq(np.column_stack(columns), y[rows], rcond=None)[0][1])
 
 
-def kalman_hedge_ratios(lead: Any, hedge: Any, drift: float = 1e-5, noise: float | None = None) -> np.ndarray:
-    """Hedge ratio bar by bar, float64 (n, 2): slope and intercept after each bar, both random walks with variance `drift` / (1 - drift) a bar.
+def kalman_hedge_ratios(
+    lead: Any,
+    hedge: Any,
+    memory: float = MEMORY,
+    level_memory: float = LEVEL_MEMORY,
+    start: int = START,
+    half_life: float | None = None,
+    log: bool = True,
+) -> np.ndarray:
+    """Slope and intercept after each bar, float64 (n, 2), NaN in the first `start` rows: research.kalman.kalman_hedge, which has more to say.
 
-    It starts from least squares over the first tenth (at least 30 rows); from there on it uses nothing later than its bar. `noise`: variance of
-    the spread, default that of the residual of that first tenth.
-    E. Chan, Algorithmic Trading (2013), chapter 3.
+    The spread to trade at a bar is that against the row before; against its own row it has been used to fit.
     """
-    y, x = _logs(lead, hedge)
-    start = max(30, y.size // 10)
-    if y.size < start or not 0.0 <= drift < 1.0:
-        raise DataError(f"{y.size} rows with a drift of {drift} make no filter", "Use at least 30 rows and 0 <= drift < 1")
-    first = np.polyfit(x[:start], y[:start], 1)
-    if noise is None:
-        noise = float(np.var(y[:start] - np.polyval(first, x[:start]), ddof=2))
-    weights, covariance = first.copy(), np.eye(2)
-    path = np.empty((y.size, 2))
-    walk = np.eye(2) * drift / (1.0 - drift)
-    for t in range(y.size):
-        row = np.array([x[t], 1.0])
-        covariance = covariance + walk
-        gain = covariance @ row
-        scale = row @ gain + noise
-        weights = weights + gain * ((y[t] - row @ weights) / scale)
-        covariance = covariance - np.outer(gain, gain) / scale
-        path[t] = weights
-    return path
+    path = kalman_hedge(lead, hedge, memory, level_memory, start, half_life, log)
+    return np.column_stack([path.slope, path.intercept])
 
 
 def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
     """log(lead) - hedge_ratio * log(hedge), float64 (n,), without intercept (the rolling mean of the rule absorbs it).
 
+    In logs only, as the live strategy has it; a spread of levels is lead - hedge_ratio * hedge.
+
     With the tick sizes of both instruments the result is the live strategy's to the bit: the same kernel, on mids in ticks.
     """
     if not np.isfinite(hedge_ratio):
         raise DataError(f"the hedge ratio is {hedge_ratio}", "Estimate it on a sample with variance")
-    _logs(lead, hedge, moving=False)
+    checked_pair(lead, hedge, moving=False)
     spread = np.empty(len(lead))
     offset = math.log(ticks[0]) - hedge_ratio * math.log(ticks[1])
     log_spreads(mids_in_ticks(lead, ticks[0]), mids_in_ticks(hedge, ticks[1]), spread, hedge_ratio, offset)
     return spread
-
-
-def _logs(lead: Any, hedge: Any, moving: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Log prices of both; refuses what would end in a silent NaN: other lengths, prices not finite or not positive, and constants where `moving`."""
-    same_rows(lead, hedge)
-    pair = np.ascontiguousarray(lead, np.float64), np.ascontiguousarray(hedge, np.float64)
-    if pair[0].shape != pair[1].shape or pair[0].ndim != 1:
-        raise DataError(f"lead and hedge have the shapes {pair[0].shape} and {pair[1].shape}", "Align the two series on one index first")
-    for name, values in zip(("lead", "hedge"), pair, strict=True):
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
-        if bad.size:
-            raise DataError(
-                f"{name} has {bad.size} prices that are not finite and positive, the first {values[bad[0]]} at row {bad[0]}",
-                "Repair or drop these rows",
-            )
-        if moving and (values.size < 2 or np.ptp(values) <= 4 * np.spacing(values.max())):
-            raise DataError(f"{name} is constant", "A constant has no hedge ratio: leave it out")
-    return np.log(pair[0]), np.log(pair[1])
 
 
 def mids_in_ticks(prices: Any, tick: float) -> np.ndarray:

@@ -10,24 +10,33 @@ import pandas as pd
 from research.calibration import two_symbols
 from research.cointegration import EngleGranger, engle_granger
 from research.figures import BLUE, GREEN, GREY, INK, ORANGE, Figure, legend, thin, time_axis
+from research.half_life import half_life
 from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
 from research.johansen import Johansen, johansen
+from research.kalman import START
+from research.phillips_ouliaris import phillips_ouliaris
+from research.spread_test import SpreadTest
 from research.spread_tests import (
-    SpreadTest,
     cusum,
     cusum_recursive,
+    drift_test,
     gregory_hansen,
     hurst_exponent,
-    phillips_ouliaris,
     rolling_stability,
     variance_ratio,
     zero_crossings,
 )
 
+_BREAK_DATES = 200  # of Gregory and Hansen, in a long sample
+
 
 @dataclass(frozen=True)
 class PairReport:
-    """Tests and pictures of log(lead) on log(hedge). `hedge_ratios`: by method; `rolling`: of spread_tests.rolling_stability."""
+    """Tests and pictures of log(lead) on log(hedge), or with `log` False of the prices as they are.
+
+    `half_lives`: of the Engle-Granger residual, by definition (research/half_life.py); `hurst`: with the drift kept; `hurst_no_drift`: about the
+    mean change; `drift`: whether there is one; `hedge_ratios`: by method; `rolling`: of spread_tests.rolling_stability.
+    """
 
     lead: str
     hedge: str
@@ -38,10 +47,14 @@ class PairReport:
     cusum: SpreadTest
     cusum_recursive: SpreadTest
     variance_ratio: SpreadTest
+    half_lives: dict[str, float]
     hurst: float
+    hurst_no_drift: float
+    drift: SpreadTest
     crossings: int
     hedge_ratios: dict[str, float]
     rolling: pd.DataFrame
+    log: bool
     figure: Figure
 
     def text(self) -> str:
@@ -50,7 +63,7 @@ class PairReport:
         first, last = self.rolling.index[0], self.rolling.index[-1]
         held, range_ = (self.rolling["pvalue"] < 0.05).mean(), self.rolling["hedge_ratio"].agg(["min", "max"])
         lines = [
-            f"{self.lead} on {self.hedge}",
+            f"{self.lead} on {self.hedge}, {'logs' if self.log else 'levels'}",
             self.engle_granger.report(),
             self.phillips_ouliaris.report(),
             self.gregory_hansen.report(),
@@ -58,50 +71,84 @@ class PairReport:
             self.cusum_recursive.report(),
             self.variance_ratio.report(),
             self.johansen.report(),
-            f"Hurst exponent {self.hurst:.3f} (a random walk 0.5), {self.crossings} crossings of the mean",
+            "half-life of the spread: "
+            f"{self.half_lives['discrete']:.2f} bars by -ln 2 / ln(1 + b), {self.half_lives['continuous']:.2f} bars by -ln 2 / b",
+            self._memory(),
             f"hedge ratio: {ratios}",
             f"rolling windows ending {first} to {last}: hedge ratio {range_['min']:.4f} to {range_['max']:.4f}, "
             f"cointegrated at 5 % in {held:.0%} of {len(self.rolling)}",
         ]
         return "\n".join(lines)
 
+    def _memory(self) -> str:
+        """The Hurst exponent, and what a drift makes of it."""
+        drifts = self.drift.pvalue < 0.05
+        about = f"{self.hurst_no_drift:.3f} about it" + (", which forgets a trend" if drifts else "")
+        found = f"{'a' if drifts else 'no'} drift (p-value {self.drift.pvalue:.3g})"
+        return f"Hurst exponent {self.hurst:.3f} (a random walk 0.5), drift kept; {about}; {found}; {self.crossings} crossings of the mean"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
+
     def _repr_png_(self) -> bytes:
         return self.figure._repr_png_()
 
 
-def report(prices: pd.DataFrame, lead: str, hedge: str, windows: int = 12) -> PairReport:
-    """Test and draw one pair of a panel of prices (one column a symbol). `windows`: how many rolling windows, each a third of the sample.
+def report(prices: pd.DataFrame, lead: str, hedge: str, windows: int = 12, log: bool = True) -> PairReport:
+    """Test and draw one pair of a panel of prices.
 
-    Uses the whole sample given: hand in the train span only.
+    Parameters
+    ----------
+    prices : DataFrame
+        One column a symbol, in time order. The whole sample is used: hand in the train span only.
+    lead, hedge : str
+        Two of its columns.
+    windows : int
+        How many rolling windows, each a third of the sample.
+    log : bool
+        Logs of prices, or prices as they are.
+
+    Notes
+    -----
+    Of a sample of more than 400 rows Gregory and Hansen's test tries 200 break dates, then every row near the best one; the report says so. Every
+    regression uses all rows, and rows and times are those of `prices`.
     """
     two_symbols(prices, lead, hedge)
     both = prices[[lead, hedge]]
-    logs = np.log(both)
-    found = engle_granger(logs[lead], logs[hedge])
+    values = np.log(both) if log else both
+    found = engle_granger(values[lead], values[hedge])
+    residual = pd.Series(found.residual, both.index)
     n = len(both)
     window = max(n // 3, 50)
-    rolling = rolling_stability(both, lead, hedge, window, max((n - window) // max(windows - 1, 1), 1))
+    rolling = rolling_stability(both, lead, hedge, window, max((n - window) // max(windows - 1, 1), 1), log)
     ratios = {
-        "least squares": ols_hedge_ratio(both[lead], both[hedge]),
-        "total least squares": tls_hedge_ratio(both[lead], both[hedge]),
-        "dynamic least squares": dols_hedge_ratio(both[lead], both[hedge]),
-        "Kalman, last bar": float(kalman_hedge_ratios(both[lead], both[hedge])[-1, 0]),
+        "least squares": ols_hedge_ratio(both[lead], both[hedge], log),
+        "total least squares": tls_hedge_ratio(both[lead], both[hedge], log),
+        "dynamic least squares": dols_hedge_ratio(both[lead], both[hedge], log=log),
+        "Kalman, last bar": float(kalman_hedge_ratios(both[lead], both[hedge], start=max(min(START, n // 4), 30), log=log)[-1, 0]),
     }
     return PairReport(
         lead=lead,
         hedge=hedge,
         engle_granger=found,
-        phillips_ouliaris=phillips_ouliaris(logs[lead], logs[hedge]),
-        johansen=johansen(logs),
-        gregory_hansen=gregory_hansen(*_thinned(logs, 400)),
-        cusum=cusum(found.residual, max(found.lag, 1)),
-        cusum_recursive=cusum_recursive(found.residual, max(found.lag, 1)),
-        variance_ratio=variance_ratio(found.residual, 16),
-        hurst=hurst_exponent(found.residual),
-        crossings=zero_crossings(found.residual),
+        phillips_ouliaris=phillips_ouliaris(values[lead], values[hedge]),
+        johansen=johansen(values),
+        gregory_hansen=gregory_hansen(values[lead], values[hedge], breaks=_BREAK_DATES if n > 2 * _BREAK_DATES else None),
+        cusum=cusum(residual, max(found.lag, 1)),
+        cusum_recursive=cusum_recursive(residual, max(found.lag, 1)),
+        variance_ratio=variance_ratio(residual, 16),
+        half_lives={"discrete": half_life(residual), "continuous": half_life(residual, "continuous")},
+        hurst=hurst_exponent(residual),
+        hurst_no_drift=hurst_exponent(residual, drift="remove"),
+        drift=drift_test(residual),
+        crossings=zero_crossings(residual),
         hedge_ratios=ratios,
         rolling=rolling,
-        figure=_draw(both, found, rolling),
+        log=log,
+        figure=_draw(both, found, rolling, log),
     )
 
 
@@ -111,13 +158,7 @@ def autocorrelation(values: np.ndarray, lags: int) -> np.ndarray:
     return np.array([centred[k:] @ centred[: centred.size - k] for k in range(lags + 1)]) / (centred @ centred)
 
 
-def _thinned(logs: pd.DataFrame, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most some `rows` rows, evenly spaced: a break of the level is seen as well, and every break date is a regression."""
-    part = logs.iloc[:: max(len(logs) // rows, 1)].to_numpy()
-    return part[:, 0], part[:, 1]
-
-
-def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame) -> Figure:
+def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame, log: bool) -> Figure:
     lead, hedge = prices.columns
     figure = Figure(figsize=(9.6, 6.4), dpi=110, layout="constrained")
     (price, acf), (spread, ratio) = figure.subplots(2, 2, width_ratios=(3, 2))
@@ -133,7 +174,7 @@ def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame) -> F
         for sign in (-1, 1):
             spread.axhline(sign * k * deviation, color=GREY, lw=0.8, ls=style)
     spread.set_title(f"spread; lines at 1 and 2 std, half-life {found.half_life:.1f} bars")
-    spread.set_ylabel("log price", fontsize=8)
+    spread.set_ylabel("log price" if log else "price", fontsize=8)
     lags = int(min(len(prices) // 4, max(20, 6 * found.half_life if np.isfinite(found.half_life) else 100)))
     acf.plot(np.arange(lags + 1), autocorrelation(found.residual, lags), color=BLUE, lw=1.2, label="spread")
     if np.isfinite(found.half_life):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,70 +10,69 @@ from scipy import stats
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import LAG_FIXED, adf_gram
-from hftkit.kernels.stats.mackinnon import p_value
 from research.cointegration import engle_granger, same_rows
+from research.long_run import long_run_covariance
+from research.spread_test import SpreadTest, row_and_time
 
 # A. W. Gregory and B. E. Hansen (1996), J. Econometrics 70, 99-126, table 1, one regressor: 1 %, 5 %, 10 %
 _BREAK_CRITICAL = {"C": (-5.13, -4.61, -4.34), "C/T": (-5.45, -4.99, -4.72), "C/S": (-5.47, -4.95, -4.68)}
 
 
-@dataclass(frozen=True)
-class SpreadTest:
-    """Statistic, p-value (NaN where only critical values exist), null hypothesis, and details by name."""
+def hurst_exponent(spread: Any, max_lag: int = 100, drift: Literal["keep", "remove"] = "keep") -> float:
+    """H of the size of changes over k bars, k^H, by least squares in logs over lags 2 .. max_lag. 0.5 a random walk, below it reverts.
 
-    name: str
-    null_hypothesis: str
-    statistic: float
-    pvalue: float
-    details: dict[str, Any]
+    Parameters
+    ----------
+    spread : array_like (n,)
+        At least 40 finite values.
+    max_lag : int
+        Longest change, at most a quarter of the sample.
+    drift : str
+        "keep": the size is the root mean square of the changes, so a spread that trends persists (H towards 1). "remove": their standard
+        deviation, which forgets the mean change and calls noise round a trend "reverting". `drift_test` says whether there is one.
 
-    def report(self) -> str:
-        """One line: what was tested, what came out."""
-        p = f", p-value {self.pvalue:.4f}" if np.isfinite(self.pvalue) else ""
-        details = (f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in self.details.items())
-        return f"{self.name}: {self.statistic:.4f}{p}; null hypothesis: {self.null_hypothesis}; " + ", ".join(details)
+    Returns
+    -------
+    float
+        NaN without variance.
 
-
-def phillips_ouliaris(y: Any, x: Any, trend: str = "c", bandwidth: int | None = None) -> SpreadTest:
-    """Z_t of Phillips and Ouliaris (1990), Econometrica 58.1, 165-193: a unit root of the residual, its serial correlation taken out without lags.
-
-    `bandwidth` of the Bartlett window, default int(4 (n / 100)^(2/9)). The p-value is MacKinnon's, whose distribution Z_t shares with Engle-Granger.
-    Series as in `engle_granger`, which also raises DataError for those that cannot be tested.
-    """
-    first = engle_granger(y, x, trend=trend, maxlag=0, autolag=None)
-    u = first.residual
-    if u.size < 20:
-        raise DataError(f"{u.size} observations are too few for a Phillips-Ouliaris test", "Use a longer sample")
-    if first.verdict != "ok":
-        raise DataError(f"the pair cannot be tested: {first.verdict}", "Leave one of the two out")
-    before, now = u[:-1], u[1:]
-    n = u.size  # the paper divides by all rows, not by those of the regression
-    slope = before @ now / (before @ before)
-    error = now - slope * before
-    width = int(4.0 * (n / 100.0) ** (2.0 / 9.0)) if bandwidth is None else bandwidth
-    one_sided = sum((1.0 - k / (width + 1.0)) * (error[k:] @ error[:-k]) / n for k in range(1, width + 1))
-    long_run = error @ error / n + 2.0 * one_sided
-    level = before @ before
-    statistic = float((slope - 1.0 - n * one_sided / level) * np.sqrt(level / long_run))
-    p = float(p_value(statistic, ("n", "c", "ct", "ctt").index(trend), 2))
-    return SpreadTest(
-        "Phillips-Ouliaris Z_t", "no cointegration", statistic, p, {"bandwidth": width, "hedge_ratio": float(first.hedge_ratio), "nobs": n}
-    )
-
-
-def hurst_exponent(spread: Any, max_lag: int = 100) -> float:
-    """H of std(s[t+k] - s[t]) ~ k^H, least squares in logs over lags 2 .. max_lag. 0.5 a random walk, below it reverts. NaN without variance.
-
+    References
+    ----------
     E. Chan, Algorithmic Trading (2013), chapter 2; after H. E. Hurst (1951), Trans. Amer. Soc. Civil Eng. 116, 770-799.
     """
     values = _finite(spread, "the spread")
-    lags = np.unique(np.geomspace(2, min(max_lag, values.size // 4), 20).astype(int))
+    if drift not in ("keep", "remove"):
+        raise DataError(f"there is no way {drift!r} to treat a drift", 'Choose "keep" or "remove"')
+    lags = np.unique(np.geomspace(2, min(max_lag, values.size // 4), 20).astype(int)) if values.size >= 8 else np.empty(0)
     if lags.size < 3:
         raise DataError(f"{values.size} observations are too few for a Hurst exponent", "Use at least 40")
-    deviations = np.array([np.std(values[k:] - values[:-k]) for k in lags])
-    if not (deviations > 0).all():
+    changes = (values[k:] - values[:-k] for k in lags)
+    sizes = np.array([np.std(change) if drift == "remove" else np.sqrt(np.mean(change**2)) for change in changes])
+    if not (sizes > 0).all():
         return float("nan")
-    return float(np.polyfit(np.log(lags), np.log(deviations), 1)[0])
+    return float(np.polyfit(np.log(lags), np.log(sizes), 1)[0])
+
+
+def drift_test(spread: Any) -> SpreadTest:
+    """Does the spread drift? The mean change over its standard error, by the long-run variance of the changes (Newey and West 1987)."""
+    values = _finite(spread, "the spread")
+    steps = np.diff(values)
+    if steps.size < 20:
+        raise DataError(f"{values.size} observations are too few for a test of drift", "Use at least 21")
+    width = int(4.0 * (steps.size / 100.0) ** (2.0 / 9.0))
+    variance = float(long_run_covariance((steps - steps.mean())[:, None], "bartlett", width).two_sided[0, 0])
+    if not variance > 0.0:
+        raise DataError("the spread changes by the same amount in every row", "It has no variance to compare")
+    statistic = float(steps.mean() / np.sqrt(variance / steps.size))
+    return SpreadTest(
+        name="drift of the spread, t",
+        null_hypothesis="no drift: changes have the mean zero",
+        alternative="the spread drifts",
+        statistic=statistic,
+        pvalue=float(2.0 * stats.norm.sf(abs(statistic))),
+        details={"mean_change": float(steps.mean()), "bandwidth": width, "nobs": steps.size},
+        tail="both",
+    )
 
 
 def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
@@ -100,7 +98,15 @@ def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
     theta = sum((2.0 * (lags - k) / lags) ** 2 * n * (squares[k:] @ squares[:-k]) / total for k in range(1, lags))
     statistic = float(np.sqrt(n) * (ratio - 1.0) / np.sqrt(theta))
     p = float(2.0 * stats.norm.sf(abs(statistic)))
-    return SpreadTest("Lo-MacKinlay variance ratio", "uncorrelated changes (a random walk)", statistic, p, {"ratio": float(ratio), "lags": lags})
+    return SpreadTest(
+        name="Lo-MacKinlay variance ratio, z",
+        null_hypothesis="uncorrelated changes (a random walk)",
+        alternative="changes that reverse (ratio below 1) or persist (above 1)",
+        statistic=statistic,
+        pvalue=p,
+        details={"ratio": float(ratio), "lags": lags},
+        tail="both",
+    )
 
 
 def zero_crossings(spread: Any) -> int:
@@ -110,25 +116,44 @@ def zero_crossings(spread: Any) -> int:
     return int(np.count_nonzero(above[1:] != above[:-1]))
 
 
-def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15) -> SpreadTest:
+def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15, breaks: int | None = None) -> SpreadTest:
     """ADF* of Gregory and Hansen (1996): the smallest Dickey-Fuller t over all break dates.
 
     Below the critical value the pair is cointegrated, with a break or without.
-    `model`: "C" shift of level, "C/T" with a trend, "C/S" shift of level and slope. `lag` of the Dickey-Fuller regressions (default: what
-    Engle-Granger's AIC chooses without a break). `trim`: share left out at either end. Details: row of the break, critical values 1, 5, 10 %.
+
+    Parameters
+    ----------
+    y, x : array_like (n,)
+        Levels or logs, finite, of the same times.
+    model : str
+        "C" shift of level, "C/T" with a trend, "C/S" shift of level and slope.
+    lag : int, optional
+        Of the Dickey-Fuller regressions; default what Engle-Granger's AIC chooses without a break.
+    trim : float
+        Share left out at either end, above 0 and below 0.5.
+    breaks : int, optional
+        Break dates to try: that many, evenly spaced, then every row between the neighbours of the best. Every regression uses all rows.
+        Default: every row, which takes n regressions of n rows. A search of few dates finds no smaller minimum, so it rejects no more often.
+
+    Returns
+    -------
+    SpreadTest
+        Details: break_row (and break_time, where y has times), the first row after the break; how the dates were searched.
     """
     same_rows(y, x)
     if model not in _BREAK_CRITICAL:
         raise DataError(f"model {model!r} is not offered", f"Choose of {list(_BREAK_CRITICAL)}")
+    if not 0.0 < trim < 0.5 or (breaks is not None and breaks < 3):
+        raise DataError(f"a trim of {trim} with {breaks} break dates leaves nothing to search", "Use 0 < trim < 0.5 and at least 3 break dates")
     left, right = _finite(y, "y"), _finite(x, "x")
     whole = engle_granger(left, right)
     lags = whole.lag if lag is None else lag
     n, m = left.size, lags + 2
     time = np.linspace(0.0, 1.0, n)
     scratch = np.empty(n), np.empty((2, max(m, 3))), np.empty((m, m)), np.empty((m, m)), np.empty(3)
-    least, at = np.inf, -1
     scale = np.std(right)
-    for cut in range(int(n * trim), int(n * (1.0 - trim))):
+
+    def statistic(cut: int) -> float:
         after = (np.arange(n) >= cut).astype(np.float64)
         columns = [np.ones(n), after, right / scale]
         if model == "C/T":
@@ -137,12 +162,29 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
             columns.append(after * right / scale)
         design = np.column_stack(columns)
         residual = left - design @ np.linalg.solve(design.T @ design, design.T @ left)
-        verdict = adf_gram(residual, *scratch, lags, LAG_FIXED)
-        if verdict == 0 and scratch[-1][0] < least:
-            least, at = float(scratch[-1][0]), cut
-    levels = dict(zip(("1 %", "5 %", "10 %"), _BREAK_CRITICAL[model], strict=True))
-    details = {"model": model, "break_row": at, "lag": lags, "critical": levels}
-    return SpreadTest("Gregory-Hansen ADF*", "no cointegration, whatever break there is", least, float("nan"), details)
+        return float(scratch[-1][0]) if adf_gram(residual, *scratch, lags, LAG_FIXED) == 0 else np.inf
+
+    first, last = int(n * trim), int(n * (1.0 - trim)) - 1
+    step = 1 if breaks is None else max((last - first) // (breaks - 1), 1)
+    found = {cut: statistic(cut) for cut in (*range(first, last, step), last)}
+    searched = "every row"
+    if step > 1:
+        best = min(found, key=lambda cut: found[cut])
+        near = range(max(best - step + 1, first), min(best + step, last + 1))
+        found |= {cut: statistic(cut) for cut in near if cut not in found}
+        searched = f"every {step}th row, then every row from {near[0]} to {near[-1]}"
+    at = min(found, key=lambda cut: found[cut])
+    if not np.isfinite(found[at]):
+        raise DataError("no break date leaves a residual that can be tested", "Use a longer sample or fewer lags")
+    return SpreadTest(
+        name="Gregory-Hansen ADF*",
+        null_hypothesis="no cointegration, whatever break there is",
+        alternative="cointegration, with one break or without",
+        statistic=found[at],
+        pvalue=float("nan"),
+        critical_values=dict(zip(("1 %", "5 %", "10 %"), _BREAK_CRITICAL[model], strict=True)),
+        details={"model": model, **row_and_time(y, at, "break"), "searched": searched, "lag": lags, "nobs": n},
+    )
 
 
 def cusum(spread: Any, lags: int = 1) -> SpreadTest:
@@ -155,10 +197,15 @@ def cusum(spread: Any, lags: int = 1) -> SpreadTest:
     path = cusum_path(spread, lags)
     row = int(np.abs(path).argmax())
     statistic = float(abs(path[row]))
-    critical = {"1 %": 1.63, "5 %": 1.36, "10 %": 1.22}
-    details = {"farthest_row": row + lags, "lags": lags, "critical": critical}
     return SpreadTest(
-        "CUSUM of least-squares residuals", "the spread reverts to one level at one speed", statistic, float(stats.kstwobign.sf(statistic)), details
+        name="CUSUM of least-squares residuals",
+        null_hypothesis="the spread reverts to one level at one speed",
+        alternative="level or speed change",
+        statistic=statistic,
+        pvalue=float(stats.kstwobign.sf(statistic)),
+        critical_values={"1 %": 1.63, "5 %": 1.36, "10 %": 1.22},
+        details={**row_and_time(spread, row + lags, "farthest"), "lags": lags},
+        tail="upper",
     )
 
 
@@ -176,9 +223,16 @@ def cusum_recursive(spread: Any, lags: int = 1) -> SpreadTest:
     row = int((np.abs(path) / reach).argmax())
     statistic = float(abs(path[row]) / reach[row])
     first = len(np.asarray(spread)) - m
-    details = {"farthest_row": row + first, "lags": lags, "critical": {"1 %": 1.143, "5 %": 0.948, "10 %": 0.850}}
-    null = "the spread reverts to one level at one speed"
-    return SpreadTest("CUSUM of recursive residuals", null, statistic, _crossing_probability(statistic), details)
+    return SpreadTest(
+        name="CUSUM of recursive residuals",
+        null_hypothesis="the spread reverts to one level at one speed",
+        alternative="level or speed change",
+        statistic=statistic,
+        pvalue=_crossing_probability(statistic),
+        critical_values={"1 %": 1.143, "5 %": 0.948, "10 %": 0.850},
+        details={**row_and_time(spread, row + first, "farthest"), "lags": lags},
+        tail="upper",
+    )
 
 
 def _crossing_probability(a: float) -> float:
@@ -247,19 +301,22 @@ def _own_past(spread: Any, lags: int) -> tuple[np.ndarray, np.ndarray]:
     return target, design
 
 
-def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int) -> pd.DataFrame:
-    """Engle-Granger of log prices on windows of `window` rows, every `step` rows.
+def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int, log: bool = True) -> pd.DataFrame:
+    """Engle-Granger of log prices (`log=False`: of prices) on windows of `window` rows, every `step` rows.
 
     Columns hedge_ratio, statistic, pvalue, half_life (bars); index the last row of each window.
     """
-    logs = np.log(prices[[lead, hedge]].to_numpy(np.float64))
+    both = prices[[lead, hedge]].to_numpy(np.float64)
+    values = np.log(both) if log else both
+    if window < 4 or step < 1:
+        raise DataError(f"windows of {window} rows every {step} rows are none", "Use at least 4 rows, and a step of at least 1")
     rows = []
-    ends = range(window, len(logs) + 1, step)
+    ends = range(window, len(values) + 1, step)
     for end in ends:
-        found = engle_granger(logs[end - window : end, 0], logs[end - window : end, 1])
+        found = engle_granger(values[end - window : end, 0], values[end - window : end, 1])
         rows.append((float(found.hedge_ratio), found.statistic, found.pvalue, found.half_life))
     if not rows:
-        raise DataError(f"{len(logs)} rows hold no window of {window}", "Use a shorter window")
+        raise DataError(f"{len(values)} rows hold no window of {window}", "Use a shorter window")
     index = prices.index[[end - 1 for end in ends]]
     return pd.DataFrame(rows, columns=["hedge_ratio", "statistic", "pvalue", "half_life"], index=index)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from research.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure, legend, time_axis
-from research.spread_tests import SpreadTest
+from research.spread_test import SpreadTest
 
 _COLORS = {"OLS": BLUE, "TLS": ORANGE, "DOLS": GREEN, "Kalman": RED}
 _NAMES = {"p_value": "p-value alone", "bh": "Benjamini-Hochberg", "by": "Benjamini-Yekutieli", "bonferroni": "Bonferroni"}
@@ -72,7 +72,7 @@ def cusum_path(spread: pd.Series, test: SpreadTest, path: np.ndarray) -> Figure:
     m = path.size
     opening = np.sqrt(m) + 2.0 * np.arange(1, m + 1) / np.sqrt(m) if "recursive" in test.name else np.ones(m)
     for sign in (-1, 1):
-        bound = sign * test.details["critical"]["5 %"] * opening
+        bound = sign * test.critical_values["5 %"] * opening
         below.plot(spread.index[-m:], bound, color=RED, lw=0.9, ls="--", label="5 % bounds" if sign == 1 else None)
     above.set_title(f"{test.name}: {m:,} bars, p-value {test.pvalue:.3g}", fontsize=11)
     for axes in (above, below):

@@ -23,6 +23,7 @@ from research.instruments import infer_instrument
 from research.johansen import johansen
 from research.pair_report import report
 from research.performance import Trials, bootstrap_band, probabilistic_sharpe, sharpe
+from research.phillips_ouliaris import phillips_ouliaris
 from research.pipeline import find_and_freeze
 from research.prefilter import Prefilter, illiquid
 from research.spread_tests import (
@@ -30,7 +31,6 @@ from research.spread_tests import (
     cusum_recursive,
     gregory_hansen,
     hurst_exponent,
-    phillips_ouliaris,
     rolling_stability,
     variance_ratio,
     zero_crossings,

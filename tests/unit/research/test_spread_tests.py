@@ -13,15 +13,16 @@ from statsmodels.tsa.tsatools import lagmat
 
 from hftkit.errors import DataError
 from research.cointegration import engle_granger
-from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
+from research.hedge import dols_hedge_ratio, ols_hedge_ratio, tls_hedge_ratio
+from research.phillips_ouliaris import phillips_ouliaris
 from research.spread_tests import (
     _crossing_probability,
     cusum,
     cusum_recursive,
     cusum_recursive_path,
+    drift_test,
     gregory_hansen,
     hurst_exponent,
-    phillips_ouliaris,
     recursive_residuals,
     rolling_stability,
     variance_ratio,
@@ -37,17 +38,6 @@ def pair(seed: int, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
     for t, noise in enumerate(rng.normal(size=n - 1)):
         spread[t + 1] = 0.9 * spread[t] + 0.005 * noise
     return 0.7 * x + spread + 1.0, x
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_phillips_ouliaris_equals_arch(seed):
-    reference = pytest.importorskip("arch.unitroot.cointegration", reason="arch is a development dependency")
-    y, x = pair(seed, 200 + 50 * seed)
-    for trend in ("c", "ct"):
-        ours = phillips_ouliaris(y, x, trend, bandwidth=3 + seed)
-        theirs = reference.phillips_ouliaris(pd.Series(y), pd.Series(x), trend=trend, test_type="Zt", kernel="bartlett", bandwidth=3 + seed)
-        assert ours.statistic == pytest.approx(theirs.stat, abs=1e-8)
-        assert ours.pvalue == pytest.approx(theirs.pvalue, abs=0.02)  # theirs comes from another simulation of the same distribution
 
 
 @pytest.mark.parametrize("lags", [2, 5, 16])
@@ -78,13 +68,67 @@ def test_a_break_hides_a_pair_from_engle_granger_and_not_from_gregory_hansen():
     shifted = y + np.where(np.arange(y.size) >= 250, 0.25, 0.0)
     assert engle_granger(shifted, x).pvalue > 0.05
     found = gregory_hansen(shifted, x, lag=1)
-    assert found.statistic < found.details["critical"]["1 %"]
+    assert found.statistic < found.critical_values["1 %"]
+    assert found.rejected_at == ("1 %", "5 %", "10 %")
     assert abs(found.details["break_row"] - 250) <= 3
     rng = np.random.default_rng(9)
     rejected = sum(
         gregory_hansen(*np.cumsum(rng.normal(size=(2, 120)), axis=1), model="C", lag=0).statistic < -4.61 for _ in range(60)
     )  # 5 % of independent walks
     assert rejected <= 9
+
+
+def broken_pair(n: int, at: int) -> tuple[pd.Series, pd.Series]:
+    """The fault's case: a pair of minutes whose level rises by eight hundredths at row `at`."""
+    rng = np.random.default_rng(1)
+    x = np.cumsum(rng.normal(size=n)) * 1e-3
+    s = np.zeros(n)
+    for t, noise in enumerate(rng.normal(size=n - 1)):
+        s[t + 1] = 0.9 * s[t] + noise * 1e-3
+    index = pd.date_range("2025-01-01", periods=n, freq="1min", tz="UTC")
+    return pd.Series(1 + x + s + np.where(np.arange(n) >= at, 0.08, 0), index), pd.Series(x, index)
+
+
+def test_the_row_of_a_break_is_a_row_of_the_data_and_has_its_time():
+    y, x = broken_pair(1500, 1000)
+    whole, few = (gregory_hansen(y, x, lag=1, breaks=breaks) for breaks in (None, 40))
+    assert whole.statistic == few.statistic  # the second pass finds the very date
+    assert whole.details["break_row"] == few.details["break_row"]
+    assert abs(int(few.details["break_row"]) - 1000) <= 2
+    assert few.details["break_time"] == str(y.index[few.details["break_row"]])
+    assert whole.details["searched"] == "every row"
+    assert few.details["searched"].startswith("every 26th row, then every row from ")
+    assert f"break at row {few.details['break_row']} ({few.details['break_time']})" in few.report()
+    farthest = cusum(y - x)
+    assert farthest.details["farthest_time"] == str(y.index[farthest.details["farthest_row"]])
+    with pytest.raises(DataError, match="leaves nothing to search"):
+        gregory_hansen(y, x, trim=0.6)
+
+
+def test_hurst_of_noise_round_a_trend():
+    """0.01 t + noise: about its mean change it "reverts", with the drift kept it persists, and the test of drift says which to believe."""
+    rng = np.random.default_rng(0)
+    noise = 0.05 * rng.normal(size=20_000)
+    trend = 0.01 * np.arange(noise.size) + noise
+    lags = np.unique(np.geomspace(2, 100, 20).astype(int))
+    sizes = [np.sqrt(np.mean((trend[k:] - trend[:-k]) ** 2)) for k in lags]
+    assert hurst_exponent(trend) == pytest.approx(np.polyfit(np.log(lags), np.log(sizes), 1)[0], rel=1e-12)
+    assert hurst_exponent(trend) == pytest.approx(0.72, abs=0.005)
+    assert hurst_exponent(trend, drift="remove") == pytest.approx(0.0, abs=0.02)
+    assert drift_test(trend).pvalue < 1e-6
+    assert drift_test(noise).pvalue > 0.5
+    rejected = sum(drift_test(np.cumsum(rng.normal(size=400))).pvalue < 0.05 for _ in range(200))
+    assert rejected <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+    with pytest.raises(DataError, match="no way 'forget'"):
+        hurst_exponent(noise, drift="forget")
+
+
+def test_a_result_prints_its_hypotheses():
+    text = str(variance_ratio(np.random.default_rng(0).normal(size=500)))
+    for word in ("null hypothesis", "alternative", "p-value", "null rejected at   1 %, 5 %, 10 %", "details"):
+        assert word in text
+    y, x = pair(1)
+    assert "none known, critical values only" in gregory_hansen(y, x, lag=0, breaks=20).report()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -96,7 +140,7 @@ def test_cusum_equals_statsmodels(seed, lags):
     statistic, pvalue, critical = breaks_cusumolsresid(fit.resid, ddof=lags + 1)
     assert ours.statistic == pytest.approx(statistic, abs=1e-10)
     assert ours.pvalue == pytest.approx(pvalue, abs=1e-10)
-    assert [value for _, value in critical] == list(ours.details["critical"].values())
+    assert [value for _, value in critical] == list(ours.critical_values.values())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -172,13 +216,17 @@ def test_hedge_ratios_of_a_known_pair():
     for estimate in (ols_hedge_ratio, tls_hedge_ratio, dols_hedge_ratio):
         assert estimate(lead, hedge) == pytest.approx(0.7, abs=0.03)
     assert tls_hedge_ratio(hedge, lead) == pytest.approx(1.0 / tls_hedge_ratio(lead, hedge), rel=1e-9)
-    path = kalman_hedge_ratios(lead, hedge)
-    assert path[-1, 0] == pytest.approx(0.7, abs=0.1)
-    changed = hedge.copy()
-    changed[3000:] *= 1.5
-    assert (kalman_hedge_ratios(lead, changed)[:3000] == path[:3000]).all()  # the future does not change the past
-    still = kalman_hedge_ratios(lead, hedge, drift=0.0, noise=1e-4)[-1, 0]
-    assert still == pytest.approx(ols_hedge_ratio(lead, hedge), abs=2e-3)  # without drift the filter is recursive least squares
+
+
+def test_hedge_ratios_of_levels():
+    """`log=False` is the same arithmetic on the prices as they are."""
+    y, x = pair(2, 800)
+    for estimate in (ols_hedge_ratio, tls_hedge_ratio, dols_hedge_ratio):
+        assert estimate(y, x, log=False) == pytest.approx(estimate(np.exp(y), np.exp(x)), rel=1e-9)
+    below = y - 10.0  # a level may be negative, a price in logs may not
+    assert ols_hedge_ratio(below, x, log=False) == pytest.approx(ols_hedge_ratio(y, x, log=False), rel=1e-9)
+    with pytest.raises(DataError, match="finite and positive"):
+        ols_hedge_ratio(below, x)
 
 
 def test_rolling_stability(prices):
@@ -188,8 +236,12 @@ def test_rolling_stability(prices):
     expected = engle_granger(np.log(last["A0USDT"]), np.log(last["B0USDT"]))
     assert table["hedge_ratio"].iloc[-1] == expected.hedge_ratio
     assert table["pvalue"].iloc[-1] == expected.pvalue
+    levels = rolling_stability(prices, "A0USDT", "B0USDT", window=1000, step=500, log=False)
+    assert levels["pvalue"].iloc[-1] == engle_granger(last["A0USDT"], last["B0USDT"]).pvalue
     with pytest.raises(DataError, match="hold no window"):
         rolling_stability(prices, "A0USDT", "B0USDT", window=10**6, step=1)
+    with pytest.raises(DataError, match="windows of 100 rows every 0 rows"):
+        rolling_stability(prices, "A0USDT", "B0USDT", window=100, step=0)
 
 
 def test_crude_oil_is_cointegrated():
