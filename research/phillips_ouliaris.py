@@ -23,7 +23,7 @@ from hftkit.kernels.stats.mackinnon import critical_values as mackinnon_critical
 from hftkit.kernels.stats.mackinnon import p_value as mackinnon_p
 from research.cointegration import EngleGranger, engle_granger
 from research.long_run import Kernel, LongRunCovariance, long_run_covariance
-from research.phillips_ouliaris_table import MOST_REGRESSORS, PROBABILITIES, TRENDS, quantiles
+from research.phillips_ouliaris_table import PROBABILITIES, TRENDS, quantiles
 from research.spread_test import Detail, SpreadTest
 
 Statistic = Literal["Za", "Zt", "Pu", "Pz"]
@@ -64,7 +64,7 @@ def phillips_ouliaris(
     Raises
     ------
     DataError
-        As `engle_granger`, and for fewer than 20 rows or more than 5 series x.
+        As `engle_granger`, and for fewer than 20 rows.
     """
     if statistic not in NAMES or trend not in TRENDS:
         raise DataError(f"statistic {statistic!r} with trend {trend!r} is not offered", f"Choose of {', '.join(NAMES)} and {', '.join(TRENDS)}")
@@ -77,8 +77,6 @@ def phillips_ouliaris(
         raise DataError(f"the pair cannot be tested: {first.verdict}", "Leave one of the two out")
     series = np.column_stack([np.asarray(y, np.float64), np.asarray(x, np.float64)])
     k = series.shape[1] - 1
-    if k > MOST_REGRESSORS:
-        raise DataError(f"{k} series x are more than the {MOST_REGRESSORS} that were tabulated", "Leave some out, or use johansen")
     width = float(int(4.0 * (n / 100.0) ** (2.0 / 9.0))) if bandwidth is None else float(bandwidth)
     if statistic in ("Za", "Zt"):
         value, covariance = _unit_root(first, statistic, kernel, width)

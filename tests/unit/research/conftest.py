@@ -21,3 +21,10 @@ def data_folder(prices: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) 
     for symbol in prices:
         candles_of(prices[symbol]).to_parquet(folder / f"{symbol}.parquet")
     return folder
+
+
+@pytest.fixture
+def arch_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's covariance sums in plain Python: compiling them takes longer than all these tests."""
+    kernel = pytest.importorskip("arch.covariance.kernel", reason="arch is a development dependency")
+    monkeypatch.setattr(kernel, "_cov_jit", kernel._cov_kernel)
