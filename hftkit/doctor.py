@@ -23,7 +23,7 @@ import numba
 from hftkit import pages
 from hftkit.benchmarks.machine import cores, cpu_model, installed
 from hftkit.clock import monotonic_ns
-from hftkit.kernel_cache import place_of
+from hftkit.kernel_programs import place_of
 from hftkit.kernels import jit
 from hftkit.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
 

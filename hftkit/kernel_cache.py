@@ -26,11 +26,11 @@ from typing import Any, BinaryIO
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
-from hftkit import import_closure
+from hftkit import import_closure, kernel_programs
 from hftkit.errors import HftkitError
 from hftkit.private_files import FILE_MODE, FOLDER_MODE, others_may_write
 
-FORMAT = 2  # takes part in the cache's key
+FORMAT = 3  # takes part in the cache's key
 _DIGEST_BYTES = 32
 _LEAST_SPACE = 1 << 30  # bytes of addresses; the compiler ends the process where they do not suffice
 _told: set[str] = set()
@@ -65,6 +65,10 @@ def trusted_folder(folder: Path) -> Path:
     return folder
 
 
+def _tell_not_kept(folder: Path | str, error: OSError) -> None:
+    _tell("not kept", f"compiled kernels cannot be kept in {folder} ({error.strerror}): every start will compile")
+
+
 class CheckedCacheFile(IndexDataCacheFile):
     """numba's index and data files of one function, checked when they are read, private when they are made."""
 
@@ -80,7 +84,7 @@ class CheckedCacheFile(IndexDataCacheFile):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, or the process ends; nobody else can open it
                 super().save(key, data)
         except OSError as error:
-            _tell("not kept", f"compiled kernels cannot be kept in {self._cache_path} ({error.strerror}): every start will compile")
+            _tell_not_kept(self._cache_path, error)
 
     @contextlib.contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
@@ -129,17 +133,12 @@ class CheckedCacheFile(IndexDataCacheFile):
         return pickle.loads(text)
 
 
-def place_of(module: str, source: Path) -> str:
-    """The name of the folder that holds a module's compiled kernels, under the cache folder, for its sources as they are now."""
-    return f"{module}-{import_closure.digest(source, module)[:16]}"
-
-
 class _Place:
     """Where the compiled forms of one function lie: a folder for each state of its module's sources (numba calls this a locator)."""
 
     def __init__(self, base: Path, function: Any, source: Path) -> None:
         self._digest = import_closure.digest(source, function.__module__)
-        self._folder = base / place_of(function.__module__, source)
+        self._folder = base / kernel_programs.place_of(function.__module__, source)
         self._line = function.__code__.co_firstlineno
         self._py_file = str(source)  # numba names it in a warning
 
@@ -162,11 +161,25 @@ class _Place:
 
 
 class _Code(CompileResultCacheImpl):
-    """How compiled code is written and read: as numba does it."""
+    """How compiled code is written and read: as numba does it, and the parts of a piece in files of their own."""
 
-    def __init__(self, function: Any, place: _Place) -> None:
-        self._lineno, self._locator = function.__code__.co_firstlineno, place
+    def __init__(self, function: Any, base: Path, place: _Place) -> None:
+        self._lineno, self._locator, self._base = function.__code__.co_firstlineno, place, base
         self._filename_base = self.get_filename_base(function.__qualname__, getattr(sys, "abiflags", ""))
+
+    def reduce(self, data: Any) -> Any:
+        """What is pickled of a compile result."""
+        reduced = super().reduce(data)
+        if reduced[0][1] == kernel_programs.PIECE:
+            try:
+                kernel_programs.write_parts(self._base, reduced[0][2])
+            except OSError as error:
+                _tell_not_kept(self._base, error)  # the entry will be found to lack its parts
+        return reduced
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """The compile result again; None, as if there were none, where a part of it is missing."""
+        return kernel_programs.rebuild(target_context, payload, self._base)
 
 
 class KernelCache(FunctionCache):
@@ -174,7 +187,7 @@ class KernelCache(FunctionCache):
 
     def __init__(self, function: Any, base: Path) -> None:
         place = _Place(base, function, Path(function.__code__.co_filename))
-        self._name, self._py_func, self._impl, self._cache_path = repr(function), function, _Code(function, place), place.get_cache_path()
+        self._name, self._py_func, self._impl, self._cache_path = repr(function), function, _Code(function, base, place), place.get_cache_path()
         self._cache_file = CheckedCacheFile(self._cache_path, self._impl.filename_base, place.get_source_stamp())
         self.enable()
 

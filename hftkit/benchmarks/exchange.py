@@ -13,7 +13,7 @@ from hftkit.clock import monotonic_ns
 from hftkit.exchange.layout import COMMAND, REPORT, Op
 from hftkit.exchange.matching import apply, apply_all, new_books, new_commands, new_reports
 from hftkit.exchange.matching_plain import PlainExchange
-from hftkit.kernels.jit import outer_kernel
+from hftkit.kernels.jit import kernel
 from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
 
 MIDDLE = 50_000  # ticks
@@ -95,7 +95,7 @@ def _rate_compiled(commands: np.ndarray, n_instruments: int = 1) -> tuple[float,
     return max(rates), resting
 
 
-@outer_kernel
+@kernel
 def _apply_timed(commands: Any, books: Any, reports: Any, ns: Any, clock: Any) -> None:
     """Each command with its wall time in ns, two readings of the clock included."""
     for i in range(commands.size):

@@ -27,7 +27,7 @@ from hftkit.codes import MessageType
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.testing import frame
-from hftkit.kernels.jit import kernel, outer_kernel
+from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME, HEADER_WORDS, WORD
 from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, receive, transmit, yield_processor
@@ -86,7 +86,7 @@ def _read_answers(words: Any, client: Any) -> None:
     client[FILL] -= at * WORD
 
 
-@outer_kernel
+@kernel
 def _pump(clients: Any, out: Any, inbox: Any, clock: Any, until: int, price: int, qty: int, window: int) -> int:
     """All clients until `until` (ns, monotonic), then until all is answered. `window`: batches under way. Returns the connections that failed."""
     n, failed, busy = clients.shape[0], 0, 1

@@ -46,7 +46,7 @@ from hftkit.exchange.dates import overdue
 from hftkit.exchange.ladder import find_key
 from hftkit.exchange.layout import TIMED, WAITING, Op, ReportKind
 from hftkit.exchange.queues import add_open, due_trigger, enqueue, full, release_slot, set_date, stop_waiting, take_slot, unlink, wait, waits_for_rise
-from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel, outer_kernel
+from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 
 __all__ = [
     "Books",
@@ -326,7 +326,7 @@ def apply(command: Any, books: Books, reports: Any, ts: int) -> int:
     return _quote(books, command, reports, ts)
 
 
-@outer_kernel
+@kernel
 def apply_all(commands: Any, books: Books, reports: Any, ts: int) -> int:
     """Carry out many commands, keeping only the reports of the last. Returns the number of reports written in all."""
     total = 0

@@ -16,7 +16,7 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.scenarios import Scenario
 from hftkit.exchange.layout import ReportKind
 from hftkit.exchange.matching import Books, apply, new_reports
-from hftkit.kernels.jit import inner_kernel, outer_kernel
+from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.units import NS_PER_MINUTE
 
 CANDLE = np.dtype(
@@ -49,7 +49,7 @@ def _carry_out(flow: Flow, books: Books, reports: Any, candles: Any, n_commands:
                 candle.n_trades += 1
 
 
-@outer_kernel
+@kernel
 def _run(flow: Flow, books: Books, reports: Any, candles: Any, start_ns: int, until_ns: int) -> int:
     """Every arrival before `until_ns`. Returns the number of commands carried out."""
     total = 0
@@ -63,7 +63,7 @@ def _run(flow: Flow, books: Books, reports: Any, candles: Any, start_ns: int, un
         total += n
 
 
-@outer_kernel
+@kernel
 def _open_books(flow: Flow, books: Books, reports: Any, candles: Any, ts: int) -> None:
     for instrument in range(flow.agents.size):
         n = open_book(flow, books, instrument)

@@ -16,7 +16,7 @@ from hftkit.exchange.flow.scenarios import Scenario
 from hftkit.exchange.ladder import level_above, level_below
 from hftkit.exchange.layout import ReportKind
 from hftkit.exchange.matching import Books, apply, new_reports
-from hftkit.kernels.jit import inner_kernel, outer_kernel
+from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.units import NS_PER_S
 
 TICK = np.dtype(
@@ -77,13 +77,13 @@ def _carry_out(flow: Flow, books: Books, reports: Any, ticks: Any, cursor: Any, 
                 cursor[N_TICKS] += 1
 
 
-@outer_kernel
+@kernel
 def _open_books(flow: Flow, books: Books, reports: Any, ticks: Any, cursor: Any, ts: int) -> None:
     for instrument in range(flow.agents.size):
         _carry_out(flow, books, reports, ticks, cursor, open_book(flow, books, instrument), ts)
 
 
-@outer_kernel
+@kernel
 def _run(flow: Flow, books: Books, reports: Any, ticks: Any, samples: Any, cursor: Any, start_ns: int) -> bool:
     """Arrivals until every sample is taken (True), or until `ticks` is nearly full (False)."""
     while cursor[N_TICKS] + _MARGIN < ticks.size:

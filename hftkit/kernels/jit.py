@@ -23,13 +23,10 @@ from typing import Any
 
 import llvmlite
 import numba
-from llvmlite.binding import Linkage
 from numba import types
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
-from numba.core.typed_passes import NoPythonSupportedFeatureValidation
 
 from hftkit import kernel_cache
+from hftkit.kernel_programs import PIECE, PieceCompiler, ProgramCompiler
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("hftkit", "live", "research")
@@ -99,54 +96,13 @@ _numba_config.CACHE_DIR = str(_FOLDER)  # for kernels of a notebook's cells
 # Strategies are first-class functions; numba calls that experimental, the tests show that it does what we ask of it.
 warnings.filterwarnings("ignore", category=numba.NumbaExperimentalFeatureWarning)
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+_WITH_RUNTIME: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
 # Without numba's runtime there is no allocation and no reference counting: the compiler refuses a kernel that would allocate, and
 # the whole decision costs an eighth (measured: 170 ns instead of 1380 ns, for the counts of arrays passed from room to room).
-_WITHOUT_RUNTIME: dict[str, Any] = {**_OPTIONS, "_nrt": False}
-_INNER: dict[str, Any] = {**_WITHOUT_RUNTIME, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
-def _optimise_whole(library: Any) -> None:
-    """What LLVM does to the module of an outermost function: first everything below it becomes private to it."""
-    for function in library._final_module.functions:
-        if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-            function.linkage = "private"  # not "internal": the loader would offer those to other modules under the old name
-    type(library)._optimize_final_module(library)
-
-
-@register_pass(mutates_CFG=False, analysis_only=True)
-class _WholeProgram(FunctionPass):
-    """Compile an outermost function as a whole program.
-
-    numba passes an array as seven words, a named tuple of forty arrays as three hundred, at every call, and LLVM may not drop those that the
-    callee never reads as long as others could call it too. Once the callees are private it drops them, and inlines what is called once (measured:
-    matching 2.0 times as fast, 1,160 instructions a message before). Only for outermost functions: inside others the copies would multiply.
-    """
-
-    _name = "hftkit_whole_program"
-
-    def __init__(self) -> None:
-        FunctionPass.__init__(self)
-
-    def run_pass(self, state: Any) -> bool:
-        """Make the library that numba's lowering will fill, with the optimisation above in place of its own."""
-        if state.library is None:
-            state.library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
-            state.library.enable_object_caching()
-        state.library._optimize_final_module = functools.partial(_optimise_whole, state.library)
-        return False
-
-
-class _WholeProgramCompiler(CompilerBase):
-    def define_pipelines(self) -> list[Any]:
-        """numba's own pipeline and the pass above."""
-        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        manager.add_pass_after(_WholeProgram, NoPythonSupportedFeatureValidation)
-        manager.finalize()
-        return [manager]
-
-
-_OUTERMOST: dict[str, Any] = {**_WITHOUT_RUNTIME, "pipeline_class": _WholeProgramCompiler}
+_WITHOUT_RUNTIME: dict[str, Any] = {**_WITH_RUNTIME, "_nrt": False}
+_AS_PROGRAM: dict[str, Any] = {"pipeline_class": ProgramCompiler}
+# No entry from Python: it costs more compile time than the function itself where an argument is a named tuple of many arrays.
+_AS_PIECE: dict[str, Any] = {"pipeline_class": PieceCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def _kept(dispatcher: Any) -> Any:
@@ -160,7 +116,6 @@ def _by_type_only(dispatcher: Any) -> Any:
     numba would compile `encode(words, 0)` and `encode(words, at)` apart, and everything above them again: it halves the time to compile
     the larger loops. LLVM still folds constants where it inlines.
     """
-    _kept(dispatcher)
     template_for = dispatcher.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
@@ -170,49 +125,59 @@ def _by_type_only(dispatcher: Any) -> Any:
     return dispatcher
 
 
+def _twin(function: Any, mark: str) -> Any:
+    """The same function under another name: its own place in the disk cache."""
+    twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    twin.__qualname__, twin.__doc__, twin.__module__ = f"{function.__qualname__}.{mark}", function.__doc__, function.__module__
+    twin.__kwdefaults__ = function.__kwdefaults__
+    return twin
+
+
+def _piece(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    return _kept(_by_type_only(numba.njit(**options, **_AS_PIECE)(function)))
+
+
+def _two_faces(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Called from Python: a program. Called from a kernel: a piece of the caller's program (hftkit/kernel_programs.py)."""
+    outer = _kept(numba.njit(**options, **_AS_PROGRAM)(function))
+    inner = _piece(_twin(function, PIECE), options)
+    outer.get_call_template, outer.get_overload, outer.piece = inner.get_call_template, inner.get_overload, inner
+    return outer
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Decorate a kernel; it compiles on first use, for the argument types it meets, and is cached on disk. It cannot allocate."""
-    return _by_type_only(numba.njit(**_WITHOUT_RUNTIME)(function))
-
-
-def outer_kernel(function: Callable[..., Any]) -> Any:
-    """Like `kernel`, for loops that only Python calls: everything below is compiled into it as one program, which halves the cost of its calls."""
-    return _by_type_only(numba.njit(**_OUTERMOST)(function))
+    return _two_faces(function, _WITHOUT_RUNTIME)
 
 
 def allocating_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, but may allocate arrays: for research scans and tests, never on the hot path."""
-    return _by_type_only(numba.njit(**_OPTIONS)(function))
+    return _two_faces(function, _WITH_RUNTIME)
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, but LLVM always inlines it into its callers: for one-line helpers on the hot path."""
-    return _by_type_only(numba.njit(forceinline=True, **_WITHOUT_RUNTIME)(function))
+    return _two_faces(function, {**_WITHOUT_RUNTIME, "forceinline": True})
 
 
 def inner_kernel(function: Callable[..., Any]) -> Any:
-    """Like `kernel`, for functions that only other kernels call: no entry from Python is generated.
-
-    That entry costs more compile time than the function itself where an argument is a named tuple of many arrays.
-    """
-    return _by_type_only(numba.njit(**_INNER)(function))
+    """Like `kernel`, for functions that only other kernels call."""
+    return _piece(function, _WITHOUT_RUNTIME)
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Like `kernel`, with `numba.prange` loops on several threads: for research scans only, never on the hot path."""
-    return _kept(numba.njit(parallel=True, **_OPTIONS)(function))
+    return _kept(numba.njit(parallel=True, **_WITH_RUNTIME)(function))
 
 
 def kernel_with_signature(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate with an explicit numba signature: compiled (or loaded from disk) at once.
 
-    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise. Outermost, as `outer_kernel`.
+    Needed where an argument is a first-class function (`types.FunctionType`), which cannot be cached otherwise. A program, as `kernel`.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        twin: Any = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
-        twin.__qualname__, twin.__doc__ = f"{function.__qualname__}.outermost", function.__doc__  # its own place in the disk cache
-        dispatcher = _kept(numba.njit(**_OUTERMOST)(twin))
+        dispatcher = _kept(numba.njit(**_WITHOUT_RUNTIME, **_AS_PROGRAM)(_twin(function, "outermost")))
         dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher

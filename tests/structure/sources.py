@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hftkit", "research", "live")
-KERNEL_DECORATORS = {"kernel", "inner_kernel", "inlined_kernel", "outer_kernel", "parallel_kernel", "kernel_with_signature"}
+KERNEL_DECORATORS = {"kernel", "inner_kernel", "inlined_kernel", "parallel_kernel", "kernel_with_signature"}
 _NEVER_COMMITTED = {".venv", ".git", "build", "dist", "cache", "journals", "runs", "__pycache__", ".hypothesis", ".ipynb_checkpoints"}
 
 

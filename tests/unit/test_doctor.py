@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hftkit import doctor
 from hftkit.commands import doctor as command
 from hftkit.errors import HftkitError
-from hftkit.kernel_cache import place_of
+from hftkit.kernel_programs import place_of
 from hftkit.kernels import bits, jit
 
 
