@@ -17,7 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("hftkit", "live", "research")
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))", re.MULTILINE)
-_FOREIGN = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+# How kernels are compiled, and what of that decides on their code: the cache, its files and the errors do not.
+_POLICY = {ROOT / "hftkit/kernels/jit.py": (ROOT / "hftkit/kernel_programs.py",), ROOT / "hftkit/kernel_programs.py": ()}
+_FOREIGN = {"site-packages", "dist-packages"}  # folders of installed packages
+_STDLIB = sysconfig.get_path("stdlib")
 
 
 def _names(text: str) -> list[str]:
@@ -68,7 +71,11 @@ def _imported(name: str, importer: Path, roots: dict[str, Path], beside: Path | 
     if beside is not None and (found := _files_of(beside, absolute)):
         return found
     path = getattr(sys.modules.get(absolute), "__file__", None)  # a package of the user, wherever it was found
-    return (Path(path),) if path and path.endswith(".py") and not path.startswith(_FOREIGN) else ()
+    return (Path(path),) if path and path.endswith(".py") and not _is_foreign(Path(path)) else ()
+
+
+def _is_foreign(path: Path) -> bool:
+    return not _FOREIGN.isdisjoint(path.parts) or path.is_relative_to(_STDLIB)
 
 
 @functools.cache
@@ -79,7 +86,7 @@ def sources(path: Path, module: str) -> tuple[Path, ...]:
     beside = None
     if len(parts) > 1 and parts[0] not in roots:
         roots[parts[0]] = path.parents[len(parts) - (2 if path.name == "__init__.py" else 1)]
-    elif len(parts) == 1 and not str(path).startswith(_FOREIGN):
+    elif len(parts) == 1 and not _is_foreign(path):
         beside = path.parent
     seen: set[Path] = set()
     ahead = [path]
@@ -92,8 +99,10 @@ def sources(path: Path, module: str) -> tuple[Path, ...]:
         except OSError:
             continue
         seen.add(current)
-        for name in names:
-            ahead.extend(_imported(name, current, roots, beside))
+        if current in _POLICY:
+            ahead.extend(_POLICY[current])
+        else:
+            ahead.extend(found for name in names for found in _imported(name, current, roots, beside))
     return tuple(sorted(seen))
 
 

@@ -65,8 +65,9 @@ def trusted_folder(folder: Path) -> Path:
     return folder
 
 
-def _tell_not_kept(folder: Path | str, error: OSError) -> None:
-    _tell("not kept", f"compiled kernels cannot be kept in {folder} ({error.strerror}): every start will compile")
+def _tell_not_kept(folder: Path | str, error: Exception) -> None:
+    why = getattr(error, "strerror", None) or getattr(error, "problem", str(error))
+    _tell("not kept", f"compiled kernels cannot be kept in {folder} ({why}): every start will compile")
 
 
 class CheckedCacheFile(IndexDataCacheFile):
@@ -173,7 +174,7 @@ class _Code(CompileResultCacheImpl):
         if reduced[0][1] == kernel_programs.PIECE:
             try:
                 kernel_programs.write_parts(self._base, reduced[0][2])
-            except OSError as error:
+            except (OSError, HftkitError) as error:
                 _tell_not_kept(self._base, error)  # the entry will be found to lack its parts
         return reduced
 

@@ -26,8 +26,8 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.environment import lookup_environment
 from numba.core.typed_passes import NoPythonSupportedFeatureValidation
 
-from hftkit import import_closure
-from hftkit.private_files import FILE_MODE, FOLDER_MODE
+from hftkit import import_closure, private_files
+from hftkit.private_files import FOLDER_MODE
 
 _ENVIRONMENT = "_ZN08NumbaEnv"  # prefix of the symbols that lead to a function's Python objects
 _NAME_HEX = 32
@@ -62,16 +62,13 @@ def _named(module: Any, place: str, digest: str) -> str:
 
 
 def write_parts(base: Path, names: Iterable[str]) -> None:
-    """Write parts that have no file yet, below the cache folder `base`. Raises OSError."""
+    """Write parts that have no file yet, below the cache folder `base`. Raises OSError or HftkitError."""
     for name in names:
         path = base / name
         if path.exists():
             continue
         path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        partial = f"{path}.tmp.{os.urandom(8).hex()}"
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE), "wb") as stream:
-            stream.write(_modules[name].as_bitcode())
-        os.replace(partial, path)
+        private_files.write(path, _modules[name].as_bitcode(), "part of a compiled kernel", replace=True)
 
 
 def read_parts(base: Path, names: Iterable[str]) -> bool:
@@ -103,7 +100,7 @@ class _WithoutEnvironments:
         return getattr(self._codegen, name)
 
 
-class Piece(JITCodeLibrary):  # type: ignore[misc]
+class Piece(JITCodeLibrary):
     """The library of a kernel that kernels call: its own code, simplified function by function, and the names of the parts below.
 
     `parts`: names of everything that it needs, callees before callers, itself last. `place`: the folder of its module in the cache.
@@ -174,7 +171,7 @@ def parts_of(library: Any, place: str) -> Iterable[str]:
     return (_named(module, place, _of_others[library]),)
 
 
-class Program(JITCodeLibrary):  # type: ignore[misc]
+class Program(JITCodeLibrary):
     """The library of a function that Python calls: every part below it linked in once, private to it, and optimised together."""
 
     def finalize(self) -> None:
@@ -194,9 +191,10 @@ class Program(JITCodeLibrary):  # type: ignore[misc]
         self._optimize_final_module()
         self._final_module.verify()
         self._finalize_final_module()
+        codegen: Any = self._codegen
         for variable in self._final_module.global_variables:
             if variable.name.startswith(_ENVIRONMENT) and (environment := lookup_environment(variable.name)) is not None:
-                self._codegen.set_env(variable.name, environment)
+                codegen.set_env(variable.name, environment)
 
 
 def rebuild(target_context: Any, payload: Any, base: Path) -> Any:
@@ -209,7 +207,8 @@ def rebuild(target_context: Any, payload: Any, base: Path) -> Any:
     for again in reload_init:
         again()
     library = Piece.loaded(target_context.codegen(), name, parts)
-    return CompileResult(
+    make: Any = CompileResult  # its fields differ between numba's versions
+    return make(
         target_context=target_context,
         typing_context=target_context.typing_context,
         library=library,
@@ -229,7 +228,7 @@ def rebuild(target_context: Any, payload: Any, base: Path) -> Any:
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
-class _AsProgram(FunctionPass):  # type: ignore[misc]
+class _AsProgram(FunctionPass):
     _name = "hftkit_program"
 
     def __init__(self) -> None:
@@ -244,7 +243,7 @@ class _AsProgram(FunctionPass):  # type: ignore[misc]
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
-class _AsPiece(FunctionPass):  # type: ignore[misc]
+class _AsPiece(FunctionPass):
     _name = "hftkit_piece"
 
     def __init__(self) -> None:
@@ -270,7 +269,7 @@ def _pipeline(state: Any, first: Any) -> list[Any]:
     return [manager]
 
 
-class ProgramCompiler(CompilerBase):  # type: ignore[misc]
+class ProgramCompiler(CompilerBase):
     """Compiles a function that Python calls."""
 
     def define_pipelines(self) -> list[Any]:
@@ -278,7 +277,7 @@ class ProgramCompiler(CompilerBase):  # type: ignore[misc]
         return _pipeline(self.state, _AsProgram)
 
 
-class PieceCompiler(CompilerBase):  # type: ignore[misc]
+class PieceCompiler(CompilerBase):
     """Compiles a function that kernels call."""
 
     def define_pipelines(self) -> list[Any]:
