@@ -112,7 +112,15 @@ def test_a_spread_that_is_not_finite_is_refused(name):
         SPREAD_FUNCTIONS[name](spread)
 
 
-@pytest.mark.parametrize("name", [name for name in PAIR_FUNCTIONS if name not in ("log_spread", "ols_hedge_ratio", "tls_hedge_ratio")])
+WITHOUT_LAGS = ("log_spread", "ols_hedge_ratio", "tls_hedge_ratio", "kalman_hedge_ratios")
+
+
+def test_a_filter_says_nothing_before_its_start(clean):
+    """NaN, not a refusal: a signal must give a value for every row that it is shown (research/lookahead.py)."""
+    assert np.isnan(kalman_hedge_ratios(clean["A0USDT"].iloc[:4], clean["B0USDT"].iloc[:4])).all()
+
+
+@pytest.mark.parametrize("name", [name for name in PAIR_FUNCTIONS if name not in WITHOUT_LAGS])
 def test_fewer_rows_than_lags_is_refused(name, clean):
     with pytest.raises(DataError, match=r"too few|hold no window|make no filter"):
         PAIR_FUNCTIONS[name](clean["A0USDT"].iloc[:4], clean["B0USDT"].iloc[:4])
