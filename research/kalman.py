@@ -9,6 +9,7 @@ have just been moved towards this bar) is smaller the faster the filter follows,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,30 +168,28 @@ def kalman_hedge(
     described = f"Kalman hedge ratio of {'logs' if log else 'levels'}, memory {memory:g} and {level_memory:g} bars, from row {start}"
     if n <= start:
         return KalmanPath(out[0], out[1], out[2], out[3], index, described)
-    state = _first_estimate(y[:start], x[:start], half_life)
-    factor, (level, slope), covariance, moved, variance = state
+    factor, (level, slope), covariance, moved, variance = _first_estimate(y[:start], x[:start], half_life)
     described += f", half-life {np.log(0.5) / np.log(factor) if factor > 0.0 else 0.0:.1f} bars"
-    walk = np.array([1.0 / ((1.0 - factor) * level_memory) ** 2, 0.0])
-    forget = 1.0 / memory
+    back, forget = 1.0 - factor, 1.0 / memory
+    level_walk, stationary = 1.0 / (back * level_memory) ** 2, 1.0 / (1.0 - factor**2)
+    p, q, r = float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])  # of level and slope, over the variance of w
+    lead_values, hedge_values = y.tolist(), x.tolist()
     for t in range(start, n):
-        step = x[t] - x[t - 1]
-        walk[1] = forget**2 / moved
-        covariance = covariance + np.diag(walk)
-        row = np.array([1.0 - factor, step])
-        place = np.array([1.0, step])
-        out[2, t] = y[t] - (level + slope * step)
-        out[3, t] = np.sqrt(variance * (1.0 / (1.0 - factor**2) + place @ covariance @ place))
-        gain = covariance @ row
-        scale = row @ gain + 1.0
-        error = y[t] - factor * y[t - 1] - (row[0] * level + step * slope)
-        level, slope = level + gain[0] * error / scale, slope + gain[1] * error / scale
-        covariance = covariance - np.outer(gain, gain) / scale
-        level += slope * step  # the level at the new price, and its covariance with the slope
-        turn = np.array([[1.0, step], [0.0, 1.0]])
-        covariance = turn @ covariance @ turn.T
-        variance += max(forget, 1.0 / (t + 1.0)) * (error**2 / scale - variance)
-        moved += max(forget, 1.0 / (t + 1.0)) * (step**2 - moved)
-        out[0, t], out[1, t] = slope, level - slope * x[t]
+        step = hedge_values[t] - hedge_values[t - 1]
+        p, r = p + level_walk, r + forget**2 / moved
+        out[2, t] = lead_values[t] - level - slope * step
+        out[3, t] = math.sqrt(variance * (stationary + p + 2.0 * step * q + step * step * r))
+        gain_level, gain_slope = p * back + q * step, q * back + r * step
+        scale = back * gain_level + step * gain_slope + 1.0
+        error = lead_values[t] - factor * lead_values[t - 1] - back * level - step * slope
+        level, slope = level + gain_level * error / scale, slope + gain_slope * error / scale
+        p, q, r = p - gain_level**2 / scale, q - gain_level * gain_slope / scale, r - gain_slope**2 / scale
+        level += slope * step  # from here on at the new price
+        p, q = p + 2.0 * step * q + step * step * r, q + step * r
+        weight = max(forget, 1.0 / (t + 1.0))
+        variance += weight * (error * error / scale - variance)
+        moved += weight * (step * step - moved)
+        out[0, t], out[1, t] = slope, level - slope * hedge_values[t]
     return KalmanPath(out[0], out[1], out[2], out[3], index, described)
 
 

@@ -172,7 +172,7 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
         best = min(found, key=lambda cut: found[cut])
         near = range(max(best - step + 1, first), min(best + step, last + 1))
         found |= {cut: statistic(cut) for cut in near if cut not in found}
-        searched = f"every {step}th row, then every row from {near[0]} to {near[-1]}"
+        searched = f"one row in {step}, then every row from {near[0]} to {near[-1]}"
     at = min(found, key=lambda cut: found[cut])
     if not np.isfinite(found[at]):
         raise DataError("no break date leaves a residual that can be tested", "Use a longer sample or fewer lags")

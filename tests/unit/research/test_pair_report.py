@@ -36,7 +36,7 @@ def test_rows_and_times_are_those_of_the_data():
     assert found.details["break_time"] == str(y.index[found.details["break_row"]])
     line = next(line for line in page.text().splitlines() if line.startswith("Gregory-Hansen"))
     assert f"break at row {found.details['break_row']} (2025-01-02" in line
-    assert "every 8th row, then every row from" in page.text()
+    assert "one row in 8, then every row from" in page.text()
 
 
 def test_levels_are_a_choice(prices):

@@ -97,7 +97,7 @@ def test_the_row_of_a_break_is_a_row_of_the_data_and_has_its_time():
     assert abs(int(few.details["break_row"]) - 1000) <= 2
     assert few.details["break_time"] == str(y.index[few.details["break_row"]])
     assert whole.details["searched"] == "every row"
-    assert few.details["searched"].startswith("every 26th row, then every row from ")
+    assert few.details["searched"].startswith("one row in 26, then every row from ")
     assert f"break at row {few.details['break_row']} ({few.details['break_time']})" in few.report()
     farthest = cusum(y - x)
     assert farthest.details["farthest_time"] == str(y.index[farthest.details["farthest_row"]])
