@@ -61,12 +61,13 @@ def kalman_hedge_ratios(
     start: int = START,
     half_life: float | None = None,
     log: bool = True,
+    bounce: bool = True,
 ) -> np.ndarray:
     """Slope and intercept after each bar, float64 (n, 2), NaN in the first `start` rows: research.kalman.kalman_hedge, which has more to say.
 
     The spread to trade at a bar is that against the row before; against its own row it has been used to fit.
     """
-    path = kalman_hedge(lead, hedge, memory, level_memory, start, half_life, log)
+    path = kalman_hedge(lead, hedge, memory, level_memory, start, half_life, log, bounce)
     return np.column_stack([path.slope, path.intercept])
 
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from hftkit.errors import DataError
 from research.pair_values import checked_pair
 
-START, MEMORY, LEVEL_MEMORY = 250, 250, 1000
+START, MEMORY, LEVEL_MEMORY, NOISE_MEMORY = 250, 250, 1000, 5000
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def kalman_hedge(
     start: int = START,
     half_life: float | None = None,
     log: bool = True,
+    bounce: bool = True,
 ) -> KalmanPath:
     """Hedge ratio bar by bar, with a spread that reverts: independent of the unit of either price.
 
@@ -139,6 +140,8 @@ def kalman_hedge(
         Of the spread, in bars. Default: learnt from the first `start` rows.
     log : bool
         Logs of prices, or prices as they are.
+    bounce : bool
+        Take out what a bid-ask bounce of the hedge, and prices that come late, do to the slope.
 
     Returns
     -------
@@ -156,6 +159,11 @@ def kalman_hedge(
     slope are random walks with variances 1 / ((1 - f) level_memory)^2 and 1 / (memory^2 v) in units of the variance of w, v the mean square of
     the hedge's changes. Gains then do not depend on the variance of w, which is learnt from the forecast errors
     (M. West and J. Harrison, Bayesian Forecasting and Dynamic Models, 1997, 4.5).
+
+    Noise in the hedge's price pulls any slope that is learnt from single bars towards zero, whatever the sample. It shows in the covariance of
+    neighbouring changes, and so can be taken out of the normal equations: their square of changes loses, their product gains, what
+    M. Scholes and J. Williams (1977), J. Financial Economics 5, 309-327, add to a beta. Both covariances are means over the last
+    NOISE_MEMORY bars.
     """
     y, x, index = checked_pair(lead, hedge, log=log, moving=False)
     if start < 30 or not memory > 1.0 or not level_memory > 1.0 or (half_life is not None and not half_life > 0.0):
@@ -173,6 +181,8 @@ def kalman_hedge(
     back, forget = 1.0 - factor, 1.0 / memory
     level_walk, stationary = 1.0 / (back * level_memory) ** 2, 1.0 / (1.0 - factor**2)
     p, q, r = float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])  # of level and slope, over the variance of w
+    own, cross = _covariances_of_neighbours(y[:start], x[:start])
+    both = 1.0 + factor**2
     lead_values, hedge_values = y.tolist(), x.tolist()
     for t in range(start, n):
         step = hedge_values[t] - hedge_values[t - 1]
@@ -184,13 +194,32 @@ def kalman_hedge(
         error = lead_values[t] - factor * lead_values[t - 1] - back * level - step * slope
         level, slope = level + gain_level * error / scale, slope + gain_slope * error / scale
         p, q, r = p - gain_level**2 / scale, q - gain_level * gain_slope / scale, r - gain_slope**2 / scale
+        if bounce:
+            excess = min(-both * own, 0.8 * moved, 0.5 / r)  # what noise adds to the moves of the hedge, at most four fifths
+            pull = (excess * slope + 0.5 * both * cross) / (1.0 - excess * r)
+            level, slope = level + q * pull, slope + r * pull
+            wider = excess / (1.0 - excess * r)
+            p, q, r = p + wider * q * q, q + wider * q * r, r + wider * r * r
         level += slope * step  # from here on at the new price
         p, q = p + 2.0 * step * q + step * step * r, q + step * r
-        weight = max(forget, 1.0 / (t + 1.0))
+        weight, slow = max(forget, 1.0 / (t + 1.0)), max(1.0 / NOISE_MEMORY, 1.0 / (t + 1.0))
+        lead_step, before, lead_before = (
+            lead_values[t] - lead_values[t - 1],
+            hedge_values[t - 1] - hedge_values[t - 2],
+            lead_values[t - 1] - lead_values[t - 2],
+        )
+        own += slow * (step * before - own)
+        cross += slow * (lead_step * before + step * lead_before - cross)
         variance += weight * (error * error / scale - variance)
         moved += weight * (step * step - moved)
         out[0, t], out[1, t] = slope, level - slope * hedge_values[t]
     return KalmanPath(out[0], out[1], out[2], out[3], index, described)
+
+
+def _covariances_of_neighbours(y: np.ndarray, x: np.ndarray) -> tuple[float, float]:
+    """Covariance of a change of x with the one before, and that of changes of y and x a bar apart, both ways together."""
+    dy, dx = np.diff(y), np.diff(x)
+    return float(np.mean(dx[1:] * dx[:-1])), float(np.mean(dy[1:] * dx[:-1] + dx[1:] * dy[:-1]))
 
 
 def _first_estimate(y: np.ndarray, x: np.ndarray, half_life: float | None) -> tuple[float, tuple[float, float], np.ndarray, float, float]:
