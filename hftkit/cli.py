@@ -7,6 +7,8 @@ standard error and a non-zero exit status; a broken pipe or Ctrl-C ends quietly.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import os
 import resource
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
@@ -17,6 +19,7 @@ from hftkit.errors import HftkitError
 from hftkit.reading import printable
 
 GROUP = "hftkit.commands"
+_PIPED_COLUMNS = 200
 _OWN = ("hftkit", "research", "live")
 _SUMMARY = {
     "demo": "the whole story: find, calibrate, freeze, trade, replay, report",
@@ -74,6 +77,15 @@ class _LazyGroup(click.Group):
                 return self._inner(None, cmd_name)  # a trading host: what other packages add works without research
             raise _missing(error, f"`hftkit {cmd_name}`") from None
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """click's, with a suggestion for a word that is nearly a command."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], known, n=2, cutoff=0.6)
+            cure = f"did you mean {' or '.join(near)}?" if near else "hftkit --help lists them"
+            raise click.UsageError(f"there is no command {args[0]!r}: {cure}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, _SUMMARY.get(name, "")) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
@@ -110,6 +122,8 @@ def _limited() -> str:
 
 def main() -> None:
     """Entry point of the console script: errors for people become one line and an exit status."""
+    if not sys.stdout.isatty():
+        os.environ.setdefault("COLUMNS", str(_PIPED_COLUMNS))  # rich takes 80 where it cannot ask a terminal, and cuts tables
     try:
         status = app(standalone_mode=False)
     except HftkitError as error:

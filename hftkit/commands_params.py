@@ -137,5 +137,5 @@ def _flat(frozen: FrozenParams) -> dict[str, Any]:
     for name in arrays:
         values = frozen.array(name)
         ends = f"{values[0]:.6g} .. {values[-1]:.6g}" if values.size else "empty"
-        found[f"arrays.{name}"] = f"{values.size} values, {ends}, sum {values.sum()!r}"
+        found[f"arrays.{name}"] = f"{values.size} values, {ends}, sum {float(values.sum())!r}"
     return found

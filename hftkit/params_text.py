@@ -99,12 +99,47 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
             if name in band:
                 low, high = _short(band[name]["low"]), _short(band[name]["high"])
                 yield _line("", f"{name} {low} .. {high} with {float(band['level']):.0%} confidence ({band['method']}, {band['draws']} draws)")
+    again = birth.get("cointegration_again", {})
+    for i, name in enumerate(name for name in ("validation", "test", "together") if name in again):
+        yield _line("tested again" if i == 0 else "", _again(name, again[name], again["level"]))
+    if "capacity" in birth:
+        yield from _carried(birth["capacity"])
+    for symbol, fields in birth.get("guessed", {}).items():
+        yield _line("guessed", f"{', '.join(fields)} of {symbol}: no venue has told them")
+    for warning in birth.get("warnings", []):
+        yield _line("WARNING", warning)
     if birth.get("costs"):
-        yield _line("costs", ", ".join(f"{name} {_short(value)}" for name, value in birth["costs"].items()))
+        yield _line("costs", ", ".join(f"{name} {_cost(value)}" for name, value in birth["costs"].items()))
     if birth.get("seeds"):
         yield _line("seeds", ", ".join(f"{name} {value}" for name, value in birth["seeds"].items()))
     if birth.get("code"):
         yield _line("code", ", ".join(f"{name} {str(value)[:12]}" for name, value in birth["code"].items()))
+
+
+def _again(span: str, row: dict[str, Any], level: Any) -> str:
+    """Cointegration on one span after train."""
+    if row["pvalue"] == "none":
+        return f"{span}: too short ({row['bars']} bars)"
+    verdict = "reverts" if float(row["pvalue"]) <= float(level) else "not confirmed"
+    anew = f"estimated anew: hedge ratio {_short(row['hedge_ratio_anew'])}, p {_short(row['pvalue_anew'])}"
+    return f"{span}: p {_short(row['pvalue'])} of a unit root in the frozen spread, {verdict} ({anew})"
+
+
+def _carried(amounts: dict[str, Any]) -> Iterator[str]:
+    """How much money the pair can carry, beside the unit."""
+    yield _line("capacity", f"a unit is {_short(amounts['unit_notional'])}")
+    for name in ("validation", "test"):
+        row = amounts.get(name, "")
+        if isinstance(row, dict):
+            earns = row["most_profit"] != "none"
+            text = f"most profit at {_short(row['most_profit'])}, nothing left at {_short(row['nothing_left'])}" if earns else "earns at no size"
+            yield _line("", f"{name}: {text}")
+        elif row:
+            yield _line("", f"{name}: {row}")
+
+
+def _cost(value: Any) -> str:
+    return "/".join(_short(one) for one in value) if isinstance(value, list) else _short(value)
 
 
 def _tried(calibration: dict[str, Any]) -> str:

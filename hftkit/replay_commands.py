@@ -6,6 +6,7 @@ import json
 
 import click
 
+from hftkit.compile_progress import says_compilation
 from hftkit.errors import JournalError
 from hftkit.units import from_e8
 
@@ -15,6 +16,7 @@ from hftkit.units import from_e8
 @click.option("--verify", is_flag=True, help="Exit 0 only if every decision, every outgoing byte and the final state are identical.")
 @click.option("--allow-torn", is_flag=True, help="With --verify: accept a journal whose last record was torn by a crash, up to the cut.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@says_compilation
 def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
     """Run a session's JOURNAL (its folder) through the engine's step again.
 

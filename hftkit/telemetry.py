@@ -104,7 +104,13 @@ def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[st
     return page
 
 
+VETO_REASON, VETO_INSTRUMENT = 59, 60  # words of the head: the last want that risk refused, written by the cold side
 SPACE_LEVEL, SPACE_FREE, SPACE_BYTES_PER_H = 61, 62, 63  # words of the head, at its end: room for the journal, written by the cold side
+
+
+def write_veto(head: np.ndarray, reason: int, instrument: int) -> None:
+    """Publish the last veto: `reason` of codes.Reject, 0 before there was one; `instrument`: its number."""
+    head[VETO_INSTRUMENT], head[VETO_REASON] = instrument, reason
 
 
 def write_space(head: np.ndarray, level: int, free: int, bytes_per_h: int) -> None:
@@ -135,6 +141,8 @@ class Snapshot:
     space_level: int = 0  # live/space.py
     space_free: int = 0  # bytes; 0: not known
     space_bytes_per_h: int = 0
+    veto_reason: int = 0  # codes.Reject of the last want that risk refused; 0: none yet
+    veto_instrument: int = 0
 
     def latency_us(self, hop: Hop) -> dict[str, float]:
         """p50, p95, p99, p999, max in microseconds and the count `n` of one hop."""
@@ -188,6 +196,10 @@ class TelemetryReader:
             time.sleep(_PAUSE_S)
         return copy
 
+    def alive(self) -> bool:
+        """Whether the process that writes the page is there."""
+        return _runs(int(self._page.head[page_kernel.PID]))
+
     def _copy(self) -> Snapshot | None:
         """The page as it is between two updates; None while one is being made."""
         head = self._page.head
@@ -211,6 +223,8 @@ class TelemetryReader:
             fills=self._recent_fills(),
             line=self._cold.line.copy(),
             account=self._cold.account[0].copy(),
+            veto_reason=int(head[VETO_REASON]),
+            veto_instrument=int(head[VETO_INSTRUMENT]),
             space_level=int(head[SPACE_LEVEL]),
             space_free=int(head[SPACE_FREE]),
             space_bytes_per_h=int(head[SPACE_BYTES_PER_H]),

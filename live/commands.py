@@ -23,7 +23,8 @@ import click
 @click.option("--wait", type=click.Choice(["spin", "yield", "block"]), help="How the hot loop waits.")
 @click.option("--mode", type=click.Choice(["live", "observe"]), help="observe: signals are logged, no order leaves.")
 @click.option("--real-orders", is_flag=True, help="Needed for orders to a real venue; its host name must then be typed.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--status-every", "status_s", type=click.FloatRange(0, 3600), help="Seconds between lines on what it does; 0: none. [default: 5]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no lines on what it does.")
 def live(
     config: str | None,
     params: tuple[str, ...],
@@ -36,6 +37,7 @@ def live(
     wait: str | None,
     mode: str | None,
     real_orders: bool,
+    status_s: float | None,
     as_json: bool,
 ) -> None:
     """Trade frozen parameters against a venue, until stopped; stops flat.
@@ -45,8 +47,9 @@ def live(
 
     \b
     Example:
-      hftkit sim --ready-file /tmp/sim.json &
-      hftkit live --params data/frozen/pairs-....json --ready-file /tmp/sim.json --duration 30
+      hftkit freeze data/sample/1m --out data/frozen
+      hftkit sim --speed 600 --order-port 0 --market-port 0 --ready-file /tmp/sim.json &
+      hftkit live --params data/frozen/pairs-....json --ready-file /tmp/sim.json --duration 60
       hftkit live --config live/configs/binance-live.toml --params data/frozen/pairs-....json
     """
     from hftkit.config import load_config
@@ -65,6 +68,7 @@ def live(
         "venue.account": account,
         "loop.wait": wait,
         "session.mode": mode,
+        "session.status_s": 0.0 if as_json and status_s is None else status_s,
     }
     asked = load_config(EngineConfig, config, overrides)
     settings = final_addresses(asked, wait=threading.Event().wait)
@@ -101,19 +105,19 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("session", type=click.Path(exists=True))
-def monitor(session: str) -> None:
-    """Print what a running engine publishes, once: SESSION is its journal folder or its telemetry page.
+@click.argument("session", required=False, type=click.Path())
+@click.option("--once", is_flag=True, help="One look, then end.")
+@click.option("--every", "every_s", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds between two looks.")
+def monitor(session: str | None, once: bool, every_s: float) -> None:
+    """Watch a running engine until it ends: SESSION is its journal folder, its telemetry page or its id; none: the only one that runs.
+
+    Watching costs the engine nothing; Ctrl-C ends the watching, not the session.
 
     \b
-    Example:
-      hftkit monitor data/journals/1763700000
+    Examples:
+      hftkit monitor
+      hftkit monitor data/journals/1763700000 --once
     """
-    from hftkit.clock import monotonic_ns
-    from live.panels.render import text_lines
-    from live.panels.session import find_pages
-    from live.panels.view import view
+    from live.watch import watch
 
-    reader, _ = find_pages(session)
-    for line in text_lines(view(reader.read(), reader.info, monotonic_ns())):
-        click.echo(line)
+    watch(session, once, every_s)

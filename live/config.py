@@ -98,6 +98,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     foreign_orders: Literal["halt", "warn"] = "halt"  # another engine of ours, seen at the venue
     space_warn_h: Annotated[float, msgspec.Meta(ge=0)] = 24.0  # hours of journal that the disk has room for: said below
     space_alarm_h: Annotated[float, msgspec.Meta(ge=0)] = 2.0  # said again; below 4 MB the session is stopped
+    status_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 5.0  # a line on what it does, so often at the most; 0: none
     keep_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # at start, finished sessions in journal_dir older than this are removed; 0: none
     keep_gb: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # likewise the oldest, until all take no more than this; 0: none
     log_mb: Annotated[float, msgspec.Meta(gt=0)] = 16.0  # session.log is rotated at this size

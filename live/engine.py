@@ -27,6 +27,7 @@ import numpy as np
 from hftkit import clock, private_files
 from hftkit.code_identity import code_identity
 from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, Sync, Trading
+from hftkit.compile_progress import compilation_said
 from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
 from hftkit.errors import HftkitError, JournalError, VenueError
 from hftkit.journal import RESERVE_BYTES, JournalWriter, words_of
@@ -38,6 +39,7 @@ from hftkit.params import FrozenParams, check_scales, check_validity, parse_froz
 from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 from hftkit.running import register
 from hftkit.sessions import prune_at_start
+from hftkit.strategy_kernels import compile_strategies
 from hftkit.telemetry import create_page
 from live import failpoints
 from live import hot_loop as hot
@@ -48,6 +50,7 @@ from live.ending import Ending, ExitCode, Halt, Step, Stopping, halt_of
 from live.epoch import new_epoch, session_name, used_epochs
 from live.errors import SessionLeft, StopAsked
 from live.faults import Faults
+from live.limit_check import check_session, refuse_twice
 from live.log import SessionLog
 from live.open_orders import epoch_of
 from live.result import FINAL_STATES
@@ -108,6 +111,7 @@ class Engine:
             for path, text in texts.items():
                 verify(path, session.require_signature, text)
         frozen = tuple(parse_frozen(text, str(path)) for path, text in texts.items())
+        refuse_twice(session.params, frozen)
         self._phase(SessionStatus.CONFIGURATION, ", ".join(f"{f.name} {f.digest[:12]}" for f in frozen))
         return frozen
 
@@ -130,15 +134,9 @@ class Engine:
             raise
         self._register(name)
         prune_at_start(self.folder.parent, session.keep_days, session.keep_gb, self._note)
-        self.space = SpaceWatch(
-            self.folder,
-            segment_bytes,
-            session.space_warn_h,
-            session.space_alarm_h,
-            self._note,
-            self._say,
-            lambda: self.ask_stop(f"the disk of {self.folder} is full"),
-        )
+        full = f"the disk of {self.folder} is full"
+        warn_h, alarm_h = session.space_warn_h, session.space_alarm_h
+        self.space = SpaceWatch(self.folder, segment_bytes, warn_h, alarm_h, self._note, self._say, lambda: self.ask_stop(full))
         fits = self.space.first(clock.monotonic_s()).text
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")
 
@@ -155,8 +153,10 @@ class Engine:
         self._phase(SessionStatus.COMPONENTS, f"kernels {jit.sources_digest()[:12]}")
         sample = SessionConfig(epoch=1, account=1, instruments=own_instruments(frozen), strategies=frozen, limits=Limits())
         rooms = build_rooms(sample)
-        load_kernels()  # of the control page: no command may wait for them once sockets are open
-        self.venue.compile(rooms, self._shell(rooms))
+        with compilation_said():
+            compile_strategies(item.strategy for item in frozen)
+            load_kernels()  # of the control page: no command may wait for them once sockets are open
+            self.venue.compile(rooms, self._shell(rooms))
 
     # -- phase 4 -----------------------------------------------------------------------------------------------------
     def _connections(self, frozen: tuple[FrozenParams, ...]) -> None:
@@ -198,6 +198,7 @@ class Engine:
         self.thread.start()
         self.venue.connect()
         self._wait_ready(frozen, self.config.venue.connect_timeout_s)
+        check_session(self, frozen)
         self._phase(SessionStatus.CONNECTIONS, f"{self.venue.where()}, {len(offered)} instruments")
 
     def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:
@@ -367,6 +368,7 @@ class Engine:
         guard("books", self.tell.books)
         guard("space", self.tell.space)
         guard("page", self.venue.publish)
+        guard("status", self.tell.status.turn)
         if self.log.failing and not self.log.flush():
             self.faults.note("log file", OSError(self.log.failing))
 
@@ -382,6 +384,7 @@ class Engine:
         note = np.zeros(hot.NOTE_WORDS, np.int64)
         while ring_pop(self.shell.notes, note, 0):
             self.log.note(note)
+            self.tell.status.note(note)
             self._meet_stray(note)
 
     def _give_waiting(self) -> None:

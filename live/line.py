@@ -23,6 +23,7 @@ from hftkit import binance_line, clock
 from hftkit.binance_line import Counter, Kind, Line
 from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay, Trading
 from hftkit.errors import VenueError
+from hftkit.exchange_info import Listed, fees_ppm, listed_instruments
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import byte_ring_push
 from hftkit.kernels.wire.binance import state as words_of
@@ -40,7 +41,7 @@ from live.feeds.websocket import Opened, open_websocket, random_mask_seed, tls_c
 from live.foreign_orders import ForeignOrders
 from live.gateways.binance_end import settle, standing
 from live.gateways.binance_fees import FeePrices
-from live.gateways.binance_instruments import Listed, fees_ppm, instrument_frames, listed_instruments
+from live.gateways.binance_instruments import instrument_frames
 from live.gateways.binance_open_orders import AccountOrders, claim_account
 from live.gateways.binance_orders import OrderStream, open_order_api
 from live.gateways.binance_rest import BinanceRest, RestError, refusal_in_words

@@ -13,6 +13,7 @@ from hftkit.telemetry import write_space
 from hftkit.units import iso_from_ns
 from live import hot_loop as hot
 from live.book_watch import BookWatch
+from live.status_line import StatusLine
 
 if TYPE_CHECKING:
     from live.engine import Engine
@@ -26,6 +27,7 @@ class Tell:
         self._targets: dict[int, int] = {}
         self._expired: set[int] = set()
         self._stalls = 0
+        self.status = StatusLine(engine, engine.config.session.status_s)
         symbols = [instrument.symbol for instrument in engine.session_config.instruments]
         legs = engine.rooms.legs
         watched = sorted({int(i) for name in ("lead", "hedge") for i in legs[name] if i >= 0})

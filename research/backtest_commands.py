@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hftkit import execution
+from hftkit.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.params import FrozenParams, load
 from research.data_loader import load_panel
@@ -45,13 +46,15 @@ ESTIMATES = ("optimistic", "neutral", "pessimistic")  # kernels/market/queue.py,
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the tear sheet (one HTML file) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+@says_compilation
 def backtest(
     frozen: Path, folder: Path, start: str | None, end: str | None, on_gap: str, half_spread_ticks: int, lots: int | None, levels: int,
     queue: str, order_latency_us: float, journal: Path | None, history: Path | None, post_seconds: float, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade a FROZEN file over the candles in FOLDER with a simulated venue, and print what came of it.
 
-    The spread window starts empty: the first trades come after `window` bars. Prices the parameters were calibrated on flatter them.
+    A pair, or a strategy of one symbol. The spread window starts empty: the first trades come after `window` bars. Prices the parameters were
+    calibrated on flatter them.
 
     \b
     Examples:
@@ -60,7 +63,7 @@ def backtest(
       hftkit backtest data/frozen/FILE.json --history day.npz --queue all
     """
     from hftkit.backtest import BAR_LOTS, Depth, Latency
-    from research.event_backtest import backtest_bars
+    from research.event_backtest import backtest_bars, legs_of
     from research.tear_sheet import cost_split, figures_of, write_tear_sheet
 
     params = load(frozen)
@@ -71,16 +74,21 @@ def backtest(
     if history is not None:
         _over_history(params, history, latency, queue, round(post_seconds * 1e9), journal, as_json)
         return
-    panel = load_panel(folder, [params.legs.lead, params.legs.hedge], on_gap=on_gap)  # type: ignore[arg-type]
-    if panel.bar_ns != params.parameters["bar_ns"]:
-        raise DataError(
-            f"{folder} has bars of {panel.bar_ns} ns, {frozen} was made for {params.parameters['bar_ns']} ns", "Use the bars it was made for"
-        )
-    closes = panel.closes.loc[start:end] if end is None else panel.closes.loc[start:end].loc[lambda part: part.index < _utc(end)]
+    panel = load_panel(folder, legs_of(params), on_gap=on_gap)  # type: ignore[arg-type]
+    made_for = int(params.parameters.get("bar_ns", panel.bar_ns))
+    if panel.bar_ns != made_for:
+        raise DataError(f"{folder} has bars of {panel.bar_ns / 1e9:g} s, {frozen} was made for {made_for / 1e9:g} s", "Use the bars it was made for")
+    first, last = _utc(start, "--start"), _utc(end, "--end")
+    closes = panel.closes
+    if first is not None:
+        closes = closes[closes.index >= first]
+    if last is not None:
+        closes = closes[closes.index < last]
     if params.legs.maker_patience_ns:
         click.echo("note: bars say nothing of queues: what is posted is pulled before each close, then taken; use --history", err=True)
     if len(closes) < 2:
-        raise DataError(f"{len(closes)} bars between {start} and {end}", f"The data go from {panel.closes.index[0]} to {panel.closes.index[-1]}")
+        asked = " and ".join(f"{name} {text}" for name, text in (("--start", start), ("--end", end)) if text)
+        raise DataError(f"{len(closes)} bars with {asked}", f"The data go from {panel.closes.index[0]} to {panel.closes.index[-1]}")
     options: dict[str, Any] = {"half_spread_ticks": (half_spread_ticks, half_spread_ticks), "lots": lots or BAR_LOTS, "depth": Depth(levels)}
     if queue == "all":
         _side_by_side(params, {name: backtest_bars(params, closes, latency=latency, queue=name, **options).engine for name in ESTIMATES}, as_json)
@@ -158,8 +166,16 @@ def _over_history(params: FrozenParams, path: Path, latency: Latency, queue: str
         click.echo(f"journal: {journal} (prove it with: hftkit replay {journal} --verify)")
 
 
-def _utc(text: str) -> object:
+def _utc(text: str | None, option: str) -> Any:
+    """A point in time, UTC where no zone is named; None for None. Raises DataError for what is none: dates are ISO 8601, not words."""
     import pandas as pd
 
-    moment = pd.Timestamp(text)
+    if text is None:
+        return None
+    try:
+        if not text[:4].isdigit():
+            raise ValueError
+        moment = pd.Timestamp(text)
+    except ValueError:
+        raise DataError(f"{option} {text!r} is no date", "Write it like 2026-01-05 or 2026-01-05T12:30:00Z (UTC)") from None
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")

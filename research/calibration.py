@@ -10,6 +10,7 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from research.cointegration import EngleGranger, engle_granger
+from research.confirmation import Confirmation, confirm
 from research.costs import Costs
 from research.data_loader import Panel
 from research.reversion_model import train
@@ -44,6 +45,11 @@ class Calibration:
         spans = self.split.train, self.split.validation, self.split.test
         train, validation, test = (run_rule(self.bars, self.sweep.chosen, self.costs, span, gate) for span in spans)
         return replace(self, train=train, validation=validation, test=test, gate=gate)
+
+    def confirmation(self) -> Confirmation:
+        """Cointegration tested again where nothing was chosen: the spread with the train span's hedge ratio on the later spans."""
+        logs = [np.log(series.to_numpy(np.float64)) for series in (self.bars.lead, self.bars.hedge)]
+        return confirm(logs[0], logs[1], self.hedge_ratio, self.split, float(self.test_of_train.half_life))
 
     def table(self) -> pd.DataFrame:
         """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""

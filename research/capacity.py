@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
-from research.data_loader import candle_files, read_candles, symbol_of
+from research.data_loader import Panel, candle_files, read_candles, symbol_of
 from research.performance import bootstrap_band
 from research.strategy_optimizer import Run
 
@@ -74,6 +74,20 @@ def impacts_in(folder: Path | str, lead: str, hedge: str) -> tuple[Impact, Impac
         laws = [impact_of(read_candles(files[symbol])) for symbol in (lead, hedge)]
     except DataError:
         return None
+    return laws[0], laws[1]
+
+
+def impacts_of(panel: Panel, lead: str, hedge: str) -> tuple[Impact, Impact] | None:
+    """The laws of two symbols of a panel: volatility of its closes, mean turnover a day of their files. None where volumes are not known."""
+    laws = []
+    for symbol in (lead, hedge):
+        known = symbol in panel.quality.index and "turnover_day" in panel.quality
+        turnover = float(panel.quality.loc[symbol, "turnover_day"]) if known else float("nan")
+        returns = np.diff(np.log(panel.closes[symbol].to_numpy(np.float64)))
+        daily = float(np.std(returns, ddof=1) * np.sqrt(_DAY_NS / panel.bar_ns))
+        if not (0.0 < turnover < float("inf") and 0.0 < daily < float("inf")):
+            return None
+        laws.append(Impact(daily, turnover))
     return laws[0], laws[1]
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from research.archive import BINANCE, Archive, fetch, periods_between
 from research.archive_kinds import INTERVAL_NS, KINDS
 from research.command_options import SAMPLE, as_json_option, load, panel_options, records, show
+from research.instrument_commands import instruments
 
 CACHE = Path("data/cache")
 
@@ -135,14 +136,25 @@ def fetch_(
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the simulator's configuration here (TOML).")
 @click.option("--trades-per-s", type=click.FloatRange(0.01, 5), default=0.3, show_default=True, help="Of a symbol whose candles have no count.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the made market.")
+@click.option("--params", "frozen", type=click.Path(path_type=Path, dir_okay=False), help="Make the pair of this frozen file cointegrated, as found.")
+@click.option("--speed", type=click.FloatRange(1, 10_000), default=600.0, show_default=True, help="With --params: at what speed it will be run.")
 @as_json_option
 def market_like_(
-    folder: Path, symbols: str | None, on_gap: str, span: str, out: Path, trades_per_s: float, seed: int, as_json: bool
+    folder: Path, symbols: str | None, on_gap: str, span: str, out: Path, trades_per_s: float, seed: int, frozen: Path | None, speed: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Measure the market in a folder of candles and write a simulated one like it, for `hftkit sim --config`.
 
+    With --params the pair of a frozen file is made cointegrated in it, with the hedge ratio, half-life and deviation that research found: a market
+    to rehearse the file in. It starts where the candles end.
+
     Example: hftkit data market-like data/sample/1m -o sim.toml
     """
+    if frozen is not None:
+        from research.market_commands import market_with_pair
+
+        click.echo(market_with_pair(folder, frozen, out, speed, seed), err=as_json)
+        return
     from research.market_commands import market_like_report
 
     body = market_like_report(folder, symbols.split(",") if symbols else None, on_gap, span, out, trades_per_s, seed)
@@ -221,3 +233,6 @@ def history_(
     for remark in remarks:
         click.echo(f"  {remark}")
     click.echo(f"play it with: hftkit sim --history {target} --rate max --hold")
+
+
+data.add_command(instruments)

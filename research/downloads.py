@@ -60,11 +60,14 @@ def bring(base: str, name: str, partial: Path) -> None:
                 raise DataError(f"{address} broke off ({reason})", "Load again: it continues where it stopped") from None
 
 
-def get(address: str, retries: int = 5) -> tuple[bytes, Mapping[str, str]]:
-    """Body and headers of an address. Waits on 418 and 429 as long as Retry-After says; raises NotThere for 404, DataError for anything else."""
+def get(address: str, retries: int = 5, headers: Mapping[str, str] | None = None) -> tuple[bytes, Mapping[str, str]]:
+    """Body and headers of an address, asked with `headers`. Waits on 418 and 429 as long as Retry-After says.
+
+    Raises NotThere for 404, DataError for anything else.
+    """
     for attempt in range(retries + 1):
         try:
-            with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(urllib.request.Request(address, headers=dict(headers or {})), timeout=TIMEOUT_S) as answer:
                 return bytes(answer.read()), {key.lower(): value for key, value in answer.headers.items()}
         except urllib.error.HTTPError as error:
             if error.code in (418, 429) and attempt < retries:

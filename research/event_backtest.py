@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, session_of
+from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
 from hftkit.backtest import FUNDING_COLUMNS as PAID_COLUMNS
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
@@ -84,7 +84,7 @@ def backtest_bars(
     limits: Limits | None = None,
     journal: Path | None = None,
 ) -> PairBacktest:
-    """Trade one frozen pair over the closes of its legs (one column a symbol, index the open time of each bar, UTC).
+    """Trade one frozen strategy over the closes of its legs (one column a symbol, index the open time of each bar, UTC): a pair, or one symbol.
 
     `half_spread_ticks`: of lead and hedge, what a fill pays against the close; `lots`: quantity shown at the touch; `depth`: what stands
     behind it (slippage by size); `queue`: "optimistic", "neutral" or "pessimistic", how resting orders fill on bars (docs/backtest.md);
@@ -93,31 +93,58 @@ def backtest_bars(
     """
     config = session_of(frozen) if limits is None else session_of(frozen, limits)
     known = {instrument.symbol: instrument for instrument in frozen.instruments}
-    lead, hedge = known[frozen.legs.lead], known[frozen.legs.hedge]
-    for symbol in (lead.symbol, hedge.symbol):
-        if symbol not in closes:
-            raise DataError(f"there are no prices of {symbol}", f"The frozen file trades {lead.symbol} and {hedge.symbol}")
-    if [instrument.symbol for instrument in config.instruments] != [lead.symbol, hedge.symbol]:
+    legs = [known[symbol] for symbol in legs_of(frozen)]
+    for one in legs:
+        if one.symbol not in closes:
+            raise DataError(f"there are no prices of {one.symbol}", f"The frozen file trades {' and '.join(legs_of(frozen))}")
+    if [instrument.symbol for instrument in config.instruments] != [one.symbol for one in legs]:
         raise DataError(f"{frozen.name} names its instruments in another order than its legs", "Freeze lead and hedge in this order")
-    bar_ns = int(frozen.parameters["bar_ns"])
+    bar_ns = bar_ns_of(frozen, closes)
     close_ns = pd.DatetimeIndex(closes.index).as_unit("ns").asi8 + bar_ns
-    lead_ticks, hedge_ticks = closes_in_ticks(closes[lead.symbol], lead), closes_in_ticks(closes[hedge.symbol], hedge)
-    tape = bars_to_tape(close_ns, lead_ticks, hedge_ticks, bar_ns // 2, half_spread_ticks, lots)
+    ticks = [closes_in_ticks(closes[one.symbol], one) for one in legs]
+    if len(legs) == 2:
+        tape = bars_to_tape(close_ns, ticks[0], ticks[1], bar_ns // 2, half_spread_ticks, lots)
+    else:
+        tape = _one_leg_tape(close_ns, ticks[0], bar_ns // 2, half_spread_ticks[0], lots)
     result = backtest(
         config,
         tape,
         latency=latency,
         depth=depth,
         queue=Queue(queue, quotes="bars"),
-        funding=None if funding is None else funding_schedule(funding, [lead.symbol, hedge.symbol]),
+        funding=None if funding is None else funding_schedule(funding, [one.symbol for one in legs]),
         sample_every_ns=bar_ns * 3 // 4,
         max_fills=16 * len(closes) + 64,
         journal=journal,
     )
     bars = _bars(result, close_ns)
     fills = _fills(result, closes, bar_ns, half_spread_ticks)
-    capital = float(closes[lead.symbol].iloc[0]) * float(lead.lot_size) * frozen.legs.unit_lead_lots
+    capital = float(closes[legs[0].symbol].iloc[0]) * float(legs[0].lot_size) * frozen.legs.unit_lead_lots
     return PairBacktest(frozen, bars, fills, _trades(result, fills, bars.index, bar_ns), capital, result, _funding(result))
+
+
+def legs_of(frozen: FrozenParams) -> tuple[str, ...]:
+    """The symbols that a frozen file trades: lead and hedge, or the one there is."""
+    return tuple(symbol for symbol in (frozen.legs.lead, frozen.legs.hedge) if symbol)
+
+
+def bar_ns_of(frozen: FrozenParams, closes: pd.DataFrame) -> int:
+    """Length of the bars: what the parameters say, else the usual distance of these closes, ns."""
+    if "bar_ns" in frozen.parameters:
+        return int(frozen.parameters["bar_ns"])
+    if len(closes) < 2:
+        raise DataError(f"{len(closes)} bars have no length", "Give two or more")
+    return int(np.median(np.diff(pd.DatetimeIndex(closes.index).as_unit("ns").asi8)))
+
+
+def _one_leg_tape(close_ns: np.ndarray, ticks: np.ndarray, settle_ns: int, half_spread: int, lots: int) -> np.ndarray:
+    """As `bars_to_tape` for one instrument: its quotes are withdrawn `settle_ns` before each close, and come back at the close's price."""
+    if half_spread < 1 or ticks.min() - half_spread < 1:
+        raise DataError(f"a half spread of {half_spread} ticks leaves no bid", "Use at least 1 and less than the lowest price")
+    bid, ask, shown = (np.zeros((len(ticks), 2), np.int64) for _ in range(3))
+    bid[:, 1], ask[:, 1], shown[:, 1] = ticks - half_spread, ticks + half_spread, lots
+    times = np.stack([close_ns - settle_ns, close_ns], axis=1)
+    return quotes_to_tape(times.ravel(), np.zeros(2 * len(ticks), np.int64), bid.ravel(), shown.ravel(), ask.ravel(), shown.ravel())
 
 
 def backtest_many_bars(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from hftkit import params
-from hftkit.errors import ParamsError
+from hftkit.errors import DataError, ParamsError
 from hftkit.instruments import Instrument
 from hftkit.kernels.jit import sources_digest
 from hftkit.params import FrozenParams, LegPlan
@@ -25,6 +26,8 @@ from hftkit.strategies import strategy
 from hftkit.strategies.pairs import TREES_ARRAY, tail_bars
 from hftkit.units import NS_PER_S, iso_from_ns
 from research.calibration import Calibration
+from research.capacity import Capacity, capacity, impacts_of
+from research.cautions import Caution, cautions_of
 from research.data_loader import Panel
 from research.performance import bootstrap_band, deflated_sharpe, periods_per_year, probabilistic_sharpe, sharpe
 from research.prefilter import tests_made
@@ -84,8 +87,12 @@ def build_params(
     search: Search,
     execution: Execution | None = None,
     made_by: str = "research.freeze",
+    guessed: dict[str, tuple[str, ...]] | None = None,
+    said: Sequence[str] = (),
 ) -> FrozenParams:
-    """The frozen parameters of a calibrated pair, not yet written. `made_by`: the notebook or command, for the provenance.
+    """The frozen parameters of a calibrated pair, not yet written. `made_by`: the notebook or command, for the provenance. `guessed`: symbol ->
+    fields of its scales that no venue has told. What would mislead a reader stands in the provenance, after what was `said` of the search; it
+    refuses nothing here.
 
     Raises ParamsError if they cannot be traded (negative hedge ratio, too small).
     """
@@ -123,7 +130,7 @@ def build_params(
             "spread_tail": tuple(params.text_of(value) for value in calibration.bars.spread[-tail:]),
             **({TREES_ARRAY: tuple(params.text_of(value) for value in gate.table)} if gate else {}),
         },
-        provenance=_provenance(panel, calibration, search, made_by),
+        provenance=_provenance(panel, calibration, search, execution, made_by, guessed or {}, said),
         valid_from_ns=end_ns,
         valid_until_ns=end_ns + execution.valid_days * _DAY_NS,
     )
@@ -137,9 +144,38 @@ def freeze_pair(
     folder: Path | str = FROZEN_FOLDER,
     execution: Execution | None = None,
     made_by: str = "research.freeze",
+    *,
+    insist: bool = False,
+    guessed: dict[str, tuple[str, ...]] | None = None,
+    said: Sequence[str] = (),
 ) -> Path:
-    """Build and write the frozen file; returns its path. Writing the same inputs again gives the same file."""
-    return params.freeze(build_params(panel, instruments, calibration, search, execution, made_by), folder)
+    """Build and write the frozen file; returns its path. Writing the same inputs again gives the same file.
+
+    Raises DataError for a pair that is dead out of sample, earns nothing on validation, or cannot carry its unit, unless one insists.
+    """
+    execution = execution or Execution()
+    if not insist:
+        refuse([caution for caution in cautions_for(panel, calibration, execution) if caution.refuses])
+    return params.freeze(build_params(panel, instruments, calibration, search, execution, made_by, guessed, said), folder)
+
+
+def carried_by(panel: Panel, calibration: Calibration) -> dict[str, Capacity | None]:
+    """How much money the pair can carry, on validation and on test; None where volumes are not known."""
+    laws = impacts_of(panel, calibration.lead, calibration.hedge)
+    runs = {"validation": calibration.validation, "test": calibration.test}
+    return {name: capacity(run, calibration.hedge_ratio, *laws) if laws else None for name, run in runs.items()}
+
+
+def cautions_for(panel: Panel, calibration: Calibration, execution: Execution) -> tuple[Caution, ...]:
+    """What would mislead a reader of the file that these make."""
+    return cautions_of(calibration, calibration.confirmation(), carried_by(panel, calibration), execution.unit_notional)
+
+
+def refuse(cautions: Sequence[Caution], before: str = "") -> None:
+    """Raise DataError with what these say, if there are any."""
+    if cautions:
+        text = "; ".join(dict.fromkeys(caution.text for caution in cautions))
+        raise DataError(before + text, f"{cautions[0].cure}; --insist freezes all the same, and the file says so")
 
 
 def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, execution: Execution) -> LegPlan:
@@ -169,26 +205,31 @@ def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Cal
     )
 
 
-def _provenance(panel: Panel, calibration: Calibration, search: Search, made_by: str) -> dict[str, Any]:
+def _provenance(
+    panel: Panel,
+    calibration: Calibration,
+    search: Search,
+    execution: Execution,
+    made_by: str,
+    guessed: dict[str, tuple[str, ...]],
+    said: Sequence[str],
+) -> dict[str, Any]:
     """Birth certificate: which data, which code, how many were tried, what was found, how it did on data it had not seen."""
     found = calibration.test_of_train
     tried = replace(calibration.sweep.tried, pairs=max(calibration.sweep.tried.pairs, search.pairs_tested))  # whatever calibrate was told
     index = panel.closes.index
     spans = {name: getattr(calibration.split, name) for name in ("train", "validation", "test")}
     unseen = calibration.test.frame["net"].to_numpy()
-    used = [file for file in panel.files if file.symbol in (calibration.lead, calibration.hedge)]
+    confirmation, carried = calibration.confirmation(), carried_by(panel, calibration)
+    cautions = cautions_of(calibration, confirmation, carried, execution.unit_notional)
+    ours = {symbol: list(guessed[symbol]) for symbol in (calibration.lead, calibration.hedge) if guessed.get(symbol)}
     body = {
-        "data": [
-            {"symbol": f.symbol, "file": f.name, "sha256": f.sha256, "rows": f.rows, "first": iso_from_ns(f.first_ns), "last": iso_from_ns(f.last_ns)}
-            for f in used
-        ],
-        "data_decisions": list(panel.decisions),
-        "span": {"first": iso_from_ns(index[0].value), "end": iso_from_ns(panel.end_ns), "bars": len(index)},
+        **data_of(panel, (calibration.lead, calibration.hedge)),
         "embargo_bars": calibration.split.embargo,
         "spans": {
             name: {"first": iso_from_ns(index[part.start].value), "last": iso_from_ns(index[part.stop - 1].value)} for name, part in spans.items()
         },
-        "code": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}, "kernels_sha256": sources_digest()},
+        "code": code_of(),
         "made_by": made_by,
         "seeds": {"bootstrap": BOOTSTRAP_SEED},
         "search": asdict(search),
@@ -219,9 +260,39 @@ def _provenance(panel: Panel, calibration: Calibration, search: Search, made_by:
             "probabilistic_sharpe": probabilistic_sharpe(unseen),
             "confidence": _confidence(calibration, panel.bar_ns),
         },
+        "cointegration_again": confirmation.as_plain(),
+        "capacity": {"unit_notional": execution.unit_notional, **{name: _amounts(carry) for name, carry in carried.items()}},
+        "warnings": [*said, *(caution.text for caution in cautions)],
         "costs": asdict(calibration.costs),
+        **({"guessed": ours} if ours else {}),
     }
-    return _as_text(body)
+    return as_text(body)
+
+
+def data_of(panel: Panel, symbols: Sequence[str]) -> dict[str, Any]:
+    """Which files, which decisions about them, which span: the provenance's keys `data`, `data_decisions` and `span`."""
+    index = panel.closes.index
+    return {
+        "data": [
+            {"symbol": f.symbol, "file": f.name, "sha256": f.sha256, "rows": f.rows, "first": iso_from_ns(f.first_ns), "last": iso_from_ns(f.last_ns)}
+            for f in panel.files
+            if f.symbol in symbols
+        ],
+        "data_decisions": list(panel.decisions),
+        "span": {"first": iso_from_ns(index[0].value), "end": iso_from_ns(panel.end_ns), "bars": len(index)},
+    }
+
+
+def code_of() -> dict[str, str]:
+    """Versions and the digest of the kernel sources."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}, "kernels_sha256": sources_digest()}
+
+
+def _amounts(carried: Capacity | None) -> dict[str, float] | str:
+    """Notionals of the lead leg of a unit."""
+    if carried is None:
+        return "not estimated: no volumes"
+    return {"most_profit": carried.best, "half_the_return": carried.halves, "nothing_left": carried.exhausted}
 
 
 def _confidence(calibration: Calibration, bar_ns: int) -> dict[str, Any]:
@@ -241,12 +312,12 @@ def _total(returns: np.ndarray) -> float:
     return float(returns.sum())
 
 
-def _as_text(value: Any) -> Any:
+def as_text(value: Any) -> Any:
     """Plain data with floats as decimal text; a figure that does not exist (NaN, infinity) becomes "none"."""
     if isinstance(value, dict):
-        return {key: _as_text(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_text(item) for item in value]
+        return {key: as_text(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_text(item) for item in value]
     if isinstance(value, float):
         return params.text_of(value) if math.isfinite(value) else "none"
     return value

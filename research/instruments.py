@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,28 +19,73 @@ FILE_NAME = "instruments.json"
 _FINEST = 8  # decimals of the finest tick and of tick times lot
 
 
-def load_instruments(path: Path | str) -> dict[str, Instrument]:
-    """Read a JSON list of instruments (fields of hftkit.instruments.Instrument). Raises DataError naming the file."""
+@dataclass(frozen=True)
+class Scales:
+    """Instruments by symbol, and how far they are known. `guessed`: symbol -> fields that no venue has told; `source`: where from, in words."""
+
+    instruments: dict[str, Instrument]
+    guessed: dict[str, tuple[str, ...]]
+    source: str
+
+    def in_words(self, symbols: Iterable[str]) -> str:
+        """What of these symbols is guessed, "" if nothing is."""
+        rows = {symbol: self.guessed[symbol] for symbol in symbols if self.guessed.get(symbol)}
+        if not rows:
+            return ""
+        fields = ", ".join(dict.fromkeys(name for names in rows.values() for name in names))
+        return f"{fields} of {', '.join(rows)}: guessed from {self.source}; the venue's own: hftkit data instruments URL -o instruments.json"
+
+
+def load_scales(path: Path | str) -> Scales:
+    """Read a JSON list of instruments: the fields of hftkit.instruments.Instrument, and optionally `guessed`, names of those that are guesses.
+
+    Raises DataError naming the file.
+    """
     path = Path(path)
     try:
-        listed = msgspec.convert(json.loads(path.read_text()), list[Instrument])
+        rows = msgspec.convert(json.loads(path.read_text()), list[dict[str, str | int | list[str]]])
+        guessed = {str(row.get("symbol")): _guessed(row.pop("guessed", [])) for row in rows}
+        listed = msgspec.convert(rows, list[Instrument])
     except OSError as error:
         raise DataError(f"cannot read instruments {path}: {error.strerror}", "Give a JSON list of instruments (--instruments)") from None
     except (ValueError, msgspec.ValidationError, HftkitError) as error:
         raise DataError(f"{path}: {error}", "Each needs symbol, tick_size, lot_size") from None
-    return {instrument.symbol: instrument for instrument in listed}
+    return Scales({instrument.symbol: instrument for instrument in listed}, {name: fields for name, fields in guessed.items() if fields}, path.name)
+
+
+def _guessed(names: object) -> tuple[str, ...]:
+    fields = [name for name in Instrument.__struct_fields__ if name != "symbol"]
+    if not isinstance(names, list) or not set(names) <= set(fields):
+        raise ValueError(f"guessed is {names!r}, it may name {', '.join(fields)}")
+    return tuple(name for name in fields if name in names)
+
+
+def load_instruments(path: Path | str) -> dict[str, Instrument]:
+    """The instruments of `load_scales`."""
+    return load_scales(path).instruments
+
+
+def find_scales(folder: Path | str, closes: pd.DataFrame, path: Path | str | None = None) -> Scales:
+    """Scales of a data folder: the file `path` where one is given, else `instruments.json` there or one level up, else inferred from the prices.
+
+    Raises DataError where a file lacks a symbol of `closes`.
+    """
+    places = [Path(path)] if path is not None else [Path(folder) / FILE_NAME, Path(folder).resolve().parent / FILE_NAME]
+    for place in places:
+        if path is not None or place.is_file():
+            known = load_scales(place)
+            missing = [symbol for symbol in closes if symbol not in known.instruments]
+            if missing:
+                raise DataError(f"{place} lacks {', '.join(missing)}", "Add them, or load only symbols it has (--symbols)")
+            return known
+    inferred = {symbol: infer_instrument(symbol, closes[symbol]) for symbol in closes}
+    return Scales(inferred, {symbol: tuple(name for name in Instrument.__struct_fields__ if name != "symbol") for symbol in inferred}, "prices")
 
 
 def find_instruments(folder: Path | str, closes: pd.DataFrame) -> tuple[dict[str, Instrument], bool]:
-    """Instruments of a data folder: `instruments.json` there or one level up, else inferred. The flag says that they are the venue's own."""
-    for place in (Path(folder), Path(folder).resolve().parent):
-        if (place / FILE_NAME).is_file():
-            known = load_instruments(place / FILE_NAME)
-            missing = [symbol for symbol in closes if symbol not in known]
-            if missing:
-                raise DataError(f"{place / FILE_NAME} lacks {', '.join(missing)}", "Add them, or load only symbols it has")
-            return known, True
-    return {symbol: infer_instrument(symbol, closes[symbol]) for symbol in closes}, False
+    """The instruments of `find_scales`. The flag says that they are from a file, not guessed from prices."""
+    found = find_scales(folder, closes)
+    return found.instruments, found.source != "prices"
 
 
 def infer_instrument(symbol: str, closes: pd.Series, taker_fee_ppm: int = 500, maker_fee_ppm: int = 200) -> Instrument:

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from hftkit.exchange.config import VolatilityConfig
-from research.instruments import find_instruments
+from hftkit.params import load
+from research.data_loader import load_panel
+from research.instruments import find_instruments, find_scales
 from research.market_facts import measure_folder
-from research.market_like import calibrate_market, targets_of, traders_of, write_config
+from research.market_like import calibrate_market, market_like_frozen, targets_of, traders_of, write_config
 
 CHECK_MINUTES = 120
 
@@ -42,3 +44,19 @@ def market_like_report(
     if coarser:
         words += f"\nticks made coarser, so that a book's window reaches to twice the price: {', '.join(coarser)}"
     return {"table": table.rename_axis("symbol").reset_index(), "volatility": words, "out": str(out)}
+
+
+def market_with_pair(folder: Path, frozen: Path, out: Path, speed: float, seed: int) -> str:
+    """Write the configuration of a market round the pair of a frozen file, made of the candles in `folder`; says how to go on. Raises DataError."""
+    params = load(frozen)
+    panel = load_panel(folder, on_gap="drop", span="longest")
+    made = market_like_frozen(params, panel, find_scales(folder, panel.closes).instruments, speed, seed)
+    write_config(made, out)
+    pair = next(row for row in made.instruments if row.cointegrated)
+    assert pair.cointegrated is not None
+    relation = pair.cointegrated
+    return (
+        f"{pair.symbol} and {relation.hedge} cointegrated with {relation.hedge_ratio:g}, half-life {relation.half_life_minutes:g} min, "
+        f"deviation {relation.spread_sd_bps:g} bps; {len(made.instruments) - 2} other symbols; from {made.start}\n"
+        f"written: {out}; run it with: hftkit sim --config {out} --speed {speed:g} --order-port 0 --market-port 0 --ready-file sim.json"
+    )

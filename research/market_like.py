@@ -20,6 +20,7 @@ from hftkit.exchange.config import Cointegration, FlowConfig, InstrumentConfig, 
 from hftkit.exchange.layout import LADDER_TICKS
 from hftkit.exchange.ticks import make_ticks
 from hftkit.instruments import Instrument
+from hftkit.params import FrozenParams
 from hftkit.units import E8, decimal, iso_from_ns
 from research.data_loader import Panel
 from research.market_facts import MarketFacts, measure
@@ -38,19 +39,52 @@ _FLOW = FlowConfig(
 
 def market_like(result: PipelineResult, instruments: dict[str, Instrument], speed: float, seed: int = 1) -> SimConfig:
     """A simulator configuration with the chosen pair and up to ten other symbols of the panel, starting where the panel ends."""
-    panel, chosen = result.panel, result.chosen
-    others = [symbol for symbol in panel.closes if symbol not in (chosen.lead, chosen.hedge)][: MAX_INSTRUMENTS - 2]
-    spread = np.log(panel.closes[chosen.lead]) - chosen.hedge_ratio * np.log(panel.closes[chosen.hedge])
-    window = chosen.sweep.chosen.window
+    chosen = result.chosen
+    half_life = float(chosen.test_of_train.half_life) * result.panel.bar_ns
+    return _with_pair(result.panel, instruments, (chosen.lead, chosen.hedge), chosen.hedge_ratio, chosen.sweep.chosen.window, half_life, speed, seed)
+
+
+def market_like_frozen(frozen: FrozenParams, panel: Panel, instruments: dict[str, Instrument], speed: float = 1.0, seed: int = 1) -> SimConfig:
+    """The same for the pair of a frozen file, over the candles that it was made of: its scales are the file's, it starts where they end.
+
+    Raises DataError for a file without a pair, or without the half-life that research found.
+    """
+    legs, values = frozen.legs, frozen.parameters
+    if not legs.hedge or "hedge_ratio" not in values:
+        raise DataError(f"{frozen.name} holds no pair", "A market is made round a pair that hftkit freeze has found")
+    if missing := [symbol for symbol in (legs.lead, legs.hedge) if symbol not in panel.closes]:
+        raise DataError(f"there are no prices of {' and '.join(missing)}", f"{frozen.name} trades {legs.lead} and {legs.hedge}")
+    try:
+        half_life = float(frozen.provenance["engle_granger"]["half_life_bars"]) * int(values["bar_ns"])
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"the provenance of {frozen.name} has no half-life", "Freeze it with hftkit freeze") from None
+    scales = {**instruments, **{one.symbol: one for one in frozen.instruments}}
+    return _with_pair(panel, scales, (legs.lead, legs.hedge), float(values["hedge_ratio"]), int(values.get("window", 60)), half_life, speed, seed)
+
+
+def _with_pair(
+    panel: Panel,
+    instruments: dict[str, Instrument],
+    pair: tuple[str, str],
+    hedge_ratio: float,
+    window: int,
+    half_life_ns: float,
+    speed: float,
+    seed: int,
+) -> SimConfig:
+    """`window`: bars of the panel whose spread gives level and deviation."""
+    lead, hedge = pair
+    others = [symbol for symbol in panel.closes if symbol not in pair][: MAX_INSTRUMENTS - 2]
+    spread = np.log(panel.closes[lead]) - hedge_ratio * np.log(panel.closes[hedge])
     tail = spread.iloc[-window:]
-    anchor = float(np.exp(tail.mean() + chosen.hedge_ratio * np.log(panel.closes[chosen.hedge].iloc[-1])))
+    anchor = float(np.exp(tail.mean() + hedge_ratio * np.log(panel.closes[hedge].iloc[-1])))
     relation = Cointegration(
-        hedge=chosen.hedge,
-        hedge_ratio=round(chosen.hedge_ratio, 6),
-        half_life_minutes=round(float(chosen.test_of_train.half_life) * panel.bar_ns / 60e9, 3),
+        hedge=hedge,
+        hedge_ratio=round(hedge_ratio, 6),
+        half_life_minutes=round(half_life_ns / 60e9, 3),
         spread_sd_bps=round(float(tail.std()) * 1e4, 3),
     )
-    rows = [_instrument(instruments[chosen.hedge], panel, None), _instrument(instruments[chosen.lead], panel, relation, anchor)]
+    rows = [_instrument(instruments[hedge], panel, None), _instrument(instruments[lead], panel, relation, anchor)]
     rows += [_instrument(instruments[symbol], panel, None) for symbol in others]
     return SimConfig(
         name="market-like",

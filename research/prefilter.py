@@ -52,3 +52,10 @@ def tests_made(scan: pd.DataFrame) -> dict[str, int]:
     tested = scan["pvalue"].notna()
     others = scan.loc[~tested, "verdict"].str.split(":").str[0].value_counts()
     return {"ordered_pairs": len(scan), "tested": int(tested.sum()), **{str(verdict): int(count) for verdict, count in others.items()}}
+
+
+def pairs_in_words(scan: pd.DataFrame) -> str:
+    """The same for people: "132 ordered pairs, 110 tested (not tested: 22 collinear)"."""
+    made = tests_made(scan)
+    skipped = ", ".join(f"{count} {verdict}" for verdict, count in made.items() if verdict not in ("ordered_pairs", "tested"))
+    return f"{made['ordered_pairs']} ordered pairs, {made['tested']} tested" + (f" (not tested: {skipped})" if skipped else "")

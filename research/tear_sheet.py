@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from research.event_backtest import PairBacktest
+from research.event_backtest import PairBacktest, bar_ns_of, legs_of
 from research.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure, bare, legend, stacked, thin, time_axis
 from research.performance import bootstrap_band, drawdowns, summary
 
@@ -37,7 +37,7 @@ _LABELS = {
 
 def figures_of(run: PairBacktest) -> pd.Series:
     """All figures of a run (performance.summary) with turnover (of capital) and exposure (share of bars)."""
-    figures = summary(run.returns, run.trades, int(run.frozen.parameters["bar_ns"]))
+    figures = summary(run.returns, run.trades, bar_ns_of(run.frozen, run.bars))
     lead = run.fills[run.fills["symbol"] == run.frozen.legs.lead]
     figures["turnover"] = float((lead["price"] * lead["qty"]).sum() / run.capital)
     figures["exposure"] = float((run.bars["target"] != 0).mean())
@@ -67,7 +67,7 @@ def equity_figure(run: PairBacktest) -> Figure:
         axes.plot(thin(series).index, thin(series), color=color, lw=width, label=name)
     axes.axhline(0, color=INK, lw=0.5)
     axes.set_ylabel("return on the\nlead's notional")
-    axes.set_title(f"{run.frozen.legs.lead} / {run.frozen.legs.hedge}: {len(run.trades)} round trips on the live step")
+    axes.set_title(f"{' / '.join(legs_of(run.frozen))}: {len(run.trades)} round trips on the live step")
     legend(axes, 2)
     fall = pd.Series(drawdowns(run.returns.to_numpy()), run.bars.index)
     below.fill_between(thin(fall).index, thin(fall), color=RED, alpha=0.5, lw=0)

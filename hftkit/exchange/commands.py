@@ -15,6 +15,7 @@ import msgspec
 
 from hftkit import private_files
 from hftkit.clock import monotonic_ns, unix_ns
+from hftkit.compile_progress import compilation_said
 from hftkit.errors import ConfigError
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.servers.process import (
@@ -190,6 +191,9 @@ def sim(
     plan = load_plan(fault_plan) if fault_plan is not None else None
     if plan is not None and scenario is not None and not scenario.faults.is_fair:
         raise ConfigError(f"scenario {scenario_name} brings faults of its own", "Leave out --faults, or write one TOML file with both")
+    compiling = contextlib.ExitStack()
+    context.call_on_close(compiling.close)
+    compiling.enter_context(compilation_said())
     from hftkit.exchange.servers.binary import BinaryServer  # late: loads the kernels, which a wrong option should not wait for
 
     stop = threading.Event()
@@ -214,6 +218,7 @@ def sim(
     registration: Registration | None = None
     try:
         ports = server.start(host, order_port, market_port, unix_ns() if starts_now else None)
+        compiling.close()
         ready: dict[str, Any] = {
             "host": host,
             "order_port": ports[0],

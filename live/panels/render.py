@@ -41,7 +41,7 @@ def figures_html(view: View) -> str:
         ("fills", f"{view.fills:,}", ""),
         ("maker", "-" if math.isnan(view.filled.value_ratio) else f"{view.filled.value_ratio:.0%}", ""),
         ("rejects", f"{view.rejects:,}", _RED if view.rejects else ""),
-        ("vetoes", f"{view.vetoes:,}", ""),
+        (f"vetoes, last: {view.last_veto}" if view.last_veto else "vetoes", f"{view.vetoes:,}", ""),
     ]
     boxes = "".join(
         f'<div style="margin:0 22px 6px 0;line-height:20px"><div style="font-size:11px;opacity:.7">{escape(name)}</div>'
@@ -101,7 +101,8 @@ def text_lines(view: View) -> list[str]:
         f"{view.headline}   session {view.session}   up {_seconds(view.uptime_s)}",
         f"net P&L {view.net_pnl}   realised {view.realized}   unrealised {view.unrealized}   fees {view.fees}   funding {view.funding}"
         f"   drawdown {view.drawdown}",
-        f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}",
+        f"orders {view.orders} ({view.orders_per_s:.1f}/s)   fills {view.fills}   rejects {view.rejects}   vetoes {view.vetoes}"
+        + (f" (last: {view.last_veto})" if view.last_veto else ""),
     ]
     if words := in_words(view.filled):
         lines.append(words)

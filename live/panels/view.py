@@ -141,6 +141,7 @@ class View:
     not_ours: str = ""  # orders on the account that are not this session's, in words
     disk: str = ""  # room for the journal: "4.0 GB free, 12 days at 13.1 MB an hour"
     disk_low: bool = False
+    last_veto: str = ""  # reason and instrument of the last want that risk refused
 
 
 def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapshot | None = None) -> View:
@@ -190,6 +191,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
         not_ours=_not_ours(snapshot.account),
         disk=_disk(snapshot),
         disk_low=snapshot.space_level > 0,
+        last_veto=_last_veto(snapshot, info),
     )
 
 
@@ -216,6 +218,11 @@ def _disk(snapshot: Snapshot) -> str:
         return ""
     hours = hours_in_words(snapshot.space_free / snapshot.space_bytes_per_h)
     return f"{bytes_in_words(snapshot.space_free)} free, {hours} at {bytes_in_words(snapshot.space_bytes_per_h)} an hour"
+
+
+def _last_veto(snapshot: Snapshot, info: dict[str, Any]) -> str:
+    known = snapshot.veto_reason in set(Reject) and snapshot.veto_reason and 0 <= snapshot.veto_instrument < len(info["instruments"])
+    return f"{Reject(snapshot.veto_reason).text}, {info['instruments'][snapshot.veto_instrument]['symbol']}" if known else ""
 
 
 def _clock(account: Any) -> str:

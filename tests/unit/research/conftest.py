@@ -19,7 +19,7 @@ def prices() -> pd.DataFrame:
 def data_folder(prices: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("candles")
     for symbol in prices:
-        candles_of(prices[symbol]).to_parquet(folder / f"{symbol}.parquet")
+        candles_of(prices[symbol], volume=30_000.0).to_parquet(folder / f"{symbol}.parquet")
     return folder
 
 

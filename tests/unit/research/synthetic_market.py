@@ -24,8 +24,8 @@ def make_prices(n: int = 4000, pairs: int = 2, walks: int = 3, half_life: float 
     return pd.DataFrame(columns, index=index).round(4)
 
 
-def candles_of(close: pd.Series) -> pd.DataFrame:
-    """Candles round a series of closes, as columns with `open_time` first."""
+def candles_of(close: pd.Series, volume: float = 3.0) -> pd.DataFrame:
+    """Candles round a series of closes, as columns with `open_time` first; `volume`: base units a bar."""
     opened = close.shift(fill_value=close.iloc[0])
-    frame = pd.DataFrame({"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close, "volume": 3.0})
+    frame = pd.DataFrame({"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close, "volume": volume})
     return frame.rename_axis("open_time").reset_index()

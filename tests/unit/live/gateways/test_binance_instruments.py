@@ -8,7 +8,8 @@ import json
 import pytest
 
 from hftkit.errors import VenueError
-from live.gateways.binance_instruments import check_both_legs, fees_ppm, instrument_changes, listed_instruments
+from hftkit.exchange_info import fees_ppm, listed_instruments
+from live.gateways.binance_instruments import check_both_legs, instrument_changes
 
 ROW = json.loads("""{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING","pricePrecision":2,"quantityPrecision":3,
 "filters":[{"filterType":"PRICE_FILTER","minPrice":"556.80","maxPrice":"4529764","tickSize":"0.10"},
