@@ -31,8 +31,8 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from research.archive_kinds import INTERVAL_NS, Kind, gaps_of, key_of, kind_of, read_zip
-from research.data_loader import sha256_of
 from research.downloads import NotThere, bring, no_room, read_text
+from research.price_files import sha256_of
 from research.progress import progress
 
 BINANCE = "https://data.binance.vision"

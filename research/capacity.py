@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
-from research.data_loader import Panel, candle_files, read_candles, symbol_of
+from research.calendars import bars_a_year
+from research.data_loader import Panel, candles_in
 from research.performance import bootstrap_band
 from research.strategy_optimizer import Run
 
@@ -70,8 +71,8 @@ def impact_of(candles: pd.DataFrame, coefficient: float = 1.0) -> Impact:
 def impacts_in(folder: Path | str, lead: str, hedge: str) -> tuple[Impact, Impact] | None:
     """The laws of two symbols from their candle files in a folder; None where these have no volume or less than a day."""
     try:
-        files = {symbol_of(path): path for path in candle_files(folder, (lead, hedge))}
-        laws = [impact_of(read_candles(files[symbol])) for symbol in (lead, hedge)]
+        candles = candles_in(folder, (lead, hedge))
+        laws = [impact_of(candles[symbol].frame) for symbol in (lead, hedge)]
     except DataError:
         return None
     return laws[0], laws[1]
@@ -123,7 +124,7 @@ def capacity(
     """
     net = run.frame["net"].to_numpy(np.float64)
     target = run.frame["target"].to_numpy(np.float64)
-    per_year = bars_per_year if bars_per_year is not None else _bars_per_year(run.frame.index)
+    per_year = bars_per_year if bars_per_year is not None else bars_a_year(pd.DatetimeIndex(run.frame.index))
     scale = per_year / len(net)
     sizes = np.abs(np.diff(target, prepend=0.0))  # units traded at each bar: 1, or 2 where it turns round
     weight = abs(hedge_ratio)
@@ -155,8 +156,3 @@ def _notional(gain: float, loss: float, share: float) -> float:
     if not gain > 0.0:
         return float("nan")
     return (share * gain / loss) ** 2 if loss > 0.0 else float("inf")
-
-
-def _bars_per_year(index: pd.Index) -> float:
-    step = np.median(np.diff(pd.DatetimeIndex(index).as_unit("ns").asi8))
-    return 365.25 * _DAY_NS / float(step)

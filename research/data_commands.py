@@ -13,7 +13,8 @@ import pandas as pd
 
 from research.archive import BINANCE, Archive, fetch, periods_between
 from research.archive_kinds import INTERVAL_NS, KINDS
-from research.command_options import SAMPLE, as_json_option, load, panel_options, records, show
+from research.command_options import SAMPLE, as_json_option, how_to_read, load, panel_options, reading_options, records, show
+from research.file_names import symbols_of
 from research.instrument_commands import instruments
 
 CACHE = Path("data/cache")
@@ -29,10 +30,13 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=SAMPLE)
+@click.option("--symbols", help="Only these, separated by commas, in any spelling.")
+@reading_options
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the picture of what is there and what is not (PNG).")
 @as_json_option
-def check(folder: Path, figure: Path | None, as_json: bool) -> None:
-    """Examine every file of a folder: faults that forbid its use, gaps, zero volume, stale stretches, outliers, listing and delisting.
+def check(folder: Path, symbols: str | None, figure: Path | None, as_json: bool) -> None:
+    """Examine every file of a folder, or one file: how it was read, faults that forbid its use, calendar, gaps, zero volume, stale stretches,
+    outliers, listing and delisting.
 
     Exit status 1 if any file must not be used as it is.
 
@@ -40,12 +44,14 @@ def check(folder: Path, figure: Path | None, as_json: bool) -> None:
     """
     from research.quality_report import quality_report
 
-    report = quality_report(folder)
+    report = quality_report(folder, symbols_of(symbols), **how_to_read())
     if figure is not None:
         report.figure().savefig(figure)
     if as_json:
         table, gaps = report.table.reset_index(), report.gaps
-        click.echo(json.dumps({"files": records(table), "gaps": records(gaps), "faults": report.faults}, indent=1, default=str))
+        click.echo(
+            json.dumps({"files": records(table), "gaps": records(gaps), "faults": report.faults, "general": report.general}, indent=1, default=str)
+        )
     else:
         columns = ["rows", "first", "last", "bar_s", "missing_bars", "gaps", "zero_volume", "longest_stale", "outliers", "spikes"]
         if not report.table.empty:
@@ -67,12 +73,15 @@ def describe(folder: Path, symbols: str | None, on_gap: str, span: str, as_json:
     panel = load(folder, symbols, on_gap, span)
     files = pd.DataFrame([asdict(file) for file in panel.files])
     index = panel.closes.index
+    calendar = panel.calendar
     body = {
         "symbols": list(panel.closes),
         "bars": len(index),
         "bar_s": panel.bar_ns / 1e9,
         "first": str(index[0]),
         "last": str(index[-1]),
+        "calendar": calendar.words if calendar is not None else "",
+        "bars_a_year": panel.bars_a_year,
         "decisions": list(panel.decisions),
         "excluded": dict(panel.excluded),
     }
@@ -118,7 +127,7 @@ def fetch_(
 
     Example: hftkit data fetch --symbols BTCUSDT,ETHUSDT --interval 5m --from 2024-01 --to 2024-03
     """
-    wanted = [symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()]
+    wanted = symbols_of(symbols) or []
     archive = Archive(base, cache, market)
     done = fetch(archive, wanted, periods_between(first, last or first), kind, interval, refresh=refresh, on_missing=on_missing, workers=workers)
     if as_json:
@@ -157,7 +166,7 @@ def market_like_(
         return
     from research.market_commands import market_like_report
 
-    body = market_like_report(folder, symbols.split(",") if symbols else None, on_gap, span, out, trades_per_s, seed)
+    body = market_like_report(folder, symbols_of(symbols), on_gap, span, out, trades_per_s, seed)
     if as_json:
         click.echo(json.dumps({**body, "table": records(body["table"])}, indent=1))
         return
@@ -204,7 +213,7 @@ def history_(
     from hftkit.units import iso_from_ns
     from research.history import read_history
 
-    wanted = symbols.split(",") if symbols else None
+    wanted = symbols_of(symbols)
     made = read_history(source, symbols=wanted, start=start, end=end, grade=grade, instruments=instruments, half_spread=half_spread_ticks)
     save_history(made, target)
     scales = [

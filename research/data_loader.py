@@ -1,13 +1,13 @@
-"""Load candles from disk: Parquet or CSV in the usual column names, one file or a folder of files, into an aligned panel of closes.
+"""Load candles from disk: a folder of files (or one), in the forms that exchanges and libraries write, into an aligned panel of closes.
 
-Nothing is repaired silently. A file with disorder, duplicates, NaN, zero or negative prices is refused with the row and the cure. Two
-decisions have stated defaults: `on_gap="refuse"` (missing bars) and `span="common"` (symbols that start or end at different times).
-Times are the start of the bar, UTC; stamps without a zone are taken as UTC, as every exchange writes them.
+Nothing is repaired silently. A file with disorder, duplicates, NaN, zero or negative prices is refused with the row and the cure; in a folder it
+costs itself: the others load, and the panel says what was left out and why. Decisions have stated defaults: `on_gap="refuse"` (missing bars),
+`span="common"` (symbols that start or end at different times), `calendar="infer"` (when the market is open: research/calendars.py). Times are the
+start of the bar, UTC. What files are understood, and what is refused with which cure: docs/data.md.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +17,21 @@ import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
+from research.calendars import YEAR_NS, Calendar
+from research.candle_columns import PLAIN, Reading
 from research.data_quality import Audit, audit
-from research.progress import progress
+from research.file_names import symbol_of, timeframe_ns, timeframe_text
+from research.price_files import Candles, PriceFiles, read_candles, read_prices, sha256_of
+from research.resampling import resampled
+from research.timestamps import utc_times
+
+__all__ = ["OnGap", "Panel", "Reading", "SourceFile", "Span", "load_candles", "load_panel", "read_candles", "sha256_of", "symbol_of", "utc_times"]
 
 OnGap = Literal["refuse", "drop", "fill"]
 Span = Literal["common", "longest"]
-FIELDS = ("open", "high", "low", "close", "volume")
-
-# Lower-case names as vectorbt / yfinance, freqtrade, ccxt and Binance write them. First match wins.
-_TIME_NAMES = ("open_time", "open time", "opentime", "timestamp", "date", "datetime", "time", "index")
-_FIELD_NAMES = {"open": ("open", "o"), "high": ("high", "h"), "low": ("low", "l"), "close": ("close", "c"), "volume": ("volume", "v", "vol")}
-_SUFFIXES = (".parquet", ".feather", ".csv", ".csv.gz", ".csv.zip")
-_EPOCH_UNITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (np.inf, "ns"))
+_FINEST = 1e8  # of the engine's money: prices beyond eight decimals are rounded to it where that changes nothing that matters
+_ROUNDING = 1e-6  # of the price, at most
+_LARGEST = 1e7  # beyond, doubles hold no eight decimals
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class SourceFile:
 class Panel:
     """Aligned closes: `closes` has one column a symbol and a UTC index of bar open times.
 
-    `bar_ns`: bar length. `decisions`: what was decided about gaps and spans, in words. `excluded`: (symbol, why). `quality`: one row a symbol.
+    `bar_ns`: bar length. `decisions`: what was recognised and decided, in words. `excluded`: (symbol, why). `quality`: one row a symbol.
+    `calendar`: when the market is open, of the first symbol; None if the panel was made otherwise than from files.
     """
 
     closes: pd.DataFrame
@@ -56,61 +60,33 @@ class Panel:
     quality: pd.DataFrame
     decisions: tuple[str, ...] = ()
     excluded: tuple[tuple[str, str], ...] = ()
+    calendar: Calendar | None = None
 
     @property
     def end_ns(self) -> int:
         """Close time of the last bar, Unix ns."""
         return int(self.closes.index[-1].value) + self.bar_ns
 
-
-def symbol_of(path: Path) -> str:
-    """Symbol from a file name, BTCUSDT of each: BTCUSDT.parquet, BTC_USDT-5m.csv (freqtrade), BTC_USDT_USDT-1m-futures.feather (freqtrade, settled
-    in its quote currency), BTCUSDT-1m-2024-01.csv (Binance).
-    """
-    parts = path.name.split(".")[0].split("-")[0].upper().split("_")
-    return "".join(parts[:2] if len(parts) == 3 and parts[1] == parts[2] else parts)
+    @property
+    def bars_a_year(self) -> float:
+        """Bars in a year, by the calendar; of a market that never closes without one."""
+        return self.calendar.bars_a_year if self.calendar is not None else YEAR_NS / self.bar_ns
 
 
-def read_candles(path: Path | str) -> pd.DataFrame:
-    """Read one file as it is: columns open, high, low, close, volume (those present), index `open_time` in UTC. No checks on the values.
-
-    Raises DataError if the file is missing, empty, unreadable, or lacks a time or a close column.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"there is no price file {path}", "Check the path; one file a symbol, Parquet or CSV")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes)", "Fetch the file again")
-    try:
-        readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
-        raw = readers.get(path.suffix, _read_csv)(path)
-    except Exception as error:  # pyarrow and pandas raise a dozen kinds; each means the same to the user
-        raise DataError(f"{path} cannot be read ({str(error).splitlines()[0][:120]})", "Fetch the file again, as Parquet or CSV") from None
-    if not isinstance(raw.index, pd.RangeIndex):
-        raw = raw.reset_index()
-    if raw.empty:
-        raise DataError(f"{path} has no rows", "Fetch the file again")
-    names = {str(name).strip().lower(): name for name in raw.columns}
-    time_name = next((names[name] for name in _TIME_NAMES if name in names), None)
-    columns = {field: next((names[name] for name in choices if name in names), None) for field, choices in _FIELD_NAMES.items()}
-    if time_name is None or columns["close"] is None:
-        raise DataError(f"{path} has no {'time' if time_name is None else 'close'} column among {list(raw.columns)}", "Name them open_time and close")
-    frame = pd.DataFrame({field: pd.to_numeric(raw[name], errors="coerce") for field, name in columns.items() if name is not None})
-    frame.index, zone = utc_times(raw[time_name], path)
-    frame = frame.astype(np.float64)
-    frame.attrs["time_zone"] = zone
-    return frame
-
-
-def load_candles(path: Path | str, *, on_gap: OnGap = "refuse") -> pd.DataFrame:
+def load_candles(path: Path | str, *, on_gap: OnGap = "refuse", calendar: str = "infer", reading: Reading = PLAIN) -> pd.DataFrame:
     """Read and check one file. Raises DataError naming file, row and cure for anything that would make a wrong number.
 
     `on_gap`: "refuse" missing bars; "drop": leave them out (the index has holes); "fill": repeat the last close, volume 0.
     """
-    frame = read_candles(path)
-    findings = audit(frame)
-    _refuse_faults(findings, str(path))
-    return _close_gaps(frame, findings, on_gap, str(path))
+    return checked(read_candles(path, reading), str(path), on_gap, calendar)[0]
+
+
+def candles_in(place: Path | str, symbols: Iterable[str] | None = None, *, timeframe: str = "", reading: Reading = PLAIN) -> dict[str, Candles]:
+    """Candles of a folder or file by symbol, as they are. Raises DataError for the first file that cannot be read."""
+    found = read_prices(place, symbols, timeframe=timeframe, reading=reading)
+    for failure in found.failures.values():
+        raise failure
+    return found.candles
 
 
 def load_panel(
@@ -119,87 +95,118 @@ def load_panel(
     *,
     on_gap: OnGap = "refuse",
     span: Span = "common",
+    timeframe: str = "",
+    resample: str = "",
+    calendar: str = "infer",
+    reading: Reading = PLAIN,
 ) -> Panel:
-    """Load a folder (one file a symbol) into an aligned panel of closes.
+    """Load a folder of candles (or one file: of one symbol, a long or a wide table) into an aligned panel of closes.
 
-    `symbols`: those wanted, all by default. `span`: "common" cuts every symbol to the time all of them cover; "longest" keeps the longest
-    span and leaves out symbols that do not cover it. With `on_gap="drop"`, bars that one symbol lacks are dropped for all.
+    Parameters
+    ----------
+    folder : folder or file.
+    symbols : those wanted, in any of the usual spellings; all by default. A wanted symbol that cannot be used raises; of all, it is left out
+        with its reason, unless its bars are longer or shorter than the others'.
+    on_gap : "refuse", "drop" or "fill" missing bars. With "drop", bars that one symbol lacks are dropped for all.
+    span : "common" cuts every symbol to the time all of them cover; "longest" keeps the longest span and leaves out symbols that do not cover it.
+    timeframe : only bars of this length ("5m"), where a folder holds several.
+    resample : make bars of this length ("1h") of the shorter ones there are.
+    calendar : "infer", "continuous" or "sessions" (research/calendars.py).
+    reading : what the files do not say themselves.
+
+    Raises
+    ------
+    DataError for a missing folder, no usable file, symbols of different bar lengths, missing bars without a decision, no common span.
     """
-    paths = candle_files(folder, symbols)
+    if on_gap not in ("refuse", "drop", "fill"):
+        raise DataError(f"on_gap={on_gap!r} is not a decision", 'Choose "refuse", "drop" or "fill"')
+    found = read_prices(folder, symbols, timeframe=timeframe, reading=reading)
     frames: dict[str, pd.DataFrame] = {}
-    files, audits = [], {}
-    for path in progress(paths, f"loading {len(paths)} files"):
-        symbol = symbol_of(path)
-        frame = read_candles(path)
-        audits[symbol] = audit(frame)
-        _refuse_faults(audits[symbol], str(path))
-        frames[symbol] = _close_gaps(frame, audits[symbol], on_gap, str(path))
-        files.append(SourceFile(symbol, path.name, sha256_of(path), len(frame), frame.index[0].value, frame.index[-1].value))
-    bar_ns = _one_frequency({symbol: findings.bar_ns for symbol, findings in audits.items()}, str(folder))
-    closes, decisions, excluded = _aligned({symbol: frame["close"] for symbol, frame in frames.items()}, span)
+    audits: dict[str, Audit] = {}
+    excluded: dict[str, str] = {}
+    failures = list(found.failures.values())
+    for name, failure in found.failures.items():
+        excluded[name] = str(failure)
+    asked = timeframe_ns(timeframe) if timeframe else 0
+    for symbol, one in found.candles.items():
+        where = ", ".join(str(path) for path in one.paths[:2])
+        try:
+            _refuse_faults(findings := audit(one.frame, calendar), where)
+            if findings.bar_ns == 0:
+                raise DataError(f"{where}: {symbol} has a single row, which says no bar length", "Load more of it, or leave it out")
+        except DataError as error:
+            if symbols is not None:
+                raise
+            failures.append(error)
+            excluded[symbol] = str(error)
+            continue
+        if asked and findings.bar_ns != asked:
+            excluded[symbol] = f"has bars of {timeframe_text(findings.bar_ns)}, not {timeframe}"
+            continue
+        frames[symbol], audits[symbol] = one.frame, findings
+    if not frames:
+        raise failures[0] if failures else DataError(f"{folder} has no bars of {timeframe}", "Choose another --timeframe")
+    decisions = _said(found, frames)
+    if not resample:
+        _one_frequency({symbol: findings.bar_ns for symbol, findings in audits.items()}, str(folder))
+    for symbol in frames:
+        where = ", ".join(str(path) for path in found.candles[symbol].paths[:2])
+        frames[symbol] = _close_gaps(frames[symbol], audits[symbol], on_gap, where)
+    files = tuple(_source(symbol, path, found.candles[symbol]) for symbol in frames for path in found.candles[symbol].paths)
+    closes = {symbol: frame["close"] for symbol, frame in frames.items()}
+    if resample:
+        target = timeframe_ns(resample)
+        for symbol, frame in frames.items():
+            coarse, words = resampled(frame, audits[symbol].calendar, target, str(folder))
+            closes[symbol] = coarse["close"]
+            decisions += [f"{symbol}: {word}" for word in words]
+        bar_ns, kept = target, audit(next(iter(closes.values())).to_frame(), calendar).calendar
+    else:
+        bar_ns, kept = next(iter(audits.values())).bar_ns, next(iter(audits.values())).calendar
+    decisions += _against_each_other(closes, audits, on_gap, str(folder))
+    table, more, short = _aligned(closes, span)
+    table, rounded = _on_the_finest_grid(table)
+    decisions += more + rounded
     missing = sum(findings.missing_bars for findings in audits.values())
     if missing:
         decisions.append(f"on_gap={on_gap}: {missing} missing bars over all symbols")
+    if excluded:
+        decisions.append(f"left out {len(excluded)}: " + "; ".join(f"{name}: {why}" for name, why in list(excluded.items())[:3]))
     quality = pd.DataFrame({symbol: findings.row() for symbol, findings in audits.items()}).T.rename_axis("symbol")
-    return Panel(closes, bar_ns, tuple(files), quality, tuple(decisions), tuple(excluded.items()))
+    return Panel(table, bar_ns, files, quality, tuple(decisions), tuple({**excluded, **short}.items()), kept)
 
 
-def candle_files(folder: Path | str, symbols: Iterable[str] | None = None) -> list[Path]:
-    """Price files of a folder, sorted by symbol. Raises DataError for a missing folder, no file, a symbol without file, two files of one symbol."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}", "Give a folder with one Parquet or CSV file a symbol")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name.endswith(_SUFFIXES):
-            symbol = symbol_of(path)
-            if symbol in found:
-                raise DataError(f"{folder} has two files of {symbol}: {found[symbol].name} and {path.name}", "Keep one file a symbol")
-            found[symbol] = path
-    wanted = list(symbols) if symbols is not None else sorted(found)
-    for symbol in wanted:
-        if symbol not in found:
-            raise DataError(f"{folder} has no price file of {symbol}", f"It has {', '.join(sorted(found)) or 'none'}")
-    if not wanted:
-        raise DataError(f"{folder} has no Parquet or CSV files", "Give a folder with one file a symbol")
-    return [found[symbol] for symbol in wanted]
+def checked(frame: pd.DataFrame, where: str, on_gap: OnGap = "refuse", calendar: str = "infer") -> tuple[pd.DataFrame, Audit]:
+    """Candles without faults, their gaps decided, and what was found. Raises DataError as load_candles does."""
+    findings = audit(frame, calendar)
+    _refuse_faults(findings, where)
+    return _close_gaps(frame, findings, on_gap, where), findings
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _source(symbol: str, path: Path, one: Candles) -> SourceFile:
+    index = one.frame.index
+    return SourceFile(symbol, path.name, sha256_of(path), len(index), index[0].value, index[-1].value)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """CSV with a header, or the headerless layouts of Binance archives (12 columns) and ccxt (6): time, open, high, low, close, volume first."""
-    head = pd.read_csv(path, nrows=1, header=None)
-    headerless = bool(pd.to_numeric(head.iloc[0], errors="coerce").notna().all()) and head.shape[1] >= 6
-    if not headerless:
-        return pd.read_csv(path)
-    frame = pd.read_csv(path, header=None, usecols=range(6))
-    return frame.set_axis(["open_time", *FIELDS], axis=1)
+def _said(found: PriceFiles, frames: dict[str, pd.DataFrame]) -> list[str]:
+    """What was recognised in the files, once for all symbols it is true of; the calendar, where the market closes."""
+    said: dict[str, list[str]] = {}
+    for symbol in frames:
+        for remark in found.candles[symbol].remarks:
+            said.setdefault(remark, []).append(symbol)
+        zone = str(frames[symbol].attrs.get("time_zone", "UTC"))
+        if zone not in ("UTC", "naive, taken as UTC") and zone not in ("epoch s", "epoch ms", "epoch us", "epoch ns"):
+            said.setdefault(f"times read as {zone}", []).append(symbol)
+    lines = [f"{_some(symbols, len(frames))}: {remark}" for remark, symbols in said.items()]
+    if found.passed_over:
+        lines.append(f"passed over {len(found.passed_over)} files of other prices, as {found.passed_over[0]}")
+    return lines
 
 
-def utc_times(stamps: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, str]:
-    """The stamps in UTC, and how they were read. Raises DataError for what is no time, naming the row."""
-    zone = "naive, taken as UTC"
-    try:
-        if pd.api.types.is_numeric_dtype(stamps):
-            unit = next(unit for limit, unit in _EPOCH_UNITS if float(stamps.iloc[0]) < limit)
-            times, zone = pd.to_datetime(stamps, unit=unit, utc=True), f"epoch {unit}"
-        else:
-            times = pd.to_datetime(stamps, utc=True, format="ISO8601")
-            aware = getattr(stamps.dt, "tz", None) if pd.api.types.is_datetime64_any_dtype(stamps) else pd.Timestamp(stamps.iloc[0]).tzinfo
-            if aware is not None:
-                offset = pd.Timestamp(stamps.iloc[0]).utcoffset() or pd.Timedelta(0)
-                zone = "UTC" if not offset else f"{aware}, converted"
-    except (ValueError, TypeError, StopIteration, OverflowError):
-        raise DataError(f"{path}: column {stamps.name!r} holds no times ({stamps.iloc[0]!r})", "Use ISO 8601 text or epoch numbers") from None
-    index = pd.DatetimeIndex(times, name="open_time").as_unit("ns")
-    if index.hasnans:
-        raise DataError(f"{path}: row {int(np.argmax(index.isna()))} has no time", "Repair or remove that row")
-    return index, zone
+def _some(symbols: list[str], of: int) -> str:
+    if len(symbols) == of and of > 1:
+        return "all symbols"
+    return ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
 
 
 def _refuse_faults(findings: Audit, where: str) -> None:
@@ -207,15 +214,14 @@ def _refuse_faults(findings: Audit, where: str) -> None:
         raise DataError(f"{where}: {fault.text}", fault.cure)
 
 
-def _one_frequency(bars: dict[str, int], where: str) -> int:
-    alone = [symbol for symbol, bar in bars.items() if bar == 0]
-    if alone:
-        raise DataError(f"{where}: {', '.join(alone)} has a single row, which says no bar length", "Load more of it, or leave it out")
+def _one_frequency(bars: dict[str, int], where: str) -> None:
     (first, bar), *others = bars.items()
     for symbol, other in others:
         if other != bar:
-            raise DataError(f"{where}: {symbol} has bars of {other / 1e9:g} s, {first} of {bar / 1e9:g} s", "Load symbols of one bar length")
-    return bar
+            raise DataError(
+                f"{where}: {symbol} has bars of {other / 1e9:g} s, {first} of {bar / 1e9:g} s",
+                f"Load one bar length: --timeframe {timeframe_text(bar)}, or --resample {timeframe_text(max(bar, other))}",
+            )
 
 
 def _close_gaps(frame: pd.DataFrame, findings: Audit, on_gap: OnGap, where: str) -> pd.DataFrame:
@@ -229,7 +235,10 @@ def _close_gaps(frame: pd.DataFrame, findings: Audit, on_gap: OnGap, where: str)
             f"the first after row {findings.first_gap_row} ({findings.first_gap_time})",
             'Decide with on_gap="drop" or on_gap="fill" (--on-gap)',
         )
-    grid = pd.date_range(frame.index[0], frame.index[-1], freq=pd.Timedelta(findings.bar_ns, "ns"), name="open_time")
+    return _filled(frame, findings.calendar.grid(pd.DatetimeIndex(frame.index)))
+
+
+def _filled(frame: pd.DataFrame, grid: pd.DatetimeIndex) -> pd.DataFrame:
     full = frame.reindex(grid)
     full["close"] = full["close"].ffill()
     for field in ("open", "high", "low"):
@@ -237,7 +246,50 @@ def _close_gaps(frame: pd.DataFrame, findings: Audit, on_gap: OnGap, where: str)
             full[field] = full[field].fillna(full["close"])
     if "volume" in full:
         full["volume"] = full["volume"].fillna(0.0)
+    full.index.name = frame.index.name
     return full
+
+
+def _against_each_other(closes: dict[str, pd.Series], audits: dict[str, Audit], on_gap: OnGap, where: str) -> list[str]:
+    """Where the market closes, a day that only one symbol lacks is no holiday: its bars are missing. "fill" changes `closes`."""
+    if len(closes) < 2 or all(findings.calendar.kind == "continuous" for findings in audits.values()):
+        return []
+    union = closes[next(iter(closes))].index
+    for series in closes.values():
+        union = union.union(series.index)
+    absent = {}
+    for symbol, series in closes.items():
+        mine = union[(union >= series.index[0]) & (union <= series.index[-1])]
+        if len(mine) > len(series):
+            absent[symbol] = mine
+    if not absent:
+        return []
+    symbol = next(iter(absent))
+    first = absent[symbol].difference(closes[symbol].index)[0]
+    count = sum(len(mine) - len(closes[name]) for name, mine in absent.items())
+    said = f"{count} bars of {len(absent)} symbols are missing that others have, as {symbol} at {first}"
+    if on_gap == "refuse":
+        raise DataError(f"{where}: {said}", 'Decide with on_gap="drop" or on_gap="fill" (--on-gap)')
+    if on_gap == "fill":
+        for name, mine in absent.items():
+            closes[name] = closes[name].reindex(mine, method="ffill")
+    return [f"on_gap={on_gap}: {said}"]
+
+
+def _on_the_finest_grid(closes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Closes of more than eight decimals (adjusted ones) rounded to eight, where that is next to nothing: the engine counts in 1e-8."""
+    values = closes.to_numpy(np.float64)
+    fine = np.rint(values * _FINEST) / _FINEST
+    off = np.abs(values * _FINEST - np.rint(values * _FINEST)) > 1e-3
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.where(off, np.abs(fine / values - 1.0), 0.0)
+    chosen = off.any(axis=0) & (change.max(axis=0, initial=0.0) <= _ROUNDING) & (np.abs(values).max(axis=0, initial=0.0) <= _LARGEST)
+    if not chosen.any():
+        return closes, []
+    table = closes.copy()
+    table.loc[:, chosen] = fine[:, chosen]
+    names = _some([str(name) for name in closes.columns[chosen]], closes.shape[1])
+    return table, [f"{names}: closes of more than 8 decimals rounded to 1e-8, by at most {change[:, chosen].max():.1e} of the price"]
 
 
 def _aligned(closes: dict[str, pd.Series], span: Span) -> tuple[pd.DataFrame, list[str], dict[str, str]]:

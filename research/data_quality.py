@@ -3,7 +3,7 @@
 Faults: disorder, duplicate times, mixed frequencies, NaN prices, zero or negative prices, impossible bars (high below low, ...), negative volume.
 Findings: missing bars, zero volume, stale stretches (runs of one unchanged close), outliers (moves far beyond what the series usually does), spikes
 (outliers taken back by the next bar: the mark of a bad print), stamps off the grid of their bar length (times of another zone, or ends instead of
-starts).
+starts). What is missing depends on when the market is open: research/calendars.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from research.calendars import Calendar, infer_calendar
 
 _PRICES = ("open", "high", "low", "close")
 STALE_BARS = 30  # a run of one close this long is a stale stretch
@@ -34,7 +36,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings over one series. `bar_ns`: most frequent step between bars; `gap_rows`: rows after which bars miss; `longest_stale`: bars in the
+    """Findings over one series. `bar_ns`: most frequent step between bars (of months the nominal one); `calendar`: when the market is open;
+    `gap_rows`, `gap_missing`: rows after which bars miss, and how many; `longest_stale`: bars in the
     longest run of one close, `stale_rows`: first and last row of every run of STALE_BARS or more; `outlier_rows`: rows that a move beyond
     OUTLIER_SDS leads to, `spikes`: how many of them the next bar takes back; `worst_move`: largest |log return|; `offset_ns`: how far the
     first stamp is from a whole number of bars since midnight UTC; `turnover_day`: quote volume a day (close times volume; NaN where a volume
@@ -60,6 +63,9 @@ class Audit:
     offset_ns: int
     turnover_day: float
     time_zone: str
+    calendar: Calendar
+    gap_missing: np.ndarray
+    remarks: tuple[str, ...] = ()
 
     def row(self) -> dict[str, object]:
         """One row of the quality table."""
@@ -81,18 +87,19 @@ class Audit:
             "offset_s": self.offset_ns / 1e9,
             "turnover_day": self.turnover_day,
             "time_zone": self.time_zone,
+            "calendar": self.calendar.words,
+            "bars_a_year": self.calendar.bars_a_year,
             **{kind: counts.get(kind, 0) for kind in kinds},
         }
 
 
-def audit(frame: pd.DataFrame) -> Audit:
-    """Examine candles: index of bar open times, at least the column `close`. Changes and raises nothing."""
+def audit(frame: pd.DataFrame, calendar: str = "infer") -> Audit:
+    """Examine candles: index of bar open times, at least the column `close`. `calendar`: see infer_calendar. Changes and raises nothing."""
     stamps = frame.index.as_unit("ns").asi8
     steps = np.diff(stamps)
-    forward = steps[steps > 0]
-    lengths, counts = np.unique(forward, return_counts=True)
-    bar = int(lengths[counts.argmax()]) if forward.size else 0
-    holes = np.flatnonzero(steps > bar) if bar else np.array([], np.int64)
+    found = infer_calendar(frame.index, calendar)
+    bar = found.bar_ns
+    holes, missing = found.missing(stamps if (steps > 0).all() else np.unique(stamps))
     close = frame["close"].to_numpy()
     runs = _runs(close)
     moves, outliers, spikes = _outliers(close)
@@ -101,8 +108,8 @@ def audit(frame: pd.DataFrame) -> Audit:
         first=frame.index[0],
         last=frame.index[-1],
         bar_ns=bar,
-        faults=tuple(_faults(frame, steps, bar)),
-        missing_bars=int((steps[holes] // bar - 1).sum()) if holes.size else 0,
+        faults=tuple(_faults(frame, steps, found)),
+        missing_bars=int(missing.sum()),
         gaps=int(holes.size),
         first_gap_row=int(holes[0]) if holes.size else -1,
         first_gap_time=str(frame.index[holes[0]]) if holes.size else "",
@@ -113,30 +120,40 @@ def audit(frame: pd.DataFrame) -> Audit:
         outlier_rows=outliers,
         spikes=spikes,
         worst_move=float(np.nanmax(np.abs(moves))) if np.isfinite(moves).any() else 0.0,
-        offset_ns=int(stamps[0] % min(bar, _DAY_NS)) if bar else 0,
-        turnover_day=_turnover(frame) / (len(frame) * bar / _DAY_NS) if bar else np.nan,
+        offset_ns=int(stamps[0] % min(bar, _DAY_NS)) if bar and found.kind == "continuous" else 0,
+        turnover_day=_turnover(frame) / _days(stamps, found) if bar else np.nan,
         time_zone=str(frame.attrs.get("time_zone", "UTC")),
+        calendar=found,
+        gap_missing=missing,
+        remarks=tuple(frame.attrs.get("remarks", ())),
     )
+
+
+def _days(stamps: np.ndarray, calendar: Calendar) -> float:
+    """Days that the bars are of: of an exchange those it was open."""
+    if calendar.kind == "sessions" and calendar.bar_ns < _DAY_NS:
+        return float(np.unique(stamps // _DAY_NS).size)
+    return stamps.size * calendar.bar_ns / _DAY_NS
 
 
 def _turnover(frame: pd.DataFrame) -> float:
     return float((frame["close"] * frame["volume"]).sum(skipna=False)) if "volume" in frame else float("nan")
 
 
-def _faults(frame: pd.DataFrame, steps: np.ndarray, bar: int) -> Iterator[Fault]:
+def _faults(frame: pd.DataFrame, steps: np.ndarray, calendar: Calendar) -> Iterator[Fault]:
     present = [name for name in _PRICES if name in frame]
     prices = frame[present].to_numpy()
     repair = "Remove or repair these bars"
+    bar = calendar.bar_ns
+    stamps = frame.index.as_unit("ns").asi8
+    if calendar.kind == "continuous":
+        uneven, shift = (steps > 0) & (steps % max(bar, 1) != 0), 1
+    else:
+        uneven, shift = np.isin(stamps, np.unique(stamps)[calendar.irregular]), 0
     checks = [
         ("disorder", steps < 0, 1, "is earlier than the row before it", "Sort the file by time and check its source"),
         ("duplicates", steps == 0, 1, "repeats the time of the row before it", "Remove the duplicate bars"),
-        (
-            "mixed_frequency",
-            (steps > 0) & (steps % max(bar, 1) != 0),
-            1,
-            f"is not a whole number of {bar / 1e9:g} s bars on",
-            "Keep one bar length a file",
-        ),
+        ("mixed_frequency", uneven, shift, f"is not a whole number of {bar / 1e9:g} s bars on", _uneven_cure(stamps, bar)),
         ("nan_prices", ~np.isfinite(prices).all(axis=1), 0, "has a price that is NaN or not a number", repair),
         ("non_positive_prices", (prices <= 0).any(axis=1), 0, "has a price that is zero or negative", repair),
     ]
@@ -150,6 +167,15 @@ def _faults(frame: pd.DataFrame, steps: np.ndarray, bar: int) -> Iterator[Fault]
         rows = np.flatnonzero(bad) + shift
         if rows.size:
             yield Fault(kind, int(rows.size), int(rows[0]), f"row {rows[0]} ({frame.index[rows[0]]}) {text}; {rows.size} such rows", cure)
+
+
+def _uneven_cure(stamps: np.ndarray, bar: int) -> str:
+    """Bars that only lie beside their grid can be moved to it; bars of another length cannot."""
+    if bar:
+        near = (stamps + bar // 2) // bar * bar
+        if (np.diff(near) > 0).all():
+            return f"Keep one bar length a file, or move the stamps to the grid, here by at most {np.abs(near - stamps).max() / 1e9:g} s (--snap)"
+    return "Keep one bar length a file"
 
 
 def _runs(values: np.ndarray) -> np.ndarray:

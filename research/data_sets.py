@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hftkit.errors import DataError
-from research.data_loader import candle_files, read_candles
+from research.file_names import parse_name
+from research.price_files import is_candle_table, read_candles, table_files
 
 MIN_SYMBOLS = 2
 
@@ -25,16 +26,24 @@ class DataSet:
 
 
 def data_set(folder: Path) -> DataSet | None:
-    """The data set in `folder` itself; None if it holds none. Looks into the first file only."""
+    """The data set in `folder` itself; None if it holds none. Looks into the first file that can be read only."""
     try:
-        files = candle_files(folder)
-        frame = read_candles(files[0])
+        files, _ = table_files(folder)
     except DataError:
         return None
-    steps = frame.index.to_series().diff().dropna()
-    if len(files) < MIN_SYMBOLS or steps.empty or (steps <= steps.iloc[0] * 0).any():
-        return None
-    return DataSet(folder, len(files), int(steps.mode().iloc[0].value))
+    symbols = {parse_name(path).symbol for path in files}
+    for path in files if len(symbols) >= MIN_SYMBOLS else ():
+        try:
+            frame = read_candles(path)
+        except DataError:
+            if is_candle_table(path):  # a candle file that is damaged costs itself
+                continue
+            return None
+        steps = frame.index.to_series().diff().dropna()
+        if steps.empty or (steps <= steps.iloc[0] * 0).any():
+            return None
+        return DataSet(folder, len(symbols), int(steps.mode().iloc[0].value))
+    return None
 
 
 def find_data_sets(folder: Path | str) -> list[DataSet]:

@@ -29,7 +29,7 @@ from research.calibration import Calibration
 from research.capacity import Capacity, capacity, impacts_of
 from research.cautions import Caution, cautions_of
 from research.data_loader import Panel
-from research.performance import bootstrap_band, deflated_sharpe, periods_per_year, probabilistic_sharpe, sharpe
+from research.performance import bootstrap_band, deflated_sharpe, probabilistic_sharpe, sharpe
 from research.prefilter import tests_made
 
 FROZEN_FOLDER = Path("data/frozen")
@@ -249,7 +249,7 @@ def _provenance(
             "trials": tried.count,
             "effective_trials": tried.effective,
             "mean_correlation": tried.correlation,
-            "sharpe_by_luck": tried.best_by_luck() * math.sqrt(periods_per_year(panel.bar_ns)),
+            "sharpe_by_luck": tried.best_by_luck() * math.sqrt(panel.bars_a_year),
             "chosen_by": "mean Sharpe ratio of the cell and its grid neighbours, train span",
             "deflated_sharpe": deflated_sharpe(calibration.sweep.returns, tried),
             "train": calibration.train.summary(),
@@ -258,7 +258,7 @@ def _provenance(
         "out_of_sample": {
             **calibration.test.summary(),
             "probabilistic_sharpe": probabilistic_sharpe(unseen),
-            "confidence": _confidence(calibration, panel.bar_ns),
+            "confidence": _confidence(calibration, panel.bars_a_year),
         },
         "cointegration_again": confirmation.as_plain(),
         "capacity": {"unit_notional": execution.unit_notional, **{name: _amounts(carry) for name, carry in carried.items()}},
@@ -295,10 +295,9 @@ def _amounts(carried: Capacity | None) -> dict[str, float] | str:
     return {"most_profit": carried.best, "half_the_return": carried.halves, "nothing_left": carried.exhausted}
 
 
-def _confidence(calibration: Calibration, bar_ns: int) -> dict[str, Any]:
+def _confidence(calibration: Calibration, year: float) -> dict[str, Any]:
     """Bands of the test span's result by the stationary bootstrap: what chance makes of so few trades."""
     returns = calibration.test.frame["net"].to_numpy()
-    year = periods_per_year(bar_ns)
     block = min(max(2.0 * calibration.test_of_train.half_life, 10.0), returns.size / 4.0)
     bands = {
         name: bootstrap_band(returns, statistic, block=block, draws=BOOTSTRAP_DRAWS, level=CONFIDENCE, seed=BOOTSTRAP_SEED)

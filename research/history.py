@@ -28,7 +28,8 @@ from hftkit.errors import DataError
 from hftkit.exchange.history.files import CANDLES, TRADES, HistoryTape, with_grades
 from hftkit.instruments import Instrument
 from hftkit.kernels.wire.frame import header
-from research.data_loader import candle_files, load_candles, sha256_of, symbol_of
+from research.data_loader import candles_in, checked, sha256_of, symbol_of
+from research.file_names import symbol_text
 from research.instruments import FILE_NAME, infer_instrument, load_instruments
 from research.stream_files import SymbolStreams, read_streams
 from research.tick_files import SUFFIXES, clean, distinct, joined, kind_of, read_columns
@@ -276,8 +277,15 @@ def read_history(
             raise DataError(f"candles and ticks lie in {source}", "Convert one of them at a time")
         history, used = _ticks_of(tables, symbols, source.is_file(), known, (start, end))
     else:
-        used = [source] if source.is_file() else candle_files(source, symbols)
-        frames = {_symbol(path, symbols if source.is_file() else None): _cut(load_candles(path, on_gap="drop"), (start, end)) for path in used}
+        found = candles_in(source, None if source.is_file() else symbols)
+        used = list(dict.fromkeys(path for one in found.values() for path in one.paths))
+        frames = {
+            _named(name, one.paths[0], symbols if len(found) == 1 and source.is_file() else None): _cut(
+                checked(one.frame, str(one.paths[0]), "drop")[0], (start, end)
+            )
+            for name, one in found.items()
+            if len(found) == 1 or symbols is None or name in {symbol_text(symbol) for symbol in symbols}
+        }
         history = candles_to_history(frames, known, half_spread=half_spread)
     origin = {**history.origin, "files": [{"name": path.name, "sha256": sha256_of(path)} for path in used]}
     return HistoryTape(source.name.split(".")[0], history.tape, history.instruments, history.grades, origin)
@@ -293,7 +301,11 @@ def _known_instruments(source: Path, given: Path | None) -> dict[str, Instrument
 
 def _symbol(path: Path, given: list[str] | None) -> str:
     """The symbol of a file: what the caller says, if it is a single one, else its name."""
-    symbol = given[0] if given and len(given) == 1 else symbol_of(path)
+    return _named(symbol_of(path), path, given)
+
+
+def _named(symbol: str, path: Path, given: list[str] | None) -> str:
+    symbol = given[0] if given and len(given) == 1 else symbol
     if len(symbol) > _LONGEST_SYMBOL:
         raise DataError(f"the name of {path.name} is no symbol ({symbol})", "Say which it is: --symbols BTCUSDT")
     return symbol

@@ -16,7 +16,10 @@ from hftkit.errors import DataError, HftkitError
 from hftkit.instruments import Instrument
 
 FILE_NAME = "instruments.json"
+GUESSED = ("tick_size", "lot_size", "min_notional", "maker_fee_ppm", "taker_fee_ppm")  # fields of an instrument that prices only suggest
 _FINEST = 8  # decimals of the finest tick and of tick times lot
+_COARSE = 1000.0  # ticks that a price should have at least, if it lies on no grid
+_ULPS = 64.0  # roundings that a decimal may have been through
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,30 @@ def find_instruments(folder: Path | str, closes: pd.DataFrame) -> tuple[dict[str
     return found.instruments, found.source != "prices"
 
 
-def infer_instrument(symbol: str, closes: pd.Series, taker_fee_ppm: int = 500, maker_fee_ppm: int = 200) -> Instrument:
-    """Scales guessed from prices: the tick is the coarsest power of ten that divides all closes, a lot is worth about one quote unit or less.
+def guessed_fields(from_venue: bool) -> tuple[str, ...]:
+    """Fields of the instruments that are guessed: those of GUESSED, unless the venue's own scales were found (the flag of find_instruments)."""
+    return () if from_venue else GUESSED
 
-    Fees default to what large venues ask of small accounts (5 and 2 bps).
+
+def infer_instrument(symbol: str, closes: pd.Series, taker_fee_ppm: int = 500, maker_fee_ppm: int = 200) -> Instrument:
+    """Scales guessed from prices; every field of GUESSED is a guess.
+
+    The tick is the coarsest power of ten of which all closes are multiples, whatever their size; a lot is worth about one quote unit or less; the
+    minimum is 5. Fees default to what large venues ask of small accounts (5 and 2 bps). Raises DataError for prices that are not finite and positive,
+    and for prices so small that 1e-8, the finest tick the engine can count, is more than a thousandth of them and does not divide them.
     """
     prices = closes.to_numpy(np.float64)
-    decimals = next((d for d in range(_FINEST + 1) if np.allclose(prices * 10**d, np.round(prices * 10**d), rtol=1e-12, atol=1e-6)), _FINEST)
+    bad = np.flatnonzero(~(np.isfinite(prices) & (prices > 0)))
+    if bad.size or not prices.size:
+        what = f"the close at row {bad[0]} is {prices[bad[0]]}" if bad.size else "there are no closes"
+        raise DataError(f"{symbol}: {what}, which says no tick", "Give positive closes, or the scales (instruments.json)")
+    decimals = next((d for d in range(_FINEST + 1) if _divides(prices, d)), _FINEST)
+    if decimals == _FINEST and prices.min() * 10**_FINEST < _COARSE and not _divides(prices, _FINEST):
+        row = int(np.argmin(prices))
+        raise DataError(
+            f"{symbol}: {prices[row]:g} at row {row} is no multiple of 0.00000001, the finest tick, which is {1e-8 / prices[row]:.1%} of it",
+            "Take a thousand units as one: multiply its prices by 1000",
+        )
     lot_decimals = min(max(0, math.ceil(math.log10(float(np.median(prices))))), _FINEST - decimals)
     return Instrument(
         symbol=symbol,
@@ -104,6 +124,13 @@ def infer_instrument(symbol: str, closes: pd.Series, taker_fee_ppm: int = 500, m
         maker_fee_ppm=maker_fee_ppm,
         taker_fee_ppm=taker_fee_ppm,
     )
+
+
+def _divides(prices: np.ndarray, decimals: int) -> bool:
+    """Whether all prices are multiples of 10 ** -decimals, up to the rounding of doubles: a tolerance that scales with the price."""
+    ticks = prices * 10.0**decimals
+    allowed = np.minimum(_ULPS * np.spacing(prices) * 10.0**decimals, 0.25)
+    return bool((np.abs(ticks - np.rint(ticks)) <= allowed).all())
 
 
 def _power(decimals: int) -> str:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import VolatilityConfig
-from research.data_loader import Panel, candle_files, load_panel, read_candles, symbol_of
+from research.data_loader import Panel, candles_in, load_panel
+from research.file_formats import read_table
 from research.stylised_facts import excess_kurtosis, facts_of_prices
 
 YEAR_NS = 365 * 86_400 * 10**9
@@ -150,12 +151,10 @@ def measure_folder(
     """Facts of a folder of candles, with the panel they come from. Volumes and counts are used where every bar of a symbol has them."""
     panel = load_panel(folder, symbols, span=span, on_gap=on_gap)  # type: ignore[arg-type]
     volumes, counts = {}, {}
-    for path in candle_files(folder, list(panel.closes)):
-        symbol = symbol_of(path)
-        frame = read_candles(path)
-        if "volume" in frame:
-            volumes[symbol] = frame["volume"].reindex(panel.closes.index)
-        count = _counts(path, frame)
+    for symbol, one in candles_in(folder, list(panel.closes)).items():
+        if "volume" in one.frame:
+            volumes[symbol] = one.frame["volume"].reindex(panel.closes.index)
+        count = _counts(one.paths[0], one.frame) if len(one.paths) == 1 and not one.table else None
         if count is not None:
             counts[symbol] = count.reindex(panel.closes.index)
     whole = [pd.DataFrame({s: c for s, c in found.items() if c.notna().all()}) for found in (volumes, counts)]
@@ -164,11 +163,13 @@ def measure_folder(
 
 def _counts(path: Path, frame: pd.DataFrame) -> pd.Series | None:
     """The number of trades of each bar, if the file has such a column."""
-    raw = pd.read_parquet(path) if path.name.endswith(".parquet") else pd.read_csv(path)
+    raw = read_table(path).frame
     names = {str(name).strip().lower(): name for name in raw.columns}
     name = next((names[n] for n in _COUNTS if n in names), None)
     if name is None or len(raw) != len(frame):
         return None
+    if any(remark.startswith("newest bar first") for remark in frame.attrs.get("remarks", ())):
+        raw = raw.iloc[::-1]
     counts = pd.to_numeric(raw[name], errors="coerce").to_numpy(float)
     bad = np.flatnonzero((np.isnan(counts) & raw[name].notna().to_numpy()) | (counts < 0) | np.isinf(counts))
     if bad.size:

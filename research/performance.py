@@ -3,7 +3,9 @@
 Figures of a strategy (PT-1), with the definitions of the reference library empyrical, which the tests compare them with; the probabilistic and
 the deflated Sharpe ratio of D. H. Bailey and M. Lopez de Prado (2014), "The Deflated Sharpe Ratio", Journal of Portfolio Management 40.5,
 94-107; bootstrap bands by the stationary bootstrap of D. N. Politis and J. P. Romano (1994), J. Amer. Statist. Assoc. 89, 1303-1313.
-Sharpe ratios are per bar unless a function says annualised.
+Sharpe ratios are per bar unless a function says annualised. Profits of a stake of fixed size are added, those of a stake that grows are
+compounded: each function says which, and a figure of a year counts the bars that the data's own calendar has. Returns that are missing or not
+finite are refused everywhere.
 """
 
 from __future__ import annotations
@@ -17,20 +19,51 @@ import pandas as pd
 from scipy import stats
 
 from hftkit.errors import DataError
+from research.calendars import infer_calendar
 
 _EULER = 0.5772156649015329
-YEAR_NS = 365.25 * 86_400e9  # these markets never close
+YEAR_NS = 365.25 * 86_400e9
 
 
-def periods_per_year(bar_ns: int) -> float:
-    """Bars of this length in a year."""
+def periods_per_year(bar_ns: int, index: pd.Index | None = None) -> float:
+    """Bars in a year: of the calendar that the bar times `index` follow (252 days of an exchange, its sessions; research/calendars.py), where they
+    are given; else of a market that never closes (365.25 days). `bar_ns`: bar length.
+
+    Raises DataError for bars without a length.
+    """
+    if not bar_ns > 0:
+        raise DataError(f"bars of {bar_ns} ns have no number in a year", "Give the bar length, ns")
+    if isinstance(index, pd.DatetimeIndex) and len(index) > 1:
+        return infer_calendar(index if index.tz is not None else index.tz_localize("UTC")).bars_a_year
     return YEAR_NS / bar_ns
+
+
+def _checked(returns: np.ndarray, periods: float = 1.0, least: int = 1) -> np.ndarray:
+    """Returns as float64 (n,). Raises DataError for fewer than `least`, for one that is not finite, and for no number of bars a year."""
+    values = np.asarray(returns, np.float64)
+    if values.ndim != 1:
+        raise DataError(f"returns of shape {values.shape} are no series", "Give one return a bar")
+    if values.size < least:
+        raise DataError(f"{values.size} returns are too few for this figure", f"Give at least {least}, one a bar")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise DataError(f"{bad.size} of {values.size} returns are not finite, the first at row {bad[0]}", "Leave out or repair those bars")
+    if not (np.isfinite(periods) and periods > 0):
+        raise DataError(f"{periods} bars a year are no number of bars", "Give that of periods_per_year")
+    return values
+
+
+def _level(level: float) -> float:
+    if not 0.0 < level < 1.0:
+        raise DataError(f"a level of {level} is no share of the bars", "Give one between 0 and 1, as 0.05")
+    return level
 
 
 def sharpe(returns: np.ndarray, periods: float) -> float:
     """Annualised Sharpe ratio: mean / sample standard deviation * sqrt(periods). NaN without variance."""
-    spread = _deviation(returns)
-    return float(np.mean(returns) / spread * np.sqrt(periods)) if spread > 0 else float("nan")
+    values = _checked(returns, periods)
+    spread = _deviation(values)
+    return float(np.mean(values) / spread * np.sqrt(periods)) if spread > 0 else float("nan")
 
 
 def _deviation(returns: np.ndarray) -> float:
@@ -43,55 +76,71 @@ def _deviation(returns: np.ndarray) -> float:
 
 def sortino(returns: np.ndarray, periods: float) -> float:
     """Annualised Sortino ratio: mean over the root mean square of the losses (all bars counted). NaN without a loss."""
-    downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2)) if len(returns) else 0.0
-    return float(np.mean(returns) / downside * np.sqrt(periods)) if downside > 0 else float("nan")
+    values = _checked(returns, periods)
+    downside = np.sqrt(np.mean(np.minimum(values, 0.0) ** 2))
+    return float(np.mean(values) / downside * np.sqrt(periods)) if downside > 0 else float("nan")
 
 
-def drawdowns(returns: np.ndarray) -> np.ndarray:
-    """Fall from the running peak of compounded wealth, <= 0, float64 (n,); wealth starts at 1."""
-    wealth = np.cumprod(1.0 + np.asarray(returns, np.float64))
-    return wealth / np.maximum.accumulate(np.maximum(wealth, 1.0)) - 1.0
+def drawdowns(returns: np.ndarray, *, compounded: bool = True) -> np.ndarray:
+    """Fall from the running peak of wealth that starts at 1, <= 0, float64 (n,).
+
+    `compounded`: every bar's profit is put to work (a share of the peak); else each bar stakes the same capital, profits are added, and the fall is
+    a share of that capital.
+    """
+    values = _checked(returns)
+    wealth = np.cumprod(1.0 + values) if compounded else 1.0 + np.cumsum(values)
+    peak = np.maximum.accumulate(np.maximum(wealth, 1.0))
+    return wealth / peak - 1.0 if compounded else wealth - peak
 
 
-def annual_return(returns: np.ndarray, periods: float) -> float:
-    """Compound annual growth rate."""
-    return float(np.prod(1.0 + np.asarray(returns, np.float64)) ** (periods / len(returns)) - 1.0)
+def annual_return(returns: np.ndarray, periods: float, *, compounded: bool = True) -> float:
+    """Return of a year. `compounded`: the growth rate that compounds to the whole (-1 if all was lost); else the mean times `periods`, which is what
+    a stake of fixed size earns.
+    """
+    values = _checked(returns, periods)
+    if not compounded:
+        return float(np.mean(values) * periods)
+    wealth = float(np.prod(1.0 + values))
+    return wealth ** (periods / values.size) - 1.0 if wealth > 0 and (values > -1.0).all() else -1.0
 
 
-def calmar(returns: np.ndarray, periods: float) -> float:
-    """Annual return over the largest drawdown. NaN without a drawdown."""
-    worst = drawdowns(returns).min(initial=0.0)
-    return annual_return(returns, periods) / -worst if worst < 0 else float("nan")
+def calmar(returns: np.ndarray, periods: float, *, compounded: bool = True) -> float:
+    """Annual return over the largest drawdown, both compounded or both not. NaN without a drawdown."""
+    worst = drawdowns(returns, compounded=compounded).min()
+    return annual_return(returns, periods, compounded=compounded) / -worst if worst < 0 else float("nan")
 
 
 def value_at_risk(returns: np.ndarray, level: float = 0.05) -> float:
     """The `level` quantile of the returns (linear between order statistics): the loss exceeded in that share of bars."""
-    return float(np.percentile(returns, 100 * level))
+    return float(np.percentile(_checked(returns), 100 * _level(level)))
 
 
 def expected_shortfall(returns: np.ndarray, level: float = 0.05) -> float:
     """Mean of the worst `level` of the returns, as many as the quantile's index and one."""
-    count = int((len(returns) - 1) * level) + 1
-    return float(np.mean(np.partition(np.asarray(returns, np.float64), count - 1)[:count]))
+    values = _checked(returns)
+    count = int((values.size - 1) * _level(level)) + 1
+    return float(np.mean(np.partition(values, count - 1)[:count]))
 
 
-def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int) -> pd.Series:
+def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int, *, compounded: bool = False) -> pd.Series:
     """All figures of one run. `returns`: per bar on capital; `trades`: columns net (quote) and bars, as of event_backtest.PairBacktest.
 
-    A run of less than a quarter has no annual return and no Calmar ratio (NaN): compounding a week to a year says nothing.
+    A run stakes units of one size, so its profits are added and never compounded; `compounded` for a run that stakes all it has. Bars a year are
+    those of the calendar that the index of `returns` follows (`bars_a_year` among the figures). A run of less than a quarter has no annual return
+    and no Calmar ratio (NaN): a week says nothing of a year. Raises DataError for no returns, or one that is not finite.
     """
-    values, periods = returns.to_numpy(np.float64), periods_per_year(bar_ns)
+    values, periods = _checked(returns.to_numpy(np.float64)), periods_per_year(bar_ns, returns.index)
     long_enough = len(values) >= periods / 4
     net = trades["net"].dropna().to_numpy(np.float64)
     wins, losses = net[net > 0].sum(), -net[net < 0].sum()
     return pd.Series(
         {
-            "net_return": float(values.sum()),
-            "annual_return": annual_return(values, periods) if long_enough else float("nan"),
+            "net_return": float(np.prod(1.0 + values) - 1.0) if compounded else float(values.sum()),
+            "annual_return": annual_return(values, periods, compounded=compounded) if long_enough else float("nan"),
             "sharpe": sharpe(values, periods),
             "sortino": sortino(values, periods),
-            "calmar": calmar(values, periods) if long_enough else float("nan"),
-            "max_drawdown": float(drawdowns(values).min(initial=0.0)),
+            "calmar": calmar(values, periods, compounded=compounded) if long_enough else float("nan"),
+            "max_drawdown": float(drawdowns(values, compounded=compounded).min()),
             "var_95": value_at_risk(values),
             "expected_shortfall_95": expected_shortfall(values),
             "trades": float(len(net)),
@@ -99,6 +148,7 @@ def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int) -> pd.Series:
             "profit_factor": float(wins / losses) if losses > 0 else float("nan"),
             "average_bars": float(trades.loc[trades["net"].notna(), "bars"].mean()),
             "probabilistic_sharpe": probabilistic_sharpe(values),
+            "bars_a_year": periods,
         },
         name="figures",
     )
@@ -106,7 +156,7 @@ def summary(returns: pd.Series, trades: pd.DataFrame, bar_ns: int) -> pd.Series:
 
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio exceeds `benchmark`, given skew and kurtosis of the returns (n,). NaN without variance."""
-    returns = np.asarray(returns, np.float64)
+    returns = _checked(returns)
     spread = _deviation(returns) if returns.size > 2 else 0.0
     if not spread > 0.0:
         return float("nan")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hftkit.errors import DataError
-from research.data_loader import candle_files, read_candles, symbol_of
+from research.candle_columns import PLAIN, Reading
 from research.data_quality import OUTLIER_SDS, STALE_BARS, Audit, audit
 from research.figures import BLUE, GREY, INK, ORANGE, RED, Figure, time_axis
-from research.progress import progress
+from research.file_names import timeframe_ns, timeframe_text
+from research.price_files import read_prices
 
 _TOLERANCE = 0.001  # of the whole span: files of one download start minutes apart
 
@@ -25,7 +25,8 @@ _TOLERANCE = 0.001  # of the whole span: files of one download start minutes apa
 @dataclass(frozen=True)
 class QualityReport:
     """`table`: one row a symbol (columns of Audit.row, coverage, listed, ended, notes); `gaps`: one row a gap (symbol, after, before, missing);
-    `faults`: lines about files that must not be used as they are; `audits` and `index` (bar times): by symbol, of files that could be read.
+    `faults`: lines about files that must not be used as they are; `audits` and `index` (bar times): by symbol, of files that could be read;
+    `general`: what is true of the folder as a whole.
     """
 
     table: pd.DataFrame
@@ -33,12 +34,13 @@ class QualityReport:
     faults: tuple[str, ...]
     audits: dict[str, Audit]
     index: dict[str, pd.DatetimeIndex]
+    general: tuple[str, ...] = ()
 
     def text(self) -> str:
         """What was found, worst first, in words."""
         noted = self.table[self.table["notes"] != ""]
         lines = [f"{symbol}: {notes}" for symbol, notes in noted["notes"].items()]
-        return "\n".join([f"{len(self.table)} files, {len(self.faults)} with faults, {len(noted)} with findings", *lines])
+        return "\n".join([f"{len(self.table)} files, {len(self.faults)} with faults, {len(noted)} with findings", *lines, *self.general])
 
     def figure(self) -> Figure:
         """One line a symbol: bars that are there (blue), gaps (white), stale stretches (orange), outliers (red)."""
@@ -74,41 +76,78 @@ class QualityReport:
         return self.figure()._repr_png_()
 
 
-def quality_report(folder: Path | str, symbols: Iterable[str] | None = None) -> QualityReport:
-    """Examine every candle file of a folder. Raises DataError only for a folder without any."""
-    frames: dict[str, pd.DataFrame] = {}
-    faults = []
-    for path in progress(candle_files(folder, symbols), "examining files"):
-        try:
-            frames[symbol_of(path)] = read_candles(path)
-        except DataError as error:
-            faults.append(str(error))
-    return report_of(frames, tuple(faults))
+def quality_report(
+    folder: Path | str, symbols: Iterable[str] | None = None, *, timeframe: str = "", calendar: str = "infer", reading: Reading = PLAIN
+) -> QualityReport:
+    """Examine every candle file of a folder, or one file. A file that cannot be read is a fault of its own.
+
+    Raises DataError for a folder without any price file, and for a symbol asked for that is not there.
+    """
+    found = read_prices(folder, symbols, timeframe=timeframe, reading=reading, several=True)
+    faults = [str(error) for error in found.failures.values()]
+    report = report_of({key: one.frame for key, one in found.candles.items()}, tuple(faults), calendar)
+    for key, one in found.candles.items():
+        bar = report.audits[key].bar_ns
+        if one.timeframe and bar and timeframe_ns(one.timeframe) != bar:
+            report.table.loc[key, "notes"] = _and(
+                str(report.table.loc[key, "notes"]), f"its name says bars of {one.timeframe}, it holds {timeframe_text(bar)}"
+            )
+    return report
 
 
-def report_of(frames: dict[str, pd.DataFrame], unreadable: tuple[str, ...] = ()) -> QualityReport:
+def report_of(frames: dict[str, pd.DataFrame], unreadable: tuple[str, ...] = (), calendar: str = "infer") -> QualityReport:
     """The same over candles in memory: index of bar open times (UTC), at least `close`."""
-    audits = {symbol: audit(frame) for symbol, frame in frames.items()}
+    audits = {symbol: audit(frame, calendar) for symbol, frame in frames.items()}
     faults = list(unreadable)
     rows, gaps = [], []
-    first = min((found.first for found in audits.values()), default=pd.NaT)
-    last = max((found.last for found in audits.values()), default=pd.NaT)
+    listed, ended, general = _listings(audits)
     lengths = {found.bar_ns for found in audits.values()}
     for symbol, found in audits.items():
         stamps = frames[symbol].index
-        slack = _TOLERANCE * (last - first)
-        listed = found.first if found.first > first + slack else pd.NaT
-        ended = found.last if found.last < last - slack else pd.NaT
+        begin, end = listed.get(symbol, pd.NaT), ended.get(symbol, pd.NaT)
         whole = found.rows / (found.rows + found.missing_bars) if found.rows else 0.0
-        notes = list(_notes(found, listed, ended, len(lengths) > 1))
-        rows.append({"symbol": symbol, **found.row(), "coverage": whole, "listed": listed, "ended": ended, "notes": "; ".join(notes)})
+        notes = list(_notes(found, begin, end, len(lengths) > 1))
+        rows.append({"symbol": symbol, **found.row(), "coverage": whole, "listed": begin, "ended": end, "notes": "; ".join(notes)})
         faults += [f"{symbol}: {fault.text}. {fault.cure}" for fault in found.faults]
-        for row in found.gap_rows:
-            missing = int((stamps[row + 1] - stamps[row]).value // found.bar_ns) - 1
+        for row, missing in zip(found.gap_rows.tolist(), found.gap_missing.tolist(), strict=True):
             gaps.append({"symbol": symbol, "after": stamps[row], "before": stamps[row + 1], "missing": missing})
     table = pd.DataFrame(rows).set_index("symbol") if rows else pd.DataFrame(columns=["notes"])
     ledger = pd.DataFrame(gaps, columns=["symbol", "after", "before", "missing"])
-    return QualityReport(table, ledger, tuple(faults), audits, {symbol: frame.index for symbol, frame in frames.items()})
+    return QualityReport(table, ledger, tuple(faults), audits, {symbol: frame.index for symbol, frame in frames.items()}, general)
+
+
+def _listings(audits: dict[str, Audit]) -> tuple[dict[str, pd.Timestamp], dict[str, pd.Timestamp], tuple[str, ...]]:
+    """Symbols that begin late and that end early, against the begin and the end that most of them share; where none is shared, one line says so.
+
+    One file that was fetched anew, and is longer than all others, says nothing of a delisting of the others.
+    """
+    if len(audits) < 2:
+        return {}, {}, ()
+    first = {symbol: found.first for symbol, found in audits.items()}
+    last = {symbol: found.last + pd.Timedelta(found.bar_ns, "ns") for symbol, found in audits.items()}
+    slack = _TOLERANCE * (max(last.values()) - min(first.values()))
+    begin, begin_shared = _shared(first, slack, early=True)
+    end, end_shared = _shared(last, slack, early=False)
+    general = []
+    if not begin_shared:
+        general.append(f"files begin at different times, from {min(first.values()):%Y-%m-%d} to {max(first.values()):%Y-%m-%d}")
+    if not end_shared:
+        general.append(f"files end at different times, from {min(last.values()):%Y-%m-%d} to {max(last.values()):%Y-%m-%d}")
+    listed = {symbol: first[symbol] for symbol in audits if begin_shared and first[symbol] > begin + slack}
+    ended = {symbol: audits[symbol].last for symbol in audits if end_shared and last[symbol] < end - slack}
+    return listed, ended, tuple(general)
+
+
+def _shared(times: dict[str, pd.Timestamp], slack: pd.Timedelta, *, early: bool) -> tuple[pd.Timestamp, bool]:
+    """The time that most share, within `slack`; of equally many the earliest or latest; and whether at least half of them do."""
+    ordered = sorted(times.values(), reverse=not early)
+    counts = [sum(abs(other - one) <= slack for other in ordered) for one in ordered]
+    most = max(counts)
+    return ordered[counts.index(most)], 2 * most >= len(ordered)
+
+
+def _and(notes: str, more: str) -> str:
+    return f"{notes}; {more}" if notes else more
 
 
 def _notes(found: Audit, listed: pd.Timestamp, ended: pd.Timestamp, mixed: bool) -> Iterable[str]:
@@ -125,10 +164,17 @@ def _notes(found: Audit, listed: pd.Timestamp, ended: pd.Timestamp, mixed: bool)
     if found.outlier_rows.size:
         many = "s" * (found.outlier_rows.size > 1)
         yield f"{found.outlier_rows.size} outlier{many}, {found.spikes} taken back at once, largest move {found.worst_move:.1%}"
+    if found.calendar.kind != "continuous":
+        yield found.calendar.words
+    yield from found.remarks
     if found.offset_ns:
         yield f"stamps lie {found.offset_ns / 1e9:g} s off the grid of their bars (another time zone, or ends instead of starts)"
     if found.time_zone.endswith("converted"):
         yield f"times were {found.time_zone} to UTC"
+    elif "," in found.time_zone.removeprefix("naive, taken as") or (
+        "taken as" in found.time_zone and not found.time_zone.startswith("naive, taken as UTC")
+    ):
+        yield f"times read as {found.time_zone}"
     if not pd.isna(listed):
         yield f"begins late, {listed:%Y-%m-%d %H:%M} (listed then?)"
     if not pd.isna(ended):

@@ -20,7 +20,7 @@ import numpy as np
 
 from hftkit.errors import DataError
 from hftkit.units import iso_from_ns
-from research.data_loader import symbol_of
+from research.file_names import symbol_of
 from research.stream_book import Change, StreamBook
 
 _GZIP, _MEMBER = b"\x1f\x8b", b"\x1f\x8b\x08\x00"

@@ -18,11 +18,11 @@ from research.performance import bootstrap_band, drawdowns, summary
 
 _LABELS = {
     "net_return": ("net return on the unit's lead leg", "{:.2%}"),
-    "annual_return": ("annual return, compounded", "{:.1%}"),
+    "annual_return": ("annual return, arithmetic: profits of a fixed size, not compounded", "{:.1%}"),
     "sharpe": ("Sharpe ratio, annualised", "{:.2f}"),
     "sortino": ("Sortino ratio, annualised", "{:.2f}"),
     "calmar": ("Calmar ratio", "{:.2f}"),
-    "max_drawdown": ("largest drawdown", "{:.2%}"),
+    "max_drawdown": ("largest drawdown, share of the unit's lead leg", "{:.2%}"),
     "var_95": ("value at risk 95 %, one bar", "{:.3%}"),
     "expected_shortfall_95": ("expected shortfall 95 %, one bar", "{:.3%}"),
     "trades": ("round trips", "{:.0f}"),
@@ -32,6 +32,7 @@ _LABELS = {
     "probabilistic_sharpe": ("probability that the Sharpe ratio is above 0", "{:.1%}"),
     "turnover": ("turnover, units of the lead leg", "{:.0f}"),
     "exposure": ("share of bars with a position", "{:.0%}"),
+    "bars_a_year": ("bars a year, by the data's calendar", "{:,.0f}"),
 }
 
 
@@ -69,7 +70,7 @@ def equity_figure(run: PairBacktest) -> Figure:
     axes.set_ylabel("return on the\nlead's notional")
     axes.set_title(f"{' / '.join(legs_of(run.frozen))}: {len(run.trades)} round trips on the live step")
     legend(axes, 2)
-    fall = pd.Series(drawdowns(run.returns.to_numpy()), run.bars.index)
+    fall = pd.Series(drawdowns(run.returns.to_numpy(), compounded=False), run.bars.index)
     below.fill_between(thin(fall).index, thin(fall), color=RED, alpha=0.5, lw=0)
     below.set_ylabel("drawdown")
     for one in (axes, below):

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from hftkit.errors import DataError
-from research.data_loader import utc_times
+from research.timestamps import utc_times
 
 Columns = dict[str, np.ndarray]
 TRADE_NAMES = {"price": ("price",), "qty": ("quantity", "qty"), "ts": ("transact_time", "time"), "sell": ("is_buyer_maker",)}
