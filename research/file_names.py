@@ -123,7 +123,7 @@ def parse_name(path: Path) -> FileName:
     if not timeframe and len(symbol) > 1 and symbol[-1] in _MINUTES:
         minutes = int(symbol.pop())
         timeframe = f"{minutes}m" if minutes < 60 else f"{minutes // 60}h" if minutes < 1440 else "1d"
-    if not timeframe and len(symbol) > 1 and re.fullmatch(r"(19|20)\d{2}", symbol[-1]):
+    if not period and len(symbol) > 1 and re.fullmatch(r"(19|20)\d{2}", symbol[-1]):
         period = [symbol.pop()]
     elif not timeframe and len(symbol) > 2 and re.fullmatch(r"(19|20)\d{2}", symbol[-2]) and re.fullmatch(r"[01]\d", symbol[-1]):
         period = [symbol[-2], symbol[-1]]

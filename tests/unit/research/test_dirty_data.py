@@ -285,7 +285,8 @@ def test_a_file_of_one_row_has_no_bar_length(clean, tmp_path):
     candles_of(clean["A0USDT"]).to_parquet(tmp_path / "A.parquet")
     candles_of(clean["B0USDT"]).iloc[:1].to_parquet(tmp_path / "B.parquet")
     with pytest.raises(DataError, match="B has a single row"):
-        load_panel(tmp_path)
+        load_panel(tmp_path, ["A", "B"])
+    assert "B has a single row" in dict(load_panel(tmp_path).excluded)["B"]  # of all files, it costs itself
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_file(clean, tmp_path):

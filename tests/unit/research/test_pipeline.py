@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError, ParamsError
+from hftkit.instruments import Instrument
 from hftkit.params import load
 from hftkit.strategies.pairs import PairsParams, pack_state
 from research import figures
 from research.data_loader import load_panel
 from research.freeze import Execution
-from research.instruments import find_instruments, infer_instrument
+from research.instruments import find_instruments, guessed_fields, infer_instrument
 from research.performance import bootstrap_band
 from research.pipeline import find_and_freeze
 from research.prefilter import Prefilter
@@ -155,6 +156,30 @@ def test_inferred_scales_keep_money_exact(price, tick, lot):
     instrument = infer_instrument("X", pd.Series([price, price]))
     assert (instrument.tick_size, instrument.lot_size) == (tick, lot)
     assert instrument.tick_lot_e8 >= 1
+
+
+@pytest.mark.parametrize(
+    ("prices", "tick"),
+    [
+        ([6.3e-7, 6.5e-7], "0.00000001"),
+        ([33.65, 33.6, 40.05], "0.01"),
+        ([33.650000000000006, 0.1 + 0.2, 1e5 + 0.01], "0.01"),
+        ([100_000.1, 99_999.9], "0.1"),
+        ([2500.0, 3000.0], "1"),
+        ([1.0842, 1.1], "0.0001"),
+        ([37.123456789012, 38.2], "0.00000001"),
+    ],
+)
+def test_a_tick_is_found_at_any_scale_of_prices(prices, tick):
+    assert infer_instrument("X", pd.Series(prices)).tick_size == tick
+
+
+def test_prices_that_say_no_tick_are_refused_and_guesses_are_named():
+    for prices, says in (([6.301e-7, 6.5e-7], "6.301e-07 at row 0 is no multiple of 0.00000001"), ([1.0, np.nan], "row 1 is nan"), ([], "no closes")):
+        with pytest.raises(DataError, match=says):
+            infer_instrument("X", pd.Series(prices, dtype=float))
+    assert set(guessed_fields(False)) | {"symbol"} == set(Instrument.__struct_fields__)
+    assert guessed_fields(True) == ()
 
 
 def test_every_figure_draws(result, tmp_path):
