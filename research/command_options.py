@@ -70,6 +70,12 @@ def how_to_read() -> dict[str, Any]:
     return {"timeframe": said.get("timeframe") or "", "calendar": said.get("calendar") or "infer", "reading": reading}
 
 
+def resample_asked() -> str:
+    """The bar length that --resample of the running command asks for, or ""."""
+    context = click.get_current_context(silent=True)
+    return str(context.meta.get(_HOW, {}).get("resample") or "") if context is not None else ""
+
+
 def panel_options(command: Command) -> Command:
     """Options of a command that loads a panel: folder (or file), symbols, the two decisions, longer bars, and how the files are read."""
     for option in (
@@ -96,9 +102,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 def load(folder: Path, symbols: str | None, on_gap: Any, span: Any) -> Panel:
     """The panel that these options ask for."""
-    context = click.get_current_context(silent=True)
-    resample = context.meta.get(_HOW, {}).get("resample") or "" if context is not None else ""
-    return load_panel(folder, symbols_of(symbols), on_gap=on_gap, span=span, resample=resample, **how_to_read())
+    return load_panel(folder, symbols_of(symbols), on_gap=on_gap, span=span, resample=resample_asked(), **how_to_read())
 
 
 def records(table: pd.DataFrame) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 
 from research.command_options import as_json_option, show
+from research.file_names import symbols_of
 
 
 @click.command()
@@ -34,11 +35,11 @@ def instruments(source: str, symbols: str | None, folder: Path | None, out: Path
       hftkit data instruments sim.json -o instruments.json     (the ready file of hftkit sim --binance-port 0)
       hftkit data instruments binance -o instruments.json      (a configuration of hftkit sim)
     """
-    from research.data_loader import candle_files, symbol_of
     from research.instruments import FILE_NAME
+    from research.price_files import symbols_in
     from research.venue_instruments import venue_instruments, write_scales
 
-    wanted = _listed(symbols) if symbols else [symbol_of(path) for path in candle_files(folder)] if folder is not None else None
+    wanted = symbols_of(symbols) if symbols else symbols_in(folder) if folder is not None else None
     found = venue_instruments(source, wanted, _fees(fees_ppm))
     target = out or (folder / FILE_NAME if folder is not None else None)
     written = write_scales(found.scales, target) if target is not None else None
@@ -55,10 +56,6 @@ def instruments(source: str, symbols: str | None, folder: Path | None, out: Path
     guess = "; fees are tier 0 of this market, guessed: state yours with --fees-ppm" if any(row["guessed"] for row in rows) else ""
     click.echo(f"{len(rows)} instruments of {found.scales.source}{guess}")
     click.echo(f"wrote {written}" if written else "written nowhere: name a file with -o")
-
-
-def _listed(text: str) -> list[str]:
-    return [symbol.strip().upper() for symbol in text.split(",") if symbol.strip()]
 
 
 def _fees(text: str | None) -> tuple[int, int] | None:

@@ -82,18 +82,13 @@ def find_scales(folder: Path | str, closes: pd.DataFrame, path: Path | str | Non
                 raise DataError(f"{place} lacks {', '.join(missing)}", "Add them, or load only symbols it has (--symbols)")
             return known
     inferred = {symbol: infer_instrument(symbol, closes[symbol]) for symbol in closes}
-    return Scales(inferred, {symbol: tuple(name for name in Instrument.__struct_fields__ if name != "symbol") for symbol in inferred}, "prices")
+    return Scales(inferred, {symbol: GUESSED for symbol in inferred}, "prices")
 
 
 def find_instruments(folder: Path | str, closes: pd.DataFrame) -> tuple[dict[str, Instrument], bool]:
     """The instruments of `find_scales`. The flag says that they are from a file, not guessed from prices."""
     found = find_scales(folder, closes)
     return found.instruments, found.source != "prices"
-
-
-def guessed_fields(from_venue: bool) -> tuple[str, ...]:
-    """Fields of the instruments that are guessed: those of GUESSED, unless the venue's own scales were found (the flag of find_instruments)."""
-    return () if from_venue else GUESSED
 
 
 def infer_instrument(symbol: str, closes: pd.Series, taker_fee_ppm: int = 500, maker_fee_ppm: int = 200) -> Instrument:

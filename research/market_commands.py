@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from hftkit.errors import DataError
 from hftkit.exchange.config import VolatilityConfig
 from hftkit.params import load
+from research.command_options import how_to_read, resample_asked
 from research.data_loader import load_panel
 from research.instruments import find_instruments, find_scales
 from research.market_facts import measure_folder
@@ -25,7 +27,9 @@ def market_like_report(
 
     Raises DataError for a folder that cannot be used and for fewer than three symbols.
     """
-    facts, panel = measure_folder(folder, symbols, span=span, on_gap=on_gap)
+    if resample_asked():
+        raise DataError("a market is measured on the bars there are", "Leave --resample out")
+    facts, panel = measure_folder(folder, symbols, span=span, on_gap=on_gap, **how_to_read())
     instruments, _ = find_instruments(folder, panel.closes)
     made = calibrate_market(panel, instruments, facts=facts, trades_per_s=trades_per_s, seed=seed)
     write_config(made, out)
@@ -49,7 +53,7 @@ def market_like_report(
 def market_with_pair(folder: Path, frozen: Path, out: Path, speed: float, seed: int) -> str:
     """Write the configuration of a market round the pair of a frozen file, made of the candles in `folder`; says how to go on. Raises DataError."""
     params = load(frozen)
-    panel = load_panel(folder, on_gap="drop", span="longest")
+    panel = load_panel(folder, on_gap="drop", span="longest", resample=resample_asked(), **how_to_read())
     made = market_like_frozen(params, panel, find_scales(folder, panel.closes).instruments, speed, seed)
     write_config(made, out)
     pair = next(row for row in made.instruments if row.cointegrated)

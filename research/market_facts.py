@@ -14,6 +14,7 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import VolatilityConfig
+from research.candle_columns import PLAIN, Reading
 from research.data_loader import Panel, candles_in, load_panel
 from research.file_formats import read_table
 from research.stylised_facts import excess_kurtosis, facts_of_prices
@@ -146,12 +147,13 @@ def measure(closes: pd.DataFrame, bar_ns: int, *, volumes: pd.DataFrame | None =
 
 
 def measure_folder(
-    folder: Path | str, symbols: Sequence[str] | None = None, *, span: str = "common", on_gap: str = "refuse"
-) -> tuple[MarketFacts, Panel]:
+    folder: Path | str, symbols: Sequence[str] | None = None, *, span: str = "common", on_gap: str = "refuse", timeframe: str = "",
+    calendar: str = "infer", reading: Reading = PLAIN,
+) -> tuple[MarketFacts, Panel]:  # fmt: skip
     """Facts of a folder of candles, with the panel they come from. Volumes and counts are used where every bar of a symbol has them."""
-    panel = load_panel(folder, symbols, span=span, on_gap=on_gap)  # type: ignore[arg-type]
+    panel = load_panel(folder, symbols, span=span, on_gap=on_gap, timeframe=timeframe, calendar=calendar, reading=reading)  # type: ignore[arg-type]
     volumes, counts = {}, {}
-    for symbol, one in candles_in(folder, list(panel.closes)).items():
+    for symbol, one in candles_in(folder, list(panel.closes), timeframe=timeframe, reading=reading).items():
         if "volume" in one.frame:
             volumes[symbol] = one.frame["volume"].reindex(panel.closes.index)
         count = _counts(one.paths[0], one.frame) if len(one.paths) == 1 and not one.table else None

@@ -59,7 +59,10 @@ def read_candles(path: Path | str, reading: Reading = PLAIN) -> pd.DataFrame:
     """
     found = read_file(Path(path), reading)
     if len(found) != 1:
-        raise DataError(f"{path} holds {len(found)} symbols ({', '.join(list(found)[:5])}, ...)", "Load it with load_panel, or choose with --symbols")
+        raise DataError(
+            f"{path} holds {len(found)} symbols ({', '.join(list(found)[:5])}{', ...' * (len(found) > 5)})",
+            "Load it with load_panel, or choose with --symbols",
+        )
     return next(iter(found.values())).frame
 
 
@@ -98,6 +101,18 @@ def table_files(folder: Path) -> tuple[list[Path], list[str]]:
     named = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in _OTHER_TABLES and is_table(path)]
     other = [path.name for path in named if parse_name(path).kind]
     return [path for path in named if path.name not in other], other
+
+
+def symbols_in(place: Path) -> list[str]:
+    """Symbols of a folder's price files, by their names; of long tables by their rows. Raises DataError for a folder without price files."""
+    paths = [place] if place.is_file() else table_files(place)[0]
+    if not paths:
+        raise DataError(f"{place} has no Parquet or CSV files", "Give a folder with one file a symbol")
+    found = set()
+    for path in paths:
+        column = symbol_column(column_names(path))
+        found |= {symbol_text(name) for name in read_table(path).frame[column].dropna().unique()} if column is not None else {parse_name(path).symbol}
+    return sorted(found)
 
 
 def read_prices(

@@ -15,7 +15,7 @@ from hftkit.strategies.pairs import PairsParams, pack_state
 from research import figures
 from research.data_loader import load_panel
 from research.freeze import Execution
-from research.instruments import find_instruments, guessed_fields, infer_instrument
+from research.instruments import GUESSED, find_instruments, infer_instrument
 from research.performance import bootstrap_band
 from research.pipeline import find_and_freeze
 from research.prefilter import Prefilter
@@ -178,8 +178,7 @@ def test_prices_that_say_no_tick_are_refused_and_guesses_are_named():
     for prices, says in (([6.301e-7, 6.5e-7], "6.301e-07 at row 0 is no multiple of 0.00000001"), ([1.0, np.nan], "row 1 is nan"), ([], "no closes")):
         with pytest.raises(DataError, match=says):
             infer_instrument("X", pd.Series(prices, dtype=float))
-    assert set(guessed_fields(False)) | {"symbol"} == set(Instrument.__struct_fields__)
-    assert guessed_fields(True) == ()
+    assert set(GUESSED) | {"symbol"} == set(Instrument.__struct_fields__)
 
 
 def test_every_figure_draws(result, tmp_path):
