@@ -39,6 +39,7 @@ class Left:
     orders: tuple[str, ...] = ()  # symbol, side, quantity, client order id
     unknown: str = ""
     switch: str = ""  # what became of the dead man's switch, in words
+    rescue: str = ""  # how a lost session was closed over a new one, in words
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ def decide(facts: Facts) -> Ending:
         told.append(facts.first_fault)
     if facts.halt is not None:
         told.append(facts.halt.text)
+    if venue.rescue:
+        told.append(venue.rescue)
     if not told:
         told.append(f"stopped: {facts.why}" if facts.why else "stopped")
     if positions or orders:

@@ -38,7 +38,7 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
         guard("notes", engine.log_notes)
         guard("watch", engine.watch)
         patience_s = engine.stopping.left_s(clock.monotonic_s()) if engine.started else 0.0
-        if not guard("ask what is left", lambda: left.extend(engine.venue.left(max(patience_s, _ASK_PATIENCE_S)))):
+        if not guard("ask what is left", lambda: left.extend(engine.venue.left(max(patience_s, _ASK_PATIENCE_S), _lost(engine, alive)))):
             left.append(Left(unknown="asking failed"))
     guard("close venue", engine.venue.close)
     guard("registration", engine.registration.close)
@@ -59,6 +59,13 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
     engine.result |= _how(engine)
     engine.log.event("ended", **_how(engine))
     guard("log close", engine.log.close)
+
+
+def _lost(engine: Engine, alive: bool) -> tuple[str, ...]:
+    """The symbols that the engine trades, if its session was lost: it did not log out, and its thread is not at work any more."""
+    over = engine.started and not engine.observing and not alive and engine.loop_status is not hot.LoopStatus.LOGGED_OUT
+    legs = {int(i) for name in ("lead", "hedge") for i in engine.rooms.legs[name] if i >= 0} if over else set()
+    return tuple(engine.session_config.instruments[i].symbol for i in sorted(legs))
 
 
 def _facts(engine: Engine, refused: str, stop_asked: bool, alive: bool, left: Left | None) -> Facts:

@@ -75,8 +75,10 @@ class Venue(Protocol):
         """Which connection is not there yet, '' if all are."""
         ...
 
-    def left(self, patience_s: float) -> tuple[Left, ...]:
+    def left(self, patience_s: float, lost: tuple[str, ...]) -> tuple[Left, ...]:
         """What the venue says is open, asked once the hot loop is over, for `patience_s` at most; () where it has no such answer.
+
+        `lost`: the symbols that the engine trades, where it has lost its session, else empty: what is held in them is closed, if that can be done.
 
         Orders of ours that still rest are cancelled; a dead man's switch is let go only if nothing is open.
         """

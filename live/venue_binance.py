@@ -146,7 +146,7 @@ class BinanceVenue:
         """The line's rows."""
         self.line.publish()
 
-    def left(self, patience_s: float) -> tuple[Left, ...]:
+    def left(self, patience_s: float, lost: tuple[str, ...]) -> tuple[Left, ...]:
         """Asked by REST. A session that only observes leaves nothing."""
         return (self.line.left(patience_s),) if self.line.trading and hasattr(self, "_memory") else ()
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hftkit import clock
 from hftkit.codes import Control
+from hftkit.errors import HftkitError
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
@@ -21,6 +22,7 @@ from live.config import EngineConfig
 from live.ending import Left
 from live.example import example_page
 from live.feeds.discovery import connect, discover
+from live.flatten.binary import flatten_binary
 from live.gateways.logon import cancel_all_frame, logon_frame
 from live.lease import Lease, venue_name
 from live.stray_orders import StrayOrders
@@ -85,9 +87,20 @@ class BinaryVenue:
     def publish(self) -> None:
         """Nothing of its own."""
 
-    def left(self, patience_s: float) -> tuple[Left, ...]:
-        """The protocol answers no such question after the session. Orders that rest are cancelled by the venue when the connection closes."""
-        return ()
+    def left(self, patience_s: float, lost: tuple[str, ...]) -> tuple[Left, ...]:
+        """The protocol answers no such question after the session. Orders that rest are cancelled by the venue when the connection closes.
+
+        What a lost session holds is closed over a new one, with reduce-only market orders in its own instruments and no others.
+        """
+        if not lost:
+            return ()
+        self._disconnect()  # the venue gives the account back when the connection is gone
+        try:
+            report = flatten_binary(self._venue, patience_s, lost)
+        except HftkitError as error:
+            return (Left(unknown=f"a new session for closing them failed: {error.problem}"),)
+        rescue = f"a new session closed what was held, with {report.closing_orders} market orders" if report.closing_orders else ""
+        return (Left(report.lots, tuple(report.orders), "" if report.confirmed else "the new session was lost, too", rescue=rescue),)
 
     def refresh_books(self) -> None:
         """One socket for everything: its other symbols show that it is well."""
@@ -102,10 +115,13 @@ class BinaryVenue:
 
     def close(self) -> None:
         """Close both, once."""
-        while self._sockets:
-            self._sockets.pop().close()
+        self._disconnect()
         if self._lease is not None:
             self._lease.release()
+
+    def _disconnect(self) -> None:
+        while self._sockets:
+            self._sockets.pop().close()
 
     def stray(self, event: np.void) -> None:
         """What an earlier session of this account has left."""

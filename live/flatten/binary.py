@@ -130,20 +130,24 @@ class _Connection:
         self.socket.close()
 
 
-def flatten_binary(venue: VenueConfig, timeout_s: float) -> Flattened:
-    """Flatten `venue.account`. Raises VenueError where the venue cannot be reached or refuses the session."""
+def flatten_binary(venue: VenueConfig, timeout_s: float, only: tuple[str, ...] = ()) -> Flattened:
+    """Flatten `venue.account`; with `only`, its positions in these symbols, and no order is cancelled.
+
+    Raises VenueError where the venue cannot be reached or refuses the session.
+    """
     instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
     report = Flattened(venue.account_text)
     deadline = clock.monotonic_s() + timeout_s
     connection = _logon(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
     try:
-        _close_everything(connection, instruments, report, deadline)
+        _close_everything(connection, instruments, report, deadline, only)
     finally:
         connection.close()
     connection = _logon(venue, len(instruments), max(deadline - clock.monotonic_s(), _ANSWER_S))
     me = connection.account
     connection.close()
-    report.positions = {instruments[i].symbol: f"{lots:+d} lots" for i, lots in me.positions.items() if lots}
+    report.lots = {instruments[i].symbol: lots for i, lots in me.positions.items() if lots and (not only or instruments[i].symbol in only)}
+    report.positions = {symbol: f"{lots:+d} lots" for symbol, lots in report.lots.items()}
     report.orders = [f"{client_order_id} ({instruments[i].symbol}, {leaves} lots)" for client_order_id, (i, leaves) in me.orders.items()]
     report.confirmed = True
     return report
@@ -160,18 +164,22 @@ def _logon(venue: VenueConfig, n_instruments: int, timeout_s: float) -> _Connect
                 raise
 
 
-def _close_everything(connection: _Connection, instruments: tuple[Instrument, ...], report: Flattened, deadline: float) -> None:
+def _close_everything(
+    connection: _Connection, instruments: tuple[Instrument, ...], report: Flattened, deadline: float, only: tuple[str, ...]
+) -> None:
     me, counter = connection.account, (clock.unix_ns() // 1_000_000_000 & 0x7FFFFFFF) << 32 | _COUNTERS
-    if me.orders:
+    if me.orders and not only:
         report.canceled = len(me.orders)
         connection.send(MessageType.CANCEL_ALL)
         connection.until(lambda: not me.orders, _ANSWER_S)
     pieces = dict.fromkeys(range(len(instruments)), 1)
-    while any(me.positions.values()) and clock.monotonic_s() < deadline:
+
+    def held() -> dict[int, int]:
+        return {i: lots for i, lots in me.positions.items() if lots and (not only or instruments[i].symbol in only)}
+
+    while held() and clock.monotonic_s() < deadline:
         sent = []
-        for i, lots in me.positions.items():
-            if lots == 0:
-                continue
+        for i, lots in held().items():
             counter += 1
             qty = max(abs(lots) // pieces[i], 1)
             side = Side.SELL if lots > 0 else Side.BUY
@@ -184,6 +192,6 @@ def _close_everything(connection: _Connection, instruments: tuple[Instrument, ..
         for i in me.too_large:
             pieces[i] *= 2
         me.too_large.clear()
-        if any(me.positions.values()):
+        if held():
             connection.until(lambda: False, _STEP_S)
     report.told = {instruments[int(i)].symbol: why for i, why in me.told.items() if me.positions.get(int(i))}

@@ -16,6 +16,7 @@ class Flattened:
     positions: dict[str, str] = field(default_factory=dict)
     orders: list[str] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
+    lots: dict[str, int] = field(default_factory=dict)  # the positions as signed numbers, where the venue counts in lots
     confirmed: bool = False  # the venue has said so after the last order of ours
 
     @property

@@ -6,7 +6,9 @@ error, the journal, the replay.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -209,6 +211,29 @@ def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(pa
     replayed = replay(session.folder)
     assert replayed.identical
     assert replayed.ended
+
+
+def test_a_session_that_the_venue_has_given_up_is_closed_over_a_new_one(params, tmp_path, monkeypatch):
+    """The engine stood still for longer than the venue waits for heartbeats, with a position: the venue has ended its session meanwhile."""
+    monkeypatch.setenv("HFTKIT_LOOP__HEARTBEAT_MS", "50")
+    with Simulator(tmp_path / "venue", speed=600.0) as simulator:
+        simulator.wait_ready()
+        session = LiveSession(params, simulator.ready_file, tmp_path / "j", "session", 300.0, ("--account", "7"))
+        session.wait_until(lambda now: now.ledger["position"].any())
+        os.kill(session.process.pid, signal.SIGSTOP)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # twenty heartbeats
+            session.process.wait(1)
+        os.kill(session.process.pid, signal.SIGCONT)
+        with pytest.raises(VenueError, match="a new session closed what was held, with [1-9]"):
+            session.wait(60)
+        assert session.process.returncode == 5
+        line = [*HFTKIT, "flatten", "--ready-file", str(simulator.ready_file), "--account", "7", "--json"]
+        closed = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert json.loads(closed.stdout)["closing_orders"] == 0
+    result = json.loads((session.folder / "result.json").read_text())
+    assert result["left"]["confirmed_by_venue"]
+    assert result["left"]["positions"] == {}
+    assert replay(session.folder).identical
 
 
 def test_no_venue_and_no_ready_file_are_told_in_one_line(params, tmp_path):

@@ -126,4 +126,6 @@ def test_what_cannot_be_survived_ends_in_one_line_and_a_whole_journal(tmp_path: 
     assert line in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert result["status"] == "failed"
+    assert result["left"] == {"positions": {}, "orders": [], "confirmed_by_venue": True, "switch": ""}  # closed over a new session
+    assert (result["exit_code"], done.returncode) == (5, 5)
     assert replay(tmp_path / "session").identical
