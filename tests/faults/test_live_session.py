@@ -224,7 +224,7 @@ def test_a_session_that_the_venue_has_given_up_is_closed_over_a_new_one(params, 
         with contextlib.suppress(subprocess.TimeoutExpired):  # twenty heartbeats
             session.process.wait(1)
         os.kill(session.process.pid, signal.SIGCONT)
-        with pytest.raises(VenueError, match="a new session closed what was held, with [1-9]"):
+        with pytest.raises(VenueError, match=r"a new session closed what was held, with [1-9]"):
             session.wait(60)
         assert session.process.returncode == 5
         line = [*HFTKIT, "flatten", "--ready-file", str(simulator.ready_file), "--account", "7", "--json"]
