@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hftkit import clock
@@ -96,7 +97,8 @@ class BinaryVenue:
             return ()
         self._disconnect()  # the venue gives the account back when the connection is gone
         try:
-            report = flatten_binary(self._venue, patience_s, lost)
+            venue = msgspec.structs.replace(self._venue, connect_timeout_s=min(patience_s, self._venue.connect_timeout_s))
+            report = flatten_binary(venue, patience_s, lost)
         except HftkitError as error:
             return (Left(unknown=f"a new session for closing them failed: {error.problem}"),)
         rescue = f"a new session closed what was held, with {report.closing_orders} market orders" if report.closing_orders else ""

@@ -215,14 +215,14 @@ def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(pa
 
 def test_a_session_that_the_venue_has_given_up_is_closed_over_a_new_one(params, tmp_path, monkeypatch):
     """The engine stood still for longer than the venue waits for heartbeats, with a position: the venue has ended its session meanwhile."""
-    monkeypatch.setenv("HFTKIT_LOOP__HEARTBEAT_MS", "50")
+    monkeypatch.setenv("HFTKIT_LOOP__HEARTBEAT_MS", "300")
     with Simulator(tmp_path / "venue", speed=600.0) as simulator:
         simulator.wait_ready()
         session = LiveSession(params, simulator.ready_file, tmp_path / "j", "session", 300.0, ("--account", "7"))
         session.wait_until(lambda now: now.ledger["position"].any())
         os.kill(session.process.pid, signal.SIGSTOP)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # twenty heartbeats
-            session.process.wait(1)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # ten heartbeats
+            session.process.wait(3)
         os.kill(session.process.pid, signal.SIGCONT)
         with pytest.raises(VenueError, match=r"a new session closed what was held, with [1-9]"):
             session.wait(60)
