@@ -179,10 +179,18 @@ def kalman_hedge(
     factor, (level, slope), covariance, moved, variance = _first_estimate(y[:start], x[:start], half_life)
     described += f", half-life {np.log(0.5) / np.log(factor) if factor > 0.0 else 0.0:.1f} bars"
     back, forget = 1.0 - factor, 1.0 / memory
-    level_walk, stationary = 1.0 / (back * level_memory) ** 2, 1.0 / (1.0 - factor**2)
-    p, q, r = float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])  # of level and slope, over the variance of w
     own, cross = _covariances_of_neighbours(y[:start], x[:start])
     both = 1.0 + factor**2
+    if bounce:
+        information = np.linalg.inv(covariance)
+        product = information @ (level, slope)
+        free = information[1, 1] - information[0, 1] ** 2 / information[0, 0]
+        information[1, 1] -= min(-both * own * (start - 1), 0.8 * free)
+        product[1] += 0.5 * both * cross * (start - 1)
+        covariance = np.linalg.inv(information)
+        level, slope = (covariance @ product).tolist()
+    level_walk, stationary = 1.0 / (back * level_memory) ** 2, 1.0 / (1.0 - factor**2)
+    p, q, r = float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])  # of level and slope, over the variance of w
     lead_values, hedge_values = y.tolist(), x.tolist()
     for t in range(start, n):
         step = hedge_values[t] - hedge_values[t - 1]
