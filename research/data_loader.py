@@ -129,7 +129,7 @@ def load_panel(
         excluded[name] = str(failure)
     asked = timeframe_ns(timeframe) if timeframe else 0
     for symbol, one in found.candles.items():
-        where = ", ".join(str(path) for path in one.paths[:2])
+        where = _where(one)
         try:
             _refuse_faults(findings := audit(one.frame, calendar), where)
             if findings.bar_ns == 0:
@@ -150,8 +150,7 @@ def load_panel(
     if not resample:
         _one_frequency({symbol: findings.bar_ns for symbol, findings in audits.items()}, str(folder))
     for symbol in frames:
-        where = ", ".join(str(path) for path in found.candles[symbol].paths[:2])
-        frames[symbol] = _close_gaps(frames[symbol], audits[symbol], on_gap, where)
+        frames[symbol] = _close_gaps(frames[symbol], audits[symbol], on_gap, _where(found.candles[symbol]))
     files = tuple(_source(symbol, path, found.candles[symbol]) for symbol in frames for path in found.candles[symbol].paths)
     closes = {symbol: frame["close"] for symbol, frame in frames.items()}
     if resample:
@@ -181,6 +180,12 @@ def checked(frame: pd.DataFrame, where: str, on_gap: OnGap = "refuse", calendar:
     findings = audit(frame, calendar)
     _refuse_faults(findings, where)
     return _close_gaps(frame, findings, on_gap, where), findings
+
+
+def _where(one: Candles) -> str:
+    """The files of a symbol, for messages; of a table of many symbols also which."""
+    files = ", ".join(str(path) for path in one.paths[:2])
+    return f"{files} ({one.symbol})" if one.table else files
 
 
 def _source(symbol: str, path: Path, one: Candles) -> SourceFile:

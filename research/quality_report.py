@@ -7,7 +7,7 @@ decided where the data is loaded (`load_panel`: `on_gap`, default "refuse"; `spa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,8 @@ def quality_report(
     found = read_prices(folder, symbols, timeframe=timeframe, reading=reading, several=True)
     faults = [str(error) for error in found.failures.values()]
     report = report_of({key: one.frame for key, one in found.candles.items()}, tuple(faults), calendar)
+    if found.passed_over:
+        report = replace(report, general=(*report.general, f"passed over, for they hold other prices: {', '.join(found.passed_over)}"))
     for key, one in found.candles.items():
         bar = report.audits[key].bar_ns
         if one.timeframe and bar and timeframe_ns(one.timeframe) != bar:

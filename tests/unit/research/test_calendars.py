@@ -110,7 +110,7 @@ def test_a_session_of_two_weeks_is_seen_too():
 
 def test_currencies_rest_at_weekends():
     hours = pd.date_range("2024-01-01", "2024-12-20", freq="h", tz="America/New_York")
-    shut = (hours.dayofweek == 5) | ((hours.dayofweek == 4) & (hours.hour >= 17)) | ((hours.dayofweek == 6) & (hours.hour < 17))
+    shut = (hours.day_of_week == 5) | ((hours.day_of_week == 4) & (hours.hour >= 17)) | ((hours.day_of_week == 6) & (hours.hour < 17))
     index = hours[~shut].tz_convert("UTC")
     assert infer_calendar(index).kind == "sessions"
     assert infer_calendar(index).bars_a_year == pytest.approx(365.25 / 7 * 120, rel=0.01)

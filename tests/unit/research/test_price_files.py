@@ -141,6 +141,9 @@ def test_a_long_table_is_its_symbols(tmp_path):
     put(tmp_path, "BTC-USDT.csv")
     with pytest.raises(DataError, match="two files of BTCUSDT"):
         load_panel(tmp_path, ["BTCUSDT"])
+    long[long["pair"] != "ETH/BTC"].iloc[2:].drop(index=long.index[9]).to_parquet(tmp_path / "gap.parquet")
+    with pytest.raises(DataError, match=r"gap\.parquet \(BTCUSDT\): 1 bars are missing"):
+        load_panel(tmp_path / "gap.parquet")
 
 
 def test_a_wide_table_is_read_by_itself(tmp_path):
@@ -186,6 +189,7 @@ def test_files_of_other_prices_are_passed_over(tmp_path):
     panel = load_panel(tmp_path)
     assert list(panel.closes) == ["AAAUSDT"]
     assert "passed over 2 files of other prices" in panel.decisions[0]
+    assert "AAA_USDT_USDT-1h-mark.csv, AAA_USDT_USDT-8h-funding_rate.csv" in quality_report(tmp_path).general[0]
 
 
 def test_adjusted_closes_are_rounded_to_what_the_engine_counts(tmp_path):
