@@ -79,12 +79,12 @@ class _LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """click's, with a suggestion for a word that is nearly a command."""
-        known = self.list_commands(ctx)
-        if args and args[0] not in known and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], known, n=2, cutoff=0.6)
-            cure = f"did you mean {' or '.join(near)}?" if near else "hftkit --help lists them"
-            raise click.UsageError(f"there is no command {args[0]!r}: {cure}", ctx)
-        return super().resolve_command(ctx, args)
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.6) if args else []
+            cure = f"Did you mean {' or '.join(near)}?" if near else "hftkit --help lists them."
+            raise click.UsageError(f"No such command {args[0]!r}. {cure}" if args else error.message, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, _SUMMARY.get(name, "")) for name in self.list_commands(ctx)]

@@ -5,6 +5,7 @@ A strategy is somebody's file. Compiled within the engine's thread it would fail
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -46,9 +47,9 @@ def _compile(found: Strategy) -> None:
     except NumbaError as error:
         place, what = _read(error, kernel)
         raise ParamsError(f"strategy {found.name} does not compile: {place}: {what}", _CURE) from None
-    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:  # what numba's own passes let through
-        code = kernel.py_func.__code__
-        raise ParamsError(f"strategy {found.name} does not compile: {code.co_filename}:{code.co_firstlineno}: {error}", _CURE) from None
+    except Exception as error:  # numba lets some through as they are: of a field that a record has not, a KeyError
+        place, what = _guess(error, kernel)
+        raise ParamsError(f"strategy {found.name} does not compile: {place}: {what}", _CURE) from None
     made = kernel.overloads[STRATEGY_SIGNATURE.args].signature.return_type
     if not isinstance(made, types.Integer | types.Boolean):
         code = kernel.py_func.__code__
@@ -60,12 +61,25 @@ def _read(error: NumbaError, kernel: Any) -> tuple[str, str]:
     """`file:line` and what is wrong there, from numba's many words: its innermost place, and its first sentence that says something."""
     text = _COLOUR.sub("", str(error))
     code = kernel.py_func.__code__
-    places = _PLACE.findall(text)
-    ours = [place for place in places if place[0] == code.co_filename or code.co_filename.endswith(place[0].lstrip("./"))]
-    file, line = (ours or places or [(code.co_filename, str(code.co_firstlineno))])[-1]
-    if ours:
-        file = code.co_filename
     lines = [one.strip(" -\t") for one in text.splitlines()]
     told = [one for one in lines if one and not _GENERIC.match(one) and not _PLACE.search(one) and not one.startswith(("^", "<source"))]
-    what = " ".join((told or [str(error)])[:2])
-    return f"{file}:{line}", what[:240]
+    what = " ".join((told or [str(error)])[:2])[:240]
+    ours = [line for file, line in _PLACE.findall(text) if code.co_filename.endswith(file.lstrip("./"))]
+    return f"{code.co_filename}:{ours[-1] if ours else _line_of(what, kernel)}", what
+
+
+def _guess(error: Exception, kernel: Any) -> tuple[str, str]:
+    """The same of an error without a place."""
+    what = f"there is no field {str(error.args[0])!r}" if isinstance(error, KeyError) and error.args else f"{type(error).__name__}: {error}"
+    what = what.splitlines()[0][:240]
+    return f"{kernel.py_func.__code__.co_filename}:{_line_of(what, kernel)}", what
+
+
+def _line_of(what: str, kernel: Any) -> int:
+    """The first line of the kernel with a word that the message quotes, else the line where the kernel begins."""
+    lines, first = inspect.getsourcelines(kernel.py_func)
+    for word in re.findall(r"['(](\w+)[')]", what):
+        for i, line in enumerate(lines):
+            if re.search(rf"\b{word}\b", line):
+                return first + i
+    return first

@@ -107,12 +107,17 @@ def write_sample(folder: Path, config: SimConfig, progress: Any = None) -> list[
 
 @click.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("data"), show_default=True, help="Data folder to write into.")
-def sample(out: Path) -> None:
+@click.option("--universe", default=None, help="Of another simulator configuration: a TOML file, or `binance`. [default: the sample universe]")
+@click.option("--minutes", type=click.IntRange(2), help="So many minutes. [default: the configuration's]")
+def sample(out: Path, universe: str | None, minutes: int | None) -> None:
     """Make the sample data again: seven days of one-minute candles of twelve synthetic instruments.
 
-    Example: hftkit data sample --out data
+    Examples: hftkit data sample --out data
+              hftkit data sample --universe binance --minutes 5760 --out data/binance
     """
-    config = load_config()
+    config = load_config(universe)
+    if minutes is not None:
+        config = msgspec.structs.replace(config, minutes=minutes)
     with Progress(transient=True) as bar:
         task = bar.add_task(f"{len(config.instruments)} instruments", total=config.minutes)
         written = write_sample(out, config, lambda done: bar.update(task, completed=done))

@@ -18,7 +18,7 @@ CASES = {
     "typo": ("    s = signal[slot]\n    s.targt = 1\n    return 0\n", 7, "targt"),
     "unknown_name": ("    return nothing_like_this\n", 6, "nothing_like_this"),
     "text": ("    s = signal[slot]\n    s.target = 'one'\n    return 0\n", 7, ""),
-    "no_number": ("    signal[slot].target = 1\n", 5, "not an integer"),
+    "no_number": ("    signal[slot].target = 1\n", 4, "not an integer"),
 }
 
 
