@@ -25,6 +25,7 @@ from hftkit.rooms import Rooms, SessionConfig, build_rooms, state_digest, strate
 
 FILL_COLUMNS = ("ts_event", "instrument", "side", "price_ticks", "qty_lots", "fee_e8", "maker", "client_order_id")
 MAX_FILLS = 1_000_000
+_SEGMENT_SAMPLES = 200_000  # room for what one segment of ordinary size adds before it is thinned
 SAMPLE_COLUMNS = ("ts_event", "spread", "mean", "std", "zscore", "equity_e8", "lead_position", "hedge_position")
 
 
@@ -66,13 +67,15 @@ def _describe(path: Path, cursor: np.ndarray) -> str:
 def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_samples: int = 200_000) -> ReplayResult:
     """Replay the journal in `folder`. `sample_every_ns` (exchange time) keeps the first strategy's signal and all fills, for pictures.
 
+    A session with more than `max_samples` of them is sampled more coarsely, evenly from its beginning to its end. The last sample is always the
+    state at the end, after the closing fills: its equity is the net P&L that the session reports.
     A difference is reported in the result. Raises JournalError where the journal itself cannot be trusted: altered, incomplete, foreign.
     """
     reader = JournalReader(folder)
     cursor = np.zeros(kernel.CURSOR_WORDS, np.int64)
     cursor[kernel.SEQUENCE] = 1
     every_ns = sample_every_ns or 0
-    samples = np.zeros((max_samples if every_ns else 0, len(SAMPLE_COLUMNS)), np.float64)
+    samples = np.zeros((max_samples + _SEGMENT_SAMPLES if every_ns else 0, len(SAMPLE_COLUMNS)), np.float64)
     fills = np.zeros((MAX_FILLS if every_ns else 0, len(FILL_COLUMNS)), np.int64)
     result: ReplayResult | None = None
     kernels: tuple[Any, ...] = ()
@@ -88,6 +91,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
             else:
                 run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, fills, every_ns)
                 verdict = run(result.rooms, kernels, words, cursor, samples, fills, every_ns)
+                every_ns *= _thin(samples, cursor, max_samples)
             if verdict == kernel.REPLAY_COLD_RECORD:
                 record_type, payload = _take_cold(words, cursor)
                 if record_type == RecordType.CONFIG:
@@ -116,14 +120,39 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     assert result is not None
     result.inputs, result.outputs = int(cursor[kernel.INPUTS]), int(cursor[kernel.OUTPUTS])
     result.vetoes, result.records = int(cursor[kernel.DECISIONS]), int(cursor[kernel.SEQUENCE]) - 1
-    result.samples = samples[: int(cursor[kernel.SAMPLES])]
     result.fills = fills[: int(cursor[kernel.FILLS])]
+    result.samples = _with_the_end(samples[: int(cursor[kernel.SAMPLES])], result.fills, result.rooms)
     result.torn, result.ended = reader.torn, recorded_digest is not None
     if not result.identical:  # it stopped there: the journal itself says how it ends
         result.torn, result.ended = _how_it_ends(folder)
     if result.identical and recorded_digest is not None and state_digest(result.rooms) != recorded_digest:
         result.identical, result.difference = False, "every output agrees, but the state at the end of the session does not"
     return result
+
+
+def _thin(samples: np.ndarray, cursor: np.ndarray, most: int) -> int:
+    """Keep every second of the samples, or every fourth, ... so that there are at most `most`. Returns which: 1, 2, 4, ..."""
+    n, every = int(cursor[kernel.SAMPLES]), 1
+    while (n + every - 1) // every > most:
+        every *= 2
+    kept = samples[:n:every].copy()
+    samples[: len(kept)] = kept
+    cursor[kernel.SAMPLES] = len(kept)
+    return every
+
+
+def _with_the_end(samples: np.ndarray, fills: np.ndarray, rooms: Rooms) -> np.ndarray:
+    """The samples float64 (n, 8), ended by the state of `rooms`: a session closes its positions after the last change of its signal."""
+    if not len(samples):
+        return samples
+    ledger, legs, signal = rooms.ledger, rooms.legs[0], rooms.signal[0]
+    net = int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum())
+    end = samples[-1].copy()
+    end[0] = max(end[0], float(signal["ts_event"]), float(fills[-1, 0]) if len(fills) else 0.0)
+    end[1:5] = signal["spread"], signal["mean"], signal["std"], signal["zscore"]
+    end[5:] = net, legs["lead_position"], legs["hedge_position"]
+    kept = samples[:-1] if end[0] == samples[-1, 0] else samples
+    return np.vstack([kept, end])
 
 
 def _kernels_of(config: SessionConfig) -> tuple[Any, ...]:

@@ -1,17 +1,18 @@
 """The whole story once: find pairs, calibrate, freeze, trade against the simulator, replay, report. What `make demo` runs.
 
-Research happens in this process; the simulator and the live engine are processes of their own, reached over TCP, as in real use. The kernels
-that those will need compile in a fourth process meanwhile.
+Research happens in this process; the simulator and the live engine are processes of their own, reached over TCP, as in real use. The kernels that
+those will need compile in a fourth process meanwhile. The report is one page, report.html (demo_report.py); its numbers and pictures lie beside it.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -22,9 +23,13 @@ from hftkit.processes import HFTKIT, LiveSession, Simulator
 from hftkit.units import from_e8, iso_from_ns
 from research.data_loader import load_panel
 from research.data_sets import find_data_sets
+from research.demo_report import Truth, write_report
 from research.freeze import Execution
 from research.instruments import find_instruments
 from research.pipeline import PipelineResult, find_and_freeze
+
+if TYPE_CHECKING:
+    from research.session import Session
 
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 # Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
@@ -35,11 +40,12 @@ _KERNELS = [word for label in _COMPILED for word in ("--only", label)]
 
 @dataclass
 class DemoResult:
-    """Where everything is, and the report as written to report.json."""
+    """Where everything is, and the report as written to report.json; `page`: report.html."""
 
     folder: Path
     report: dict[str, Any]
     found: PipelineResult
+    page: Path
 
 
 def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_patience_s: float = 0.0) -> DemoResult:
@@ -85,10 +91,11 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_pat
     session = load_session(result["journal"])
     console.print(f"    {session.replayed.inputs:,} inputs, {session.replayed.outputs:,} outputs: [green]identical, every byte[/]")
     _act(console, 7, "report")
-    report = _report(found, truth, result, venue, session.replayed.identical, speed, monotonic_s() - started)
+    pictures = _pictures(folder, found, truth, session)
+    report = _report(found, truth, result, venue, session, seconds, speed, monotonic_s() - started)
     (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
-    _pictures(folder, found, truth, session)
-    return DemoResult(folder, report, found)
+    page = write_report(folder / "report.html", report, found, truth, pictures, _next_commands(folder, found, data, session))
+    return DemoResult(folder, report, found, page)
 
 
 def _act(console: Console, number: int, text: str) -> None:
@@ -104,22 +111,26 @@ def _choose(data: Path, console: Console) -> Path:
     return sets[0].folder
 
 
-def _truth(data: Path) -> list[tuple[str, str]] | None:
+def _truth(data: Path) -> Truth | None:
     path = data.parent / "truth.json"
-    if not path.is_file():
-        return None
-    return [(pair["lead"], pair["hedge"]) for pair in json.loads(path.read_text())["pairs"]]
+    return list(json.loads(path.read_text())["pairs"]) if path.is_file() else None
 
 
-def _show_research(console: Console, found: PipelineResult, truth: list[tuple[str, str]] | None) -> None:
+def _tied(truth: Truth) -> list[tuple[str, str]]:
+    """Lead and hedge of the pairs that are tied to this day."""
+    return [(pair["lead"], pair["hedge"]) for pair in truth if not pair.get("until")]
+
+
+def _show_research(console: Console, found: PipelineResult, truth: Truth | None) -> None:
     pairs = [f"{row.lead}/{row.hedge}" for row in found.found.itertuples()]
-    console.print(
-        f"    {found.search.pairs_tested} ordered pairs tested, {len(pairs)} found: {', '.join(pairs[:8]) or 'none'}{' …' if len(pairs) > 8 else ''}"
-    )
+    left_out = len(found.scan) - found.search.pairs_tested
+    tested = f"{found.search.pairs_tested} of {len(found.scan)} ordered pairs tested" + (f" ({left_out} hardly correlated)" if left_out else "")
+    console.print(f"    {tested}, {len(pairs)} found: {', '.join(pairs[:8]) or 'none'}{' …' if len(pairs) > 8 else ''}")
     if truth is not None:
-        known = {frozenset(pair) for pair in truth}
+        known, ended = ({frozenset((pair["lead"], pair["hedge"])) for pair in truth if bool(pair.get("until")) is gone} for gone in (False, True))
         hit = {frozenset(pair.split("/")) for pair in pairs}
-        console.print(f"    against the truth: {len(hit & known)} of {len(known)} found, {len(hit - known)} false")
+        over = f", {len(hit & ended)} that was one and broke later" if hit & ended else ""
+        console.print(f"    against the truth: {len(hit & known)} of {len(known)} found{over}, {len(hit - known - ended)} false")
     for warning in found.warnings:
         console.print(f"    [yellow]note: {warning}[/]")
     chosen, best = found.chosen, found.chosen.sweep.chosen
@@ -138,7 +149,7 @@ def _show_research(console: Console, found: PipelineResult, truth: list[tuple[st
 def _wait_for_kernels(warm: subprocess.Popen[str], console: Console) -> None:
     if warm.poll() is None:
         with console.status("compiling kernels (once on this machine)"):
-            _, errors = warm.communicate(timeout=600)
+            _, errors = warm.communicate()  # a slow or busy machine may need many minutes: Ctrl-C ends it
     else:
         _, errors = warm.communicate()
     if warm.returncode:
@@ -169,10 +180,11 @@ def _watch(session: LiveSession, seconds: float, console: Console) -> None:
 
 def _report(
     found: PipelineResult,
-    truth: list[tuple[str, str]] | None,
+    truth: Truth | None,
     result: dict[str, Any],
     venue: dict[str, Any],
-    identical: bool,
+    session: Session,
+    seconds: float,
     speed: float,
     wall_s: float,
 ) -> dict[str, Any]:
@@ -180,7 +192,7 @@ def _report(
     chosen = found.chosen
     return {
         "pairs_found": [f"{row.lead}/{row.hedge}" for row in found.found.itertuples()],
-        "pairs_true": None if truth is None else ["/".join(pair) for pair in truth],
+        "pairs_true": None if truth is None else ["/".join(pair) for pair in _tied(truth)],
         "pairs_tested": found.search.pairs_tested,
         "pair_traded": f"{chosen.lead}/{chosen.hedge}",
         "warnings": list(found.warnings),
@@ -210,22 +222,42 @@ def _report(
         "latency_us": result["latency_us"],
         "startup_s": result["startup_s"],
         "resident_mb": result["resident_mb"],
-        "replay_identical": identical,
+        "seconds": seconds,
+        "exchange_hours": round(session.hours, 3),
+        "replay_identical": session.replayed.identical,
+        "replay_inputs": session.replayed.inputs,
+        "replay_outputs": session.replayed.outputs,
         "simulator_max_lag_ms": venue.get("max_lag_ms"),
         "wall_s": round(wall_s, 1),
     }
 
 
-def _pictures(folder: Path, found: PipelineResult, truth: list[tuple[str, str]] | None, session: Any) -> None:
+def _pictures(folder: Path, found: PipelineResult, truth: Truth | None, session: Session) -> dict[str, bytes]:
+    """Each picture as a PNG file, drawn once: written into the folder, and returned for the page."""
     from research import figures, session_figures
 
     drawn = {
-        "pairs": figures.pair_heat_map(found.scan, truth),
+        "pairs": figures.pair_heat_map(found.scan, None if truth is None else _tied(truth)),
         "calibration": figures.stability_map(found.chosen.sweep),
         "out_of_sample": figures.out_of_sample(found.chosen),
         "spread": session_figures.session_spread(session),
         "equity": session_figures.session_equity(session),
         "latency": session_figures.latency_by_percentile(session.folder),
     }
+    pictures = {}
     for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        pictures[name] = buffer.getvalue()
+        (folder / f"{name}.png").write_bytes(pictures[name])
+    return pictures
+
+
+def _next_commands(folder: Path, found: PipelineResult, data: Path, session: Session) -> list[str]:
+    return [
+        f"hftkit params show {found.path}",
+        f"hftkit replay {session.folder} --verify",
+        f"hftkit backtest {found.path} {data} --report {folder / 'tear_sheet.html'}",
+        "hftkit notebook open        # notebooks/00_tour.ipynb first",
+        "hftkit demo --data FOLDER   # the same with your own candles",
+    ]

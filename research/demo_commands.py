@@ -43,7 +43,8 @@ def demo(data: Path, out: Path, seconds: float, maker_patience: float, as_json: 
     console.print(_summary(result.report))
     console.print(_latency(result.report))
     verdict = "[green]identical[/]" if result.report["replay_identical"] else "[red]DIFFERENT[/]"
-    console.print(f"replay: {verdict}   took {result.report['wall_s']:.0f} s   report and pictures: {result.folder}")
+    console.print(f"replay: {verdict}   took {result.report['wall_s']:.0f} s")
+    console.print(f"report: {result.page}   (one page for a browser; report.json and the pictures lie beside it)")
     console.print("next: notebooks/00_tour.ipynb, then 01_find_pairs.ipynb   (hftkit notebook open)")
 
 

@@ -5,6 +5,7 @@ Live becomes research: the spread and z-score are recomputed by the very step th
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ E8 = 1e8
 class Session:
     """`signal`: one row a sample (UTC exchange time): spread, mean, std, zscore, equity (quote), lead_position, hedge_position (lots).
 
+    Its last row is the state at the end of the session, after the closing fills: `equity` there is `net_pnl` of the result.
     `fills`: one row a fill: symbol, side, price, qty (base units), fee (quote), maker, client_order_id. `result`: the engine's own
     result.json, {} where the session did not end. `replayed`: the verdict of the replay that made all this.
     """
@@ -36,23 +38,33 @@ class Session:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters of the first strategy, as numbers."""
-        return {name: float(value) for name, value in self.replayed.config.strategies[0].parameters.items()}
+        """Parameters of the first strategy that are numbers."""
+        found = {}
+        for name, value in self.replayed.config.strategies[0].parameters.items():
+            with contextlib.suppress(ValueError):  # a word, as which z-score
+                found[name] = float(value)
+        return found
+
+    @property
+    def hours(self) -> float:
+        """Exchange time from the first sample to the last, hours."""
+        return float((self.signal.index[-1] - self.signal.index[0]).total_seconds()) / 3600.0 if len(self.signal) else 0.0
 
     @property
     def legs(self) -> tuple[str, str]:
-        """Symbols of the first strategy's lead and hedge."""
+        """Symbols of the first strategy's lead and hedge; the hedge is "" where one instrument is traded alone."""
         plan = self.replayed.config.strategies[0].legs
         return plan.lead, plan.hedge
 
 
-def load_session(folder: Path | str, sample_every_ns: int = 1_000_000_000) -> Session:
-    """Load the session whose journal is in `folder`, the signal sampled once per `sample_every_ns` of exchange time.
+def load_session(folder: Path | str, sample_every_ns: int = 1_000_000_000, max_samples: int = 200_000) -> Session:
+    """Load the session whose journal is in `folder`, the signal sampled once per `sample_every_ns` of exchange time, more coarsely where that would
+    be more than `max_samples` rows.
 
     Raises JournalError where the journal cannot be trusted or its replay differs.
     """
     folder = Path(folder)
-    replayed = replay(folder, sample_every_ns=sample_every_ns)
+    replayed = replay(folder, sample_every_ns=sample_every_ns, max_samples=max_samples)
     if not replayed.identical:
         raise JournalError(f"the replay of {folder} differs: {replayed.difference}", "Check it with: hftkit replay --verify")
     signal = pd.DataFrame(replayed.samples, columns=list(SAMPLE_COLUMNS))

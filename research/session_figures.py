@@ -23,12 +23,17 @@ _HOPS = {
 
 
 def session_spread(session: Session) -> Figure:
-    """z-score with its thresholds, entries and exits where the lead position changed; the position of both legs below."""
+    """z-score with its thresholds, entries and exits where the lead position changed; the position of the legs below.
+
+    Thresholds are drawn where the strategy has them: `entry_z`, `exit_z`, `stop_z`.
+    """
     signal, limits = session.signal, session.parameters
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axes, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     axes.plot(signal.index, signal["zscore"], color=INK, lw=0.8)
     for name, color, style in (("entry_z", BLUE, "--"), ("exit_z", GREEN, "--"), ("stop_z", RED, ":")):
+        if name not in limits:
+            continue
         for sign in (1, -1):
             label = f"{name.removesuffix('_z')} ±{limits[name]:g}" if sign == 1 else None
             axes.axhline(sign * limits[name], color=color, ls=style, lw=0.9, label=label)
@@ -41,12 +46,14 @@ def session_spread(session: Session) -> Figure:
         ((change != 0) & (position == 0), "o", GREY, "flat"),
     ):
         axes.plot(signal.index[chosen], signal["zscore"][chosen], ls="", marker=marker, ms=7, color=color, mec="white", mew=0.5, label=name, zorder=3)
-    reach = 1.1 * max(float(np.nanmax(np.abs(signal["zscore"]))) if signal["zscore"].notna().any() else 1.0, limits["entry_z"])
+    reach = 1.1 * max(float(np.nanmax(np.abs(signal["zscore"]))) if signal["zscore"].notna().any() else 1.0, limits.get("entry_z", 1.0))
     axes.set_ylim(-reach, reach)
     axes.set_ylabel("z-score (std)")
-    axes.set_title(f"{session.legs[0]} / {session.legs[1]}: spread and trades of the live session", pad=22)
+    axes.set_title(f"{' / '.join(filter(None, session.legs))}: spread and trades of the live session", pad=22)
     axes.legend(ncols=6, fontsize=8, loc="lower center", frameon=False, bbox_to_anchor=(0.5, 1.0))
     for name, color, symbol in (("lead_position", BLUE, session.legs[0]), ("hedge_position", ORANGE, session.legs[1])):
+        if not symbol:
+            continue
         unit = max(1.0, float(signal[name].abs().max()))
         below.plot(signal.index, signal[name] / unit, color=color, lw=1.0, drawstyle="steps-post", label=f"{symbol} (1 = {unit:,.0f} lots)")
     below.set_ylabel("position\n(units)")
