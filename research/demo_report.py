@@ -116,7 +116,7 @@ def _search(report: Mapping[str, Any], found: PipelineResult, truth: Truth | Non
         f"the false-discovery rate is held at {found.search.fdr:.0%}. Only the first half of the data was looked at here."
     )
     if truth is not None:
-        verdicts = [truth_of_pair(*pair.split("/"), truth) for pair in report["pairs_found"]]
+        verdicts = [truth_of_pair(pair.split("/")[0], pair.split("/")[1], truth) for pair in report["pairs_found"]]
         tied = sum(verdict == "tied" for verdict in verdicts)
         ended = sum(verdict.startswith("tied until") for verdict in verdicts)
         text += f" The truth, known because the market is made up: of those found, {tied} are tied to this day, {ended} no longer, "
