@@ -188,7 +188,7 @@ def out_of_sample(calibration: Calibration) -> Figure:
         axes.set_title(title, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK)
-    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     figure.suptitle(f"{calibration.lead} / {calibration.hedge}: what is left of the calibration on bars it had not seen", fontsize=11, color=INK)
     return figure
 
