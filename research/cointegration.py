@@ -2,10 +2,13 @@
 
 Null hypothesis of every test here: the two series are *not* cointegrated (the residual of the regression has a unit root).
 The numbers are statsmodels', the arithmetic is compiled (hftkit/kernels/stats); what statsmodels leaves silent has a stated verdict.
+statsmodels' p-values are asymptotic. What a scan decides by holds for the sample at hand: from the simulated distribution of its length and lag
+rule (null_distribution.py), or, where volatility changes or changes depend on those before, from its own shocks (wild_bootstrap.py).
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import os
@@ -19,12 +22,15 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats import engle_granger as kernel
-from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns, adf_gram
+from hftkit.kernels.stats.adf import adf_gram
 from hftkit.kernels.stats.half_life import half_life
 from hftkit.kernels.stats.mackinnon import MAX_SERIES, TRENDS, critical_values, p_value
-from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, remove_trend
+from hftkit.kernels.stats.ols import remove_trend
 from research.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
+from research.null_distribution import RULES, null_distribution
+from research.pair_statistics import careful, pair_statistics, scratch
 from research.progress import progress
+from research.scan_p_values import SOURCES, Decided, Rule, Source, decide
 
 NULL_HYPOTHESIS = "no cointegration: the residual has a unit root"
 VERDICTS = {
@@ -38,7 +44,6 @@ VERDICTS = {
     7: "correlation below the filter",
     8: "left out",
 }
-_RULES: dict[str | None, int] = {None: LAG_FIXED, "aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T}
 _STATIONARY, _UNCORRELATED, _LEFT_OUT = 6, 7, 8
 _TINY = 1e-100  # what the square of a price may not leave
 _FEWEST_ROWS = 20  # below it MacKinnon's distributions say nothing
@@ -63,6 +68,7 @@ class EngleGranger:
     half_life: float
     trend: str
     autolag: str | None
+    maxlag: int
     verdict: str
     residual: np.ndarray = field(repr=False)
     null_hypothesis: str = NULL_HYPOTHESIS
@@ -70,19 +76,37 @@ class EngleGranger:
     def __iter__(self) -> Iterator[Any]:
         yield from (self.statistic, self.pvalue, self.critical_values)
 
+    @functools.cached_property
+    def pvalue_finite(self) -> float:
+        """p-value for this sample size and lag rule (null_distribution.py; a rule without a table takes about a second, once).
+
+        NaN where there is no test (`verdict`), or with more than one regressor: no such distribution was simulated.
+        """
+        if self.verdict != VERDICTS[0] or np.size(self.hedge_ratio) > 1:
+            return float("nan")
+        rule, degree = lag_rule(self.trend, self.autolag)
+        n = self.residual.size
+        null = null_distribution(n, degree, self.maxlag, rule, self.maxlag == default_maxlag(n))
+        return float(null.p_values(np.array([self.pvalue]))[0])
+
     def report(self) -> str:
         """What was tested and what came out, as text."""
-        rejected = [f"{level} %" for level, value in zip((1, 5, 10), self.critical_values, strict=True) if self.statistic < value]
-        levels = "  ".join(f"{value:.4f} ({level} %)" for level, value in zip((1, 5, 10), self.critical_values, strict=True))
+        decides = self.pvalue if np.isnan(self.pvalue_finite) else self.pvalue_finite
+        rejected = [f"{level} %" for level in (1, 5, 10) if decides <= level / 100]
+        levels = "  ".join(f"{value:.4f} ({level} %)" for level, value in zip((1, 5, 10), self.critical_values, strict=True)) + "   (MacKinnon 2010)"
+        if np.isnan(self.critical_values).all():
+            levels = f"none are published for trend {self.trend!r} and two series or more: the p-value decides"
+        finite = "none for several regressors" if np.isnan(self.pvalue_finite) else f"{self.pvalue_finite:.6g}   (this sample size and lag rule)"
         lines = [
             "Engle-Granger two-step test",
             f"  null hypothesis    {self.null_hypothesis}",
             f"  sample             {self.residual.size} observations, trend {self.trend!r}",
             f"  lags               {self.lag} (chosen by {self.autolag or 'the caller'}), {self.nobs} rows in the final regression",
             f"  statistic          {self.statistic:.6f}",
-            f"  p-value            {self.pvalue:.6g}   (MacKinnon 1994)",
-            f"  critical values    {levels}   (MacKinnon 2010)",
-            f"  null rejected at   {', '.join(rejected) or 'none of these levels'}",
+            f"  p-value            {self.pvalue:.6g}   (asymptotic: MacKinnon 1994)",
+            f"  finite p-value     {finite}",
+            f"  critical values    {levels}",
+            f"  null rejected at   {', '.join(rejected) or 'none of 1, 5, 10 %'}   (by the {'' if decides is self.pvalue else 'finite '}p-value)",
             f"  hedge ratio        {np.array2string(np.atleast_1d(self.hedge_ratio), precision=6)[1:-1]}, intercept {self.intercept:.6f}",
             f"  half-life          {self.half_life:.2f} bars",
         ]
@@ -126,7 +150,7 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
         verdict: int = kernel.PAIR_COLLINEAR
         out[0] = -np.inf
     else:
-        verdict = _careful(residual, lags, rule, out)
+        verdict = careful(residual, lags, rule, out)
     table = np.empty(3)
     critical_values(table, degree, len(regressors) + 1, level.size - 1)
     basis = flat_coefficients - slopes @ np.array([coefficients for _, coefficients, _ in others])
@@ -141,6 +165,7 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
         half_life=half_life(residual),
         trend=trend,
         autolag=autolag,
+        maxlag=lags,
         verdict=VERDICTS[verdict],
         residual=residual,
     )
@@ -157,6 +182,9 @@ def scan_pairs(
     min_correlation: float = 0.0,
     leave_out: Mapping[str, str] | None = None,
     on_bad: Literal["refuse", "exclude"] = "refuse",
+    p_values: Source = "auto",
+    draws: int | None = None,
+    seed: int = 0,
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Test every ordered pair of columns (both directions of each regression), on all cores.
@@ -168,13 +196,21 @@ def scan_pairs(
     a symbol of `leave_out` (symbol -> reason, see research/prefilter.py). A column with prices that are not finite (or, with `log`, not positive)
     refuses the scan (`on_bad="refuse"`, the default) or is left out with that reason ("exclude").
 
+    `p_values`: what the q-values are made of. "finite": the simulated distribution for this sample size and lag rule; "bootstrap": a wild
+    bootstrap of the panel's own shocks with at most `draws` draws (default 1,999) a pair, from `seed`; "auto": the bootstrap for
+    pairs with a series whose volatility changes or clusters or whose changes depend on those before (innovations.py), for all pairs where the
+    volatility that they share changes, else the finite one; "asymptotic": statsmodels'.
+
     `prices`: one column a symbol, rows in time order; `log` tests log prices. Memory: the panel again, plus per thread
     (maxlag + 2)^2 * 16 + 3 n * 8 bytes, and under 500 bytes a pair. One row a pair, best first:
 
         lead, hedge       regression log(lead) = intercept + hedge_ratio * log(hedge) + spread
         hedge_ratio, statistic, pvalue, lag, nobs, half_life (bars), correlation (of the changes)
-        q_bh, q_by, q_bonferroni   q-values over all pairs tested here      verdict   "ok" or why the pair was not tested
+        pvalue_asymptotic          MacKinnon's, as statsmodels' coint has it; `pvalue` is that of `method`, and `draws` its draws
+        q_bh, q_by, q_bonferroni   q-values of `pvalue` over all pairs tested here      verdict   "ok" or why the pair was not tested
     """
+    if p_values not in SOURCES or (draws is not None and whole(draws, "draws") < 1):
+        raise DataError(f"p_values={p_values!r} with draws={draws!r} is not offered", f"p_values: {', '.join(SOURCES)}; draws: from 1 up, or None")
     rule, degree = lag_rule(trend, autolag)
     reasons = dict(leave_out or {})
     values = _panel(prices, log, on_bad, reasons)
@@ -202,18 +238,17 @@ def scan_pairs(
 
     def block(start: int) -> None:
         part = slice(start, start + _PAIRS_A_CALL)
-        kernel.engle_granger_pairs(flat, totals, pairs[part], *_scratch(n, lags), results[part], degree, lags, rule)
+        pair_statistics(flat, totals, pairs[part], results[part], degree, lags, rule)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         starts = range(0, len(pairs), _PAIRS_A_CALL)
         for _ in progress(pool.map(block, starts), f"Engle-Granger, {len(pairs)} ordered pairs", len(starts)):
             pass
-    for k in np.flatnonzero(results[:, kernel.VERDICT] == OLS_ILL_CONDITIONED):
-        _retest(flat, pairs[k], results[k], degree, lags, rule)
     answers = np.full((len(all_pairs), kernel.FIELDS), np.nan)
     answers[~candidate, kernel.VERDICT] = why[~candidate]
     answers[candidate] = results
-    return _table(symbols, all_pairs, answers, correlation, reasons)
+    how = Rule(degree, lags, rule, lags == default_maxlag(n), p_values, draws, whole(seed, "seed"), threads)
+    return _table(symbols, all_pairs, answers, correlation, reasons, decide(values, all_pairs, answers, how))
 
 
 def discoveries(
@@ -237,9 +272,9 @@ def discoveries(
 def lag_rule(trend: str, autolag: str | None) -> tuple[int, int]:
     """The kernel's codes of a lag rule and of a trend (0 .. 3); DataError for what is not offered."""
     name = autolag.lower() if autolag else None
-    if trend not in TRENDS or name not in _RULES:
+    if trend not in TRENDS or name not in RULES:
         raise DataError(f"trend {trend!r} with autolag {autolag!r} is not offered", f"trend: {TRENDS}; autolag: aic, bic, t-stat or None")
-    return _RULES[name], TRENDS.index(trend)
+    return RULES[name], TRENDS.index(trend)
 
 
 def whole(value: Any, name: str) -> int:
@@ -338,36 +373,19 @@ def _intercept(basis: np.ndarray, n: int) -> float:
     return float(basis[0] + basis[1] * shift + basis[2] * (shift**2 - (n + 1) / (3.0 * (n - 1))))
 
 
-def _scratch(n: int, lags: int) -> tuple[np.ndarray, ...]:
-    m = lags + 2
-    return np.empty(n), np.empty(n), np.empty((2, max(m, 3))), np.empty((m, m)), np.empty((m, m))
-
-
 def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level: float | None) -> bool:
     """Dickey-Fuller test of one series, freed of its trend beforehand (asymptotically the test with these terms in the regression)."""
     if level is None:
         return False
     out = np.full(3, np.nan)
-    _, d, rows, gram, final = _scratch(flat.size, lags)
+    _, d, rows, gram, final = scratch(flat.size, lags)
     verdict = adf_gram(flat, d, rows, gram, final, out, lags, rule)
     return bool(verdict == 0 and p_value(out[0], degree, 1) < level)
 
 
-def _careful(residual: np.ndarray, lags: int, rule: int, out: np.ndarray) -> int:
-    """Dickey-Fuller by reflections: slower, and right for data of any conditioning."""
-    return int(adf_columns(residual, np.empty((lags + 2, residual.size)), np.empty((2, lags + 2)), out, 0, lags, rule))
-
-
-def _retest(flat: np.ndarray, pair: np.ndarray, row: np.ndarray, degree: int, lags: int, rule: int) -> None:
-    residual, out = np.empty(flat.shape[1]), np.full(3, np.nan)
-    kernel.hedge_residual(flat[pair[0]], flat[pair[1]], residual)
-    row[kernel.VERDICT] = _careful(residual, lags, rule, out)
-    row[[kernel.STATISTIC, kernel.LAG, kernel.NOBS]] = out
-    row[kernel.P_VALUE] = p_value(out[0], degree, 2)
-    row[kernel.HALF_LIFE] = half_life(residual)
-
-
-def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlation: np.ndarray, reasons: dict[str, str]) -> pd.DataFrame:
+def _table(
+    symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlation: np.ndarray, reasons: dict[str, str], decided: Decided
+) -> pd.DataFrame:
     names = np.array(symbols, object)
     verdicts = [VERDICTS[int(code)] for code in results[:, kernel.VERDICT]]
     for k in np.flatnonzero(results[:, kernel.VERDICT] == _LEFT_OUT):
@@ -379,14 +397,17 @@ def _table(symbols: list[str], pairs: np.ndarray, results: np.ndarray, correlati
             "hedge": names[pairs[:, 1]],
             "hedge_ratio": results[:, kernel.HEDGE_RATIO],
             "statistic": results[:, kernel.STATISTIC],
-            "pvalue": results[:, kernel.P_VALUE],
-            "q_bh": benjamini_hochberg(results[:, kernel.P_VALUE]),
-            "q_by": benjamini_yekutieli(results[:, kernel.P_VALUE]),
-            "q_bonferroni": bonferroni(results[:, kernel.P_VALUE]),
+            "pvalue": decided.p_values,
+            "q_bh": benjamini_hochberg(decided.p_values),
+            "q_by": benjamini_yekutieli(decided.p_values),
+            "q_bonferroni": bonferroni(decided.p_values),
             "lag": pd.array(results[:, kernel.LAG], dtype="Int64"),
             "nobs": pd.array(results[:, kernel.NOBS], dtype="Int64"),
             "half_life": results[:, kernel.HALF_LIFE],
             "correlation": correlation[pairs[:, 0], pairs[:, 1]],
+            "pvalue_asymptotic": results[:, kernel.P_VALUE],
+            "method": decided.methods,
+            "draws": pd.array(decided.draws, dtype="Int64"),
             "verdict": verdicts,
         }
     )

@@ -17,7 +17,7 @@ from hftkit.units import NS_PER_S
 from research.command_options import Command, as_json_option, load, panel_options, records, show
 from research.costs import Costs
 from research.data_loader import Panel
-from research.prefilter import Prefilter, illiquid, pairs_in_words, tests_made
+from research.prefilter import Prefilter, illiquid, methods_used, pairs_in_words, tests_made
 from research.study_options import limit_options, lines_of, split_options, unit_root_option
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ def _prefilter_options(command: Command) -> Command:
 @click.option("--max-half-life", type=click.FloatRange(0, min_open=True), help="Longest half-life of a discovery, in bars [default: any].")
 @unit_root_option
 @click.option("--levels", is_flag=True, help="Test prices as they are instead of their logarithms.")
+@click.option(
+    "--p-values",
+    type=click.Choice(["auto", "finite", "bootstrap", "asymptotic"]),
+    default="auto",
+    show_default=True,
+    help="For this sample size and lag rule (finite), from a wild bootstrap, each where it holds (auto), or statsmodels' (asymptotic).",
+)
+@click.option("--draws", type=click.IntRange(1), help="Most draws of the wild bootstrap a pair [default: 1,999].")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the wild bootstrap.")
 @click.option("--top", type=int, default=15, show_default=True, help="Rows to print.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the whole table here (.csv or .parquet).")
 @as_json_option
@@ -91,6 +100,9 @@ def scan(
     max_half_life: float | None,
     unit_root_level: float,
     levels: bool,
+    p_values: Any,
+    draws: int | None,
+    seed: int,
     top: int,
     out: Path | None,
     min_turnover: float,
@@ -109,7 +121,7 @@ def scan(
     rule = None if autolag == "none" else autolag
     table = scan_pairs(
         panel.closes, log=not levels, trend=trend, maxlag=maxlag, autolag=rule, unit_root_level=unit_root_level or None,
-        min_correlation=min_correlation, leave_out=illiquid(panel.quality, limits),
+        min_correlation=min_correlation, leave_out=illiquid(panel.quality, limits), p_values=p_values, draws=draws, seed=seed,
     )  # fmt: skip
     found = discoveries(table, fdr, max_half_life=max_half_life or math.inf)
     if out is not None:
@@ -121,6 +133,7 @@ def scan(
                     "fdr": fdr,
                     "bars": len(panel.closes),
                     "tests": tests_made(table),
+                    "p_values": methods_used(table),
                     "decisions": list(panel.decisions),
                     "found": records(found),
                     "pairs": records(table),
@@ -131,6 +144,7 @@ def scan(
     columns = ["lead", "hedge", "hedge_ratio", "statistic", "pvalue", "q_bh", "q_bonferroni", "lag", "half_life", "correlation", "verdict"]
     click.echo(show(table[columns].head(top)))
     click.echo("".join(f"{decision}\n" for decision in panel.decisions), nl=False)
+    click.echo("p-values: " + (", ".join(f"{count} {method}" for method, count in methods_used(table).items()) or "none, nothing was tested"))
     click.echo(
         f"{pairs_in_words(table)} over all {len(panel.closes)} bars (hftkit freeze tests the train span alone); "
         f"{len(found)} pairs found at a false-discovery rate of {fdr:g}: "

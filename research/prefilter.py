@@ -48,7 +48,10 @@ def illiquid(quality: pd.DataFrame, limits: Prefilter) -> dict[str, str]:
 
 
 def tests_made(scan: pd.DataFrame) -> dict[str, int]:
-    """How hard was looked: ordered pairs there are, those tested (a p-value exists), and those not, by verdict."""
+    """How hard was looked: ordered pairs there are, those tested (a p-value exists), and those not, by verdict.
+
+    What cannot be tested (collinear, constant, too short) is no test: neither counted here nor in any q-value.
+    """
     tested = scan["pvalue"].notna()
     others = scan.loc[~tested, "verdict"].str.split(":").str[0].value_counts()
     return {"ordered_pairs": len(scan), "tested": int(tested.sum()), **{str(verdict): int(count) for verdict, count in others.items()}}
@@ -59,3 +62,9 @@ def pairs_in_words(scan: pd.DataFrame) -> str:
     made = tests_made(scan)
     skipped = ", ".join(f"{count} {verdict}" for verdict, count in made.items() if verdict not in ("ordered_pairs", "tested"))
     return f"{made['ordered_pairs']} ordered pairs, {made['tested']} tested" + (f" (not tested: {skipped})" if skipped else "")
+
+
+def methods_used(scan: pd.DataFrame) -> dict[str, int]:
+    """Where the p-values of a scan come from, and how many of each: finite sample, wild bootstrap and why, asymptotic."""
+    used = scan.loc[scan["pvalue"].notna(), "method"].value_counts()
+    return {str(method): int(count) for method, count in used.items()}

@@ -151,7 +151,7 @@ def test_every_series_every_rule_as_statsmodels(trend):
             y, x = table.iloc[:, 0], table.iloc[:, 1]
             if maxlag in (None, 3):
                 both = scan_pairs(table.iloc[:, :2], log=False, trend=trend, maxlag=maxlag, autolag=rule, unit_root_level=None, threads=1)
-                scanned = both.set_index(["lead", "hedge"])[["statistic", "pvalue"]]
+                scanned = both.set_index(["lead", "hedge"])[["statistic", "pvalue_asymptotic"]]
             for left, right in ((y, x), (x, y)):
                 one = engle_granger(left, right, trend, maxlag, rule)
                 statistic, pvalue, values = coint(left, right, trend=trend, maxlag=maxlag, autolag=rule)

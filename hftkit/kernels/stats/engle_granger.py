@@ -60,8 +60,7 @@ def engle_granger_pair(
     out[HEDGE_RATIO] = slope
     left = dot(residual, residual)
     if not 1.0 - left / total < MAX_R_SQUARED:
-        out[STATISTIC] = -np.inf
-        out[P_VALUE] = 0.0
+        out[STATISTIC] = -np.inf  # and no p-value: what cannot be tested is no test
         out[VERDICT] = PAIR_COLLINEAR
         return PAIR_COLLINEAR
     answer = rows[0, :3]  # scratch that adf_gram has done with when it writes its answer

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.api import OLS
+from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import adfuller, coint
 from statsmodels.tsa.tsatools import add_trend
 
 from hftkit.errors import DataError
+from research import prefilter
 from research.cointegration import default_maxlag, discoveries, engle_granger, scan_pairs
 
 
@@ -76,7 +78,7 @@ def test_scan_equals_one_test_a_pair_and_statsmodels(autolag):
         expected = coint(y, x, autolag=autolag, maxlag=6)
         one = engle_granger(y, x, autolag=autolag, maxlag=6)
         assert row.statistic == pytest.approx(expected[0], abs=1e-8)
-        assert row.pvalue == pytest.approx(expected[1], abs=1e-8)
+        assert row.pvalue_asymptotic == pytest.approx(expected[1], abs=1e-8)
         assert (row.lag, row.nobs) == (one.lag, one.nobs)
         assert row.hedge_ratio == pytest.approx(one.hedge_ratio, rel=1e-10)
         assert row.half_life == pytest.approx(one.half_life, rel=1e-8)
@@ -116,6 +118,33 @@ def test_collinear_series_answer_as_statsmodels_does():
     scan = scan_pairs(pd.DataFrame({"A": np.exp(2 * x), "B": np.exp(x)}))
     assert (scan["verdict"] == "collinear").all()
     assert discoveries(scan).empty
+
+
+@pytest.mark.parametrize("source", ["auto", "finite", "bootstrap", "asymptotic"])
+def test_what_cannot_be_tested_is_no_test(source):
+    """Walks with near copies: the collinear pairs change neither a q-value nor a count; without them the others are judged the same."""
+    rng = np.random.default_rng(5)
+    walks = np.exp(np.cumsum(rng.normal(size=(200, 4)), axis=0) * 0.01)
+    prices = pd.DataFrame(walks, columns=list("ABCD"))
+    prices["COPY"] = prices["A"] * np.exp(1e-6 * rng.normal(size=200))
+    scan = scan_pairs(prices, p_values=source, unit_root_level=None, draws=99)
+    copies = scan["verdict"] == "collinear"
+    assert copies.sum() == 2
+    assert scan.loc[copies, ["pvalue", "pvalue_asymptotic", "q_bh", "q_by", "q_bonferroni"]].isna().all(axis=None)
+    assert (scan.loc[copies, "method"] == "").all()
+    made = prefilter.tests_made(scan)
+    assert (made["ordered_pairs"], made["tested"], made["collinear"]) == (20, 18, 2)
+    assert sum(prefilter.methods_used(scan).values()) == 18
+    tested = scan[~copies]
+    np.testing.assert_allclose(tested["q_bonferroni"], np.minimum(18 * tested["pvalue"], 1))
+    np.testing.assert_allclose(tested["q_bh"], multipletests(tested["pvalue"], method="fdr_bh")[1])
+
+
+def test_where_p_values_come_from_must_be_known():
+    prices = pd.DataFrame({"A": np.exp(random_pair(1, 50)[0]), "B": np.exp(random_pair(1, 50)[1])})
+    for wrong in ({"p_values": "exact"}, {"draws": 0}, {"seed": -1}):
+        with pytest.raises(DataError, match=r"not offered|from 0 up"):
+            scan_pairs(prices, **wrong)
 
 
 def test_constant_series_are_reported_and_not_counted():
