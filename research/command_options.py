@@ -97,6 +97,23 @@ def panel_options(command: Command) -> Command:
     return reading_options(command)
 
 
+def p_value_options(command: Command) -> Command:
+    """Options of a command that scans: where its p-values come from."""
+    for option in (
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the wild bootstrap."),
+        click.option("--draws", type=click.IntRange(1), help="Most draws of the wild bootstrap a pair [default: 1,999]."),
+        click.option(
+            "--p-values",
+            type=click.Choice(["auto", "finite", "bootstrap", "asymptotic"]),
+            default="auto",
+            show_default=True,
+            help="For this sample size and lag rule (finite), from a wild bootstrap, each where it holds (auto), or statsmodels' (asymptotic).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 

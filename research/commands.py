@@ -14,7 +14,7 @@ import pandas as pd
 from hftkit.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
-from research.command_options import Command, as_json_option, load, panel_options, records, show
+from research.command_options import Command, as_json_option, load, p_value_options, panel_options, records, show
 from research.costs import Costs
 from research.data_loader import Panel
 from research.prefilter import Prefilter, illiquid, methods_used, pairs_in_words, tests_made
@@ -75,15 +75,7 @@ def _prefilter_options(command: Command) -> Command:
 @click.option("--max-half-life", type=click.FloatRange(0, min_open=True), help="Longest half-life of a discovery, in bars [default: any].")
 @unit_root_option
 @click.option("--levels", is_flag=True, help="Test prices as they are instead of their logarithms.")
-@click.option(
-    "--p-values",
-    type=click.Choice(["auto", "finite", "bootstrap", "asymptotic"]),
-    default="auto",
-    show_default=True,
-    help="For this sample size and lag rule (finite), from a wild bootstrap, each where it holds (auto), or statsmodels' (asymptotic).",
-)
-@click.option("--draws", type=click.IntRange(1), help="Most draws of the wild bootstrap a pair [default: 1,999].")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the wild bootstrap.")
+@p_value_options
 @click.option("--top", type=int, default=15, show_default=True, help="Rows to print.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the whole table here (.csv or .parquet).")
 @as_json_option
