@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 HALF_LIVES_WANTED = 25  # how much market half a minute should hold
 # Small enough for the books of the simulator; a retry is short because exchange time runs hundreds of times faster than the engine
 EXECUTION = Execution(unit_notional=4_000.0, retry_ns=5_000_000, hedge_deadline_ns=1_000_000_000)
+_BASE_SPEED = 600.0  # what the two times above are right for; a faster market gets as many times more
+MARKET_SPEED = 15_000.0  # of a market.toml beside the data: three minutes of wall time are a month
 _COMPILED = ("strategy pairs", "control page", "journal check", "exchange simulator", "hot loop", "replay")  # what the demo runs, no more
 _KERNELS = [word for label in _COMPILED for word in ("--only", label)]
 
@@ -64,18 +66,26 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_pat
         instruments, _ = find_instruments(data, panel.closes)
         console.print(f"    {panel.closes.shape[1]} instruments, {len(panel.closes):,} bars to {panel.closes.index[-1]:%Y-%m-%d %H:%M} UTC")
         _act(console, 2, "research: cointegrated pairs, both directions, false-discovery rate 5 %")
-        execution = replace(EXECUTION, maker_patience_ns=round(maker_patience_s * 1e9))
+        market = data.parent / "market.toml"
+        execution = _execution_at(MARKET_SPEED if market.is_file() else _BASE_SPEED, maker_patience_s)
         found = find_and_freeze(panel, instruments, folder / "frozen", execution=execution, insist=not is_sample)
         _show_research(console, found, truth)
-        speed = 600.0 if is_sample else max(600.0, HALF_LIVES_WANTED * float(found.chosen.test_of_train.half_life) * panel.bar_ns / 1e9 / seconds)
+        speed = (
+            _BASE_SPEED
+            if is_sample
+            else max(_BASE_SPEED, HALF_LIVES_WANTED * float(found.chosen.test_of_train.half_life) * panel.bar_ns / 1e9 / seconds)
+        )
         _wait_for_kernels(warm, console)
     finally:
         if warm.poll() is None:
             warm.kill()
     config = None if is_sample else _market_like(found, instruments, speed, folder)
+    if market.is_file():
+        speed, config = MARKET_SPEED, market
     _act(console, 4, f"exchange simulator: its own process, exchange time at {speed:,.0f} times wall time")
     with Simulator(folder, speed, config) as simulator:
-        simulator.wait_ready()  # on a slow machine that takes longer than an engine waits for its venue
+        if not market.is_file():
+            simulator.wait_ready()  # on a slow machine that takes longer than an engine waits for its venue
         _act(console, 5, f"hftkit live: its own process, {seconds:.0f} s through the compiled hot loop")
         with LiveSession(found.path, simulator.ready_file, folder / "journal", "session", seconds) as live:
             try:
@@ -96,6 +106,13 @@ def run_demo(data: Path, runs: Path, seconds: float, console: Console, maker_pat
     (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
     page = write_report(folder / "report.html", report, found, truth, pictures, _next_commands(folder, found, data, session))
     return DemoResult(folder, report, found, page)
+
+
+def _execution_at(speed: float, maker_patience_s: float) -> Execution:
+    """The execution for a market at `speed`: how long to wait is wall time at heart, and the frozen file states exchange time."""
+    times = max(1.0, speed / _BASE_SPEED)
+    retry, deadline = (round(times * ns) for ns in (EXECUTION.retry_ns, EXECUTION.hedge_deadline_ns))
+    return replace(EXECUTION, maker_patience_ns=round(maker_patience_s * 1e9), retry_ns=retry, hedge_deadline_ns=deadline)
 
 
 def _act(console: Console, number: int, text: str) -> None:

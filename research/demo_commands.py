@@ -13,7 +13,7 @@ from rich.table import Table
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("data/sample/1m"), show_default=True, help="Folder of candle files."
+    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("data/months/15m"), show_default=True, help="Folder of candle files."
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/runs"), show_default=True, help="Where reports are kept.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Wall time of the live session.")

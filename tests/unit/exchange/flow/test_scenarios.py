@@ -74,7 +74,7 @@ def moved(seen: Seen, other: Seen, minute: int) -> np.ndarray:
 
 
 def test_all_that_ship_are_there_and_can_be_read() -> None:
-    assert {"calm", "crash", "depeg", "drought", "feed_outage", "gap", "nervous", "pair_break", "trending"} == set(shipped_scenarios())
+    assert {"calm", "crash", "depeg", "drought", "feed_outage", "gap", "months", "nervous", "pair_break", "trending"} == set(shipped_scenarios())
     for name in shipped_scenarios():
         scenario = load_scenario(name)
         assert scenario.name == name
