@@ -197,7 +197,7 @@ def scan_pairs(
     refuses the scan (`on_bad="refuse"`, the default) or is left out with that reason ("exclude").
 
     `p_values`: what the q-values are made of. "finite": the simulated distribution for this sample size and lag rule; "bootstrap": a wild
-    bootstrap of the panel's own shocks with at most `draws` draws (default 1,999) a pair, from `seed`; "auto": the bootstrap for
+    bootstrap of the panel's own shocks with at most `draws` draws (default 9,999) a pair, from `seed`; "auto": the bootstrap for
     pairs with a series whose volatility changes or clusters or whose changes depend on those before (innovations.py), for all pairs where the
     volatility that they share changes, else the finite one; "asymptotic": statsmodels'.
 

@@ -101,7 +101,7 @@ def p_value_options(command: Command) -> Command:
     """Options of a command that scans: where its p-values come from."""
     for option in (
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the wild bootstrap."),
-        click.option("--draws", type=click.IntRange(1), help="Most draws of the wild bootstrap a pair [default: 1,999]."),
+        click.option("--draws", type=click.IntRange(1), help="Most draws of the wild bootstrap a pair [default: 9,999]."),
         click.option(
             "--p-values",
             type=click.Choice(["auto", "finite", "bootstrap", "asymptotic"]),

@@ -25,7 +25,7 @@ from research.pair_statistics import FIELDS, scratch
 from research.progress import progress
 
 STOP = 10  # statistics at or below the observed one that end the draws of a pair
-DRAWS = 1_999  # of a pair, unless told otherwise
+DRAWS = 9_999  # of a pair, unless told otherwise
 _UPPER, _LOWER = 0.05, 0.01  # levels of the draws between which the slope of their tail is taken
 _FIRST, _MOST = 32, 1024  # draws of a round
 _STATISTICS_A_ROUND = 2_000_000  # bounds the memory: 16 MB
