@@ -118,7 +118,8 @@ def calibrate_market(
     """
     symbols = [symbol for symbol in panel.closes if symbol in instruments]
     if len(symbols) < 3:
-        raise DataError(f"{len(symbols)} symbols with known scales do not identify a common factor", "Give a panel of three or more")
+        left_out = "".join(f"; left out: {name}: {why}" for name, why in panel.excluded)
+        raise DataError(f"{len(symbols)} symbols with known scales do not identify a common factor{left_out}", "Give a panel of three or more")
     facts = facts or measure(panel.closes[symbols], panel.bar_ns)
     order = [list(facts.table.index).index(symbol) for symbol in symbols]
     covariance = facts.covariance[np.ix_(order, order)]

@@ -131,7 +131,7 @@ def test_the_panel_lives_in_jupyterlab(lab: str, session: PageSession, browser: 
 
     (session.folder / "control.page").rename(session.folder / "away")  # an error is shown where the operator looks
     page.locator("button.jupyter-button", has_text="Pause").click()
-    expect(page.locator(".hftkit-message")).to_contain_text("was not sent")
+    expect(page.locator(".hftkit-message")).to_contain_text("nobody received this")
     (session.folder / "away").rename(session.folder / "control.page")
     if folder := os.environ.get("HFTKIT_SCREENSHOTS"):
         page.locator(".jp-OutputArea").first.screenshot(path=str(Path(folder) / "panel.png"))

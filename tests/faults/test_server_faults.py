@@ -197,7 +197,7 @@ def test_the_page_is_switched_from_the_command_line(tmp_path: Path) -> None:
         client.order(1, 0, BUY, 9000, 200)
         assert client.receive().name == "ORDER_REJECT"
         control.set(feed__latency_us=500)
-        shown = json.loads(run(command, ["--sim", ready, "show", "--json"]).output)
+        shown = json.loads(run(command, ["--sim", ready, "show", "--json"]).stdout)
         assert shown["settings"] == {"feed.latency_us": 500}
         assert shown["counts"]["order_entry"]["reject"] == 1
         assert "feed.latency_us=500" in run(command, ["--sim", ready, "show"]).output

@@ -130,5 +130,5 @@ def test_the_command_says_where_and_ends_with_status_1(tmp_path: Path) -> None:
     assert (good.exit_code, "no look-ahead at 5 cuts" in good.output) == (0, True)
     bad = runner.invoke(command, [f"{file}:bad", str(SAMPLE), "--cuts", "5", "--json"])
     assert bad.exit_code == 1
-    answer = json.loads(bad.output.splitlines()[-1])
+    answer = json.loads(bad.stdout.splitlines()[-1])
     assert (answer["honest"], len(answer["leaks"])) == (False, 5)

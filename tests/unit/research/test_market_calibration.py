@@ -139,7 +139,7 @@ def test_the_command_writes_a_market_that_runs(tmp_path: Path) -> None:
     out = tmp_path / "sim.toml"
     done = CliRunner().invoke(data, ["market-like", str(source), "-o", str(out), "--json"])
     assert done.exit_code == 0, done.output
-    table = {row["symbol"]: row for row in json.loads(done.output)["table"]}
+    table = {row["symbol"]: row for row in json.loads(done.stdout)["table"]}
     made = load_config(out)
     assert made.symbols == tuple(ALONE[:3])
     for i, symbol in enumerate(ALONE[:3]):

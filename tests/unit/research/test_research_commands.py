@@ -26,12 +26,12 @@ def invoke(command, *arguments):
 @pytest.fixture(scope="module")
 def frozen(data_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen")
-    answer = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--out", folder, "--json").output)
+    answer = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--out", folder, "--json").stdout)
     return answer, folder
 
 
 def test_scan_answers_a_program_and_a_person(data_folder, tmp_path):
-    answer = json.loads(invoke(commands.scan, data_folder, "--json").output)
+    answer = json.loads(invoke(commands.scan, data_folder, "--json").stdout)
     assert len(answer["pairs"]) == 42
     assert {frozenset((row["lead"], row["hedge"])) for row in answer["found"]} == {frozenset({"A0USDT", "B0USDT"}), frozenset({"A1USDT", "B1USDT"})}
     text = invoke(commands.scan, data_folder, "--top", 3, "--out", tmp_path / "scan.csv").output
@@ -40,7 +40,7 @@ def test_scan_answers_a_program_and_a_person(data_folder, tmp_path):
 
 
 def test_calibrate_draws_and_reports(data_folder, tmp_path):
-    answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").output)
+    answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").stdout)
     assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.05)
     assert set(answer["spans"]) == {"train", "validation", "test"}
     assert len(list(tmp_path.glob("*.png"))) == 6
@@ -71,13 +71,13 @@ def test_freeze_writes_one_verified_file(frozen):
     ):
         assert words in shown
     assert "provenance.code.kernels_sha256" in invoke(params, "show", answer["path"], "--all").output
-    assert json.loads(invoke(params, "show", answer["path"], "--json").output)["digest"] == answer["digest"]
+    assert json.loads(invoke(params, "show", answer["path"], "--json").stdout)["digest"] == answer["digest"]
 
 
 def test_params_diff_names_what_changed(frozen, data_folder, tmp_path):
     answer, _ = frozen
-    other = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--unit-notional", 500, "--out", tmp_path, "--json").output)
-    changed = json.loads(invoke(params, "diff", answer["path"], other["path"], "--json").output)
+    other = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--unit-notional", 500, "--out", tmp_path, "--json").stdout)
+    changed = json.loads(invoke(params, "diff", answer["path"], other["path"], "--json").stdout)
     assert {"digest", "legs.unit_lead_lots", "legs.unit_hedge_lots", "provenance.capacity.unit_notional"} == set(changed)
     assert invoke(params, "diff", answer["path"], other["path"]).exit_code == 1
     assert invoke(params, "diff", answer["path"], answer["path"]).exit_code == 0
@@ -106,12 +106,12 @@ def test_data_check_lists_faults_and_fails(data_folder, prices, tmp_path):
     assert result.exit_code == 1
     assert "row 5" in result.output
     assert "EMPTY.parquet is empty" in result.output
-    answer = json.loads(invoke(data_commands.data, "check", tmp_path, "--json").output)
+    answer = json.loads(invoke(data_commands.data, "check", tmp_path, "--json").stdout)
     assert len(answer["faults"]) == 2
 
 
 def test_data_describe_gives_digests(data_folder):
-    answer = json.loads(invoke(data_commands.data, "describe", data_folder, "--json").output)
+    answer = json.loads(invoke(data_commands.data, "describe", data_folder, "--json").stdout)
     assert answer["bars"] == 4000
     assert all(len(row["sha256"]) == 64 for row in answer["files"])
 
@@ -125,7 +125,7 @@ def test_data_fetch_shows_what_it_did_and_asks_nothing_twice(tmp_path):
     with serving(root) as server:
         first = invoke(data_commands.data, *options, "--base", server.address)
         asked = len(server.asked)
-        second = json.loads(invoke(data_commands.data, *options, "--base", server.address, "--json").output)
+        second = json.loads(invoke(data_commands.data, *options, "--base", server.address, "--json").stdout)
         assert asked == len(server.asked) == 8  # the server's own log: the second call asks nothing
         with pytest.raises(DataError, match="404"):
             invoke(data_commands.data, *options, "--base", server.address, "--interval", "5m")
@@ -133,7 +133,7 @@ def test_data_fetch_shows_what_it_did_and_asks_nothing_twice(tmp_path):
     assert [(row["symbol"], row["fetched"], row["reused"], len(row["gaps"])) for row in second] == [("AAAUSDT", 0, 2, 3), ("BBBUSDT", 0, 2, 3)]
     statement = "SELECT symbol, count(*) AS bars FROM klines GROUP BY symbol ORDER BY symbol"
     assert "AAAUSDT    78" in invoke(data_commands.data, "sql", statement, "--cache", cache).output
-    assert json.loads(invoke(data_commands.data, "sql", statement, "--cache", cache, "--json").output)[1] == {"symbol": "BBBUSDT", "bars": 78}
+    assert json.loads(invoke(data_commands.data, "sql", statement, "--cache", cache, "--json").stdout)[1] == {"symbol": "BBBUSDT", "bars": 78}
 
 
 def test_refusals_are_for_people(tmp_path):

@@ -45,7 +45,7 @@ def test_command(data_folder, tmp_path):
     path = params.freeze(frozen_pair(RULE), tmp_path)
     arguments = [str(path), str(data_folder), "--end", "2026-01-06", "--report", str(tmp_path / "sheet.html"), "--json"]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    body = json.loads(result.output)
+    body = json.loads(result.stdout)
     assert body["bars"] == 1440
     assert body["orders"] > 50
     assert (tmp_path / "sheet.html").stat().st_size > 50_000
