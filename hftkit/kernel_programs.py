@@ -61,11 +61,21 @@ def _named(module: Any, place: str, digest: str) -> str:
     return name
 
 
+def _whole(base: Path, name: str) -> bytes | None:
+    """The content of a part's file; None where it is missing, or is not what its name says."""
+    try:
+        with open(os.open(base / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            bitcode = stream.read()
+    except OSError:
+        return None
+    return bitcode if name.endswith(f"/{hashlib.sha256(bitcode).hexdigest()[:_NAME_HEX]}.bc") else None
+
+
 def write_parts(base: Path, names: Iterable[str]) -> None:
-    """Write parts that have no file yet, below the cache folder `base`. Raises OSError or HftkitError."""
+    """Write parts that have no whole file yet, below the cache folder `base`. Raises OSError or HftkitError."""
     for name in names:
         path = base / name
-        if path.exists():
+        if _whole(base, name) is not None:
             continue
         path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         private_files.write(path, _modules[name].as_bitcode(), "part of a compiled kernel", replace=True)
@@ -76,12 +86,8 @@ def read_parts(base: Path, names: Iterable[str]) -> bool:
     for name in names:
         if name in _modules:
             continue
-        try:
-            with open(os.open(base / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
-                bitcode = stream.read()
-        except OSError:
-            return False
-        if not name.endswith(f"/{hashlib.sha256(bitcode).hexdigest()[:_NAME_HEX]}.bc"):
+        bitcode = _whole(base, name)
+        if bitcode is None:
             return False
         _modules[name] = llvm.parse_bitcode(bitcode)
     return True

@@ -115,3 +115,7 @@ def test_parts_that_are_missing_or_damaged_are_compiled_again(folder: Path, harm
     again = run(folder)
     assert again["values"] == VALUES
     assert (again["pieces"]["norm"], again["compiled"]["first"], again["compiled"]["second"]) == (1, 1, 0)
+    for program in (folder / "cache").rglob("first-*.nb?"):
+        program.unlink()
+    healed = run(folder)
+    assert (healed["values"], healed["pieces"]["norm"], healed["compiled"]["first"]) == (VALUES, 0, 1)
