@@ -1,8 +1,8 @@
 """`hftkit sim --record FOLDER`: what the venue published and what happened to clients' orders, as a journal (docs/journal.md).
 
 Fed by the drop copy (tap.py): market data frames become MARKET_DATA_IN records, word for word; EXECUTION, BALANCE and LOST records become DROP_COPY.
-The books as they stand come first, as snapshots; after a loss they come again. The result is research data (research/market_data.py,
-research/executions.py), and a history that `hftkit sim --history` plays.
+The books as they stand come first, as snapshots; after a loss they come again. The result is research data (research/market/market_data.py,
+research/market/executions.py), and a history that `hftkit sim --history` plays.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from hftkit.exchange.config import load_config
 from hftkit.params import load
 from hftkit.processes import LiveSession, Simulator
 from hftkit.replay import replay
-from research.commands import freeze
-from research.data_commands import data
+from research.cli.commands import freeze
+from research.cli.data_commands import data
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 MOST_SECONDS = 240.0  # it is stopped once it has traded; on a slow start the window of the spread is collected afresh first

@@ -13,7 +13,7 @@ from hftkit.exchange.config import load_config
 from hftkit.exchange.tape import make_tape
 from hftkit.params import check_scales, load
 from hftkit.units import ns_from_iso
-from research.sample_data import candle_frame
+from research.market.sample_data import candle_frame
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data" / "binance"

@@ -19,9 +19,9 @@ from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats.half_life import reversion_slope
-from research.cointegration import engle_granger, scan_pairs
-from research.johansen import johansen
-from research.unit_root import dickey_fuller
+from research.stats.cointegration import engle_granger, scan_pairs
+from research.stats.johansen import johansen
+from research.stats.unit_root import dickey_fuller
 from tests.unit.research.shared_data import classic
 
 ETF, GOLD, OIL, DANISH = (

@@ -16,7 +16,7 @@ from hftkit.exchange.config import load_config
 from hftkit.exchange.flow.scenarios import load_scenario
 from hftkit.exchange.tape import CANDLE, make_tape
 from hftkit.instruments import Instrument
-from research.sample_data import bars_of, candle_frame, history_of, truth_of
+from research.market.sample_data import bars_of, candle_frame, history_of, truth_of
 
 DATA = Path(__file__).parents[2] / "data"
 SAMPLE, MONTHS = DATA / "sample", DATA / "months"

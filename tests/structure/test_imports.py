@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.structure.sources import ROOT, imports, name, python_files, report, within
+from tests.structure.sources import ROOT, imports, name, python_files, report, tree, within
 
 ARROWS = {
     # package: (what it must not import, why)
@@ -23,7 +25,7 @@ ARROWS = {
     ),
 }
 # Beside a thing it is measured against, a benchmark may import what the thing itself may not.
-MAY_COMPARE = ("hftkit/benchmarks/", "live/benchmarks", "research/benchmarks")
+MAY_COMPARE = ("hftkit/benchmarks/", "live/benchmarks", "research/cli/benchmarks")
 SHELLS = ("hftkit/exchange/servers/",)  # they carry bytes: network libraries are their business
 NETWORK = ("aiohttp", "websockets")
 NOT_WHILE_TRADING = ("pandas", "plotly", "vectorbt", "matplotlib", "statsmodels", "ipywidgets", "IPython", "research")
@@ -84,6 +86,72 @@ def test_live_help_starts_without_research_packages() -> None:
     loaded = set(done.stdout.splitlines()[-1].split()[1:]) if done.stdout else set()
     assert done.returncode == 0, done.stderr
     assert not loaded & set(NOT_WHILE_TRADING), f"`hftkit live` loads {sorted(loaded & set(NOT_WHILE_TRADING))}. Cure: import it where it is used."
+
+
+WINGS = {  # of research: what each may import beside itself and its own folders
+    "data": (),
+    "stats": ("data",),
+    "pairs": ("data", "stats"),
+    "market": ("data", "stats", "pairs"),
+    "backtest": ("data", "stats", "pairs"),
+    "report": ("data", "stats", "pairs", "market", "backtest"),
+    "cli": ("data", "stats", "pairs", "market", "backtest", "report"),
+}
+
+
+def test_wings_of_research() -> None:
+    folders = {path.parent.relative_to(ROOT / "research").parts[0] for path in python_files("research") if path.parent != ROOT / "research"}
+    assert folders == set(WINGS), "a wing of research without its row in WINGS"
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("research")
+        if path.parent != ROOT / "research"
+        for module, line in imports(path)
+        for wing in [path.relative_to(ROOT / "research").parts[0]]
+        if module.startswith("research.") and module.split(".")[1] not in (wing, *WINGS[wing])
+    ]
+    assert not violations, report(violations, "Cure: move the function to the wing it belongs to; research/README.md says which may import which.")
+
+
+def circles(package: str) -> list[str]:
+    """Circles of imports that run when a module is loaded, each as `a -> b -> a`."""
+    known = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in python_files(package)}
+    arrows = {module: {m for m in loaded_with(path) if m in known and m != module} for module, path in known.items()}
+    found: list[str] = []
+    done: set[str] = set()
+
+    def walk(module: str, way: list[str]) -> None:
+        if module in way:
+            found.append(" -> ".join([*way[way.index(module) :], module]))
+        elif module not in done:
+            for nearest in sorted(arrows[module]):
+                walk(nearest, [*way, module])
+            done.add(module)
+
+    for module in sorted(known):
+        walk(module, [])
+    return found
+
+
+def loaded_with(path: Path) -> set[str]:
+    """What loading a file imports: not what its functions import when called, nor what only the type checker reads."""
+    met: set[str] = set()
+    pending: list[ast.AST] = [*tree(path).body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            continue
+        if isinstance(node, ast.Import):
+            met |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            met |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        pending += ast.iter_child_nodes(node)
+    return met
+
+
+@pytest.mark.parametrize("package", ["hftkit", "research", "live"])
+def test_no_circles(package: str) -> None:
+    assert not circles(package), report(circles(package), "Cure: move what both need into a module that needs neither.")
 
 
 def test_nothing_imports_a_notebook_or_a_test() -> None:

@@ -32,6 +32,30 @@ def test_every_folder_has_a_readme(folder: str) -> None:
     assert len(readme.read_text(encoding="utf-8").split()) >= 25, f"{folder}/README.md says too little"
 
 
+def package_folders() -> list[str]:
+    return [folder for folder in folders_with_code() if folder.split("/")[0] in PACKAGES]
+
+
+@pytest.mark.parametrize("folder", package_folders())
+def test_the_readme_lists_what_the_folder_holds(folder: str) -> None:
+    rows = [line.split("|")[1] for line in (ROOT / folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = {found for row in rows for found in re.findall(r"`([^`]+)`", row)}
+    modules = {path.name for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"}
+    packages = {f"{path.name}/" for path in (ROOT / folder).iterdir() if path.name + "/" in subfolders(folder)}
+    missing = sorted((modules | packages) - named)
+    gone = sorted(one for one in named if not (ROOT / folder / one).exists())
+    assert not missing + gone, report(
+        [*(f"not listed: {one}" for one in missing), *(f"gone: {one}" for one in gone)], f"Cure: a row of the table in {folder}/README.md."
+    )
+
+
+def subfolders(folder: str) -> set[str]:
+    """Folders directly below that hold committed files, as `name/`."""
+    return {
+        f"{inside.split('/')[0]}/" for path in committed_files() if "/" in (inside := name(path).removeprefix(folder + "/")) and inside != name(path)
+    }
+
+
 @pytest.mark.parametrize("what", sorted(FORBIDDEN))
 def test_no_committed_file_holds(what: str) -> None:
     violations: list[str] = []

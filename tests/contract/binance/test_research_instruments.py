@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hftkit.exchange.config import load_config
-from research.venue_instruments import venue_instruments
+from research.data.remote.venue_instruments import venue_instruments
 from tests.contract.binance.serving import QUIET
 
 

@@ -1,4 +1,4 @@
-"""A bulk archive and a REST endpoint as real servers on real sockets, in the layout of research/archive.py, with every fault on demand."""
+"""A bulk archive and a REST endpoint as real servers on real sockets, in the layout of data/remote/archive.py, with every fault on demand."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
 from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns
 from hftkit.kernels.stats.mackinnon import TRENDS
-from research.cointegration import engle_granger
-from research.johansen import johansen
+from research.stats.cointegration import engle_granger
+from research.stats.johansen import johansen
 from tests.unit.research.shared_data import shared
 
 RULES = {"aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T, None: LAG_FIXED}

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.archive import Archive, fetch, manifest_digest, periods_between
-from research.archive_kinds import KINDS
-from research.data_loader import load_panel
-from research.data_sql import query
+from research.data.data_loader import load_panel
+from research.data.remote.archive import Archive, fetch, manifest_digest, periods_between
+from research.data.remote.archive_kinds import KINDS
+from research.data.remote.data_sql import query
 from tests.unit.research.bulk_archive import Server, lines, put, serving
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
@@ -293,7 +293,8 @@ def test_a_quota_stops_the_download_and_it_continues(server, tmp_path):
     """A file size limit of the operating system (a quota) in a process of its own: one line, and the bytes that fitted are kept."""
     cache = tmp_path / "cache"
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom research.archive import Archive, fetch\nfrom hftkit.errors import DataError\n"
+        "import resource, signal, sys\nfrom pathlib import Path\n"
+        "from research.data.remote.archive import Archive, fetch\nfrom hftkit.errors import DataError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
         "try:\n    fetch(Archive(sys.argv[1], Path(sys.argv[2])), 'AAAUSDT', ['2024-01'])\nexcept DataError as error:\n    print(error)\n"
     )

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.basket import BasketBars, backtest_basket
-from research.costs import Costs
-from research.lookahead import check_lookahead
-from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep
+from research.pairs.basket import BasketBars, backtest_basket
+from research.pairs.costs import Costs
+from research.pairs.lookahead import check_lookahead
+from research.pairs.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep
 
 MINUTE = 60_000_000_000
 RULE = Thresholds(60, 2.0, 0.5, 5.0, 240)

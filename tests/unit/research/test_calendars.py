@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.calendars import bars_a_year, infer_calendar
-from research.candle_columns import Reading
-from research.data_loader import load_panel
-from research.data_quality import audit
+from research.data.calendars import bars_a_year, infer_calendar
+from research.data.data_loader import load_panel
+from research.data.data_quality import audit
+from research.data.files.candle_columns import Reading
 from tests.unit.research.shared_data import shared
 
 # The New York Stock Exchange's own list of 2023 and 2024.

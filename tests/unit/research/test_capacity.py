@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.capacity import Impact, capacity, impact_of
-from research.costs import Costs
-from research.figures import capacity_curve
-from research.strategy_optimizer import PairBars, Run, Thresholds, run_rule
+from research.pairs.capacity import Impact, capacity, impact_of
+from research.pairs.costs import Costs
+from research.pairs.strategy_optimizer import PairBars, Run, Thresholds, run_rule
+from research.report.figures import capacity_curve
 
 LEAD, HEDGE = Impact(0.03, 4e7), Impact(0.05, 1e7)
 

@@ -10,16 +10,16 @@ import pytest
 
 from hftkit.errors import DataError
 from hftkit.params import load
-from research.calibration import Calibration, calibrate_pair
-from research.capacity import Impact, capacity, impacts_of
-from research.cautions import cautions_of, edges
-from research.costs import Costs
-from research.data_loader import load_panel
-from research.freeze import Execution, Search, cautions_for, freeze_pair
-from research.instruments import infer_instrument
-from research.pipeline import costs_with_ticks, find_and_freeze, find_and_freeze_many
-from research.strategy_optimizer import Grid, sweep
-from research.walkforward import three_way
+from research.data.data_loader import load_panel
+from research.data.instruments import infer_instrument
+from research.pairs.calibration import Calibration, calibrate_pair
+from research.pairs.capacity import Impact, capacity, impacts_of
+from research.pairs.costs import Costs
+from research.pairs.freezing.cautions import cautions_of, edges
+from research.pairs.freezing.freeze import Execution, Search, cautions_for, freeze_pair
+from research.pairs.freezing.pipeline import costs_with_ticks, find_and_freeze, find_and_freeze_many
+from research.pairs.strategy_optimizer import Grid, sweep
+from research.pairs.walkforward import three_way
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 GRID = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0,), stops=(5.0,))

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.cointegrating_regression import TRENDS, CointegratingRegression, canonical, dynamic, fully_modified
-from research.long_run import KERNELS, kernel_weights, long_run_covariance, optimal_bandwidth
+from research.stats.cointegrating_regression import TRENDS, CointegratingRegression, canonical, dynamic, fully_modified
+from research.stats.long_run import KERNELS, kernel_weights, long_run_covariance, optimal_bandwidth
 from tests.unit.research.shared_data import classic
 
 ARCH = {"bartlett": "bartlett", "parzen": "parzen", "quadratic-spectral": "quadraticspectral"}

@@ -13,8 +13,8 @@ from statsmodels.tsa.stattools import adfuller, coint
 from statsmodels.tsa.tsatools import add_trend
 
 from hftkit.errors import DataError
-from research import prefilter
-from research.cointegration import default_maxlag, discoveries, engle_granger, scan_pairs
+from research.stats.cointegration import default_maxlag, discoveries, engle_granger, scan_pairs
+from research.stats.discovery import prefilter
 
 
 def random_pair(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -214,5 +214,5 @@ def test_importing_does_not_import_vectorbt():
     import subprocess
     import sys
 
-    code = "import sys, research.cointegration; sys.exit(any(name in sys.modules for name in ('vectorbt', 'statsmodels', 'plotly')))"
+    code = "import sys, research.stats.cointegration; sys.exit(any(name in sys.modules for name in ('vectorbt', 'statsmodels', 'plotly')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

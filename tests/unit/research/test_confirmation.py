@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from statsmodels.tsa.stattools import adfuller, coint
 
-from research.confirmation import LEVEL, confirm
-from research.walkforward import three_way
+from research.pairs.confirmation import LEVEL, confirm
+from research.pairs.walkforward import three_way
 
 
 def _pair(n: int, dies_at: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.data_loader import load_candles, load_panel, read_candles, sha256_of, symbol_of
-from research.data_quality import audit
+from research.data.data_loader import load_candles, load_panel, read_candles, sha256_of, symbol_of
+from research.data.data_quality import audit
 from tests.unit.research.synthetic_market import candles_of
 
 SHARED = Path(os.environ.get("HFTKIT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))

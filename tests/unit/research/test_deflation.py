@@ -14,15 +14,15 @@ from scipy import stats
 from hftkit.errors import DataError
 from hftkit.params import load
 from hftkit.params_text import describe
-from research.cointegration import scan_pairs
-from research.costs import NO_COSTS, Costs
-from research.data_loader import load_panel
-from research.freeze import Search, build_params
-from research.instruments import infer_instrument
-from research.known_truth import known_pair
-from research.performance import Trials, deflated_sharpe, expected_best_sharpe, mean_correlation, probabilistic_sharpe, sharpe_probability
-from research.pipeline import find_and_freeze
-from research.strategy_optimizer import Grid, PairBars, Sweep, run_rule, sweep, walk_forward
+from research.data.data_loader import load_panel
+from research.data.instruments import infer_instrument
+from research.pairs.costs import NO_COSTS, Costs
+from research.pairs.freezing.freeze import Search, build_params
+from research.pairs.freezing.pipeline import find_and_freeze
+from research.pairs.performance import Trials, deflated_sharpe, expected_best_sharpe, mean_correlation, probabilistic_sharpe, sharpe_probability
+from research.pairs.strategy_optimizer import Grid, PairBars, Sweep, run_rule, sweep, walk_forward
+from research.stats.cointegration import scan_pairs
+from research.stats.discovery.known_truth import known_pair
 
 GRID = Grid(windows=(30, 60, 120), entries=(1.0, 1.5, 2.0, 2.5), exits=(0.0, 0.5), stops=(4.0,))
 MINUTE_NS = 60_000_000_000

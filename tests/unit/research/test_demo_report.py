@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from research.data_loader import load_panel
-from research.demo_report import truth_of_pair, write_report
-from research.instruments import infer_instrument
-from research.pipeline import find_and_freeze
-from research.strategy_optimizer import Grid
+from research.data.data_loader import load_panel
+from research.data.instruments import infer_instrument
+from research.pairs.freezing.pipeline import find_and_freeze
+from research.pairs.strategy_optimizer import Grid
+from research.report.demo_report import truth_of_pair, write_report
 
 HOP = {"p50": 11.5, "p95": 22.5, "p99": 33.5, "p999": 44.5, "max": 55.5, "n": 666}
 PICTURES = ("pairs", "calibration", "out_of_sample", "spread", "equity", "latency")

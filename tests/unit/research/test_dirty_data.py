@@ -16,17 +16,19 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError, HftkitError
-from research.cointegration import discoveries, engle_granger, scan_pairs
-from research.data_loader import load_panel
-from research.hedge import dols_hedge_ratio, kalman_hedge_ratios, log_spread, ols_hedge_ratio, tls_hedge_ratio
-from research.instruments import infer_instrument
-from research.johansen import johansen
-from research.pair_report import report
-from research.performance import Trials, bootstrap_band, probabilistic_sharpe, sharpe
-from research.phillips_ouliaris import phillips_ouliaris
-from research.pipeline import find_and_freeze
-from research.prefilter import Prefilter, illiquid
-from research.spread_tests import (
+from research.data.data_loader import load_panel
+from research.data.instruments import infer_instrument
+from research.pairs.freezing.pipeline import find_and_freeze
+from research.pairs.performance import Trials, bootstrap_band, probabilistic_sharpe, sharpe
+from research.pairs.strategy_optimizer import PairBars
+from research.pairs.walkforward import rolling
+from research.report.pair_report import report
+from research.stats.cointegration import discoveries, engle_granger, scan_pairs
+from research.stats.discovery.prefilter import Prefilter, illiquid
+from research.stats.johansen import johansen
+from research.stats.phillips_ouliaris import phillips_ouliaris
+from research.stats.spread.hedge import dols_hedge_ratio, kalman_hedge_ratios, log_spread, ols_hedge_ratio, tls_hedge_ratio
+from research.stats.spread_tests import (
     cusum,
     cusum_recursive,
     gregory_hansen,
@@ -35,9 +37,7 @@ from research.spread_tests import (
     variance_ratio,
     zero_crossings,
 )
-from research.strategy_optimizer import PairBars
-from research.unit_root import dickey_fuller
-from research.walkforward import rolling
+from research.stats.unit_root import dickey_fuller
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 N = 400
@@ -116,7 +116,7 @@ WITHOUT_LAGS = ("log_spread", "ols_hedge_ratio", "tls_hedge_ratio", "kalman_hedg
 
 
 def test_a_filter_says_nothing_before_its_start(clean):
-    """NaN, not a refusal: a signal must give a value for every row that it is shown (research/lookahead.py)."""
+    """NaN, not a refusal: a signal must give a value for every row that it is shown (research/pairs/lookahead.py)."""
     assert np.isnan(kalman_hedge_ratios(clean["A0USDT"].iloc[:4], clean["B0USDT"].iloc[:4])).all()
 
 

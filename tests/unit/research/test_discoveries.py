@@ -11,11 +11,11 @@ from scipy import stats
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
 from hftkit.exchange.tape import make_tape
-from research import prefilter
-from research.cointegration import discoveries, engle_granger, scan_pairs
-from research.data_loader import load_panel
-from research.prefilter import Prefilter, illiquid
-from research.sample_data import candle_frame
+from research.data.data_loader import load_panel
+from research.market.sample_data import candle_frame
+from research.stats.cointegration import discoveries, engle_granger, scan_pairs
+from research.stats.discovery import prefilter
+from research.stats.discovery.prefilter import Prefilter, illiquid
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 UNIVERSES, LEVEL = 200, 0.2

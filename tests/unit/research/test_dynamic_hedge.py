@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.costs import Costs
-from research.dynamic_hedge import band_units, rolling_hedge_ratios, rolling_zscore, run_book
-from research.half_life import half_life
-from research.johansen import johansen
-from research.kalman import kalman_regression
-from research.lookahead import check_lookahead
+from research.pairs.costs import Costs
+from research.pairs.dynamic_hedge import band_units, rolling_hedge_ratios, rolling_zscore, run_book
+from research.pairs.lookahead import check_lookahead
+from research.stats.johansen import johansen
+from research.stats.spread.half_life import half_life
+from research.stats.spread.kalman import kalman_regression
 from tests.unit.research.shared_data import classic
 
 DAYS = 252.0

@@ -15,11 +15,11 @@ from hftkit.params import FrozenParams, LegPlan, text_of
 from hftkit.replay import replay
 from hftkit.rooms import Limits
 from hftkit.strategies.pairs import tail_bars
-from research.costs import NO_COSTS
-from research.event_backtest import backtest_bars, backtest_many_bars, compare_with_rule
-from research.reversion_model import train
-from research.strategy_optimizer import Gate, Grid, PairBars, Thresholds, run_rule, sweep
-from research.tear_sheet import cost_split
+from research.backtest.event_backtest import backtest_bars, backtest_many_bars, compare_with_rule
+from research.pairs.costs import NO_COSTS
+from research.pairs.reversion_model import train
+from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Thresholds, run_rule, sweep
+from research.report.tear_sheet import cost_split
 
 BAR_NS = 60_000_000_000
 RATIO = 0.8123456789

@@ -13,8 +13,8 @@ from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
 from hftkit.exchange.history.files import load_history
 from hftkit.exchange.ticks import make_ticks
-from research.executions import VenueRun, load_run
-from research.market_data import load_market_data
+from research.market.executions import VenueRun, load_run
+from research.market.market_data import load_market_data
 
 
 @pytest.fixture(scope="module")

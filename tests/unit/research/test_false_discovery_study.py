@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from research.false_discovery_study import KINDS, band, count, main, read, table, universe
+from research.stats.discovery.false_discovery_study import KINDS, band, count, main, read, table, universe
 
 
 @pytest.mark.parametrize(("kind", "n", "universes"), [("normal", 30, 40), ("copies", 60, 20), ("drift", 100, 20), ("bounce", 60, 20)])

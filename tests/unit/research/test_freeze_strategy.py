@@ -8,14 +8,14 @@ from click.testing import CliRunner
 from hftkit.errors import DataError, ParamsError
 from hftkit.params import load
 from hftkit.params_text import describe
-from research.backtest_commands import backtest
-from research.commands import freeze
-from research.data_loader import load_panel
-from research.event_backtest import backtest_bars
-from research.freeze import Execution
-from research.freeze_strategy import BY_HAND, freeze_strategy
-from research.instruments import find_scales
-from research.tear_sheet import figures_of
+from research.backtest.event_backtest import backtest_bars
+from research.cli.backtest_commands import backtest
+from research.cli.commands import freeze
+from research.data.data_loader import load_panel
+from research.data.instruments import find_scales
+from research.pairs.freezing.freeze import Execution
+from research.pairs.freezing.freeze_strategy import BY_HAND, freeze_strategy
+from research.report.tear_sheet import figures_of
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from hftkit.exchange.history.build import HistoryPlan
 from hftkit.exchange.history.files import CANDLES, DEPTH, QUOTES, TRADES, check_tape, load_history
 from hftkit.exchange.history.rehearsal import REQUEST, rehearse
 from hftkit.instruments import Instrument
-from research.data_commands import data
-from research.history import candles_to_history, read_history, ticks_to_history
+from research.cli.data_commands import data
+from research.market.history import candles_to_history, read_history, ticks_to_history
 
 SCALES = {"ABC": Instrument(symbol="ABC", tick_size="0.1", lot_size="0.01")}
 TRADE, BBO = int(MessageType.TRADE), int(MessageType.BBO)

@@ -19,8 +19,8 @@ from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
 from hftkit.params import freeze
 from hftkit.replay import replay
-from research.backtest_commands import backtest as command
-from research.history_backtest import backtest_history, engine_tape
+from research.backtest.history_backtest import backtest_history, engine_tape
+from research.cli.backtest_commands import backtest as command
 
 START = 1_700_000_000_000_000_000
 BUY_ONE_UNIT = bench_config().strategies[0]  # wants +100 lead lots and -80 hedge lots, whatever the market does

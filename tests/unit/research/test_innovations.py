@@ -7,7 +7,7 @@ import pytest
 from statsmodels.regression.linear_model import burg as their_burg
 from statsmodels.stats.diagnostic import het_arch
 
-from research.innovations import burg, constant_variance, diagnose, no_clusters, shocks_of
+from research.stats.discovery.innovations import burg, constant_variance, diagnose, no_clusters, shocks_of
 
 
 def test_burg_equals_statsmodels():

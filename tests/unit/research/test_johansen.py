@@ -8,7 +8,7 @@ import pytest
 from statsmodels.tsa.vector_ar.vecm import VECM, coint_johansen
 
 from hftkit.errors import DataError
-from research.johansen import johansen
+from research.stats.johansen import johansen
 from tests.unit.research.shared_data import classic
 
 

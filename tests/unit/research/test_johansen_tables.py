@@ -10,8 +10,8 @@ from statsmodels.tsa.coint_tables import c_sja, c_sjt
 from statsmodels.tsa.vector_ar.vecm import VECM
 
 from hftkit.errors import DataError
-from research import johansen_tables as tables
-from research.johansen import DETERMINISTIC, johansen
+from research.stats import johansen_tables as tables
+from research.stats.johansen import DETERMINISTIC, johansen
 
 # J. G. MacKinnon, A. A. Haug and L. Michelis (1999), J. Applied Econometrics 14, 563-577, 5 %, for 1 to 12 series less relations
 TRACE = {

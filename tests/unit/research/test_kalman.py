@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.hedge import kalman_hedge_ratios, ols_hedge_ratio
-from research.kalman import kalman_hedge, kalman_regression
-from research.known_truth import known_pair
-from research.lookahead import check_lookahead
+from research.pairs.lookahead import check_lookahead
+from research.stats.discovery.known_truth import known_pair
+from research.stats.spread.hedge import kalman_hedge_ratios, ols_hedge_ratio
+from research.stats.spread.kalman import kalman_hedge, kalman_regression
 from tests.unit.research.shared_data import classic
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import study_figures
-from research.archive import Archive, fetch
-from research.archive_pack import pack_klines
-from research.data_loader import read_candles
-from research.known_truth import estimates, false_discoveries, known_pair
-from research.performance import bootstrap_band
-from research.spread_tests import cusum, cusum_path
+from research.data.data_loader import read_candles
+from research.data.remote.archive import Archive, fetch
+from research.data.remote.archive_pack import pack_klines
+from research.pairs.performance import bootstrap_band
+from research.report import study_figures
+from research.stats.discovery.known_truth import estimates, false_discoveries, known_pair
+from research.stats.spread_tests import cusum, cusum_path
 from tests.unit.research.synthetic_market import candles_of
 
 

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from hftkit.errors import DataError
-from research.calibration import calibrate_pair
-from research.costs import Costs
-from research.data_loader import load_panel
-from research.lookahead import check_lookahead, load_signal
-from research.lookahead_commands import check_lookahead as command
-from research.strategy_optimizer import Grid
-from research.walkforward import three_way
+from research.cli.lookahead_commands import check_lookahead as command
+from research.data.data_loader import load_panel
+from research.pairs.calibration import calibrate_pair
+from research.pairs.costs import Costs
+from research.pairs.lookahead import check_lookahead, load_signal
+from research.pairs.strategy_optimizer import Grid
+from research.pairs.walkforward import three_way
 
 SAMPLE = Path("data/sample/1m")
 

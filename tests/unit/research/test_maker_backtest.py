@@ -19,8 +19,8 @@ from hftkit.kernels.wire.frame import header
 from hftkit.params import FrozenParams, freeze
 from hftkit.replay import replay
 from hftkit.replay_commands import replay as replay_command
-from research.backtest_commands import backtest as command
-from research.event_backtest import backtest_bars
+from research.backtest.event_backtest import backtest_bars
+from research.cli.backtest_commands import backtest as command
 from tests.support import AAA, BBB, frozen_pair
 
 START, NS = 1_700_000_000_000_000_000, 1_000_000_000

@@ -19,12 +19,12 @@ from hftkit.errors import DataError
 from hftkit.exchange.config import SimConfig, VolatilityConfig, load_config
 from hftkit.exchange.tape import make_tape
 from hftkit.instruments import Instrument
-from research.data_commands import data
-from research.data_loader import Panel, load_panel
-from research.instruments import find_instruments
-from research.market_facts import MarketFacts, efficient_covariance, measure, measure_folder, spread_of, volatility_factors
-from research.market_like import calibrate_market, targets_of, traders_of, write_config
-from research.stylised_facts import (
+from research.cli.data_commands import data
+from research.data.data_loader import Panel, load_panel
+from research.data.instruments import find_instruments
+from research.market.market_facts import MarketFacts, efficient_covariance, measure, measure_folder, spread_of, volatility_factors
+from research.market.market_like import calibrate_market, targets_of, traders_of, write_config
+from research.market.stylised_facts import (
     autocorrelation,
     distribution,
     excess_kurtosis,

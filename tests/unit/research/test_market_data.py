@@ -15,9 +15,9 @@ from hftkit.exchange.history.files import CANDLES, HistoryTape, save_history
 from hftkit.instruments import Instrument
 from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels.wire.frame import header
-from research.cointegration import scan_pairs
-from research.history import candles_to_history, ticks_to_history
-from research.market_data import load_market_data
+from research.market.history import candles_to_history, ticks_to_history
+from research.market.market_data import load_market_data
+from research.stats.cointegration import scan_pairs
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 

@@ -7,7 +7,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from hftkit.errors import DataError
-from research.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
+from research.stats.discovery.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
 
 
 @pytest.mark.parametrize("n", [1, 2, 50])

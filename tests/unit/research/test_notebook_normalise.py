@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from research.notebook_normalise import MAX_PICTURE_WIDTH, WIDGET, normalise, small_picture, text_without_machine
+from research.cli.notebook_normalise import MAX_PICTURE_WIDTH, WIDGET, normalise, small_picture, text_without_machine
 
 
 def png(width: int, height: int) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hftkit.errors import DataError
-from research.candle_columns import Reading
-from research.data_loader import load_candles
+from research.data.data_loader import load_candles
+from research.data.files.candle_columns import Reading
 from tests.unit.research.odd_files import FILES
 
 

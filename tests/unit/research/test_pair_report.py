@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.cointegration import engle_granger
-from research.pair_report import autocorrelation, report
+from research.report.pair_report import autocorrelation, report
+from research.stats.cointegration import engle_granger
 from tests.unit.research.test_spread_tests import broken_pair
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research import performance
+from research.pairs import performance
 
 BAR_NS = 3_600_000_000_000
 PERIODS = performance.periods_per_year(BAR_NS)

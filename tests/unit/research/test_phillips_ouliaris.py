@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research import phillips_ouliaris_table as table
-from research.phillips_ouliaris import NAMES, all_statistics, phillips_ouliaris
+from research.stats import phillips_ouliaris_table as table
+from research.stats.phillips_ouliaris import NAMES, all_statistics, phillips_ouliaris
 from tests.unit.research.shared_data import classic
 from tests.unit.research.test_spread_tests import pair
 

@@ -12,14 +12,14 @@ from hftkit.errors import DataError, ParamsError
 from hftkit.instruments import Instrument
 from hftkit.params import load
 from hftkit.strategies.pairs import PairsParams, pack_state
-from research import figures
-from research.data_loader import load_panel
-from research.freeze import Execution
-from research.instruments import GUESSED, find_instruments, infer_instrument
-from research.performance import bootstrap_band
-from research.pipeline import find_and_freeze
-from research.prefilter import Prefilter
-from research.strategy_optimizer import Grid
+from research.data.data_loader import load_panel
+from research.data.instruments import GUESSED, find_instruments, infer_instrument
+from research.pairs.freezing.freeze import Execution
+from research.pairs.freezing.pipeline import find_and_freeze
+from research.pairs.performance import bootstrap_band
+from research.pairs.strategy_optimizer import Grid
+from research.report import figures
+from research.stats.discovery.prefilter import Prefilter
 from tests.unit.research.synthetic_market import candles_of
 
 GRID = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0,), stops=(5.0,))
@@ -73,7 +73,7 @@ def test_the_birth_certificate_is_complete(result, panel):
     assert float(provenance["out_of_sample"]["net"]) == result.chosen.test.net
     assert set(provenance) >= {"code", "costs", "spans", "engle_granger", "calibration", "embargo_bars", "data_decisions", "seeds", "made_by"}
     assert set(provenance["code"]) == {"python", "hftkit", "numba", "numpy", "pandas", "scipy", "kernels_sha256"}
-    assert provenance["made_by"] == "research.pipeline.find_and_freeze"
+    assert provenance["made_by"] == "research.pairs.freezing.pipeline.find_and_freeze"
     row = result.scan[(result.scan["lead"] == result.chosen.lead) & (result.scan["hedge"] == result.chosen.hedge)].iloc[0]
     for key, column in (("q_value", "q_bh"), ("q_by", "q_by"), ("q_bonferroni", "q_bonferroni")):
         assert float(provenance["search"][key]) == row[column]
@@ -125,7 +125,7 @@ def test_random_walks_are_not_traded_unless_one_insists(prices, tmp_path):
 
 
 def test_costs_that_eat_the_profit_stop_the_pipeline(panel, instruments, tmp_path):
-    from research.costs import Costs
+    from research.pairs.costs import Costs
 
     with pytest.raises(DataError, match="does not earn its costs on validation"):
         find_and_freeze(panel, instruments, tmp_path, grid=GRID, costs=Costs(fee_ppm=20_000))

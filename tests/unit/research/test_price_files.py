@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from hftkit.errors import DataError
-from research import data_commands
-from research.candle_columns import Reading
-from research.data_loader import load_panel, read_candles
-from research.data_sets import find_data_sets
-from research.file_names import parse_name, symbol_text, symbols_of, timeframe_ns, timeframe_of, timeframe_text
-from research.quality_report import quality_report, report_of
+from research.cli import data_commands
+from research.data.data_loader import load_panel, read_candles
+from research.data.data_sets import find_data_sets
+from research.data.files.candle_columns import Reading
+from research.data.files.file_names import parse_name, symbol_text, symbols_of, timeframe_ns, timeframe_of, timeframe_text
+from research.report.quality_report import quality_report, report_of
 from tests.unit.research.odd_files import bars, ms, text_of, zipped
 
 MINUTES = bars(240)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.data_loader import read_candles
-from research.quality_report import quality_report, report_of
+from research.data.data_loader import read_candles
+from research.report.quality_report import quality_report, report_of
 from tests.unit.research.shared_data import shared
 from tests.unit.research.synthetic_market import candles_of
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from hftkit.commands_params import params
 from hftkit.errors import DataError, ParamsError
-from research import commands, data_commands
+from research.cli import commands, data_commands
 from tests.unit.research.bulk_archive import lines, put, serving
 from tests.unit.research.synthetic_market import candles_of
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.rest import Rest
+from research.data.remote.rest import Rest
 from tests.unit.research.bulk_archive import Server, serving
 
 START = 1_704_067_200_000  # 2024-01-01

@@ -11,9 +11,9 @@ from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.kernels.stats.forest import ROOTS, TREES, check_table, tree_probability
 from hftkit.params import text_of
-from research.costs import NO_COSTS
-from research.reversion_model import ReversionModel, samples, table_of, train
-from research.strategy_optimizer import PairBars, Thresholds, run_rule
+from research.pairs.costs import NO_COSTS
+from research.pairs.reversion_model import ReversionModel, samples, table_of, train
+from research.pairs.strategy_optimizer import PairBars, Thresholds, run_rule
 from tests.unit.research.synthetic_market import make_prices
 
 ensemble = pytest.importorskip("sklearn.ensemble", reason="scikit-learn is in the research extra")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from research.event_backtest import backtest_bars
-from research.session import load_session
-from research.session_figures import session_equity, session_spread
+from research.backtest.event_backtest import backtest_bars
+from research.report.session import load_session
+from research.report.session_figures import session_equity, session_spread
 from tests.unit.research.test_event_backtest import BAR_NS, RULE, frozen_pair
 
 

@@ -12,10 +12,10 @@ from statsmodels.stats.diagnostic import breaks_cusumolsresid, recursive_olsresi
 from statsmodels.tsa.tsatools import lagmat
 
 from hftkit.errors import DataError
-from research.cointegration import engle_granger
-from research.hedge import dols_hedge_ratio, ols_hedge_ratio, tls_hedge_ratio
-from research.phillips_ouliaris import phillips_ouliaris
-from research.spread_tests import (
+from research.stats.cointegration import engle_granger
+from research.stats.phillips_ouliaris import phillips_ouliaris
+from research.stats.spread.hedge import dols_hedge_ratio, ols_hedge_ratio, tls_hedge_ratio
+from research.stats.spread_tests import (
     _crossing_probability,
     cusum,
     cusum_recursive,

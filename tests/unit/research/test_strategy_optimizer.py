@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from research.costs import NO_COSTS, Costs
-from research.hedge import log_spread, ols_hedge_ratio, unit_return
-from research.lookahead import check_lookahead
-from research.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep, walk_forward
+from research.pairs.costs import NO_COSTS, Costs
+from research.pairs.lookahead import check_lookahead
+from research.pairs.strategy_optimizer import Grid, PairBars, Thresholds, run_rule, sweep, walk_forward
+from research.stats.spread.hedge import log_spread, ols_hedge_ratio, unit_return
 
 RULE = Thresholds(window=80, entry_z=1.5, exit_z=0.0, stop_z=5.0, max_holding_bars=200)
 SMALL = Grid(windows=(60, 120), entries=(1.5, 2.0, 2.5), exits=(0.0, 0.5), stops=(4.0, 5.0))

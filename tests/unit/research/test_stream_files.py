@@ -20,9 +20,9 @@ from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
 from hftkit.exchange.history.files import check_tape
 from hftkit.instruments import Instrument
-from research.data_commands import data
-from research.history import read_history, streams_to_history
-from research.stream_files import pauses, read_lines, read_streams
+from research.cli.data_commands import data
+from research.market.history import read_history, streams_to_history
+from research.market.stream_files import pauses, read_lines, read_streams
 
 MS = 1_767_571_200_000
 SCALES = {name: Instrument(symbol=name, tick_size="0.1", lot_size="0.001") for name in ("AAAUSDT", "BBBUSDT")}

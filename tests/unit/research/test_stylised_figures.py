@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.figures import Figure
-from research.stylised_facts import autocorrelation, hill_index, lagged_correlation, order_flow
-from research.stylised_figures import HORIZONS, flow_facts, price_facts
+from research.market.stylised_facts import autocorrelation, hill_index, lagged_correlation, order_flow
+from research.report.figures import Figure
+from research.report.stylised_figures import HORIZONS, flow_facts, price_facts
 
 
 def bars(seed: int, n: int = 3000) -> pd.DataFrame:

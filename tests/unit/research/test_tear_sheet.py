@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from hftkit import params
-from research.backtest_commands import backtest as command
-from research.event_backtest import PairBacktest, backtest_bars
-from research.tear_sheet import calendar_figure, cost_split, figures_of, write_tear_sheet
+from research.backtest.event_backtest import PairBacktest, backtest_bars
+from research.cli.backtest_commands import backtest as command
+from research.report.tear_sheet import calendar_figure, cost_split, figures_of, write_tear_sheet
 from tests.unit.research.test_event_backtest import RULE, frozen_pair
 
 

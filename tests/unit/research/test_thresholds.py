@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hftkit.errors import DataError
-from research.thresholds import OrnsteinUhlenbeck, best_entry, cycle_time, estimate_ou
+from research.stats.spread.thresholds import OrnsteinUhlenbeck, best_entry, cycle_time, estimate_ou
 
 
 def simulate(process: OrnsteinUhlenbeck, n: int, seed: int, per_bar: int = 1) -> np.ndarray:

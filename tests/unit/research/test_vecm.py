@@ -8,7 +8,7 @@ import pytest
 from statsmodels.tsa.vector_ar.vecm import VECM
 
 from hftkit.errors import DataError
-from research.vecm import error_correction
+from research.stats.vecm import error_correction
 from tests.unit.research.shared_data import classic
 
 

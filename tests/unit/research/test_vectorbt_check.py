@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hftkit.errors import DataError
-from research.costs import NO_COSTS
-from research.strategy_optimizer import PairBars, Thresholds, run_rule
-from research.vectorbt_check import vectorbt_portfolio
+from research.pairs.costs import NO_COSTS
+from research.pairs.strategy_optimizer import PairBars, Thresholds, run_rule
+from research.pairs.vectorbt_check import vectorbt_portfolio
 
 
 def test_equal_trades(prices):

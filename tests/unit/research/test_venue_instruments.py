@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
-from research.data_commands import data
-from research.instruments import find_scales, load_instruments, load_scales
-from research.venue_instruments import venue_instruments, write_scales
+from research.cli.data_commands import data
+from research.data.instruments import find_scales, load_instruments, load_scales
+from research.data.remote.venue_instruments import venue_instruments, write_scales
 from tests.unit.research.synthetic_market import candles_of
 
 # Rows as Binance documents them (USD-M "Exchange Information", spot "Exchange information"), cut to the filters that matter

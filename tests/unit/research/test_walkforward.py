@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hftkit.errors import DataError
-from research.performance import probabilistic_sharpe
-from research.walkforward import combinatorial_purged, rolling, three_way
+from research.pairs.performance import probabilistic_sharpe
+from research.pairs.walkforward import combinatorial_purged, rolling, three_way
 
 
 def test_three_way_leaves_the_embargo_unused():

@@ -11,10 +11,10 @@ from statsmodels.tsa.stattools import coint
 from hftkit.kernels.stats.adf import LAG_AIC
 from hftkit.kernels.stats.mackinnon import TRENDS
 from hftkit.kernels.stats.wild_bootstrap import signed_walk
-from research.cointegration import scan_pairs
-from research.innovations import Shocks, shocks_of
-from research.null_distribution import simulate
-from research.wild_bootstrap import DRAWS, STOP, _beyond, _draw, wild_bootstrap
+from research.stats.cointegration import scan_pairs
+from research.stats.discovery.innovations import Shocks, shocks_of
+from research.stats.discovery.null_distribution import simulate
+from research.stats.discovery.wild_bootstrap import DRAWS, STOP, _beyond, _draw, wild_bootstrap
 
 
 def panel_of(n: int, symbols: int, seed: int) -> list[Shocks]:

@@ -12,7 +12,7 @@ from hftkit.exchange.flow.arrivals import next_wait_ns
 from hftkit.exchange.flow.random import waiting_time_ns
 from hftkit.exchange.flow.splitting import HIDDEN, next_side
 from hftkit.kernels.jit import kernel
-from research.stylised_facts import autocorrelation
+from research.market.stylised_facts import autocorrelation
 
 N = 200_000
 

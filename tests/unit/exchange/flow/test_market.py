@@ -10,7 +10,7 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.fundamentals import advance_fundamentals
 from hftkit.exchange.matching import new_reports
 from hftkit.exchange.tape import CANDLE, _open_books, _run, make_tape
-from research.cointegration import engle_granger
+from research.stats.cointegration import engle_granger
 
 
 def paths(minutes: int, seed: int) -> np.ndarray:

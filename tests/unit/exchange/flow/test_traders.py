@@ -11,7 +11,7 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.fundamentals import advance_fundamentals
 from hftkit.exchange.tape import make_tape
 from hftkit.exchange.ticks import Ticks, make_ticks
-from research.stylised_facts import order_flow_autocorrelation
+from research.market.stylised_facts import order_flow_autocorrelation
 
 CONFIG = load_config()
 

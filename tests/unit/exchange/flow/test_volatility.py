@@ -11,7 +11,7 @@ from hftkit.exchange.flow.build import new_market
 from hftkit.exchange.flow.fundamentals import advance_fundamentals
 from hftkit.exchange.flow.scenarios import load_scenario
 from hftkit.exchange.tape import make_tape
-from research.stylised_facts import facts_of_prices
+from research.market.stylised_facts import facts_of_prices
 
 CONFIG = load_config()
 WEATHER = VolatilityConfig(fast_sd=0.4, slow_sd=0.3, fast_half_life_minutes=5.0, slow_half_life_minutes=30.0, common_share=0.4)

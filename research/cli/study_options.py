@@ -1,0 +1,60 @@
+"""Options of the commands that calibrate: spans, limits, costs of holding, scales; and what they print in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from research.cli.command_options import Command
+
+if TYPE_CHECKING:
+    from research.pairs.calibration import Calibration  # loads kernels
+    from research.pairs.capacity import Capacity
+    from research.pairs.freezing.cautions import Caution
+
+
+def split_options(command: Command) -> Command:
+    """Embargo between train, validation and test, and the funding that a position pays."""
+    for option in (
+        click.option("--embargo", type=click.IntRange(0), default=240, show_default=True, help="Bars left out before validation and before test."),
+        click.option("--funding-bps", type=click.FloatRange(0), default=0.0, show_default=True, help="Paid on each leg for eight hours of holding."),
+        click.option(
+            "--instruments",
+            "scales_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Ticks, lots, minima, fees (hftkit data instruments). [default: instruments.json beside the data, else guessed from the prices]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def limit_options(command: Command) -> Command:
+    """What a pair must be like to be taken."""
+    for option in (
+        click.option(
+            "--max-half-life", type=click.FloatRange(0, min_open=True), default=480.0, show_default=True, help="Longest half-life taken, in bars."
+        ),
+        unit_root_option,
+    ):
+        command = option(command)
+    return command
+
+
+unit_root_option = click.option(
+    "--unit-root-level",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="A symbol whose own unit root is rejected at this level is left out; 0: test all.",
+)
+
+
+def lines_of(found: Calibration, cautions: tuple[Caution, ...], carried: dict[str, Capacity | None]) -> list[str]:
+    """What is said of every calibrated pair: costs, cointegration again, capacity, warnings."""
+    lines = [f"costs of a fill: {found.costs.in_words()}"]
+    lines += [f"cointegration again, {one.in_words()}" for one in found.confirmation()]
+    lines += [f"capacity on {span}: {carry or 'not estimated, these candles have no volume'}" for span, carry in carried.items()]
+    return [*lines, *(f"warning: {caution.text}" for caution in cautions)]

@@ -1,0 +1,97 @@
+"""Calibrate one pair: hedge ratio and thresholds from the train span, judged on the validation span, reported once on the test span."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from hftkit.errors import DataError
+from research.data.data_loader import Panel
+from research.pairs.confirmation import Confirmation, confirm
+from research.pairs.costs import Costs
+from research.pairs.reversion_model import train
+from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, run_rule, sweep
+from research.pairs.walkforward import Split
+from research.stats.cointegration import EngleGranger, engle_granger
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A pair, ready to be frozen. `test_of_train`: Engle-Granger on the train span; `runs` of the chosen thresholds on the three spans."""
+
+    lead: str
+    hedge: str
+    hedge_ratio: float
+    test_of_train: EngleGranger
+    bars: PairBars
+    split: Split
+    costs: Costs
+    sweep: Sweep
+    train: Run
+    validation: Run
+    test: Run
+    gate: Gate | None = None
+
+    def decisions(self, prices: pd.DataFrame) -> np.ndarray:
+        """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what lookahead.check_lookahead recomputes)."""
+        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks)
+        return run_rule(bars, self.sweep.chosen, self.costs, gate=self.gate).frame["target"].to_numpy()
+
+    def gated(self, gate: Gate) -> Calibration:
+        """The same thresholds, entries filtered by a reversion model (train it on the train span): the three spans run again."""
+        spans = self.split.train, self.split.validation, self.split.test
+        train, validation, test = (run_rule(self.bars, self.sweep.chosen, self.costs, span, gate) for span in spans)
+        return replace(self, train=train, validation=validation, test=test, gate=gate)
+
+    def confirmation(self) -> Confirmation:
+        """Cointegration tested again where nothing was chosen: the spread with the train span's hedge ratio on the later spans."""
+        logs = [np.log(series.to_numpy(np.float64)) for series in (self.bars.lead, self.bars.hedge)]
+        return confirm(logs[0], logs[1], self.hedge_ratio, self.split, float(self.test_of_train.half_life))
+
+    def table(self) -> pd.DataFrame:
+        """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
+        runs = {"train": self.train, "validation": self.validation, "test": self.test}
+        return pd.DataFrame({name: run.summary() for name, run in runs.items()}).T.astype({"trades": int})
+
+
+def two_symbols(prices: pd.DataFrame, lead: str, hedge: str) -> None:
+    """Refuse a pair that the panel does not have, or that is one symbol twice."""
+    missing = [symbol for symbol in (lead, hedge) if symbol not in prices]
+    if missing:
+        raise DataError(f"the panel has no {' and no '.join(missing)}", f"It has {', '.join(map(str, prices))}")
+    if lead == hedge:
+        raise DataError(f"{lead} with itself is no pair", "Name two symbols")
+
+
+def calibrate_pair(
+    panel: Panel,
+    lead: str,
+    hedge: str,
+    split: Split,
+    costs: Costs,
+    grid: Grid | None = None,
+    min_trades: int = 10,
+    ticks: tuple[float, float] = (1.0, 1.0),
+    zscores: Sequence[str] = ("rolling",),
+    confidence: float | None = None,
+    pairs_tested: int = 1,
+) -> Calibration:
+    """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
+
+    The grid defaults to windows in proportion to the half-life found on the train span, for each kind of `zscores` (every one counts as trials).
+    `ticks`: tick sizes of lead and hedge (see PairBars). `confidence`: filter entries by a reversion model trained on the train span.
+    `pairs_tested`: ordered pairs that were tested before this one was taken: they deflate its Sharpe ratio.
+    """
+    two_symbols(panel.closes, lead, hedge)
+    closes = panel.closes[[lead, hedge]]
+    logs = np.log(closes.iloc[split.train].to_numpy())
+    found = engle_granger(logs[:, 0], logs[:, 1])
+    hedge_ratio = float(found.hedge_ratio)
+    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
+    swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades, pairs_tested=pairs_tested)
+    runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
+    calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])
+    return calibrated if confidence is None else calibrated.gated(train(bars, swept.chosen, split.train).gate(confidence))
