@@ -2,7 +2,7 @@
 
 Where statsmodels or M. Osterwald-Lenum print a critical value, that is it. Everywhere else, and for every p-value, the gamma
 distribution with the asymptotic mean and variance of J. A. Doornik (1998), J. Economic Surveys 12, 573-593, tables 7 and 8.
-His polynomials were fitted to at most 15 series. tests/unit/research/test_johansen_tables.py holds them against the printed
+His polynomials were fitted to at most 15 series. tests/unit/research/stats/test_johansen_tables.py holds them against the printed
 values of MacKinnon, Haug and Michelis (1999) to 12 series, and against a simulation of the limit beyond.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from research.backtest.event_backtest import backtest_bars
 from research.report.session import load_session
 from research.report.session_figures import session_equity, session_spread
-from tests.unit.research.test_event_backtest import BAR_NS, RULE, frozen_pair
+from tests.unit.research.backtest.test_event_backtest import BAR_NS, RULE, frozen_pair
 
 
 @pytest.fixture(scope="module")

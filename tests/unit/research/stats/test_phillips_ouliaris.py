@@ -10,7 +10,7 @@ from hftkit.errors import DataError
 from research.stats import phillips_ouliaris_table as table
 from research.stats.phillips_ouliaris import NAMES, all_statistics, phillips_ouliaris
 from tests.unit.research.shared_data import classic
-from tests.unit.research.test_spread_tests import pair
+from tests.unit.research.stats.test_spread_tests import pair
 
 # Phillips and Ouliaris (1990), tables I (Za), III (Pu) and IV (Pz), 5 %, 1 to 5 regressors: "a" no constant, "b" constant, "c" constant and trend.
 # Theirs are of 10,000 draws of 500 steps, so they are off by a per cent or two.

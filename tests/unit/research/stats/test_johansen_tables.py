@@ -136,7 +136,7 @@ def test_a_trend_in_the_relations_equals_statsmodels_vecm(seed):
 def test_the_limit_beyond_the_tables(left, deterministic):
     """4,000 draws at 500 and 1,000 steps. Measured: 4.1 to 6.3 % lie above the 95 % value (docs/research.md has each).
 
-    .venv/bin/python -m pytest -m slow tests/unit/research/test_johansen_tables.py
+    .venv/bin/python -m pytest -m slow tests/unit/research/stats/test_johansen_tables.py
     """
     coarse, fine = (tables.simulate(left, deterministic, 4000, steps, seed=1) for steps in (500, 1000))
     shifted = fine + (fine.mean(axis=0) - coarse.mean(axis=0))

@@ -12,7 +12,7 @@ from hftkit import params
 from research.backtest.event_backtest import PairBacktest, backtest_bars
 from research.cli.backtest_commands import backtest as command
 from research.report.tear_sheet import calendar_figure, cost_split, figures_of, write_tear_sheet
-from tests.unit.research.test_event_backtest import RULE, frozen_pair
+from tests.unit.research.backtest.test_event_backtest import RULE, frozen_pair
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,7 @@ def test_files_that_are_no_ticks_are_refused_in_one_line(tmp_path: Path, name: s
 
 
 def test_the_command_writes_a_file_that_the_simulator_reads(tmp_path: Path) -> None:
-    source = Path(__file__).resolve().parents[3] / "data" / "sample" / "1m"
+    source = Path(__file__).resolve().parents[4] / "data" / "sample" / "1m"
     arguments = ["history", str(source), str(tmp_path / "h.npz"), "--symbols", "ALFAUSD,BRAVUSD", "--end", "2026-01-05T02:00", "--json"]
     done = CliRunner().invoke(data, arguments, catch_exceptions=False)
     body = json.loads(done.stdout)

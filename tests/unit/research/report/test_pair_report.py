@@ -8,7 +8,7 @@ import pytest
 
 from research.report.pair_report import autocorrelation, report
 from research.stats.cointegration import engle_granger
-from tests.unit.research.test_spread_tests import broken_pair
+from tests.unit.research.stats.test_spread_tests import broken_pair
 
 
 def test_everything_is_in_it(prices):

@@ -14,7 +14,7 @@ from research.data.data_loader import load_candles, load_panel, read_candles, sh
 from research.data.data_quality import audit
 from tests.unit.research.synthetic_market import candles_of
 
-SHARED = Path(os.environ.get("HFTKIT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
+SHARED = Path(os.environ.get("HFTKIT_SHARED_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))
 
 
 @pytest.fixture
