@@ -375,7 +375,7 @@ class OrderWay(Code):
 
 
 class BreakerState(Code):
-    """A circuit breaker (live/gateways/breaker.py)."""
+    """A circuit breaker (live/link/breaker.py)."""
 
     CLOSED = 0  # calls go through
     OPEN = 1  # too many failures: nothing goes through for a while

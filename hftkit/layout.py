@@ -413,7 +413,7 @@ SESSION = Record(
 
 LINE = Record(
     "LINE",
-    "live/line.py",
+    "live/venues/binance/line.py",
     "One part of a line of several connections to a venue, for watchers. Index = codes.LinePart.",
     (
         _i("state", "codes.LineState", "whether it is up"),
@@ -431,7 +431,7 @@ LINE = Record(
 
 ACCOUNT = Record(
     "ACCOUNT",
-    "live/line.py",
+    "live/venues/binance/line.py",
     "What the cold side knows of a venue and its account, for watchers (one record).",
     (
         _i("clock_offset_ns", "ns", "venue's clock minus ours"),

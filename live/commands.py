@@ -54,9 +54,9 @@ def live(
     """
     from hftkit.config import load_config
     from live.config import EngineConfig
-    from live.confirm import final_addresses, require_confirmation
-    from live.console import Console, keep_standard_descriptors
     from live.engine import Engine
+    from live.log.console import Console, keep_standard_descriptors
+    from live.operate.confirm import final_addresses, require_confirmation
 
     overrides: dict[str, Any] = {
         "session.params": list(params) or None,

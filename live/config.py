@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hftkit.rooms import Limits
-from live.gateways.breaker import BreakerConfig
+from hftkit.session.engine_state import Limits
+from live.link.breaker import BreakerConfig
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 _NAME = r"\A([A-Za-z0-9][A-Za-z0-9._-]{0,63})?\Z"

@@ -24,41 +24,42 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hftkit import clock, private_files
-from hftkit.code_identity import code_identity
+from hftkit import clock
 from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, Sync, Trading
-from hftkit.compile_progress import compilation_said
-from hftkit.control import CONTROL_PAGE, ControlPage, load_kernels
+from hftkit.compilation.compile_progress import compilation_said
+from hftkit.compilation.strategy_kernels import compile_strategies
 from hftkit.errors import HftkitError, JournalError, VenueError
-from hftkit.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT
-from hftkit.params import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
-from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
-from hftkit.running import register
-from hftkit.sessions import prune_at_start
-from hftkit.strategy_kernels import compile_strategies
-from hftkit.telemetry import create_page
-from live import failpoints
+from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
+from hftkit.session.code_identity import code_identity
+from hftkit.session.control import CONTROL_PAGE, ControlPage, load_kernels
+from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
+from hftkit.session.journal import RESERVE_BYTES, JournalWriter, words_of
+from hftkit.session.running import register
+from hftkit.session.sessions import prune_at_start
+from hftkit.session.telemetry import create_page
+from hftkit.system import private_files
 from live import hot_loop as hot
-from live.account import held_in_words
+from live.account.epoch import new_epoch, session_name, used_epochs
+from live.account.open_orders import epoch_of
+from live.account.reconcile import held_in_words
 from live.config import EngineConfig
-from live.confirm import check_confirmed
-from live.ending import Ending, ExitCode, Halt, Step, Stopping, halt_of
-from live.epoch import new_epoch, session_name, used_epochs
+from live.ending import failpoints
+from live.ending.decision import Ending, ExitCode, Halt, Step, Stopping, halt_of
+from live.ending.faults import Faults
+from live.ending.result import FINAL_STATES
+from live.ending.session_end import end_session, lost
+from live.ending.signals import StopRequest, StopSignals
 from live.errors import SessionLeft, StopAsked
-from live.faults import Faults
 from live.limit_check import check_session, refuse_twice
-from live.log import SessionLog
-from live.open_orders import epoch_of
-from live.result import FINAL_STATES
-from live.session_end import end_session, lost
+from live.log.log import SessionLog
+from live.log.tell import Tell
+from live.operate.confirm import check_confirmed
 from live.session_page import own_instruments, page_info, page_path
-from live.signals import StopRequest, StopSignals
 from live.space import SpaceWatch
-from live.tell import Tell
 from live.touch import touch
 from live.venue import Venue, make_venue
 
@@ -76,7 +77,7 @@ class Engine:
     def __init__(
         self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = (), started_with: Sequence[str] = ("", "")
     ) -> None:
-        """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (live/confirm.py). Raises ConfigError.
+        """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (operate/confirm.py). Raises ConfigError.
 
         `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a session leaves.
         """
@@ -106,7 +107,7 @@ class Engine:
             raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
         texts = {path: read_frozen(path) for path in session.params}  # read once: what is verified is what is traded
         if session.require_signature:
-            from hftkit.signing import verify  # late: only a host that asks for signatures needs the cryptography package
+            from hftkit.params.signing import verify  # late: only a host that asks for signatures needs the cryptography package
 
             for path, text in texts.items():
                 verify(path, session.require_signature, text)
@@ -141,7 +142,7 @@ class Engine:
         self._phase(SessionStatus.INFRASTRUCTURE, f"session {name} in {self.folder}, number {self.epoch:08x}; journal: {fits}")
 
     def _register(self, name: str) -> None:
-        """Let panels and commands find this session (hftkit/running.py)."""
+        """Let panels and commands find this session (hftkit/session/running.py)."""
         toml, ready = self.started_with
         venue = self.config.venue
         self.registration = register("live", self.folder, name=name, account=venue.account, venue=venue.account_text, config=toml, ready_file=ready)

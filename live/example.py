@@ -9,7 +9,7 @@ from hftkit.kernels.memory.control import WORDS
 from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.memory.telemetry import HEAD_WORDS, Page
-from hftkit.rooms import Rooms
+from hftkit.session.engine_state import Rooms
 from live import hot_loop as hot
 
 

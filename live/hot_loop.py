@@ -32,8 +32,8 @@ from hftkit.kernels.memory.telemetry import publish, publish_fill
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide, sense, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_words
-from hftkit.rooms import OUT_RESERVE
-from hftkit.syscalls import (
+from hftkit.session.engine_state import OUT_RESERVE
+from hftkit.system.syscalls import (
     EAGAIN,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
@@ -75,7 +75,7 @@ class Wait(IntEnum):
 ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
 ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
 IDLE_NS, IDLE_UNTIL = 32, 33  # longest time between two timer events; when the next one comes even if nothing is due
-IO_WORDS = 64  # 16 to 31 belong to live/line_loop.py
+IO_WORDS = 64  # 16 to 31 belong to live/link/line_loop.py
 # Longest time between two looks at the clock (ns), the last look (CLOCK_BOOTTIME), whether old data is still to be read, whether the data socket is
 # empty, when the last walk ended (CLOCK_MONOTONIC), how often the thread stood still and for how long the last time (ns)
 STALL_NS, SEEN, IS_BEHIND, DRAINED, WALKED, N_STALLS, STALLED_NS = range(48, 55)

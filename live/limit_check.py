@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.layout import MONEY_SCALE
-from hftkit.params import FrozenParams
-from hftkit.rooms import Limits
+from hftkit.params.format import FrozenParams
+from hftkit.session.engine_state import Limits
 
 if TYPE_CHECKING:
     from live.engine import Engine

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hftkit.instruments import Instrument
-from hftkit.pages import shared_page
-from hftkit.params import FrozenParams
-from hftkit.private_files import SHARED_MEMORY
-from live.session_end import FINAL_PAGE
+from hftkit.params.format import FrozenParams
+from hftkit.session.pages import shared_page
+from hftkit.system.private_files import SHARED_MEMORY
+from live.ending.session_end import FINAL_PAGE
 
 if TYPE_CHECKING:
     from live.engine import Engine

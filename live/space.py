@@ -18,7 +18,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hftkit.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
+from hftkit.system.space import ASSUMED_BYTES_PER_H, bytes_in_words, free_bytes, hours_in_words
 
 LAST_ROOM = 4 << 20  # bytes for the log, the page and the result at the end; the journal's own way to the end is its reserve
 EVERY_S = 5.0

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams
-from hftkit.rooms import Limits, Rooms, SessionConfig
+from hftkit.params.format import FrozenParams
+from hftkit.session.engine_state import Limits, Rooms, SessionConfig
 from live.config import EngineConfig
-from live.ending import Left
+from live.ending.decision import Left
 
 _POLL_S = 0.02
 
@@ -113,9 +113,9 @@ def make_venue(
     `control(code)`: the operator's door, `commands(n)`: its n-th command; `say(event, **facts)`: the log.
     """
     if config.venue.kind == "binance":
-        from live.venue_binance import BinanceVenue  # late: a binary session needs no HTTP client
+        from live.venues.binance.venue import BinanceVenue  # late: a binary session needs no HTTP client
 
         return BinanceVenue(config, control, commands, say, wait)
-    from live.venue_binary import BinaryVenue
+    from live.venues.binary.venue import BinaryVenue
 
     return BinaryVenue(config, control, say, wait)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hftkit.rooms import build_rooms
-from hftkit.warmup import Task
-from hftkit.warmup_core import example_session
+from hftkit.compilation.warmup import Task
+from hftkit.compilation.warmup_core import example_session
+from hftkit.session.engine_state import build_rooms
 from live.config import EngineConfig, VenueConfig
 from live.example import example_shell
 from live.venue import make_venue

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from hftkit.backtest import Depth, Desk, Latency, Queue, new_desk
+from hftkit.backtest.run import Depth, Desk, Latency, Queue, new_desk
 from hftkit.codes import MessageType
 from hftkit.instruments import Instrument, instrument_array
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.backtest_resting import NO_ROOM, QUIET, market_until
 from hftkit.kernels.backtest_venue import request
-from hftkit.rooms import Limits, SessionConfig
+from hftkit.session.engine_state import Limits, SessionConfig
 from tests.support import frame, unpack_frames
 
 Frame = tuple[MessageType, int, int, tuple[int, ...]]

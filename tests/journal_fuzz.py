@@ -22,9 +22,9 @@ import numpy as np
 
 from hftkit.codes import Control, EventKind, MessageType, RecordType
 from hftkit.errors import HftkitError
-from hftkit.journal import JournalReader, JournalWriter, bytes_of, words_of
 from hftkit.kernels.wire.decode import clear_event
-from hftkit.rooms import state_digest
+from hftkit.session.engine_state import state_digest
+from hftkit.session.journal import JournalReader, JournalWriter, bytes_of, words_of
 from tests.support import NOBODY, Machine, frame
 
 SEGMENT = 1 << 16
@@ -201,8 +201,8 @@ def _safe(payload: np.ndarray, fallback: np.ndarray) -> np.ndarray:
 
 def read_all(folder: Path) -> str:
     """Every reader of journals over one folder: 'refused', 'differs' or 'identical'. Raises what is not HftkitError."""
-    from hftkit.exchange.history.files import journal_history
-    from hftkit.replay import replay
+    from hftkit.exchange.market.history.files import journal_history
+    from hftkit.session.replay import replay
 
     readers: tuple[Callable[[], object], ...] = (
         lambda: list(JournalReader(folder)),

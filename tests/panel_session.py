@@ -11,14 +11,14 @@ import numpy as np
 
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.codes import Control, Hop, SessionStatus, Trading
-from hftkit.control import LOST, ControlPage
+from hftkit.compilation.warmup_core import example_session
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.telemetry import publish, publish_fill
-from hftkit.rooms import build_rooms
-from hftkit.telemetry import create_page
-from hftkit.warmup_core import example_session
+from hftkit.session.control import LOST, ControlPage
+from hftkit.session.engine_state import build_rooms
+from hftkit.session.telemetry import create_page
 
 EXCHANGE_TIME = 1_769_850_000 * 10**9
 

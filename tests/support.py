@@ -13,8 +13,8 @@ from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.step import STRATEGIES_TYPE, step, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame
-from hftkit.params import FrozenParams, LegPlan, digest_of
-from hftkit.rooms import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
+from hftkit.params.format import FrozenParams, LegPlan, digest_of
+from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
 
 NOBODY = 0xFFFFFFFF
 AAA = Instrument(symbol="AAAUSD", tick_size="0.01", lot_size="0.1", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)

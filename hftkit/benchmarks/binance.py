@@ -16,8 +16,8 @@ import numpy as np
 
 from hftkit.benchmarks.registry import Benchmark, NotHere, Result, WrongAnswer
 from hftkit.benchmarks.timing import alternate, percentiles
-from hftkit.binance_calls import TRANSLATE_TYPE, encoder, translator
-from hftkit.binance_line import Kind, Line, Trades, client_order_id_text, new_line
+from hftkit.binance.calls import TRANSLATE_TYPE, encoder, translator
+from hftkit.binance.line import Kind, Line, Trades, client_order_id_text, new_line
 from hftkit.instruments import Instrument
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.byte_ring import (
@@ -34,7 +34,7 @@ from hftkit.kernels.memory.byte_ring import (
 from hftkit.kernels.wire.binance.state import ROOM_WORDS
 from hftkit.kernels.wire.encode import encode_new_order
 from hftkit.layout import ORDER
-from hftkit.syscalls import monotonic_ns
+from hftkit.system.syscalls import monotonic_ns
 
 _MS = 1_790_000_000_000
 _N = 20_000

@@ -21,8 +21,8 @@ from hftkit.kernels.trading.risk import check_want
 from hftkit.kernels.wire.decode import clear_event, decode_market_data
 from hftkit.kernels.wire.frame import check_frame, frame_words, header
 from hftkit.layout import FRAME
-from hftkit.rooms import Rooms, build_rooms, strategy_kernels
-from hftkit.syscalls import monotonic_ns
+from hftkit.session.engine_state import Rooms, build_rooms, strategy_kernels
+from hftkit.system.syscalls import monotonic_ns
 
 _BBO, _CONTROL, _LOGON_ACK = int(EventKind.BBO), int(EventKind.CONTROL), int(EventKind.LOGON_ACK)
 _CANCELED = int(EventKind.ORDER_CANCELED)

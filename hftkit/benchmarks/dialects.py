@@ -11,12 +11,12 @@ from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.benchmarks.timing import alternate
 from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
-from hftkit.exchange.dialects.binance.book_ticker import BookTickers
+from hftkit.exchange.core.tap import Batch
 from hftkit.exchange.dialects.binance.config import BinanceConfig
-from hftkit.exchange.dialects.binance.stream_hub import text_frame
-from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
-from hftkit.exchange.flow.build import new_market
-from hftkit.exchange.tap import Batch
+from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
+from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
+from hftkit.exchange.dialects.binance.streams.stream_hub import text_frame
+from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.venue import new_venue
 
 EVENTS = 4000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams, LegPlan, digest_of
-from hftkit.rooms import Limits, SessionConfig
+from hftkit.params.format import FrozenParams, LegPlan, digest_of
+from hftkit.session.engine_state import Limits, SessionConfig
 
 LEAD = Instrument(symbol="LEADUSD", tick_size="0.01", lot_size="0.1", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
 HEDGE = Instrument(symbol="HEDGEUSD", tick_size="0.05", lot_size="0.01", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)

@@ -10,11 +10,11 @@ from hftkit.benchmarks import order_entry
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.benchmarks.timing import percentiles
 from hftkit.clock import monotonic_ns
-from hftkit.exchange.layout import COMMAND, REPORT, Op
-from hftkit.exchange.matching import apply, apply_all, new_books, new_commands, new_reports
-from hftkit.exchange.matching_plain import PlainExchange
+from hftkit.exchange.core.layout import COMMAND, REPORT, Op
+from hftkit.exchange.core.matching import apply, apply_all, new_books, new_commands, new_reports
+from hftkit.exchange.core.matching_plain import PlainExchange
 from hftkit.kernels.jit import kernel
-from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
+from hftkit.system.syscalls import monotonic_ns as compiled_monotonic_ns
 
 MIDDLE = 50_000  # ticks
 RESTING = 10_000  # orders in the book before the clock starts
@@ -147,7 +147,7 @@ def matching() -> list[Result]:
                 name=name,
                 unit="orders/s",
                 value=rate,
-                reference="the same rules in plain Python (hftkit/exchange/matching_plain.py), one instrument",
+                reference="the same rules in plain Python (hftkit/exchange/core/matching_plain.py), one instrument",
                 reference_value=reference,
                 ratio=rate / reference,
                 config=config,

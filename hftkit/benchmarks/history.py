@@ -6,22 +6,22 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from hftkit.backtest import Depth, Desk, Latency, Queue, backtest, new_desk, quotes_to_tape, run_desk, session_of, with_parameters
+from hftkit.backtest.run import Depth, Desk, Latency, Queue, backtest, new_desk, quotes_to_tape, run_desk, session_of, with_parameters
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.clock import monotonic_ns
 from hftkit.codes import MessageType
-from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import with_grades
-from hftkit.exchange.history.market import QUOTES
-from hftkit.exchange.history.market_plain import PlainMarket
-from hftkit.exchange.history.rehearsal import REQUEST, rehearse, small_venue
+from hftkit.exchange.market.history.build import HistoryPlan
+from hftkit.exchange.market.history.files import with_grades
+from hftkit.exchange.market.history.market import QUOTES
+from hftkit.exchange.market.history.market_plain import PlainMarket
+from hftkit.exchange.market.history.rehearsal import REQUEST, rehearse, small_venue
 from hftkit.instruments import instrument_array
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.backtest_venue import request
 from hftkit.kernels.market.queue import NEUTRAL
 from hftkit.kernels.wire.frame import header
-from hftkit.rooms import SessionConfig
+from hftkit.session.engine_state import SessionConfig
 
 _EVENTS = 2_000_000
 _ROWS = 500_000

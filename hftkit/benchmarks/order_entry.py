@@ -30,8 +30,8 @@ from hftkit.exchange.testing import frame
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME, HEADER_WORDS, WORD
-from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, receive, transmit, yield_processor
-from hftkit.syscalls import monotonic_ns as compiled_monotonic_ns
+from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, receive, transmit, yield_processor
+from hftkit.system.syscalls import monotonic_ns as compiled_monotonic_ns
 
 SECONDS = 60.0
 PAIRS = 48  # new orders and cancels in one batch

@@ -16,15 +16,15 @@ import numpy as np
 
 from hftkit.codes import DepthFlag, MessageType, RecordType, Side
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.layout import TapKind
-from hftkit.exchange.market_data import DEPTH_ROW
-from hftkit.exchange.tap import Batch
+from hftkit.exchange.core.layout import TapKind
+from hftkit.exchange.core.tap import Batch
+from hftkit.exchange.dialects.binary.market_data import DEPTH_ROW
 from hftkit.exchange.venue import Venue
-from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels.jit import kernel, sources_digest
 from hftkit.kernels.memory.journal import append
 from hftkit.kernels.wire.frame import frame_type, frame_words, header
-from hftkit.params import canonical_bytes
+from hftkit.params.format import canonical_bytes
+from hftkit.session.journal import JournalWriter, words_of
 
 _MARKET_DATA, _DROP_COPY = int(RecordType.MARKET_DATA_IN), int(RecordType.DROP_COPY)
 _FIRST_OF_TAP = min(int(kind) for kind in TapKind)

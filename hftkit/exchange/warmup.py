@@ -25,20 +25,20 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
         return simulator
 
     def desk() -> object:
-        from hftkit.exchange.desk import Desk
+        from hftkit.exchange.core.desk import Desk
         from hftkit.exchange.servers.binary import BinaryServer
 
         return Desk(BinaryServer(load_config()).venue)
 
     def tape() -> object:
-        from hftkit.exchange.tape import make_tape
+        from hftkit.exchange.market.tape import make_tape
 
         return make_tape(load_config(), minutes=1)
 
     def history() -> object:
-        from hftkit.exchange.history.build import HistoryPlan
-        from hftkit.exchange.history.files import with_grades
-        from hftkit.exchange.history.rehearsal import REQUEST, rehearse
+        from hftkit.exchange.market.history.build import HistoryPlan
+        from hftkit.exchange.market.history.files import with_grades
+        from hftkit.exchange.market.history.rehearsal import REQUEST, rehearse
 
         frame = header(int(MessageType.TRADE), 7, 0)
         tape = with_grades("warm-up", np.array([[frame, 1, 1, 1, 0, 100, 1]]), (Instrument(symbol="ONE", tick_size="1", lot_size="1"),), {})

@@ -1,4 +1,4 @@
-"""History + simulated venue + the live step, in one compiled loop. The shell around it is hftkit/backtest.py.
+"""History + simulated venue + the live step, in one compiled loop. The shell around it is hftkit/backtest/run.py.
 
 Five things can happen next; the earliest does, and at the same moment in this order: the venue pays funding, a request arrives at the venue, an
 answer arrives at the engine, a market data frame arrives at the engine, a timer runs. Every input reaches the engine as the frame or control that a
@@ -148,7 +148,7 @@ def _start(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fi
 def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fills: Any, segment: Any, journal: Any) -> int:
     """Run the tape from where desk.io stands. Returns a TAPE_* code.
 
-    `desk`: hftkit.backtest.Desk; `samples`, `fills`, `cursor` as of kernels/replay.py (cursor int64); `segment`, `journal`: as of
+    `desk`: hftkit.backtest.run.Desk; `samples`, `fills`, `cursor` as of kernels/replay.py (cursor int64); `segment`, `journal`: as of
     kernels/memory/journal.py, unused unless desk.plan[JOURNALLED].
     """
     tape, io, plan = desk.tape, desk.io, desk.plan

@@ -1,5 +1,5 @@
 """Resting orders of the backtest's venue: what the rows of the tape do to them. The rules are those of the simulator on history
-(docs/simulator.md, "The fill contract"; exchange/history/market_plain.py is the readable twin of both), the arithmetic is shared: market/queue.py.
+(docs/simulator.md, "The fill contract"; market/history/market_plain.py is the readable twin of both), the arithmetic is shared: market/queue.py.
 
 1. A print beyond an order's price fills it, in every estimate.
 2. A print at its price, against it, fills it once what is ahead of it in the estimate has traded.

@@ -2,7 +2,7 @@
 
 Why one place. numba's disk cache stamps a compiled function with the modification time of *its own* file. It does not
 see that a kernel or a constant imported from another file has changed: the caller silently stays stale. So each function is
-kept under a digest of every source file that it can depend on (hftkit/kernel_cache.py), in a folder for numba's version and
+kept under a digest of every source file that it can depend on (hftkit/compilation/kernel_cache.py), in a folder for numba's version and
 the switches that change the generated code. Change one byte, and what can depend on it compiles afresh, once.
 
 Policy: nopython, `nogil`, disk cache, no allocation, no fastmath (replay must be bit-exact), numpy error model (a division by zero gives
@@ -25,8 +25,8 @@ import llvmlite
 import numba
 from numba import types
 
-from hftkit import kernel_cache
-from hftkit.kernel_programs import PIECE, PieceCompiler, ProgramCompiler
+from hftkit.compilation import kernel_cache
+from hftkit.compilation.kernel_programs import PIECE, PieceCompiler, ProgramCompiler
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("hftkit", "live", "research")
@@ -34,10 +34,10 @@ _PACKAGES = ("hftkit", "live", "research")
 _CONSTANT_ROOMS = (
     "hftkit/layout.py",
     "hftkit/codes.py",
-    "hftkit/rooms.py",
+    "hftkit/session/engine_state.py",
     "hftkit/units.py",
-    "hftkit/exchange/books.py",
-    "hftkit/exchange/layout.py",
+    "hftkit/exchange/core/books.py",
+    "hftkit/exchange/core/layout.py",
     "hftkit/exchange/venue.py",
 )
 _SWITCHES = ("NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
@@ -106,7 +106,7 @@ _AS_PIECE: dict[str, Any] = {"pipeline_class": PieceCompiler, "no_cpython_wrappe
 
 
 def _kept(dispatcher: Any) -> Any:
-    """Keep what is compiled on disk: one process at a time writes, and nobody but this user is trusted (hftkit/kernel_cache.py)."""
+    """Keep what is compiled on disk: one process at a time writes, and nobody but this user is trusted (hftkit/compilation/kernel_cache.py)."""
     return kernel_cache.keep(dispatcher, _FOLDER)
 
 
@@ -138,7 +138,7 @@ def _piece(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 
 def _two_faces(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """Called from Python: a program. Called from a kernel: a piece of the caller's program (hftkit/kernel_programs.py)."""
+    """Called from Python: a program. Called from a kernel: a piece of the caller's program (hftkit/compilation/kernel_programs.py)."""
     outer = _kept(numba.njit(**options, **_AS_PROGRAM)(function))
     inner = _piece(_twin(function, PIECE), options)
     outer.get_call_template, outer.get_overload, outer.piece = inner.get_call_template, inner.get_overload, inner

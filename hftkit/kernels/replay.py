@@ -1,4 +1,4 @@
-"""Re-running a journal through the step, compiled. The shell around it is hftkit/replay.py.
+"""Re-running a journal through the step, compiled. The shell around it is hftkit/session/replay.py.
 
 For each input record the same event is built and stepped; what comes out must be, record by record and word by word, what the
 journal holds next: refused wants (DECISION), order entry bytes, market data bytes. The first difference ends the replay.

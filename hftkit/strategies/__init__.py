@@ -15,7 +15,7 @@ import numpy as np
 from hftkit.errors import ParamsError
 
 if TYPE_CHECKING:
-    from hftkit.params import FrozenParams
+    from hftkit.params.format import FrozenParams
 
 
 @dataclass(frozen=True)

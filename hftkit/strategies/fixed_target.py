@@ -15,7 +15,7 @@ from hftkit.kernels.jit import kernel
 from hftkit.strategies import Strategy
 
 if TYPE_CHECKING:
-    from hftkit.params import FrozenParams
+    from hftkit.params.format import FrozenParams
 
 
 class FixedTargetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -35,7 +35,7 @@ from hftkit.kernels.stats.forest import check_table, tree_probability
 from hftkit.strategies import Strategy
 
 if TYPE_CHECKING:
-    from hftkit.params import FrozenParams
+    from hftkit.params.format import FrozenParams
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]

@@ -31,11 +31,11 @@ from hftkit import clock
 from hftkit.benchmarks.registry import Result, WrongAnswer
 from hftkit.codes import Control, LinePart, SessionStatus
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams, LegPlan, freeze
-from hftkit.processes import HFTKIT, LiveSession
-from hftkit.replay import replay
+from hftkit.params.format import FrozenParams, LegPlan, freeze
+from hftkit.session.child_process import HFTKIT, LiveSession
+from hftkit.session.replay import replay
 from live.benchmarks.small_venue import KEY, SECRET
-from live.feeds.websocket import Opened, open_websocket, tls_context
+from live.link.websocket import Opened, open_websocket, tls_context
 from live.ready_file import read_ready_file
 
 SECONDS = 8.0

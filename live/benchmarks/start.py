@@ -14,8 +14,8 @@ from typing import Any
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import Result, WrongAnswer
 from hftkit.clock import monotonic_s
-from hftkit.params import FrozenParams, LegPlan, freeze
-from live.feeds.discovery import discover
+from hftkit.params.format import FrozenParams, LegPlan, freeze
+from live.venues.binary.discovery import discover
 
 _HFTKIT = [sys.executable, "-m", "hftkit.cli"]
 

@@ -31,17 +31,17 @@ from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import NotHere, Result, WrongAnswer
 from hftkit.benchmarks.timing import percentiles
 from hftkit.codes import Control, MessageType
-from hftkit.control import ControlPage
-from hftkit.journal import JournalWriter
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
-from hftkit.rooms import build_rooms, strategy_kernels
-from hftkit.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, receive, transmit
+from hftkit.session.control import ControlPage
+from hftkit.session.engine_state import build_rooms, strategy_kernels
+from hftkit.session.journal import JournalWriter
+from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, receive, transmit
 from live import hot_loop as hot
-from live.gateways.logon import logon_frame
+from live.venues.binary.logon import logon_frame
 
 QUOTE, ORDER, CANCELED = FRAME[MessageType.BBO], FRAME[MessageType.NEW_ORDER], FRAME[MessageType.ORDER_CANCELED]
 _QUOTE_HEADER = header(int(MessageType.BBO), QUOTE.words, 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from hftkit.codes import Trading
-from hftkit.execution import in_words
+from hftkit.session.fill_stats import in_words
 from live.panels.view import View
 
 _GREEN, _AMBER, _RED, _GREY = "#1e8449", "#b9770e", "#b03a2e", "#717d7e"

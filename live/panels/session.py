@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hftkit.control import CONTROL_PAGE
 from hftkit.errors import HftkitError
-from hftkit.find_session import find_session
-from hftkit.telemetry import TelemetryReader
+from hftkit.session.control import CONTROL_PAGE
+from hftkit.session.find_session import find_session
+from hftkit.session.telemetry import TelemetryReader
 
 TELEMETRY_POINTER = "telemetry.path"
 

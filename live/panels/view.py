@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hftkit import execution
 from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
-from hftkit.space import bytes_in_words, hours_in_words
-from hftkit.telemetry import Snapshot
+from hftkit.session import fill_stats as execution
+from hftkit.session.telemetry import Snapshot
+from hftkit.system.space import bytes_in_words, hours_in_words
 from hftkit.units import from_e8, from_steps, iso_from_ns
 from live.book_watch import is_stale
 

@@ -15,9 +15,9 @@ import ipywidgets
 
 from hftkit.clock import monotonic_ns
 from hftkit.codes import Control
-from hftkit.find_session import in_folder
-from hftkit.telemetry import Snapshot
-from live.operate import DONE, give
+from hftkit.session.find_session import in_folder
+from hftkit.session.telemetry import Snapshot
+from live.operate.operate import DONE, give
 from live.panels.draw import History, zscore_svg
 from live.panels.render import figures_html, headline_html, page_html, tables_html, text_lines
 from live.panels.session import find_pages

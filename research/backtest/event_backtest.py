@@ -1,4 +1,4 @@
-"""A frozen pair over candles, event by event, on the step that trades live: pandas in, pandas out. The engine half is hftkit/backtest.py.
+"""A frozen pair over candles, event by event, on the step that trades live: pandas in, pandas out. The engine half is hftkit/backtest/run.py.
 
 Each bar is one quote of both legs at its close. What the sweep assumes (the change of target is filled at the close, at a stated cost) is
 here done by orders, risk checks, fills and fees; with no latency and enough quantity both must hold the same position after every bar,
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
-from hftkit.backtest import FUNDING_COLUMNS as PAID_COLUMNS
+from hftkit.backtest.run import BAR_LOTS, BacktestResult, Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
+from hftkit.backtest.run import FUNDING_COLUMNS as PAID_COLUMNS
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams
-from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS
-from hftkit.rooms import Limits
+from hftkit.params.format import FrozenParams
+from hftkit.session.engine_state import Limits
+from hftkit.session.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 from research.pairs.strategy_optimizer import Gate, PairBars, Thresholds, walk
 
 _E8 = 1e8
@@ -161,7 +161,7 @@ def _one_of_many(frozen: FrozenParams, closes: pd.DataFrame, options: dict[str, 
 
 
 def funding_schedule(rates: pd.DataFrame, symbols: Sequence[str]) -> np.ndarray:
-    """Funding rates (UTC index, a column a symbol) as `hftkit.backtest.backtest` takes them: int64 (m, 3), time ns, place in `symbols`, rate in 1e-8.
+    """Funding rates (UTC index, a column a symbol) as `backtest` takes them: int64 (m, 3), time ns, place in `symbols`, rate in 1e-8.
 
     Symbols without a column pay nothing. Raises DataError for rates without a time zone or that are not finite.
     """

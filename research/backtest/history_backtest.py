@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hftkit.backtest import UNLIMITED, BacktestResult, Latency, Queue, backtest, session_of
+from hftkit.backtest.run import UNLIMITED, BacktestResult, Latency, Queue, backtest, session_of
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
-from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import HistoryTape
-from hftkit.exchange.history.market import DEPTH, QUOTES
-from hftkit.exchange.history.rehearsal import CANCEL, REQUEST, rehearse_all
+from hftkit.exchange.market.history.build import HistoryPlan
+from hftkit.exchange.market.history.files import HistoryTape
+from hftkit.exchange.market.history.market import DEPTH, QUOTES
+from hftkit.exchange.market.history.rehearsal import CANCEL, REQUEST, rehearse_all
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
-from hftkit.params import FrozenParams
-from hftkit.replay import FILL_COLUMNS
-from hftkit.rooms import Limits, SessionConfig
+from hftkit.params.format import FrozenParams
+from hftkit.session.engine_state import Limits, SessionConfig
+from hftkit.session.replay import FILL_COLUMNS
 
 _BBO, _TRADE, _DEPTH = int(MessageType.BBO), int(MessageType.TRADE), int(MessageType.DEPTH)
 _E8 = 1e8

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hftkit import execution
-from hftkit.compile_progress import says_compilation
+from hftkit.compilation.compile_progress import says_compilation
 from hftkit.errors import DataError
-from hftkit.params import FrozenParams, load
+from hftkit.params.format import FrozenParams, load
+from hftkit.session import fill_stats as execution
 from research.data.data_loader import load_panel
 
 if TYPE_CHECKING:
-    from hftkit.backtest import BacktestResult, Latency  # loads kernels
+    from hftkit.backtest.run import BacktestResult, Latency  # loads kernels
 
 ESTIMATES = ("optimistic", "neutral", "pessimistic")  # kernels/market/queue.py, which loads the compiler
 
@@ -62,7 +62,7 @@ def backtest(
       hftkit backtest data/frozen/FILE.json --history data/journals/calm
       hftkit backtest data/frozen/FILE.json --history day.npz --queue all
     """
-    from hftkit.backtest import BAR_LOTS, Depth, Latency
+    from hftkit.backtest.run import BAR_LOTS, Depth, Latency
     from research.backtest.event_backtest import backtest_bars, legs_of
     from research.report.tear_sheet import cost_split, figures_of, write_tear_sheet
 
@@ -113,7 +113,7 @@ def backtest(
 
 def _side_by_side(params: FrozenParams, runs: dict[str, BacktestResult], as_json: bool) -> None:
     """Three whole runs, one an estimate of the queue."""
-    from hftkit.backtest import estimates_table
+    from hftkit.backtest.run import estimates_table
 
     if as_json:
         body = {
@@ -136,7 +136,7 @@ def _side_by_side(params: FrozenParams, runs: dict[str, BacktestResult], as_json
 
 
 def _over_history(params: FrozenParams, path: Path, latency: Latency, queue: str, post_ns: int, journal: Path | None, as_json: bool) -> None:
-    from hftkit.exchange.history.files import load_history
+    from hftkit.exchange.market.history.files import load_history
     from research.backtest.history_backtest import backtest_history, backtest_history_estimates
 
     if queue == "all":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pandas as pd
 
-from hftkit.compile_progress import says_compilation
+from hftkit.compilation.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
 from research.cli.command_options import Command, as_json_option, load, p_value_options, panel_options, records, show

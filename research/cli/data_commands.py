@@ -209,7 +209,7 @@ def history_(
 
     Example: hftkit data history data/sample/1m data/cache/sample.npz --start 2026-01-05 --end 2026-01-06
     """
-    from hftkit.exchange.history.files import GRADES, save_history
+    from hftkit.exchange.market.history.files import GRADES, save_history
     from hftkit.units import iso_from_ns
     from research.market.history import read_history
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from hftkit.clock import monotonic_s, unix_ns
 from hftkit.errors import HftkitError
-from hftkit.processes import HFTKIT, LiveSession, Simulator
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.units import from_e8, iso_from_ns
 from research.data.data_loader import load_panel
 from research.data.data_sets import find_data_sets

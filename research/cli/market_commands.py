@@ -10,7 +10,7 @@ import msgspec
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import VolatilityConfig
-from hftkit.params import load
+from hftkit.params.format import load
 from research.cli.command_options import how_to_read, resample_asked
 from research.data.data_loader import load_panel
 from research.data.instruments import find_instruments, find_scales

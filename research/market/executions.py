@@ -14,9 +14,9 @@ import pandas as pd
 
 from hftkit.codes import MessageType, RecordType, Reject, Side
 from hftkit.errors import DataError
-from hftkit.exchange.layout import BALANCE, EXECUTION, BalanceKind, ExecutionKind, TapKind
+from hftkit.exchange.core.layout import BALANCE, EXECUTION, BalanceKind, ExecutionKind, TapKind
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalReader, instruments_of, json_of
+from hftkit.session.journal import JournalReader, instruments_of, json_of
 
 E8 = 1e8
 _EXECUTION_COLUMNS = ("account_id", "client_order_id", "order_id", "qty", "filled", "leaves", "last_price", "last_qty", "trade_id", "maker")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hftkit.clock import monotonic_ns
 from hftkit.codes import Channel
-from hftkit.exchange.faults import FaultControl
+from hftkit.exchange.faults.plan import FaultControl
 from hftkit.exchange.testing import SUBSCRIBE, PlainClient
 from hftkit.units import NS_PER_S
 

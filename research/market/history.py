@@ -25,7 +25,7 @@ import pandas as pd
 
 from hftkit.codes import DepthFlag, MessageType, Side
 from hftkit.errors import DataError
-from hftkit.exchange.history.files import CANDLES, TRADES, HistoryTape, with_grades
+from hftkit.exchange.market.history.files import CANDLES, TRADES, HistoryTape, with_grades
 from hftkit.instruments import Instrument
 from hftkit.kernels.wire.frame import header
 from research.data.data_loader import candles_in, checked, sha256_of, symbol_of

@@ -15,7 +15,7 @@ import pandas as pd
 
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
-from hftkit.exchange.history.files import HistoryTape, load_history
+from hftkit.exchange.market.history.files import HistoryTape, load_history
 from research.data.data_loader import Panel, SourceFile
 from research.data.data_quality import audit
 
@@ -24,7 +24,7 @@ from research.data.data_quality import audit
 class MarketData:
     """Market data of some instruments, in decimal units, index the exchange time (UTC). `source`: what it was read from.
 
-    `tape`: the frames themselves (exchange/history/files.py). Tables are made when asked for.
+    `tape`: the frames themselves (exchange/market/history/files.py). Tables are made when asked for.
     """
 
     source: Path

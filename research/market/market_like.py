@@ -17,10 +17,10 @@ import tomli_w
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import Cointegration, FlowConfig, InstrumentConfig, SimConfig, VolatilityConfig
-from hftkit.exchange.layout import LADDER_TICKS
-from hftkit.exchange.ticks import make_ticks
+from hftkit.exchange.core.layout import LADDER_TICKS
+from hftkit.exchange.market.ticks import make_ticks
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams
+from hftkit.params.format import FrozenParams
 from hftkit.units import E8, decimal, iso_from_ns
 from research.data.data_loader import Panel
 from research.market.market_facts import MarketFacts, measure

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from rich.progress import Progress
 
 from hftkit.exchange.config import SimConfig, load_config
-from hftkit.exchange.flow.scenarios import Scenario, load_scenario
-from hftkit.exchange.tape import CANDLE, make_tape
+from hftkit.exchange.market.flow.scenarios import Scenario, load_scenario
+from hftkit.exchange.market.tape import CANDLE, make_tape
 from hftkit.instruments import Instrument
 from hftkit.units import NS_PER_MINUTE, decimal, iso_from_ns
 from research.market.market_like import write_config

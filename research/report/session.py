@@ -16,7 +16,7 @@ import pandas as pd
 
 from hftkit.codes import Side
 from hftkit.errors import JournalError
-from hftkit.replay import FILL_COLUMNS, SAMPLE_COLUMNS, ReplayResult, replay
+from hftkit.session.replay import FILL_COLUMNS, SAMPLE_COLUMNS, ReplayResult, replay
 
 E8 = 1e8
 

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from hftkit.binance_line import client_order_id_text
+from hftkit.binance.line import client_order_id_text
 from hftkit.clock import monotonic_s, unix_ns
 from hftkit.codes import MessageType, RecordType
 from hftkit.exchange.testing import ORDER_QUERY, PlainClient
-from hftkit.journal import JournalReader
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
 from hftkit.layout import FRAME
-from hftkit.processes import HFTKIT, LiveSession, Simulator
-from hftkit.replay import replay
-from live.gateways.keys import load_key
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
+from hftkit.session.journal import JournalReader
+from hftkit.session.replay import replay
+from live.venues.binance.keys import load_key
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hftkit.processes import LiveSession, Simulator
+from hftkit.session.child_process import LiveSession, Simulator
 from tests.campaigns.survival import Found, Round, table, venue_config
 from tests.faults.binance_drill import frozen_file
 
@@ -22,7 +22,7 @@ ACCOUNTS = 100  # of one simulator
 pytestmark = pytest.mark.slow
 ROWS: list[Found] = []
 KERNEL_CODE = """
-from hftkit.processes import LiveSession
+from hftkit.session.child_process import LiveSession
 session = LiveSession({params!r}, {ready!r}, {journals!r}, "session", 600.0, ("--config", {config!r}))
 print("started", session.process.pid)
 """

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from hftkit.codes import Control
 from hftkit.exchange.config import load_config
-from hftkit.params import load
-from hftkit.processes import LiveSession, Simulator
-from hftkit.replay import replay
+from hftkit.params.format import load
+from hftkit.session.child_process import LiveSession, Simulator
+from hftkit.session.replay import replay
 from research.cli.commands import freeze
 from research.cli.data_commands import data
 from tests.unit.research.synthetic_market import candles_of, make_prices

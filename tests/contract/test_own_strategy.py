@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hftkit.processes import HFTKIT, LiveSession, Simulator
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "own-strategy.md").read_text()

@@ -16,17 +16,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hftkit import clock
-from hftkit.binance_line import client_order_id_text
+from hftkit.binance.line import client_order_id_text
 from hftkit.codes import MessageType, OrderState, RecordType
 from hftkit.exchange.config import load_config
-from hftkit.exchange.faults import FaultControl
-from hftkit.journal import JournalReader
+from hftkit.exchange.faults.plan import FaultControl
 from hftkit.kernels.wire.frame import frame_type, frame_words
 from hftkit.layout import FRAME
-from hftkit.params import FrozenParams, LegPlan, freeze
-from hftkit.processes import LiveSession, Simulator
-from hftkit.replay import replay
-from live.gateways.keys import load_key
+from hftkit.params.format import FrozenParams, LegPlan, freeze
+from hftkit.session.child_process import LiveSession, Simulator
+from hftkit.session.journal import JournalReader
+from hftkit.session.replay import replay
+from live.venues.binance.keys import load_key
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 PATIENCE_S = 120.0

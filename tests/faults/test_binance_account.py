@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hftkit.binance_line import client_order_id_text
+from hftkit.binance.line import client_order_id_text
 from hftkit.codes import Control, Reject, Trading
 from hftkit.exchange.config import load_config
-from hftkit.params import LegPlan, freeze, load
-from hftkit.processes import HFTKIT, LiveSession, Simulator
-from hftkit.replay import replay
-from live.open_orders import engine_id, epoch_of
+from hftkit.params.format import LegPlan, freeze, load
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
+from hftkit.session.replay import replay
+from live.account.open_orders import engine_id, epoch_of
 from tests.faults.binance_drill import CONFIG, PATIENCE_S, SYMBOLS, Venue, frozen_file, said, sent_ids, trades_on, wait_for
 
 OLD = client_order_id_text(0x6B0D << 32 | 7)  # of a session that is long gone

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from hftkit.binance_line import client_order_id_text
+from hftkit.binance.line import client_order_id_text
 from hftkit.codes import Control
-from hftkit.params import freeze, load
-from hftkit.processes import LiveSession, Simulator
+from hftkit.params.format import freeze, load
+from hftkit.session.child_process import LiveSession, Simulator
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, start, trades_on, wait_for
 
 

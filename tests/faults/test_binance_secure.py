@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hftkit.codes import Control, RecordType
-from hftkit.journal import JournalReader
-from hftkit.processes import Simulator
+from hftkit.session.child_process import Simulator
+from hftkit.session.journal import JournalReader
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, said, start, trades_on, wait_for
 
 RSA_KEY = "rsa" * 21

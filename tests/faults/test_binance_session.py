@@ -20,9 +20,9 @@ from binance.um_futures import UMFutures
 
 from hftkit import clock
 from hftkit.codes import Control, OrderWay, Reject, Trading
-from hftkit.processes import HFTKIT, LiveSession, Simulator
-from hftkit.replay import replay
-from live.ending import ExitCode
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
+from hftkit.session.replay import replay
+from live.ending.decision import ExitCode
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, assert_whole, frozen_file, log_of, said, start, trades_on, wait_for
 from tests.faults.order_proxy import OrderProxy
 

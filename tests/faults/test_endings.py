@@ -19,11 +19,10 @@ from pathlib import Path
 import pytest
 
 from hftkit import clock
-from hftkit.processes import HFTKIT, LiveSession, Simulator
-from hftkit.replay import replay
-from hftkit.telemetry import Snapshot
-from live import failpoints
-from live.ending import ExitCode
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
+from hftkit.session.replay import replay
+from hftkit.session.telemetry import Snapshot
+from live.ending.decision import ExitCode, failpoints
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, fills, frozen_file, log_of, said, sent_ids, start, trades_on, wait_for
 
 FLAT = (ExitCode.FLAT, ExitCode.HALTED, ExitCode.BROKEN)

@@ -19,15 +19,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from hftkit.cli.replay_commands import replay as replay_command
 from hftkit.codes import Control, MessageType, Outcome, RecordType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalReader
 from hftkit.layout import MAX_STRATEGIES
-from hftkit.params import FrozenParams, LegPlan, freeze
-from hftkit.processes import HFTKIT, LiveSession, Simulator
-from hftkit.replay import replay
-from hftkit.replay_commands import replay as replay_command
+from hftkit.params.format import FrozenParams, LegPlan, freeze
+from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
+from hftkit.session.journal import JournalReader
+from hftkit.session.replay import replay
 from hftkit.strategies import strategy
 from hftkit.units import from_e8
 
@@ -146,9 +146,9 @@ def test_one_flipped_bit_fails_the_replay_and_is_placed(ended, tmp_path, place):
 def test_a_changed_strategy_is_caught_by_the_replay(ended, tmp_path):
     """Not only damage: if the step decided otherwise than the journal says, the replay must notice. Here an entry threshold is changed."""
     from hftkit.codes import RecordType
-    from hftkit.journal import JournalReader, JournalWriter, bytes_of, words_of
-    from hftkit.params import digest_of
-    from hftkit.rooms import SessionConfig
+    from hftkit.params.format import digest_of
+    from hftkit.session.engine_state import SessionConfig
+    from hftkit.session.journal import JournalReader, JournalWriter, bytes_of, words_of
 
     session, _ = ended
     writer = JournalWriter(tmp_path / "other", 1, 1)
@@ -290,7 +290,7 @@ def test_a_second_engine_on_the_same_session_folder_is_refused(ended, venue, par
 
 def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(params, tmp_path):
     """Orders that rest, follow the touch, are pulled and taken; the operator's pause and stop find some of them in the venue's books."""
-    from hftkit.params import load
+    from hftkit.params.format import load
 
     frozen = load(params)
     legs = msgspec.structs.replace(frozen.legs, maker_patience_ns=100_000_000, reprice_ticks=2)
@@ -319,8 +319,8 @@ def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(
 def test_a_replay_with_other_code_says_so_and_still_knows_that_the_session_ended(ended, monkeypatch):
     """Another strategy's kernel in the place of the session's: the replay differs, and the line names the source, not a crash."""
     session, _ = ended
-    monkeypatch.setattr("hftkit.replay.strategy_kernels", lambda config: (strategy("fixed_target").kernel(),) * MAX_STRATEGIES)
-    monkeypatch.setattr("hftkit.code_identity.source_digest", lambda name: "0" * 64)
+    monkeypatch.setattr("hftkit.session.replay.strategy_kernels", lambda config: (strategy("fixed_target").kernel(),) * MAX_STRATEGIES)
+    monkeypatch.setattr("hftkit.session.code_identity.source_digest", lambda name: "0" * 64)
     replayed = replay(session.folder)
     assert not replayed.identical
     assert replayed.ended

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.faults import FaultPlan, ScriptLine, load_plan
-from hftkit.params import FrozenParams, LegPlan, freeze
-from hftkit.replay import replay
+from hftkit.exchange.faults.plan import FaultPlan, ScriptLine, load_plan
+from hftkit.params.format import FrozenParams, LegPlan, freeze
+from hftkit.session.replay import replay
 from tests.unit.exchange.running import HOST, simulator
 
 SPEED = 60.0

@@ -12,11 +12,11 @@ import pytest
 
 from hftkit.codes import OrderState, Reject
 from hftkit.errors import HftkitError
-from hftkit.exchange import faults as faults_room
 from hftkit.exchange.config import load_config
-from hftkit.exchange.fault_line import AT_END, BEAT, INBOUND, STAGED
-from hftkit.exchange.fault_page import counts_of, write_settings
-from hftkit.exchange.faults import FaultControl
+from hftkit.exchange.faults import plan as faults_room
+from hftkit.exchange.faults.line import AT_END, BEAT, INBOUND, STAGED
+from hftkit.exchange.faults.page import counts_of, write_settings
+from hftkit.exchange.faults.plan import FaultControl
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.servers.loop import N_GRAVES, N_TURNS
 from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, PlainClient, frame, parse

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from hftkit.codes import OrderState, Reject
 from hftkit.errors import HftkitError
+from hftkit.exchange.cli.fault_commands import faults as command
 from hftkit.exchange.config import load_config
-from hftkit.exchange.fault_commands import faults as command
-from hftkit.exchange.fault_line import OUTBOUND, TX_END, TX_START
-from hftkit.exchange.fault_page import write_settings
-from hftkit.exchange.faults import FaultControl, FaultPlan, ScriptLine
+from hftkit.exchange.faults.line import OUTBOUND, TX_END, TX_START
+from hftkit.exchange.faults.page import write_settings
+from hftkit.exchange.faults.plan import FaultControl, FaultPlan, ScriptLine
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.servers.loop import N_TURNS, START_MONO, START_TS
 from hftkit.exchange.testing import HEARTBEAT, LOGON, NEW_ORDER, ORDER_QUERY, SUBSCRIBE, FollowerBook, PlainClient, frame, parse

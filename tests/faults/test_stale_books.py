@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from hftkit.codes import Control, MessageType, OrderType, RecordType
-from hftkit.journal import JournalReader
 from hftkit.kernels.wire.frame import frame_type, frame_words
 from hftkit.layout import FRAME
-from hftkit.processes import Simulator
+from hftkit.session.child_process import Simulator
+from hftkit.session.journal import JournalReader
 from tests.faults.binance_drill import PATIENCE_S, Venue, assert_whole, frozen_file, said, start, trades_on, wait_for
 
 HOLD_NS = 2_000_000_000  # of the default age limit

@@ -10,8 +10,8 @@ import msgspec
 import pandas as pd
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.tape import make_tape
-from hftkit.params import check_scales, load
+from hftkit.exchange.market.tape import make_tape
+from hftkit.params.format import check_scales, load
 from hftkit.units import ns_from_iso
 from research.market.sample_data import candle_frame
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hftkit.params import load
-from hftkit.params_text import describe
+from hftkit.params.format import load
+from hftkit.params.text import describe
 from hftkit.strategies.pairs import pack_params, pack_state
 
 FILES = sorted((Path(__file__).parent / "frozen").glob("*.json"))

@@ -13,8 +13,8 @@ import pytest
 from statsmodels.tsa.stattools import coint
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.flow.scenarios import load_scenario
-from hftkit.exchange.tape import CANDLE, make_tape
+from hftkit.exchange.market.flow.scenarios import load_scenario
+from hftkit.exchange.market.tape import CANDLE, make_tape
 from hftkit.instruments import Instrument
 from research.market.sample_data import bars_of, candle_frame, history_of, truth_of
 

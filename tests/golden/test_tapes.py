@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from hftkit.exchange.config import SimConfig, load_config
-from hftkit.exchange.flow.scenarios import load_scenario
-from hftkit.exchange.ticks import make_ticks
+from hftkit.exchange.market.flow.scenarios import load_scenario
+from hftkit.exchange.market.ticks import make_ticks
 
 TRADERS = {"branching_ratio": 0.8, "excitation_half_life_s": 5.0, "maker_share": 0.75, "momentum_share": 0.1, "splitting_exponent": 1.5}
 

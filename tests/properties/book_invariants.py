@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import OrderFlag
-from hftkit.exchange.ladder import find_key
-from hftkit.exchange.layout import SUMMARY1, SUMMARY2, TIMED, WAITING
-from hftkit.exchange.matching import Books
+from hftkit.exchange.core.ladder import find_key
+from hftkit.exchange.core.layout import SUMMARY1, SUMMARY2, TIMED, WAITING
+from hftkit.exchange.core.matching import Books
 
 
 def chain(books: Books, level: Any) -> list[int]:

@@ -9,7 +9,7 @@ from collections import deque
 
 from hftkit.codes import Control, EventKind, MessageType, OrderFlag, OrderState, Reject, Side, TimeInForce
 from hftkit.kernels.trading.legs import nearest_ratio
-from hftkit.rooms import Limits
+from hftkit.session.engine_state import Limits
 from tests.support import Machine, frozen_pair
 
 DEADLINE, RETRY, PATIENCE, TIMEOUT = 1_000_000_000, 10_000_000, 300_000_000, 500_000_000

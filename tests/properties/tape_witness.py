@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
-from hftkit.exchange.layout import Op, ReportKind
+from hftkit.exchange.core.layout import Op, ReportKind
 
 Report = dict[str, int]
 _PREVENTION = OrderFlag.EXPIRE_TAKER | OrderFlag.EXPIRE_MAKER

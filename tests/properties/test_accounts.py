@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from hftkit.codes import OrderFlag, Reject
-from hftkit.exchange.layout import WAITING, BalanceKind, ExecutionKind
-from hftkit.exchange.tap import Batch, Tap
+from hftkit.exchange.core.layout import WAITING, BalanceKind, ExecutionKind
+from hftkit.exchange.core.tap import Batch, Tap
 from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER
 from hftkit.exchange.venue import Venue
 from tests.properties.plain_accounts import PlainAccount, Rules

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.backtest import Queue
+from hftkit.backtest.run import Queue
 from hftkit.codes import MessageType, Side
-from hftkit.exchange.history.files import HistoryTape
-from hftkit.exchange.history.market import QUOTES, TRADES
-from hftkit.exchange.history.market_plain import rehearse_plainly
+from hftkit.exchange.market.history.files import HistoryTape
+from hftkit.exchange.market.history.market import QUOTES, TRADES
+from hftkit.exchange.market.history.market_plain import rehearse_plainly
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.market.queue import ESTIMATES
 from tests.backtest_desk import DirectVenue
 from tests.properties.test_history_market import asks, tapes
-from tests.unit.exchange.history.tapes import INSTRUMENT, START, bbo, requests, trade
+from tests.unit.exchange.market.history.tapes import INSTRUMENT, START, bbo, requests, trade
 
 PPM = 1_000_000
 KIND = {QUOTES: "recorded", TRADES: "made"}

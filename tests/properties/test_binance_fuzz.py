@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.dialects.binance.errors import TEXTS
-from hftkit.exchange.dialects.binance.keys import ApiKey, KeyRing
-from hftkit.exchange.dialects.binance.router import ROUTES, Request, handle
-from hftkit.exchange.dialects.binance.signing import Verifier
-from hftkit.exchange.dialects.binance.store import BinanceStore
+from hftkit.exchange.core.tap import Tap
+from hftkit.exchange.dialects.binance.account.keys import ApiKey, KeyRing
+from hftkit.exchange.dialects.binance.account.signing import Verifier
+from hftkit.exchange.dialects.binance.market.store import BinanceStore
+from hftkit.exchange.dialects.binance.rest.errors import TEXTS
+from hftkit.exchange.dialects.binance.rest.router import ROUTES, Request, handle
 from hftkit.exchange.dialects.binance.venue import BinanceVenue
 from hftkit.exchange.servers.binary import BinaryServer
-from hftkit.exchange.tap import Tap
 from tests.contract.binance.serving import QUIET
 
 START = 1_790_000_000_000_000_000

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hftkit.binance_calls import translator
-from hftkit.binance_line import Counter, Kind, kind_of
+from hftkit.binance.calls import translator
+from hftkit.binance.line import Counter, Kind, kind_of
 from hftkit.codes import MessageType
 from hftkit.kernels.wire.binance.state import N_COUNTERS
 from tests.unit.kernels.binance_messages import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hftkit.binance_line import Kind
+from hftkit.binance.line import Kind
 from tests.unit.kernels.binance_messages import Hand, Replica, depth, snapshot, text, ticker
 
 Sides = tuple[dict[int, int], dict[int, int]]

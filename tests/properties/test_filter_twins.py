@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.codes import Reject
-from hftkit.exchange.filters import filter_order
-from hftkit.exchange.filters_plain import plain_filter
-from hftkit.exchange.layout import COMMAND, LIMITS, TOP
+from hftkit.exchange.core.filters import filter_order
+from hftkit.exchange.core.filters_plain import plain_filter
+from hftkit.exchange.core.layout import COMMAND, LIMITS, TOP
 
 HIGHEST = 5_000
 SEEN: set[Reject] = set()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hftkit.codes import Control, EventKind, LegState, MessageType, OrderFlag, Reject, Side, Trading
 from hftkit.kernels.trading.legs import nearest_ratio
-from hftkit.rooms import Limits
+from hftkit.session.engine_state import Limits
 from tests.support import Machine, frozen_pair
 
 DEADLINE = 1_000_000_000

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import HistoryTape
-from hftkit.exchange.history.market import CANDLES, DEPTH, QUOTES, TRADES
-from hftkit.exchange.history.market_plain import rehearse_plainly
-from hftkit.exchange.history.rehearsal import Rehearsal, rehearse
+from hftkit.exchange.market.history.build import HistoryPlan
+from hftkit.exchange.market.history.files import HistoryTape
+from hftkit.exchange.market.history.market import CANDLES, DEPTH, QUOTES, TRADES
+from hftkit.exchange.market.history.market_plain import rehearse_plainly
+from hftkit.exchange.market.history.rehearsal import Rehearsal, rehearse
 from hftkit.kernels.market.queue import ESTIMATES
-from tests.unit.exchange.history.tapes import BUY, SELL, bbo, config, depth, history, requests, trade
+from tests.unit.exchange.market.history.tapes import BUY, SELL, bbo, config, depth, history, requests, trade
 
 CONFIG = config()
 PPM = 1_000_000

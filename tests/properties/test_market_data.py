@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hftkit.exchange.layout import Port
+from hftkit.exchange.core.layout import Port
 from hftkit.exchange.testing import CANCEL_ALL, CANCEL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER, SUBSCRIBE, FollowerBook, Message, frame
 from hftkit.exchange.venue import SNAPSHOT_LEVELS
 from tests.unit.exchange.hand import Hand

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.codes import OrderFlag, OrderType, TimeInForce
-from hftkit.exchange.layout import COMMAND, Op, ReportKind
-from hftkit.exchange.matching import Books, apply, expire, fire_trigger, new_books, new_commands, new_reports, shed
-from hftkit.exchange.matching_plain import PlainExchange
+from hftkit.exchange.core.layout import COMMAND, Op, ReportKind
+from hftkit.exchange.core.matching import Books, apply, expire, fire_trigger, new_books, new_commands, new_reports, shed
+from hftkit.exchange.core.matching_plain import PlainExchange
 from hftkit.kernels.jit import compiled_driver
 from tests.properties.book_invariants import chain, check_memory
 from tests.properties.tape_witness import Witness

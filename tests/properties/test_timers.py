@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hftkit.codes import Control, EventKind, MessageType
 from hftkit.kernels.due import timer_due
-from hftkit.rooms import STATE_ROOMS
+from hftkit.session.engine_state import STATE_ROOMS
 from tests import support
 from tests.properties import maker_twin
 from tests.properties import test_legs as legs_moves

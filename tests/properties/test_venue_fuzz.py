@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hftkit.codes import MessageType, Reject
-from hftkit.exchange.layout import ClientState, Port
+from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.exchange.testing import HEARTBEAT, LOGON, LOGOUT, frame
 from hftkit.kernels.jit import kernel
 from hftkit.layout import FRAME, FRAMES

@@ -12,7 +12,7 @@ from hftkit.errors import UnitError
 from tests.structure.sources import PACKAGES, calls, imports, name, python_files, report
 
 LONG = 450
-CLOCK_READERS = ("hftkit/clock.py", "hftkit/syscalls.py")
+CLOCK_READERS = ("hftkit/clock.py", "hftkit/system/syscalls.py")
 CLOCKS = {
     *(f"time.{call}{ns}" for call in ("time", "monotonic", "perf_counter", "process_time", "thread_time", "clock_gettime") for ns in ("", "_ns")),
     *("time.localtime", "time.gmtime", "time.strftime"),

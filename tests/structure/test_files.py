@@ -1,4 +1,4 @@
-"""Files are made in one place (hftkit/private_files.py): private, new, allocated. Elsewhere nothing is opened for writing, except where said why."""
+"""Files are made in one place (hftkit/system/private_files.py): private, new, allocated. Nothing else opens for writing, unless it says why."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.structure.sources import name, python_files, report
 
 # Who else writes, and why it may. No file of a session or a simulator that holds orders, keys or memory shared with others.
 EXCEPTIONS = {
-    "hftkit/private_files.py": "the one place",
-    "hftkit/kernel_cache.py": "the kernel cache, by the same rules: numba names the files",
-    "hftkit/journal.py": "segments are made through a descriptor of their folder, 0600 and O_EXCL, and cut at the end",
-    "hftkit/control.py": "the control page, by rules of its own",
-    "hftkit/signing.py": "keys: O_EXCL, the private one 0600",
-    "hftkit/processes.py": "what a child process prints",
-    "hftkit/exchange/history/files.py": "a history that a user makes for himself",
+    "hftkit/system/private_files.py": "the one place",
+    "hftkit/compilation/kernel_cache.py": "the kernel cache, by the same rules: numba names the files",
+    "hftkit/session/journal.py": "segments are made through a descriptor of their folder, 0600 and O_EXCL, and cut at the end",
+    "hftkit/session/control.py": "the control page, by rules of its own",
+    "hftkit/params/signing.py": "keys: O_EXCL, the private one 0600",
+    "hftkit/session/child_process.py": "what a child process prints",
+    "hftkit/exchange/market/history/files.py": "a history that a user makes for himself",
     "hftkit/exchange/cli.py": "a file that a user names",
-    "live/log_file.py": "the session's log: appended to, 0600, kept in memory while the disk is full",
-    "live/rotation.py": "the session's log is rotated: a new file behind the same descriptor",
-    "hftkit/running.py": "the list of what runs: 0600, by rules of its own",
-    "live/console.py": "the terminal",
-    "live/lease.py": "the lock of an account: opened by every engine of it, 0600, without following links",
-    "live/recording_file.py": "recordings of market data: continued after a kill",
+    "live/log/log_file.py": "the session's log: appended to, 0600, kept in memory while the disk is full",
+    "live/log/rotation.py": "the session's log is rotated: a new file behind the same descriptor",
+    "hftkit/session/running.py": "the list of what runs: 0600, by rules of its own",
+    "live/log/console.py": "the terminal",
+    "live/account/lease.py": "the lock of an account: opened by every engine of it, 0600, without following links",
+    "live/record/recording_file.py": "recordings of market data: continued after a kill",
 }
 BENCHMARKS = ("hftkit/benchmarks/", "live/benchmarks/")
 WRITERS = {"write_text", "write_bytes", "save", "savez", "savez_compressed", "tofile", "copyfile", "copy2", "mkstemp"}

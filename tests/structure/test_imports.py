@@ -78,7 +78,7 @@ def test_the_trading_path_loads_no_research_package() -> None:
 
 def test_live_help_starts_without_research_packages() -> None:
     code = (
-        "import sys\nfrom hftkit.cli import app\n"
+        "import sys\nfrom hftkit.cli.application import app\n"
         "try:\n    app(['live', '--help'], standalone_mode=False)\nfinally:\n"
         "    print('LOADED', *sorted({m.split('.')[0] for m in sys.modules}))"
     )

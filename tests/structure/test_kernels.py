@@ -21,7 +21,7 @@ EXCEPTIONS = {
     "hftkit/kernels/memory/intrinsics.py": "writes machine code: needs llvmlite and numba.extending",
 }
 IMPURE = ("time", "random", "os", "datetime", "secrets", "socket", "numpy.random", "np.random", "uuid")
-SHELLS = ("hftkit/syscalls.py",)  # compiled system calls: clock and sockets, for shells only
+SHELLS = ("hftkit/system/syscalls.py",)  # compiled system calls: clock and sockets, for shells only
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass", "generated_jit"}
 ALLOCATES = {
     "zeros",
@@ -77,11 +77,11 @@ def test_kernels_read_no_clock_no_randomness_no_system() -> None:
 
 def test_pure_rooms_do_not_use_system_calls() -> None:
     violations = [
-        f"{name(path)}:{line} imports hftkit.syscalls"
+        f"{name(path)}:{line} imports hftkit.system.syscalls"
         for folder in (KERNELS, "hftkit/strategies", "hftkit/exchange")
         for path in python_files(folder)
         for module, line in imports(path)
-        if within(module, ("hftkit.syscalls", "hftkit.clock")) and "servers" not in path.parts and path.name != "commands.py"
+        if within(module, ("hftkit.system.syscalls", "hftkit.clock")) and "servers" not in path.parts and path.name != "commands.py"
     ]
     assert not violations, report(violations, "Cure: sockets and clocks belong in a shell (live/hot_loop.py, hftkit/exchange/servers/).")
 

@@ -38,8 +38,10 @@ def package_folders() -> list[str]:
 
 @pytest.mark.parametrize("folder", package_folders())
 def test_the_readme_lists_what_the_folder_holds(folder: str) -> None:
-    rows = [line.split("|")[1] for line in (ROOT / folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    named = {found for row in rows for found in re.findall(r"`([^`]+)`", row)}
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| file \| subject \|\n\|---\|---\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None, f"{folder}/README.md has no table `| file | subject |`. Cure: one row a module."
+    named = {found for row in table.group(1).splitlines() for found in re.findall(r"`([^`]+)`", row.split("|")[1])}
     modules = {path.name for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"}
     packages = {f"{path.name}/" for path in (ROOT / folder).iterdir() if path.name + "/" in subfolders(folder)}
     missing = sorted((modules | packages) - named)

@@ -123,7 +123,7 @@ def test_every_container_of_the_live_side_says_whose_it_is_and_shared_ones_keep_
     for path in python_files("live"):
         if not name(path).startswith(OTHER_PROCESSES):
             found += violations(tree(path), name(path))
-    found += violations(tree(next(path for path in python_files("hftkit") if name(path) == "hftkit/journal.py")), "hftkit/journal.py")
+    found += violations(tree(next(path for path in python_files("hftkit") if name(path) == "hftkit/session/journal.py")), "hftkit/session/journal.py")
     cure = "Cure: say `Owner: ...` or `Shared: lock` or `Shared: handed over` in the class's docstring, and keep to it (live/README.md)."
     assert not found, report(found, cure)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hftkit.backtest import Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
+from hftkit.backtest.run import Depth, Latency, Queue, backtest, bars_to_tape, quotes_to_tape, session_of
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.codes import MessageType, OrderFlag, Reject, Side, TimeInForce
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.market.queue import ESTIMATES
-from hftkit.replay import replay
+from hftkit.session.replay import replay
 from tests.backtest_desk import DirectVenue, Frame
-from tests.unit.exchange.history.tapes import bbo, trade
+from tests.unit.exchange.market.history.tapes import bbo, trade
 
 ONE = Instrument(symbol="ONE", tick_size="0.01", lot_size="0.001", min_notional="0.001", maker_fee_ppm=-20, taker_fee_ppm=500)
 T = 1_700_000_000_000_000_000

@@ -27,7 +27,7 @@ from aiohttp import web
 
 from hftkit.clock import monotonic_ns
 from hftkit.errors import ConfigError, VenueError
-from hftkit.exchange.dialects.binance.router import Request, Response, handle
+from hftkit.exchange.dialects.binance.rest.router import Request, Response, handle
 from hftkit.exchange.dialects.binance.venue import BinanceVenue
 from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.http_guard import GuardedServer, is_readable, plain_answer, read_body

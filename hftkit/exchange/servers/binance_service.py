@@ -9,20 +9,20 @@ import msgspec
 
 from hftkit.clock import unix_ns
 from hftkit.exchange.config import SimConfig
+from hftkit.exchange.core.tap import Batch, Tap
+from hftkit.exchange.dialects.binance.account.keys import KeyRing
 from hftkit.exchange.dialects.binance.config import BinanceConfig
-from hftkit.exchange.dialects.binance.keys import KeyRing
-from hftkit.exchange.dialects.binance.store import BinanceStore
-from hftkit.exchange.dialects.binance.streams import Streams
+from hftkit.exchange.dialects.binance.market.store import BinanceStore
+from hftkit.exchange.dialects.binance.streams.streams import Streams
 from hftkit.exchange.dialects.binance.venue import BinanceVenue
 from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.exchange.servers.binance_ws import WebSocketShell
 from hftkit.exchange.servers.binary import BinaryServer
-from hftkit.exchange.tap import Batch, Tap
 from hftkit.units import NS_PER_MINUTE, iso_from_ns
 
 if TYPE_CHECKING:
-    from hftkit.exchange.history.build import HistoryPlan
+    from hftkit.exchange.market.history.build import HistoryPlan
 
 
 def at_wall_time(config: SimConfig, skip_minutes: int = 0, speed: float = 1.0) -> SimConfig:

@@ -16,9 +16,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from hftkit.clock import monotonic_ns
 from hftkit.errors import VenueError
-from hftkit.exchange.dialects.binance.stream_hub import LONGEST_MESSAGE, Where, where_of
-from hftkit.exchange.dialects.binance.streams import Streams
-from hftkit.exchange.dialects.binance.ws_api import PATH, Answer, WebSocketApi
+from hftkit.exchange.dialects.binance.streams.stream_hub import LONGEST_MESSAGE, Where, where_of
+from hftkit.exchange.dialects.binance.streams.streams import Streams
+from hftkit.exchange.dialects.binance.streams.ws_api import PATH, Answer, WebSocketApi
 from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.units import NS_PER_S
 

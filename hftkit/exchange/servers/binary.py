@@ -12,16 +12,16 @@ import numpy as np
 
 from hftkit.errors import VenueError
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.desk import Desk
-from hftkit.exchange.fault_page import counts_of
-from hftkit.exchange.faults import FaultPlan, new_faults
-from hftkit.exchange.flow.build import new_market
-from hftkit.exchange.flow.scenarios import Scenario
-from hftkit.exchange.history.build import HistoryPlan, history_report, new_history
-from hftkit.exchange.history.files import config_for
-from hftkit.exchange.history.market import CLOSED
-from hftkit.exchange.layout import Port
-from hftkit.exchange.orders import open_books
+from hftkit.exchange.core.desk import Desk
+from hftkit.exchange.core.layout import Port
+from hftkit.exchange.core.orders import open_books
+from hftkit.exchange.faults.page import counts_of
+from hftkit.exchange.faults.plan import FaultPlan, new_faults
+from hftkit.exchange.market.flow.build import new_market
+from hftkit.exchange.market.flow.scenarios import Scenario
+from hftkit.exchange.market.history.build import HistoryPlan, history_report, new_history
+from hftkit.exchange.market.history.files import config_for
+from hftkit.exchange.market.history.market import CLOSED
 from hftkit.exchange.servers.listening import allow_descriptors, listen
 from hftkit.exchange.servers.loop import (
     BLOCK,
@@ -44,7 +44,7 @@ from hftkit.exchange.servers.loop import (
 )
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver
-from hftkit.syscalls import EPOLL_CTL_ADD, EPOLL_EVENT_WORDS, EPOLLET, EPOLLIN, monotonic_ns, watch_descriptor
+from hftkit.system.syscalls import EPOLL_CTL_ADD, EPOLL_EVENT_WORDS, EPOLLET, EPOLLIN, monotonic_ns, watch_descriptor
 from hftkit.units import NS_PER_MINUTE
 
 WAITS = {"spin": SPIN, "yield": YIELD, "block": BLOCK}

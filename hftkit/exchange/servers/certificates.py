@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hftkit import private_files
 from hftkit.clock import unix_ns
 from hftkit.errors import ConfigError
 from hftkit.reading import read_bytes
+from hftkit.system import private_files
 
 _LIFE = timedelta(days=30)
 _COMMON_NAME = "hftkit simulator"

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import Reject
-from hftkit.exchange.fault_line import (
+from hftkit.exchange.core.layout import ClientState, Port
+from hftkit.exchange.core.orders import reject_order
+from hftkit.exchange.dialects.binary.market_data import refill
+from hftkit.exchange.dialects.binary.outbox import sent
+from hftkit.exchange.dialects.binary.sessions import receive
+from hftkit.exchange.faults.line import (
     AT_END,
     BLOCK,
     BURST_NS,
@@ -54,17 +59,12 @@ from hftkit.exchange.fault_line import (
     ready_at,
     taken,
 )
-from hftkit.exchange.layout import ClientState, Port
-from hftkit.exchange.market_data import refill
-from hftkit.exchange.orders import reject_order
-from hftkit.exchange.outbox import sent
-from hftkit.exchange.sessions import receive
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_instrument, frame_words
 from hftkit.layout import MAX_FRAME_WORDS, WORD
-from hftkit.syscalls import EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, errno, transmit
-from hftkit.syscalls import receive as receive_bytes
+from hftkit.system.syscalls import EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, errno, transmit
+from hftkit.system.syscalls import receive as receive_bytes
 
 _LOGGED_ON, _CLOSING = int(ClientState.LOGGED_ON), int(ClientState.CLOSING)
 _ORDER_PORT = int(Port.ORDER_ENTRY)

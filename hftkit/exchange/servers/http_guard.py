@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from hftkit.exchange.dialects.binance.errors import MALFORMED, TEXTS, Refusal
+from hftkit.exchange.dialects.binance.rest.errors import MALFORMED, TEXTS, Refusal
 
 _log = logging.getLogger("hftkit.exchange.binance")
 LONGEST_LINE, LONGEST_FIELD = 32_768, 16_384  # bytes of a request line, and of a header

@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hftkit.exchange.fault_line import (
+from hftkit.exchange.core.layout import ClientState, Port
+from hftkit.exchange.core.orders import run_flow
+from hftkit.exchange.core.tap import half_full
+from hftkit.exchange.dialects.binary.market_data import refill
+from hftkit.exchange.dialects.binary.outbox import sent, turn_away
+from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.faults.line import (
     ACTIVE,
     AT_END,
     CLEAN,
@@ -32,13 +38,9 @@ from hftkit.exchange.fault_line import (
     reset_line,
     run_script,
 )
-from hftkit.exchange.flow.agents import Flow, next_arrival
-from hftkit.exchange.history.market import AT_MAX, HOLD, ROW, ROWS, History, next_row_ts, run_history
-from hftkit.exchange.history.pace import close_markets, target_time, wait_for_somebody
-from hftkit.exchange.layout import ClientState, Port
-from hftkit.exchange.market_data import refill
-from hftkit.exchange.orders import run_flow
-from hftkit.exchange.outbox import sent, turn_away
+from hftkit.exchange.market.flow.agents import Flow, next_arrival
+from hftkit.exchange.market.history.market import AT_MAX, HOLD, ROW, ROWS, History, next_row_ts, run_history
+from hftkit.exchange.market.history.pace import close_markets, target_time, wait_for_somebody
 from hftkit.exchange.servers.faulty_wire import (
     LIVES,
     RESET,
@@ -55,11 +57,9 @@ from hftkit.exchange.servers.faulty_wire import (
     wants_bytes,
     write_engaged,
 )
-from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
-from hftkit.exchange.tap import half_full
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel, kernel
-from hftkit.syscalls import (
+from hftkit.system.syscalls import (
     EAGAIN,
     EINTR,
     EMFILE,
@@ -84,7 +84,7 @@ from hftkit.syscalls import (
     watch_descriptor,
     yield_processor,
 )
-from hftkit.syscalls import receive as receive_bytes
+from hftkit.system.syscalls import receive as receive_bytes
 
 # Words of Shell.io (int64)
 EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE, LEAVE, N_GRAVES, SPARE_FD = range(14)

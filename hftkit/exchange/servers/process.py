@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hftkit import private_files
 from hftkit.clock import monotonic_ns, unix_ns
 from hftkit.errors import ConfigError, HftkitError
 from hftkit.reading import read_object
+from hftkit.system import private_files
 from hftkit.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def refuse_if_in_use(path: Path) -> None:
 
     One that was left behind by a crash does not matter: it will be replaced.
     """
-    from hftkit.exchange.faults import FaultControl
+    from hftkit.exchange.faults.plan import FaultControl
 
     if not os.path.lexists(path):
         return
@@ -134,8 +134,8 @@ class Recording:
 
     def __init__(self, server: BinaryServer, folder: Path, service: BinanceService | None, market: dict[str, Any]) -> None:
         """Shares the tap of the Binance service where there is one."""
+        from hftkit.exchange.core.tap import Tap
         from hftkit.exchange.recorder import Recorder
-        from hftkit.exchange.tap import Tap
 
         self._recorder = Recorder(folder, server.venue, server.config, unix_ns(), monotonic_ns(), market)
         self._tap = service.tap if service is not None else Tap(server.venue.tap)
@@ -184,7 +184,7 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
     if texts := _happened(summary["faults"]):
         click.echo("faults: " + "; ".join(texts))
     if summary["history"] is not None:
-        from hftkit.exchange.history.build import queue_table
+        from hftkit.exchange.market.history.build import queue_table
 
         played = summary["history"]
         click.echo(

@@ -12,7 +12,7 @@ A print beyond its price (trade-through) fills it in all three: whoever traded t
 (no book recorded, or a price behind the best one), neutral puts one typical print ahead (the last one before), pessimistic waits for a trade-through.
 
 Nobody is ahead who no longer stands there: neutral and pessimistic never have more ahead than history shows at the price. So the pessimistic place is
-the worst that the recording allows, and the true one is never behind it (tests/unit/exchange/history/test_truth.py).
+the worst that the recording allows, and the true one is never behind it (tests/unit/exchange/market/history/test_truth.py).
 
 So at every moment optimistic <= neutral <= pessimistic in what is ahead, and the other way round in what has been filled. The row keeps what each
 estimate would have filled while the order lived; only one of them, the run's, is what really happens to it. The neutral model is the

@@ -1,7 +1,7 @@
 """Latency histogram with the bucket layout of HdrHistogram, recorded by compiled code (MO-10).
 
 Values in ns from 1 to HIGHEST_NS at three significant digits: the counts array is exactly the one that the `hdrhistogram`
-package would hold, so it is handed over for percentiles and .hlog export (hftkit/histogram.py).
+package would hold, so it is handed over for percentiles and .hlog export (hftkit/session/histogram.py).
 Source of the index formula: the HdrHistogram reference implementation's published description (bucket and sub-bucket index).
 """
 

@@ -21,7 +21,7 @@ from hftkit.kernels.memory.intrinsics import store_release
 
 SEGMENT_HEADER_WORDS = 8
 RECORD_HEADER_WORDS = 4
-MAGIC = 0x314C4A4B5446_48  # "HFTKJL1" read as a little-endian number, see hftkit/journal.py
+MAGIC = 0x314C4A4B5446_48  # "HFTKJL1" read as a little-endian number, see hftkit/session/journal.py
 VERSION = 1
 
 # Writer state (int64): what the journal kernel keeps between records

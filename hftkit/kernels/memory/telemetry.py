@@ -1,7 +1,7 @@
 """Publishing the engine's state into the telemetry page: a sequence-locked copy, for readers in other processes. Owns the page.
 
 The head's SEQUENCE is odd while a copy is being made. A reader copies the sections and keeps them only if SEQUENCE was even and the same before
-and after (hftkit/telemetry.py). The writer never waits for anyone. Histograms and the fills table are not copied: the engine
+and after (hftkit/session/telemetry.py). The writer never waits for anyone. Histograms and the fills table are not copied: the engine
 records into the page itself, and a reader may see them one entry apart.
 """
 
@@ -24,7 +24,7 @@ FILL_TS_EVENT, FILL_INSTRUMENT, FILL_SIDE, FILL_PRICE, FILL_QTY, FILL_FEE_E8, FI
 
 
 class Page(NamedTuple):
-    """The sections of a telemetry page, as arrays over the mapped file. Names and dtypes as in hftkit.rooms.Rooms."""
+    """The sections of a telemetry page, as arrays over the mapped file. Names and dtypes as in hftkit.session.engine_state.Rooms."""
 
     head: np.ndarray  # int64 (HEAD_WORDS,)
     session: np.ndarray  # SESSION (1,)

@@ -26,9 +26,9 @@ from typing import Any
 
 import msgspec
 
+from hftkit.binance.exchange_info import DEFAULT_FEES_PPM, SPOT_FEES_PPM, fees_ppm, listed_instruments
 from hftkit.clock import unix_ns
 from hftkit.errors import ConfigError, DataError, HftkitError
-from hftkit.exchange_info import DEFAULT_FEES_PPM, SPOT_FEES_PPM, fees_ppm, listed_instruments
 from hftkit.instruments import Instrument
 from hftkit.reading import read_bytes
 from research.data.instruments import Scales

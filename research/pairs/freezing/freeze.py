@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hftkit import params
 from hftkit.errors import DataError, ParamsError
 from hftkit.instruments import Instrument
 from hftkit.kernels.jit import sources_digest
-from hftkit.params import FrozenParams, LegPlan
+from hftkit.params import format as params
+from hftkit.params.format import FrozenParams, LegPlan
 from hftkit.strategies import strategy
 from hftkit.strategies.pairs import TREES_ARRAY, tail_bars
 from hftkit.units import NS_PER_S, iso_from_ns

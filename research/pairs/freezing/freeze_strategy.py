@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from hftkit import params
 from hftkit.errors import DataError, ParamsError
-from hftkit.params import FrozenParams, LegPlan
+from hftkit.params import format as params
+from hftkit.params.format import FrozenParams, LegPlan
 from hftkit.strategies import strategy
 from research.data.data_loader import Panel
 from research.data.instruments import Scales

@@ -16,7 +16,7 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams, load
+from hftkit.params.format import FrozenParams, load
 from research.data.data_loader import Panel
 from research.data.progress import progress
 from research.pairs.calibration import Calibration, calibrate_pair, two_symbols

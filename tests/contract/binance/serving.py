@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.fault_page import write_settings
-from hftkit.exchange.faults import FaultPlan
+from hftkit.exchange.faults.page import write_settings
+from hftkit.exchange.faults.plan import FaultPlan
 from hftkit.exchange.servers.binance_service import BinanceService, at_wall_time
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.testing import PlainClient

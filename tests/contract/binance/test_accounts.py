@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hftkit.clock import monotonic_s
-from hftkit.exchange.dialects.binance.accounts import Portfolio
+from hftkit.exchange.dialects.binance.account.accounts import Portfolio
 from tests.contract.binance.serving import BTC, Serving, serving
 
 ORDER, SYMBOL = "/fapi/v1/order", {"symbol": "BTCUSDT"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hftkit.exchange.dialects.binance.fault_names import KINDS
-from hftkit.exchange.dialects.binance.router import ROUTES
+from hftkit.exchange.dialects.binance.rest.router import ROUTES
 from tests.contract.binance.serving import Serving
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "binance-dialect.md").read_text()

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from hftkit.binance_line import Kind
+from hftkit.binance.line import Kind
 from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
-from hftkit.exchange.dialects.binance.stream_hub import Where
+from hftkit.exchange.dialects.binance.streams.stream_hub import Where
 from hftkit.exchange.servers.binance_service import BinanceService
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.servers.loop import START_TS

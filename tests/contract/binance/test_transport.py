@@ -25,15 +25,16 @@ from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-from hftkit.exchange.commands import sim
-from hftkit.exchange.dialects.binance import market_streams, router, user_streams
-from hftkit.exchange.dialects.binance import stream_names as names
-from hftkit.exchange.faults import FaultPlan
-from hftkit.exchange.history.files import HistoryTape, save_history
-from hftkit.exchange.history.market import QUOTES
+from hftkit.exchange.cli.commands import sim
+from hftkit.exchange.dialects.binance.rest import router
+from hftkit.exchange.dialects.binance.streams import market_streams, user_streams
+from hftkit.exchange.dialects.binance.streams import stream_names as names
+from hftkit.exchange.faults.plan import FaultPlan
+from hftkit.exchange.market.history.files import HistoryTape, save_history
+from hftkit.exchange.market.history.market import QUOTES
 from hftkit.exchange.servers.certificates import self_signed
 from tests.contract.binance.serving import HOST, Answer, Serving, serving
-from tests.unit.exchange.history.tapes import BUY, INSTRUMENT, bbo, trade
+from tests.unit.exchange.market.history.tapes import BUY, INSTRUMENT, bbo, trade
 
 ORDER = "/fapi/v1/order"
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02", "price": "11000"}

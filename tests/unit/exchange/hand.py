@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.flow.build import new_market
-from hftkit.exchange.layout import ClientState, Port
-from hftkit.exchange.market_data import refill, set_market
-from hftkit.exchange.outbox import sent
-from hftkit.exchange.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.core.layout import ClientState, Port
+from hftkit.exchange.dialects.binary.market_data import refill, set_market
+from hftkit.exchange.dialects.binary.outbox import sent
+from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
+from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import LOGON, NONE, Message, frame, parse
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import kernel

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hftkit.exchange import fault_line as line
-from hftkit.exchange.fault_page import DIRECTIONS, KINDS, all_settings, counts_of
-from hftkit.exchange.faults import FaultPlan, new_faults
-from hftkit.histogram import write_hlog
+from hftkit.exchange.faults import line
+from hftkit.exchange.faults.page import DIRECTIONS, KINDS, all_settings, counts_of
+from hftkit.exchange.faults.plan import FaultPlan, new_faults
 from hftkit.kernels.memory.histogram import COUNTS_LEN, record
 from hftkit.kernels.wire.frame import header
+from hftkit.session.histogram import write_hlog
 
 MS = 1_000_000
 N = 40_000
@@ -165,7 +165,7 @@ def test_the_end_of_a_connection_comes_behind_what_was_sent_before_it(direction:
 
 def test_a_histogram_that_cannot_be_read_is_named(tmp_path: Path, recorded: tuple[str, np.ndarray]) -> None:
     from hftkit.errors import ConfigError
-    from hftkit.exchange.fault_page import quantiles_ns
+    from hftkit.exchange.faults.page import quantiles_ns
 
     (tmp_path / "noise.hlog").write_bytes(np.random.default_rng(2).bytes(4000))
     for file, says in ((tmp_path / "none.hlog", "cannot read"), (tmp_path / "noise.hlog", "noise.hlog"), (f"{recorded[0]}#tick", "it has ack")):

@@ -11,16 +11,16 @@ import pytest
 from hftkit.codes import MessageType, RecordType
 from hftkit.errors import DataError, JournalError
 from hftkit.exchange.config import load_config
-from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import DEPTH, load_history
-from hftkit.exchange.layout import EXECUTION, ExecutionKind, TapKind
+from hftkit.exchange.core.layout import EXECUTION, ExecutionKind, TapKind
+from hftkit.exchange.core.tap import Tap
+from hftkit.exchange.market.history.build import HistoryPlan
+from hftkit.exchange.market.history.files import DEPTH, load_history
 from hftkit.exchange.recorder import Recorder
 from hftkit.exchange.servers.binary import BinaryServer
-from hftkit.exchange.tap import Tap
 from hftkit.exchange.testing import CANCEL_ORDER, PlainClient
-from hftkit.journal import JournalReader, JournalWriter, words_of
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS
 from hftkit.kernels.wire.frame import header
+from hftkit.session.journal import JournalReader, JournalWriter, words_of
 from tests.unit.exchange.running import HOST
 
 TRADE, BBO, LEVEL = int(MessageType.TRADE), int(MessageType.BBO), int(MessageType.DEPTH)

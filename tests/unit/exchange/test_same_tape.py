@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.flow.scenarios import load_scenario
+from hftkit.exchange.market.flow.scenarios import load_scenario
+from hftkit.exchange.market.ticks import make_ticks
 from hftkit.exchange.testing import SUBSCRIBE, PlainClient
-from hftkit.exchange.ticks import make_ticks
 from research.market.market_data import load_market_data
 from tests.unit.exchange.running import HOST
 from tests.unit.exchange.test_recorder import TRADE, Recorded, frames, logon_frame

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hftkit.binance_calls import answerer, encoder, translator
-from hftkit.binance_line import Kind, Line, counters, kind_of, new_line
+from hftkit.binance.calls import answerer, encoder, translator
+from hftkit.binance.line import Kind, Line, counters, kind_of, new_line
 from hftkit.codes import MessageType, Sync
 from hftkit.instruments import Instrument
 from hftkit.kernels.market.book import BOOK_LOST, BOOK_QUIET, apply_to_book

@@ -10,7 +10,7 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Control, EventKind, MessageType, OrderType, Reject, Side, Trading
-from hftkit.rooms import LATER_ROOMS, STATE_ROOMS, Limits, build_rooms, state_digest
+from hftkit.session.engine_state import LATER_ROOMS, STATE_ROOMS, Limits, build_rooms, state_digest
 from tests.support import Machine, frozen_pair
 
 MS = 1_000_000

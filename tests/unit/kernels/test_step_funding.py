@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hftkit.codes import EventKind, MessageType, Reject, Side, Trading
-from hftkit.rooms import Limits
+from hftkit.session.engine_state import Limits
 from tests.support import NOBODY, Machine
 
 

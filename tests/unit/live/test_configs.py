@@ -9,9 +9,9 @@ import pytest
 
 from hftkit.config import load_config
 from hftkit.errors import ConfigError
-from hftkit.processes import HFTKIT
+from hftkit.session.child_process import HFTKIT
 from live.config import EngineConfig
-from live.confirm import real_host, require_confirmation
+from live.operate.confirm import real_host, require_confirmation
 
 FOLDER = Path(__file__).resolve().parents[3] / "live" / "configs"
 CONFIGS = sorted(FOLDER.glob("*.toml"))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hftkit.config import load_config
-from hftkit.rooms import _LIMIT_RANGES
+from hftkit.session.engine_state import _LIMIT_RANGES
 from live.config import EngineConfig
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"

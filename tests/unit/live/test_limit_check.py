@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hftkit.compilation.warmup_core import example_session
 from hftkit.errors import ConfigError
-from hftkit.rooms import Limits
-from hftkit.warmup_core import example_session
+from hftkit.session.engine_state import Limits
 from live.limit_check import check_limits, refuse_twice, say_limits, unit_values
 
 (EXAMPLE,) = example_session().strategies

@@ -11,8 +11,8 @@ import pytest
 from hftkit.config import load_config
 from hftkit.errors import ConfigError, HftkitError
 from live.config import EngineConfig
-from live.confirm import check_confirmed, confirm, final_addresses, is_play_money, real_hosts, require_confirmation
 from live.engine import Engine
+from live.operate.confirm import check_confirmed, confirm, final_addresses, is_play_money, real_hosts, require_confirmation
 
 PLAY = ("127.0.0.1", "127.8.9.1", "::1", "localhost", "0.0.0.0", "demo-fapi.binance.com", "testnet.binancefuture.com")
 REAL = (

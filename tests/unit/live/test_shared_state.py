@@ -11,9 +11,9 @@ import threading
 import pytest
 
 from hftkit.codes import BreakerState
-from live.gateways.breaker import Breaker, BreakerConfig
-from live.gateways.clock_offset import KEEP, ClockOffset
-from live.gateways.rate_budget import Priority, RateBudget
+from live.link.breaker import Breaker, BreakerConfig
+from live.link.clock_offset import KEEP, ClockOffset
+from live.link.rate_budget import Priority, RateBudget
 
 ROUNDS = 4000
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live.log import SessionLog
-from live.log_limit import BURST, PERIOD_S, RepeatLimit
-from live.rotation import rotate_if_large
+from live.log.log import SessionLog
+from live.log.log_limit import BURST, PERIOD_S, RepeatLimit
+from live.log.rotation import rotate_if_large
 from live.space import Look, SpaceLevel, SpaceWatch, look_at
 from live.touch import touch
 

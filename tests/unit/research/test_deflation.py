@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from hftkit.errors import DataError
-from hftkit.params import load
-from hftkit.params_text import describe
+from hftkit.params.format import load
+from hftkit.params.text import describe
 from research.data.data_loader import load_panel
 from research.data.instruments import infer_instrument
 from research.pairs.costs import NO_COSTS, Costs

@@ -302,7 +302,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(clean, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    main = "from hftkit.cli import main; main()"
+    main = "from hftkit.cli.application import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", main, "scan", str(folder), "--maxlag", "1", "--out", str(out / "pairs.csv")],
         capture_output=True, text=True, preexec_fn=limit, check=False,

@@ -10,7 +10,7 @@ from scipy import stats
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
-from hftkit.exchange.tape import make_tape
+from hftkit.exchange.market.tape import make_tape
 from research.data.data_loader import load_panel
 from research.market.sample_data import candle_frame
 from research.stats.cointegration import discoveries, engle_granger, scan_pairs

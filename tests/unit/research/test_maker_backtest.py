@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from hftkit.backtest import Latency, backtest, backtest_estimates, estimates_table, session_of
+from hftkit.backtest.run import Latency, backtest, backtest_estimates, estimates_table, session_of
+from hftkit.cli.replay_commands import replay as replay_command
 from hftkit.codes import MessageType
-from hftkit.exchange.history.files import save_history, with_grades
-from hftkit.execution import filled
+from hftkit.exchange.market.history.files import save_history, with_grades
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
-from hftkit.params import FrozenParams, freeze
-from hftkit.replay import replay
-from hftkit.replay_commands import replay as replay_command
+from hftkit.params.format import FrozenParams, freeze
+from hftkit.session.fill_stats import filled
+from hftkit.session.replay import replay
 from research.backtest.event_backtest import backtest_bars
 from research.cli.backtest_commands import backtest as command
 from tests.support import AAA, BBB, frozen_pair

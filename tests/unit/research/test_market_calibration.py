@@ -17,7 +17,7 @@ from statsmodels.tsa.stattools import acf
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import SimConfig, VolatilityConfig, load_config
-from hftkit.exchange.tape import make_tape
+from hftkit.exchange.market.tape import make_tape
 from hftkit.instruments import Instrument
 from research.cli.data_commands import data
 from research.data.data_loader import Panel, load_panel

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from hftkit.commands_params import params
 from hftkit.errors import DataError, ParamsError
+from hftkit.params.commands import params
 from research.cli import commands, data_commands
 from tests.unit.research.bulk_archive import lines, put, serving
 from tests.unit.research.synthetic_market import candles_of

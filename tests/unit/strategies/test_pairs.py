@@ -13,8 +13,8 @@ from hftkit import layout
 from hftkit.codes import EventKind, SignalReason, Sync
 from hftkit.errors import ParamsError
 from hftkit.kernels.wire.decode import clear_event
-from hftkit.params import text_of
-from hftkit.rooms import Limits, SessionConfig, build_rooms, strategy_kernels
+from hftkit.params.format import text_of
+from hftkit.session.engine_state import Limits, SessionConfig, build_rooms, strategy_kernels
 from hftkit.strategies import pairs, strategy
 from tests.support import AAA, BBB, frozen_pair
 

@@ -11,7 +11,7 @@ import random
 import numpy as np
 
 from hftkit.exchange.dialects.binance import fault_names as names
-from hftkit.exchange.fault_line import DIALECT, DIALECT_WORDS
+from hftkit.exchange.faults.line import DIALECT, DIALECT_WORDS
 
 _CHANGES = ("unknown", "lost", "timeout", "hang_up")
 

@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.desk import Desk
-from hftkit.exchange.dialects.binance import algo, fault_names
-from hftkit.exchange.dialects.binance.algo_orders import MARK, AlgoBook
+from hftkit.exchange.core.desk import Desk
+from hftkit.exchange.core.layout import ExecutionKind
+from hftkit.exchange.dialects.binance import fault_names
+from hftkit.exchange.dialects.binance.account.keys import KeyRing
+from hftkit.exchange.dialects.binance.account.listen_keys import ListenKeys
 from hftkit.exchange.dialects.binance.config import BinanceConfig
-from hftkit.exchange.dialects.binance.engine_conditionals import EngineConditionals
 from hftkit.exchange.dialects.binance.faults import AnswerFaults
-from hftkit.exchange.dialects.binance.keys import KeyRing
-from hftkit.exchange.dialects.binance.limits import RateLimits
-from hftkit.exchange.dialects.binance.listen_keys import ListenKeys
-from hftkit.exchange.dialects.binance.statistics import Statistics
-from hftkit.exchange.dialects.binance.store import BinanceStore
-from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
-from hftkit.exchange.dialects.binance.tickets import Tickets
-from hftkit.exchange.layout import ExecutionKind
+from hftkit.exchange.dialects.binance.market.statistics import Statistics
+from hftkit.exchange.dialects.binance.market.store import BinanceStore
+from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
+from hftkit.exchange.dialects.binance.orders import algo
+from hftkit.exchange.dialects.binance.orders.algo_orders import MARK, AlgoBook
+from hftkit.exchange.dialects.binance.orders.engine_conditionals import EngineConditionals
+from hftkit.exchange.dialects.binance.orders.tickets import Tickets
+from hftkit.exchange.dialects.binance.rest.limits import RateLimits
 from hftkit.exchange.mishaps import Mishaps
 from hftkit.exchange.venue import Venue
 

@@ -2,7 +2,7 @@
 
 A line translates between the venue's bytes and the engine's frames. It has memory of its own because the venue's messages need some:
 books that are synchronised here, orders whose answers may come twice, sequences that the engine expects without gaps.
-`hftkit/binance_line.py` allocates it all and says how a shell uses it.
+`hftkit/binance/line.py` allocates it all and says how a shell uses it.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _i(name: str, unit: str, doc: str) -> Field:
 
 SCALE = Record(
     "SCALE",
-    "hftkit/binance_line.py",
+    "hftkit/binance/line.py",
     "How decimals of one instrument become integers: a tick is tick_mantissa / 10 ** tick_decimals.",
     (
         _i("tick_mantissa", "count", "tick size without its decimal point"),

@@ -1,4 +1,4 @@
-"""The entry points of a line (hftkit/binance_line.py tells how to use them): payloads to frames, frames to requests, data requests answered.
+"""The entry points of a line (hftkit/binance/line.py tells how to use them): payloads to frames, frames to requests, data requests answered.
 
 All three have one fixed signature, so that a loop can take them as first-class functions and does not recompile for a dialect.
 """

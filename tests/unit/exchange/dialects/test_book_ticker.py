@@ -10,13 +10,13 @@ import pytest
 
 from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
-from hftkit.exchange.dialects.binance.book_ticker import BookTickers
+from hftkit.exchange.core.tap import Batch
 from hftkit.exchange.dialects.binance.config import BinanceConfig
-from hftkit.exchange.dialects.binance.market_events import Texts, book_ticker_event
-from hftkit.exchange.dialects.binance.stream_hub import text_frame
-from hftkit.exchange.dialects.binance.symbols import Symbol, Symbols
-from hftkit.exchange.flow.build import new_market
-from hftkit.exchange.tap import Batch
+from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
+from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
+from hftkit.exchange.dialects.binance.streams.market_events import Texts, book_ticker_event
+from hftkit.exchange.dialects.binance.streams.stream_hub import text_frame
+from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import frame
 from hftkit.exchange.venue import new_venue
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from hftkit.codes import MessageType
-from hftkit.exchange.dialects.binance.candles import DAY_MS, INTERVALS, KEPT, Candles, bounds
-from hftkit.exchange.dialects.binance.order_history import OPEN
-from hftkit.exchange.dialects.binance.store import BinanceStore
-from hftkit.exchange.tap import Batch, Tap
+from hftkit.exchange.core.tap import Batch, Tap
+from hftkit.exchange.dialects.binance.market.candles import DAY_MS, INTERVALS, KEPT, Candles, bounds
+from hftkit.exchange.dialects.binance.market.store import BinanceStore
+from hftkit.exchange.dialects.binance.orders.order_history import OPEN
 from hftkit.exchange.testing import CANCEL_ORDER, CONDITIONAL_ORDER, NEW_ORDER, REPLACE_ORDER
+from tests.unit.exchange.core.test_tap import RULES, market
 from tests.unit.exchange.hand import SECOND, Hand
-from tests.unit.exchange.test_tap import RULES, market
 
 START_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z, a Monday
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.exchange.dialects.binance.config import BinanceConfig
-from hftkit.exchange.dialects.binance.stream_hub import LONGEST_MESSAGE, StreamHub, text_frame, where_of
-from hftkit.exchange.dialects.binance.stream_names import topic_of
-from hftkit.exchange.dialects.binance.symbols import Symbol
+from hftkit.exchange.dialects.binance.market.symbols import Symbol
+from hftkit.exchange.dialects.binance.streams.stream_hub import LONGEST_MESSAGE, StreamHub, text_frame, where_of
+from hftkit.exchange.dialects.binance.streams.stream_names import topic_of
 
 INDEX = {"btcusdt": 0, "ethusdt": 1}
 JSON = st.recursive(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.codes import Control, Outcome, Trading
+from hftkit.compilation.warmup_core import example_session
 from hftkit.kernels.memory.control import (
     A_CODE,
     A_NUMBER,
@@ -28,8 +29,7 @@ from hftkit.kernels.memory.control import (
     put_command,
     withdraw_command,
 )
-from hftkit.rooms import build_rooms
-from hftkit.warmup_core import example_session
+from hftkit.session.engine_state import build_rooms
 
 ROOMS = build_rooms(example_session())
 

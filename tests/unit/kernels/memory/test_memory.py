@@ -12,8 +12,8 @@ from hdrh.log import HistogramLogReader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftkit.histogram import percentiles_us, to_hdr, write_hlog
 from hftkit.kernels.memory import crc32c, histogram, ring
+from hftkit.session.histogram import percentiles_us, to_hdr, write_hlog
 from tests.unit.kernels.memory.pumps import consume, produce
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hftkit.codes import LegState, MessageType, Side, SignalReason
 from hftkit.kernels.trading.orders import is_final
-from hftkit.params import digest_of
+from hftkit.params.format import digest_of
 from tests.support import Machine, frozen_pair
 
 END = 1_700_000_000_000_000_000 + 1_000_000_000  # a second after the machine's exchange time

@@ -14,7 +14,7 @@ import pytest
 from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol, State
 
-from hftkit.binance_line import client_order_id_text
+from hftkit.binance.line import client_order_id_text
 from hftkit.codes import OrderFlag, OrderType, TimeInForce
 from hftkit.kernels.wire.binance.encode import put_decimal
 from hftkit.kernels.wire.encode import encode_cancel_all, encode_logout

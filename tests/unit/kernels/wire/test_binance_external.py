@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hftkit.binance_line import Kind, wrap_rest_answer
+from hftkit.binance.line import Kind, wrap_rest_answer
 from hftkit.codes import MessageType, Reject, Side
 from hftkit.kernels.wire.binance.state import Request
 from tests.unit.kernels.binance_messages import COID, USER_TRADES, Frame, Hand, account_update, api_answer, api_error, fill, order_update, text

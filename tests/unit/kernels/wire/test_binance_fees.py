@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from hftkit.binance_line import Kind, fee_price_words, fees_by_asset, new_line
+from hftkit.binance.line import Kind, fee_price_words, fees_by_asset, new_line
 from hftkit.codes import MessageType
 from hftkit.instruments import Instrument
 from tests.unit.kernels.binance_messages import USER_TRADES, Frame, Hand, fill, funding_fee

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.binance_line import Kind, client_order_id_text
+from hftkit.binance.line import Kind, client_order_id_text
 from hftkit.kernels.memory.ring import ring_pop
 from hftkit.kernels.wire.binance.state import (
     FOREIGN_CLIENT,
@@ -20,8 +20,8 @@ from hftkit.kernels.wire.binance.state import (
     Request,
 )
 from hftkit.kernels.wire.binance.user import text_code
-from live.feeds.binance import listen_key_code
-from live.foreign_orders import EXECUTIONS
+from live.venues.binance.foreign_orders import EXECUTIONS
+from live.venues.binance.stream_names import listen_key_code
 from tests.unit.kernels.binance_messages import COID, EPOCH, MS, Hand, fill, order_update
 
 OTHER = 0x1234 << 32

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hftkit.binance_line import Kind, Trades
+from hftkit.binance.line import Kind, Trades
 from hftkit.codes import MessageType
 from hftkit.kernels.wire.binance import state as words_of
 from hftkit.kernels.wire.binance.state import Request

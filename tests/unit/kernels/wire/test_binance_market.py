@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hftkit.binance_line import Kind, Trades, new_line
+from hftkit.binance.line import Kind, Trades, new_line
 from hftkit.codes import MessageType, Side
 from hftkit.instruments import Instrument
 from tests.shared_data import documented, recorded

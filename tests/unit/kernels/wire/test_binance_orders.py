@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hftkit.binance_line import Kind, wrap_rest_answer
+from hftkit.binance.line import Kind, wrap_rest_answer
 from hftkit.codes import MessageType, OrderState, Reject
 from hftkit.kernels.trading.orders import SENT, apply_order_event, is_final, move
 from hftkit.kernels.wire.binance.state import Request
@@ -17,7 +17,7 @@ from hftkit.kernels.wire.decode import MALFORMED, decode_order_entry
 from hftkit.kernels.wire.encode import encode_logout
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import ALL_INSTRUMENTS, EVENT, FRAME, OPEN, ORDER
-from live.feeds.binance import listen_key_code
+from live.venues.binance.stream_names import listen_key_code
 from tests.shared_data import documented
 from tests.unit.kernels.binance_messages import (
     COID,

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hftkit.codes import Reject, SessionStatus
 from hftkit.errors import HftkitError
 from hftkit.kernels.memory import telemetry as page_kernel
-from hftkit.telemetry import write_veto
+from hftkit.session.telemetry import write_veto
 from live.commands import monitor
 from live.watch import watch
 from tests.panel_session import PageSession

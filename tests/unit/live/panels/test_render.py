@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hftkit.clock import monotonic_ns
-from hftkit.telemetry import TelemetryReader
+from hftkit.session.telemetry import TelemetryReader
 from live.panels.render import page_html, text_lines
 from live.panels.view import View, view
 from tests.panel_session import PageSession

@@ -11,7 +11,7 @@ import pytest
 
 from hftkit.clock import monotonic_ns
 from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Sync, Trading
-from hftkit.telemetry import TelemetryReader, cold_page
+from hftkit.session.telemetry import TelemetryReader, cold_page
 from live.panels.render import tables_html, text_lines
 from live.panels.view import STALE_NS, View, view
 from tests.panel_session import PageSession

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hftkit.backtest import Depth, Latency, with_parameters
+from hftkit.backtest.run import Depth, Latency, with_parameters
 from hftkit.errors import DataError
 from hftkit.instruments import Instrument
-from hftkit.params import FrozenParams, LegPlan, text_of
-from hftkit.replay import replay
-from hftkit.rooms import Limits
+from hftkit.params.format import FrozenParams, LegPlan, text_of
+from hftkit.session.engine_state import Limits
+from hftkit.session.replay import replay
 from hftkit.strategies.pairs import tail_bars
 from research.backtest.event_backtest import backtest_bars, backtest_many_bars, compare_with_rule
 from research.pairs.costs import NO_COSTS

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hftkit.backtest import session_of
+from hftkit.backtest.run import session_of
 from hftkit.benchmarks.engine_rooms import HEDGE, LEAD, bench_config
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
-from hftkit.exchange.history.files import HistoryTape, save_history, with_grades
+from hftkit.exchange.market.history.files import HistoryTape, save_history, with_grades
 from hftkit.instruments import Instrument
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import header
-from hftkit.params import freeze
-from hftkit.replay import replay
+from hftkit.params.format import freeze
+from hftkit.session.replay import replay
 from research.backtest.history_backtest import backtest_history, engine_tape
 from research.cli.backtest_commands import backtest as command
 

@@ -11,8 +11,8 @@ import pytest
 
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
-from hftkit.exchange.history.files import load_history
-from hftkit.exchange.ticks import make_ticks
+from hftkit.exchange.market.history.files import load_history
+from hftkit.exchange.market.ticks import make_ticks
 from research.market.executions import VenueRun, load_run
 from research.market.market_data import load_market_data
 
@@ -54,7 +54,7 @@ def test_what_it_holds(recording: VenueRun) -> None:
 
 def test_another_journal_is_no_recording(tmp_path: Path, recording: VenueRun) -> None:
     from hftkit.codes import RecordType
-    from hftkit.journal import JournalWriter, words_of
+    from hftkit.session.journal import JournalWriter, words_of
 
     writer = JournalWriter(tmp_path / "session", 1, 1)
     writer.append(RecordType.CONFIG, 1, words_of(b'{"instruments": []}'))

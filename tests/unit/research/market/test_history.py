@@ -15,9 +15,9 @@ from shared_data import shared
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
 from hftkit.exchange.config import load_config
-from hftkit.exchange.history.build import HistoryPlan
-from hftkit.exchange.history.files import CANDLES, DEPTH, QUOTES, TRADES, check_tape, load_history
-from hftkit.exchange.history.rehearsal import REQUEST, rehearse
+from hftkit.exchange.market.history.build import HistoryPlan
+from hftkit.exchange.market.history.files import CANDLES, DEPTH, QUOTES, TRADES, check_tape, load_history
+from hftkit.exchange.market.history.rehearsal import REQUEST, rehearse
 from hftkit.instruments import Instrument
 from research.cli.data_commands import data
 from research.market.history import candles_to_history, read_history, ticks_to_history

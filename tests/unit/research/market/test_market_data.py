@@ -11,10 +11,10 @@ import pytest
 
 from hftkit.codes import MessageType, RecordType
 from hftkit.errors import DataError, HftkitError
-from hftkit.exchange.history.files import CANDLES, HistoryTape, save_history
+from hftkit.exchange.market.history.files import CANDLES, HistoryTape, save_history
 from hftkit.instruments import Instrument
-from hftkit.journal import JournalWriter, words_of
 from hftkit.kernels.wire.frame import header
+from hftkit.session.journal import JournalWriter, words_of
 from research.market.history import candles_to_history, ticks_to_history
 from research.market.market_data import load_market_data
 from research.stats.cointegration import scan_pairs

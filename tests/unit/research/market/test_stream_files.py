@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hftkit.codes import MessageType, Side
 from hftkit.errors import DataError
-from hftkit.exchange.history.files import check_tape
+from hftkit.exchange.market.history.files import check_tape
 from hftkit.instruments import Instrument
 from research.cli.data_commands import data
 from research.market.history import read_history, streams_to_history

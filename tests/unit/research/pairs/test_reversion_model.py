@@ -10,7 +10,7 @@ import pytest
 from hftkit.codes import SignalReason
 from hftkit.errors import DataError
 from hftkit.kernels.stats.forest import ROOTS, TREES, check_table, tree_probability
-from hftkit.params import text_of
+from hftkit.params.format import text_of
 from research.pairs.costs import NO_COSTS
 from research.pairs.reversion_model import ReversionModel, samples, table_of, train
 from research.pairs.strategy_optimizer import PairBars, Thresholds, run_rule

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hftkit import params
+from hftkit.params import format as params
 from research.backtest.event_backtest import PairBacktest, backtest_bars
 from research.cli.backtest_commands import backtest as command
 from research.report.tear_sheet import calendar_figure, cost_split, figures_of, write_tear_sheet

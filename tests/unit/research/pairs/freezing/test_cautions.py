@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
-from hftkit.params import load
+from hftkit.params.format import load
 from research.data.data_loader import load_panel
 from research.data.instruments import infer_instrument
 from research.pairs.calibration import Calibration, calibrate_pair

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from hftkit.errors import DataError, ParamsError
-from hftkit.params import load
-from hftkit.params_text import describe
+from hftkit.params.format import load
+from hftkit.params.text import describe
 from research.backtest.event_backtest import backtest_bars
 from research.cli.backtest_commands import backtest
 from research.cli.commands import freeze

@@ -10,7 +10,7 @@ import pytest
 
 from hftkit.errors import DataError, ParamsError
 from hftkit.instruments import Instrument
-from hftkit.params import load
+from hftkit.params.format import load
 from hftkit.strategies.pairs import PairsParams, pack_state
 from research.data.data_loader import load_panel
 from research.data.instruments import GUESSED, find_instruments, infer_instrument

@@ -1,0 +1,65 @@
+"""Command line of the replay: `hftkit replay JOURNAL --verify`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hftkit.compilation.compile_progress import says_compilation
+from hftkit.errors import JournalError
+from hftkit.units import from_e8
+
+
+@click.command()
+@click.argument("journal", type=click.Path(exists=True, file_okay=False))
+@click.option("--verify", is_flag=True, help="Exit 0 only if every decision, every outgoing byte and the final state are identical.")
+@click.option("--allow-torn", is_flag=True, help="With --verify: accept a journal whose last record was torn by a crash, up to the cut.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@says_compilation
+def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
+    """Run a session's JOURNAL (its folder) through the engine's step again.
+
+    \b
+    Example:
+      hftkit replay data/journals/1763700000 --verify
+    """
+    from hftkit.session.replay import replay as run
+
+    result = run(journal)
+    ledger = result.rooms.ledger
+    summary = {
+        "identical": result.identical,
+        "ended": result.ended,
+        "torn": result.torn,
+        "difference": result.difference,
+        "code_differs": result.code_differs,
+        "records": result.records,
+        "inputs": result.inputs,
+        "outputs": result.outputs,
+        "vetoes": result.vetoes,
+        "orders": int(result.rooms.session[0]["n_orders"]),
+        "fills": int(result.rooms.session[0]["n_fills"]),
+        "funding": from_e8(int(ledger["funding_e8"].sum()), 4),
+        "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum()), 4),
+    }
+    if as_json:
+        click.echo(json.dumps(summary, indent=2, sort_keys=True))
+    else:
+        click.echo(
+            f"{summary['records']} records: {summary['inputs']} inputs replayed, {summary['outputs']} outputs and {summary['vetoes']} vetoes compared"
+        )
+        click.echo(f"{summary['orders']} orders, {summary['fills']} fills, net P&L {summary['net_pnl']}")
+        if result.torn:
+            click.echo(f"torn: {result.torn}")
+        if not result.ended:
+            click.echo("the journal has no end record: the session crashed or still runs; compared up to its last record")
+        if result.code_differs and not result.identical:
+            click.echo(f"not the session's code: {result.code_differs}")
+        click.echo("identical: every decision and every outgoing byte" if result.identical else f"DIFFERENT: {result.difference}")
+    if verify and not result.identical:
+        if result.code_differs:
+            raise JournalError(f"{result.code_differs}: the replay differs ({result.difference})", "Replay with the code that wrote the journal")
+        raise JournalError(f"the replay differs: {result.difference}", "The journal was altered: the code is the one that wrote it")
+    if verify and result.torn and not allow_torn:
+        raise JournalError(result.torn, "Accept a crash's torn tail with --allow-torn")

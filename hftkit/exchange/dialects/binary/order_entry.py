@@ -1,0 +1,200 @@
+"""What each request on the order entry port does, once its client has logged on: orders, quotes, replaces, cancels, queries.
+
+Requests that ask for an order are limited in rate, account by account: reconnecting gives no new credit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hftkit.codes import MessageType, OrderFlag, OrderState, OrderType, Reject, TimeInForce
+from hftkit.exchange.core.accounts import closed_place
+from hftkit.exchange.core.filters import filter_order
+from hftkit.exchange.core.ladder import find_key
+from hftkit.exchange.core.layout import WAITING, Op
+from hftkit.exchange.core.margin import lacks_margin, measure
+from hftkit.exchange.core.orders import cancel_all, carry_out, client_order, reject_order, withdraw_quote
+from hftkit.exchange.dialects.binary.outbox import next_letter, post
+from hftkit.exchange.venue import Venue
+from hftkit.kernels.jit import inner_kernel
+from hftkit.kernels.wire.venue_codec import encode_account_status, encode_order_status
+
+_NEW_ORDER, _CANCEL_ORDER, _CANCEL_ALL = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER), int(MessageType.CANCEL_ALL)
+_ORDER_QUERY, _REPLACE_ORDER = int(MessageType.ORDER_QUERY), int(MessageType.REPLACE_ORDER)
+_CONDITIONAL, _MASS_QUOTE, _ACCOUNT_QUERY = int(MessageType.CONDITIONAL_ORDER), int(MessageType.MASS_QUOTE), int(MessageType.ACCOUNT_QUERY)
+_OP_NEW, _OP_CANCEL, _OP_REPLACE, _OP_QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.QUOTE)
+_LIMIT, _GTC, _GTD, _POST_ONLY = int(OrderType.LIMIT), int(TimeInForce.GTC), int(TimeInForce.GTD), int(OrderFlag.POST_ONLY)
+_SUBMITTED, _PARTIAL = int(OrderState.SUBMITTED), int(OrderState.PARTIALLY_FILLED)
+_THROTTLED, _UNKNOWN_INSTRUMENT = int(Reject.SESSION_THROTTLED), int(Reject.VENUE_UNKNOWN_INSTRUMENT)
+_BAD_PRICE, _BAD_TYPE, _MALFORMED = int(Reject.VENUE_BAD_PRICE), int(Reject.VENUE_BAD_TYPE), int(Reject.SESSION_MALFORMED)
+_NO_MARGIN = int(Reject.VENUE_INSUFFICIENT_MARGIN)
+_MARKET, _ALL_FLAGS = int(OrderType.MARKET), sum(int(flag) for flag in OrderFlag)
+
+
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+@inner_kernel
+def _status(venue: Venue, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int, leaves: int) -> None:
+    seq, ts = next_letter(venue, account), venue.state[0].ts
+    post(venue, account, encode_order_status(venue.letter, 0, instrument, seq, ts, client_order_id, order_id, state, filled, leaves))
+
+
+@inner_kernel
+def open_status(venue: Venue, slot: int) -> None:
+    """ORDER_STATUS of an open order, to its owner."""
+    order = venue.books.orders[slot]
+    state = _PARTIAL if order.filled > 0 else _SUBMITTED
+    _status(venue, np.int64(order.account), order.instrument, order.client_order_id, order.order_id, state, order.filled, order.leaves)
+
+
+@inner_kernel
+def _query(venue: Venue, account: int, client_order_id: int) -> None:
+    slot = find_key(venue.books.table, account, client_order_id)
+    if slot != 0:
+        open_status(venue, slot)
+        return
+    place = closed_place(venue, account, client_order_id)
+    if place < 0:
+        _status(venue, account, -1, client_order_id, 0, 0, 0, 0)
+    else:
+        row = venue.closed[place]
+        _status(venue, account, row.instrument, client_order_id, row.order_id, row.state, row.filled, 0)
+
+
+@inner_kernel
+def _account_status(venue: Venue, account: int) -> None:
+    unrealised, initial, maintenance, isolated = measure(venue, account)
+    initial, maintenance = initial + isolated, maintenance + isolated  # all that isolated positions have is bound
+    seq, wallet = next_letter(venue, account), venue.accounts[account].wallet_e8
+    post(venue, account, encode_account_status(venue.letter, 0, seq, venue.state[0].ts, wallet, unrealised, initial, maintenance))
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------
+
+
+@inner_kernel
+def _throttled(venue: Venue, account: int) -> bool:
+    """Token bucket: each order costs an interval of the time that has passed, and only so much time can be saved up."""
+    state, owner = venue.state[0], venue.accounts[account]
+    if state.order_interval_ns == 0:
+        return False
+    owner.credit_ns = min(state.order_burst_ns, owner.credit_ns + state.ts_mono - owner.ts_credit)
+    owner.ts_credit = state.ts_mono
+    if owner.credit_ns < state.order_interval_ns:
+        state.n_throttled += 1
+        return True
+    owner.credit_ns -= state.order_interval_ns
+    return False
+
+
+@inner_kernel
+def _new_order(venue: Venue, account: int, instrument: int, body: Any, conditional: bool) -> None:
+    command = venue.command[0]
+    command.op, command.instrument, command.account = _OP_NEW, instrument, account
+    command.client_order_id, command.side, command.order_type, command.time_in_force = body[0], body[1], body[2], body[3]
+    command.flags, command.price, command.qty = body[4], body[5], body[6]
+    command.trigger_price = command.expire_ts = 0
+    if conditional:
+        command.trigger_price, command.expire_ts = body[7], body[8]
+    elif command.order_type > _MARKET or command.time_in_force == _GTD:
+        command.side = -1  # needs fields that this frame lacks: refused as an unknown type
+    client_order(venue)
+
+
+@inner_kernel
+def _mass_quote(venue: Venue, account: int, instrument: int, body: Any) -> None:
+    """Withdraw both sides of the last quote, then place the new ones: so that a quote can move past its own other side."""
+    command = venue.command[0]
+    if instrument < 0 or instrument >= venue.instruments.size:
+        reject_order(venue, account, instrument, body[0], _UNKNOWN_INSTRUMENT, False)
+        return
+    withdraw_quote(venue, account, instrument)
+    for side in range(2):
+        if body[3 + 2 * side] == 0:
+            continue
+        command.op, command.instrument, command.account, command.client_order_id = _OP_QUOTE, instrument, account, body[side]
+        command.side, command.order_type, command.time_in_force, command.flags = side, _LIMIT, _GTC, _POST_ONLY
+        command.price, command.qty = body[2 + 2 * side], body[3 + 2 * side]
+        command.trigger_price = command.expire_ts = 0
+        client_order(venue)
+
+
+@inner_kernel
+def cancel_order(venue: Venue, account: int, instrument: int, client_order_id: int) -> int:
+    """Cancel an open order by its id. Returns a Reject code, or 0."""
+    command = venue.command[0]
+    command.op, command.instrument, command.account = _OP_CANCEL, instrument, account
+    command.client_order_id = client_order_id
+    return carry_out(venue, command)
+
+
+@inner_kernel
+def _replace_refusal(venue: Venue, account: int, body: Any) -> int:
+    """The filters of a new order, as far as they concern price and quantity. An order that is not there is the matching engine's to refuse."""
+    slot = find_key(venue.books.table, account, body[0])
+    if body[1] <= 0:
+        return _BAD_PRICE
+    if slot == 0:
+        return 0
+    order, command = venue.books.orders[slot], venue.command[0]
+    if order.flags & WAITING:
+        return _BAD_TYPE
+    command.instrument, command.account, command.side, command.order_type = order.instrument, account, order.side, _LIMIT
+    command.time_in_force, command.flags, command.price, command.qty = _GTC, order.flags & _ALL_FLAGS, body[1], body[2]
+    command.trigger_price = command.expire_ts = 0
+    limits, top = venue.limits[command.instrument], venue.books.tops[command.instrument]
+    reason = filter_order(command, limits, top, 0, top.base + venue.books.levels.shape[1])
+    if reason != 0:
+        return reason
+    command.qty -= order.filled
+    return _NO_MARGIN if lacks_margin(venue, command, order.price * order.leaves) else 0
+
+
+@inner_kernel
+def replace_order(venue: Venue, account: int, instrument: int, body: Any) -> int:
+    """Change price and total quantity of an open order. `body`: int64 (3,), client_order_id, ticks, lots. Returns a Reject code, or 0."""
+    command = venue.command[0]
+    reason = _replace_refusal(venue, account, body)
+    if reason != 0:
+        reject_order(venue, account, instrument, body[0], reason, False)
+        return reason
+    command.op, command.instrument, command.account = _OP_REPLACE, instrument, account
+    command.client_order_id, command.price, command.qty, command.flags = body[0], body[1], body[2], 0
+    return carry_out(venue, command)
+
+
+@inner_kernel
+def _place(venue: Venue, account: int, kind: int, instrument: int, body: Any) -> None:
+    """A frame that asks for an order, if the account may send one now."""
+    if _throttled(venue, account):
+        reject_order(venue, account, instrument, body[0], _THROTTLED, False)
+    elif kind == _REPLACE_ORDER:
+        replace_order(venue, account, instrument, body)
+    elif kind == _MASS_QUOTE:
+        _mass_quote(venue, account, instrument, body)
+    else:
+        _new_order(venue, account, instrument, body, kind == _CONDITIONAL)
+
+
+@inner_kernel
+def request(venue: Venue, account: int, kind: int, instrument: int, body: Any) -> int:
+    """One frame of an account that is logged on; `body`: its int64 words after the header. Returns a Reject code; not 0 ends the session."""
+    if kind == _NEW_ORDER or kind == _REPLACE_ORDER or kind == _CONDITIONAL or kind == _MASS_QUOTE:
+        _place(venue, account, kind, instrument, body)
+    elif kind == _CANCEL_ORDER:
+        cancel_order(venue, account, instrument, body[0])
+    elif kind == _CANCEL_ALL:
+        if instrument >= venue.instruments.size:
+            reject_order(venue, account, instrument, 0, _UNKNOWN_INSTRUMENT, True)
+        else:
+            cancel_all(venue, account, instrument, 0)
+    elif kind == _ORDER_QUERY:
+        _query(venue, account, body[0])
+    elif kind == _ACCOUNT_QUERY:
+        _account_status(venue, account)
+    else:
+        return _MALFORMED
+    return 0

@@ -1,0 +1,83 @@
+"""What the engine's thread tells of a session while it runs: signals, books that are stale, files that have expired, room on the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hftkit import clock
+from hftkit.codes import Control, SignalReason, Trading
+from hftkit.kernels.memory import journal as journal_kernel
+from hftkit.session.telemetry import write_space
+from hftkit.units import iso_from_ns
+from live import hot_loop as hot
+from live.book_watch import BookWatch
+from live.log.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from live.engine import Engine
+
+
+class Tell:
+    """Each method is one duty of the cold side's turn. Owner: the engine's thread; the hot thread's arrays are read as copies."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._targets: dict[int, int] = {}
+        self._expired: set[int] = set()
+        self._stalls = 0
+        self.status = StatusLine(engine, engine.config.session.status_s)
+        symbols = [instrument.symbol for instrument in engine.session_config.instruments]
+        legs = engine.rooms.legs
+        watched = sorted({int(i) for name in ("lead", "hedge") for i in legs[name] if i >= 0})
+        self._books = BookWatch(
+            symbols,
+            watched,
+            engine.log.event,
+            engine.venue.refresh_books,
+            lambda: engine.command(Control.HALT_STALE),
+            engine.config.session.stale_halt_s,
+        )
+
+    def signals(self) -> None:
+        """Each change of what a strategy wants, in words (in observe mode that is all there is); once, that a frozen file has expired."""
+        engine, rooms = self._engine, self._engine.rooms
+        for slot in np.flatnonzero(rooms.valid_until <= rooms.session[0]["ts_exchange"]).tolist():
+            if slot not in self._expired:
+                self._expired.add(slot)
+                frozen = engine.session_config.strategies[slot]
+                ended = iso_from_ns(frozen.valid_until_ns)
+                engine.log.event("expired", strategy=slot, file=frozen.file_name, valid_until=ended)
+                engine.say(f"{frozen.file_name} expired at {ended} by the venue's clock: no new entries, exits and hedges go on")
+        for slot, target in enumerate(rooms.signal["target"].tolist()):
+            if self._targets.get(slot, 0) != target:
+                self._targets[slot] = target
+                row = rooms.signal[slot]
+                reason = SignalReason(int(row["reason"])).text
+                engine.log.event(
+                    "signal", strategy=slot, target=target, zscore=round(float(row["zscore"]), 4), reason=reason, ts_event=int(row["ts_event"])
+                )
+
+    def books(self) -> None:
+        """Which books are stale, and that this process stood still."""
+        engine = self._engine
+        stalls = int(engine.shell.io[hot.N_STALLS])
+        if stalls != self._stalls:
+            self._stalls = stalls
+            seconds = round(int(engine.shell.io[hot.STALLED_NS]) / 1e9, 1)
+            engine.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
+        if engine.rooms.risk[0]["trading"] >= Trading.STOPPING or engine.trading_since == 0.0:
+            return
+        legs = engine.rooms.legs.copy()
+        held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
+        book = engine.rooms.book.copy()
+        self._books.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
+
+    def space(self) -> None:
+        """Room for the journal, every few seconds; and the log's size."""
+        engine = self._engine
+        if engine.space.turn(clock.monotonic_s(), int(engine.journal.state[journal_kernel.POSITION]) * 8):
+            engine.log.rotate()
+            room = engine.space.room
+            write_space(engine.page.head, int(engine.space.level), room.free, int(room.bytes_per_h))
