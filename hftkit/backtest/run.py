@@ -185,17 +185,37 @@ def quotes_to_tape(
 
     Raises DataError if out of order.
     """
-    ts_ns, instrument = np.asarray(ts_ns, np.int64), np.asarray(instrument, np.int64)
-    if ts_ns.size and (np.diff(ts_ns) < 0).any():
-        row = int(np.flatnonzero(np.diff(ts_ns) < 0)[0]) + 1
-        raise DataError(f"quote {row} is earlier than the one before it", "Sort the quotes by exchange time")
+    ts_ns, instrument = _in_order(ts_ns, "quote"), np.asarray(instrument, np.int64)
+    return _frames(MessageType.BBO, ts_ns, instrument, (bid, bid_qty, ask, ask_qty))
+
+
+def trades_to_tape(ts_ns: np.ndarray, instrument: np.ndarray, side: np.ndarray, price: np.ndarray, qty: np.ndarray) -> np.ndarray:
+    """TRADE frames int64 (n, 7) of prints int64 (n,) in time order: exchange time ns, instrument id, side of the taker, ticks, lots.
+
+    With the frames of `quotes_to_tape`, put in order by their time in column 2, a tape on which resting orders are filled. Raises DataError if out
+    of order.
+    """
+    ts_ns, instrument = _in_order(ts_ns, "trade"), np.asarray(instrument, np.int64)
+    return _frames(MessageType.TRADE, ts_ns, instrument, (np.zeros(ts_ns.size, np.int64), side, price, qty))
+
+
+def _in_order(ts_ns: np.ndarray, what: str) -> np.ndarray:
+    times = np.asarray(ts_ns, np.int64)
+    if times.size and (np.diff(times) < 0).any():
+        row = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
+        raise DataError(f"{what} {row} is earlier than the one before it", f"Sort the {what}s by exchange time")
+    return times
+
+
+def _frames(kind: MessageType, ts_ns: np.ndarray, instrument: np.ndarray, body: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Frames of one kind, numbered by instrument."""
     tape = np.empty((ts_ns.size, words.TAPE_WORDS), np.int64)
     for number in np.unique(instrument):
         rows = instrument == number
-        tape[rows, 0] = header(int(MessageType.BBO), words.TAPE_WORDS, int(number))
+        tape[rows, 0] = header(int(kind), words.TAPE_WORDS, int(number))
         tape[rows, 1] = np.arange(1, int(rows.sum()) + 1)
     tape[:, 2] = ts_ns
-    for column, values in enumerate((bid, bid_qty, ask, ask_qty), start=3):
+    for column, values in enumerate(body, start=3):
         tape[:, column] = values
     return tape
 

@@ -19,6 +19,8 @@ PACKAGES = ("hftkit", "live", "research")
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))", re.MULTILINE)
 # How kernels are compiled, and what of that decides on their code: the cache, its files and the errors do not.
 _POLICY = {ROOT / "hftkit/kernels/jit.py": (ROOT / "hftkit/compilation/kernel_programs.py",), ROOT / "hftkit/compilation/kernel_programs.py": ()}
+# Public names are imported when they are asked for (tests/structure: none is a kernel): their lists decide on no code.
+_PUBLIC_NAMES = {ROOT / package / "__init__.py" for package in PACKAGES}
 _FOREIGN = {"site-packages", "dist-packages"}  # folders of installed packages
 _STDLIB = sysconfig.get_path("stdlib")
 
@@ -59,6 +61,13 @@ def _files_of(base: Path, name: str) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@functools.cache
+def _public(init: Path) -> dict[str, str]:
+    """The public names of a package of ours, dotted, and the module that each comes from; {} of any other."""
+    found = re.findall(r'^    "(\w+)": "([\w.]+)(?::\w+)?",$', init.read_text(encoding="utf-8"), re.MULTILINE) if init in _PUBLIC_NAMES else []
+    return {f"{init.parent.name}.{name}": module for name, module in found}
+
+
 def _imported(name: str, importer: Path, roots: dict[str, Path], beside: Path | None) -> tuple[Path, ...]:
     """Files of our own that the import of `name` leads to. `roots`: where our packages lie; `beside`: a folder whose modules are our own, too."""
     absolute = name.lstrip(".")
@@ -67,7 +76,7 @@ def _imported(name: str, importer: Path, roots: dict[str, Path], beside: Path | 
         return _files_of(importer.parents[dots - 1], absolute) if absolute else ()
     top = absolute.split(".")[0]
     if top in roots:
-        return _files_of(roots[top], absolute)
+        return _files_of(roots[top], _public(roots[top] / top / "__init__.py").get(absolute, absolute))
     if beside is not None and (found := _files_of(beside, absolute)):
         return found
     path = getattr(sys.modules.get(absolute), "__file__", None)  # a package of the user, wherever it was found
@@ -92,7 +101,7 @@ def sources(path: Path, module: str) -> tuple[Path, ...]:
     ahead = [path]
     while ahead:
         current = ahead.pop()
-        if current in seen:
+        if current in seen or current in _PUBLIC_NAMES:
             continue
         try:
             _, names = _read(current)

@@ -17,7 +17,8 @@ from hftkit.kernels.stats.adf import LAG_AIC, LAG_FIXED
 from hftkit.kernels.stats.ols import remove_trend
 from research.pairs.costs import NO_COSTS
 from research.pairs.strategy_optimizer import Grid, PairBars, sweep
-from research.stats.cointegration import default_maxlag, scan_pairs
+from research.stats.discovery.pair_scan import scan_pairs
+from research.stats.validation import default_maxlag
 
 _ROWS = 2000
 _TOLERANCE = 1e-8

@@ -106,7 +106,7 @@ def scan(
 
     Example: hftkit scan data/sample/1m --fdr 0.05
     """
-    from research.stats.cointegration import discoveries, scan_pairs
+    from research.stats.discovery.pair_scan import discoveries, scan_pairs
 
     panel = load(folder, symbols, on_gap, span)
     limits = Prefilter(min_turnover, max_zero_volume, min_correlation)

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from hftkit.errors import DataError
-from research.stats.cointegration import checked_series, same_rows, whole
 from research.stats.long_run import Kernel, LongRunCovariance, long_run_covariance
+from research.stats.validation import checked_series, same_rows, whole
 
 TRENDS = {"n": "no constant", "c": "constant", "ct": "constant and trend", "ctt": "constant, trend and squared trend"}
 _TERMS = ("constant", "trend", "squared trend")

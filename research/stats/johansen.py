@@ -14,7 +14,7 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from research.stats import johansen_tables as tables
-from research.stats.cointegration import whole
+from research.stats.validation import whole
 
 DETERMINISTIC = {
     "n": "no constant",

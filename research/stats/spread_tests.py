@@ -10,9 +10,10 @@ from scipy import stats
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import LAG_FIXED, adf_gram
-from research.stats.cointegration import engle_granger, same_rows
+from research.stats.cointegration import engle_granger
 from research.stats.long_run import long_run_covariance
 from research.stats.spread_test import SpreadTest, row_and_time
+from research.stats.validation import same_rows
 
 # A. W. Gregory and B. E. Hansen (1996), J. Econometrics 70, 99-126, table 1, one regressor: 1 %, 5 %, 10 %
 _BREAK_CRITICAL = {"C": (-5.13, -4.61, -4.34), "C/T": (-5.45, -4.99, -4.72), "C/S": (-5.47, -4.95, -4.68)}

@@ -15,7 +15,7 @@ import numpy as np
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import adf_columns
 from hftkit.kernels.stats.mackinnon import critical_values, p_value
-from research.stats.cointegration import checked_series, lag_rule, whole
+from research.stats.validation import checked_series, lag_rule, whole
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import pandas as pd
 from statsmodels.tsa.vector_ar.vecm import VECM
 
 from hftkit.errors import DataError
-from research.stats.cointegration import whole
 from research.stats.johansen import DETERMINISTIC, as_frame, johansen
+from research.stats.validation import whole
 
 _STATSMODELS = {"n": "n", "rc": "ci", "c": "co", "rt": "coli", "ct": "colo"}
 

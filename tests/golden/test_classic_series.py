@@ -19,7 +19,8 @@ from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats.half_life import reversion_slope
-from research.stats.cointegration import engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
+from research.stats.discovery.pair_scan import scan_pairs
 from research.stats.johansen import johansen
 from research.stats.unit_root import dickey_fuller
 from tests.unit.research.shared_data import classic

@@ -26,7 +26,7 @@ from research.pairs.freezing.freeze import FROZEN_FOLDER, Execution, Search, cau
 from research.pairs.performance import Trials, deflated_sharpe, sharpe
 from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import Split, three_way
-from research.stats.cointegration import discoveries, scan_pairs
+from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid, tests_made
 
 HEDGE_RATIOS = (0.2, 5.0)  # a unit of one long and one short leg of ordinary size

@@ -20,9 +20,10 @@ import pandas as pd
 from scipy.stats import binom
 
 from research.data.progress import progress
-from research.stats.cointegration import default_maxlag, scan_pairs
 from research.stats.discovery.multiple_testing import benjamini_hochberg
 from research.stats.discovery.null_distribution import RULES, null_distribution
+from research.stats.discovery.pair_scan import scan_pairs
+from research.stats.validation import default_maxlag
 
 KINDS = {
     "normal": "normal changes",

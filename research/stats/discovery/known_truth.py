@@ -14,7 +14,8 @@ from scipy.signal import lfilter
 
 from hftkit.kernels.stats.half_life import half_life
 from research.data.progress import progress
-from research.stats.cointegration import discoveries, engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
+from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.spread.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
 
 

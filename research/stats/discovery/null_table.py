@@ -15,8 +15,8 @@ import numpy as np
 
 from hftkit.kernels.stats.mackinnon import TRENDS
 from research.data.progress import progress
-from research.stats.cointegration import default_maxlag
 from research.stats.discovery.null_distribution import FEWEST_IN_TAIL, LEVELS, RULES, TABLE, column, read_table, simulate
+from research.stats.validation import default_maxlag
 
 # Both sides of every step of the default largest lag below 200 rows (9 to 10 at 32, 10 to 11 at 49, ..), then wider and wider.
 _SHORT = (21, 22, 24, 26, 28, 31, 32, 36, 40, 44, 48, 49, 54, 60, 70, 71, 85, 100, 101, 120, 138, 170, 200)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
-from research.stats.cointegration import same_rows
+from research.stats.validation import same_rows
 
 
 def checked_pair(lead: Any, hedge: Any, log: bool = True, moving: bool = True) -> tuple[np.ndarray, np.ndarray, pd.Index]:

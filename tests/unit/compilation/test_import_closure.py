@@ -89,5 +89,13 @@ def test_the_closure_of_a_real_kernel_holds_what_it_imports_at_run_time() -> Non
         "print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('hftkit', 'live', 'research') and m.__file__]))"
     )
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    policy = {ROOT / "hftkit" / name for name in ("kernel_cache.py", "import_closure.py", "private_files.py", "errors.py", "__init__.py")}
+    policy = {ROOT / "hftkit" / name for name in ("errors.py", "__init__.py", "compilation/__init__.py", "system/__init__.py")}
+    policy |= {ROOT / "hftkit" / name for name in ("compilation/kernel_cache.py", "compilation/import_closure.py", "system/private_files.py")}
     assert {Path(path) for path in loaded} - policy <= set(sources(ROOT / "hftkit" / "kernels" / "step.py", "hftkit.kernels.step"))
+
+
+def test_a_public_name_leads_to_the_module_that_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from hftkit import (\n    SignalReason,\n    Strategy,\n)\n")
+    found = {path.relative_to(ROOT).as_posix() for path in sources(tmp_path / "mine.py", "mine") if path.is_relative_to(ROOT)}
+    assert {"hftkit/codes.py", "hftkit/strategies/__init__.py"} <= found
+    assert "hftkit/__init__.py" not in found

@@ -21,8 +21,8 @@ from research.pairs.freezing.freeze import Search, build_params
 from research.pairs.freezing.pipeline import find_and_freeze
 from research.pairs.performance import Trials, deflated_sharpe, expected_best_sharpe, mean_correlation, probabilistic_sharpe, sharpe_probability
 from research.pairs.strategy_optimizer import Grid, PairBars, Sweep, run_rule, sweep, walk_forward
-from research.stats.cointegration import scan_pairs
 from research.stats.discovery.known_truth import known_pair
+from research.stats.discovery.pair_scan import scan_pairs
 
 GRID = Grid(windows=(30, 60, 120), entries=(1.0, 1.5, 2.0, 2.5), exits=(0.0, 0.5), stops=(4.0,))
 MINUTE_NS = 60_000_000_000

@@ -23,7 +23,8 @@ from research.pairs.performance import Trials, bootstrap_band, probabilistic_sha
 from research.pairs.strategy_optimizer import PairBars
 from research.pairs.walkforward import rolling
 from research.report.pair_report import report
-from research.stats.cointegration import discoveries, engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
+from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid
 from research.stats.johansen import johansen
 from research.stats.phillips_ouliaris import phillips_ouliaris

@@ -13,8 +13,9 @@ from hftkit.exchange.config import load_config
 from hftkit.exchange.market.tape import make_tape
 from research.data.data_loader import load_panel
 from research.market.sample_data import candle_frame
-from research.stats.cointegration import discoveries, engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
 from research.stats.discovery import prefilter
+from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid
 from tests.unit.research.synthetic_market import candles_of, make_prices
 

@@ -17,7 +17,7 @@ from hftkit.kernels.wire.frame import header
 from hftkit.session.journal import JournalWriter, words_of
 from research.market.history import candles_to_history, ticks_to_history
 from research.market.market_data import load_market_data
-from research.stats.cointegration import scan_pairs
+from research.stats.discovery.pair_scan import scan_pairs
 from tests.unit.research.synthetic_market import candles_of, make_prices
 
 

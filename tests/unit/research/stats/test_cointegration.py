@@ -13,8 +13,10 @@ from statsmodels.tsa.stattools import adfuller, coint
 from statsmodels.tsa.tsatools import add_trend
 
 from hftkit.errors import DataError
-from research.stats.cointegration import default_maxlag, discoveries, engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
 from research.stats.discovery import prefilter
+from research.stats.discovery.pair_scan import discoveries, scan_pairs
+from research.stats.validation import default_maxlag
 
 
 def random_pair(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,11 @@ from statsmodels.tsa.adfvalues import mackinnoncrit, mackinnonp
 
 from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED
 from hftkit.kernels.stats.mackinnon import TRENDS
-from research.stats.cointegration import default_maxlag, engle_granger, scan_pairs
+from research.stats.cointegration import engle_granger
 from research.stats.discovery.null_distribution import LEVELS, RULES, column, null_distribution, read_table, simulate
 from research.stats.discovery.null_table import LENGTHS, SEED, TABULATED, draws_of, make_row
+from research.stats.discovery.pair_scan import scan_pairs
+from research.stats.validation import default_maxlag
 
 
 def holds(p_values: np.ndarray, levels: tuple[float, ...] = (0.01, 0.05, 0.1, 0.5)) -> list[str]:

@@ -11,9 +11,9 @@ from statsmodels.tsa.stattools import coint
 from hftkit.kernels.stats.adf import LAG_AIC
 from hftkit.kernels.stats.mackinnon import TRENDS
 from hftkit.kernels.stats.wild_bootstrap import signed_walk
-from research.stats.cointegration import scan_pairs
 from research.stats.discovery.innovations import Shocks, shocks_of
 from research.stats.discovery.null_distribution import simulate
+from research.stats.discovery.pair_scan import scan_pairs
 from research.stats.discovery.wild_bootstrap import DRAWS, STOP, _beyond, _draw, wild_bootstrap
 
 
