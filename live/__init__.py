@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what the type checker reads; at run time `__getattr__` finds the same, when it is asked
     from live.config import EngineConfig as EngineConfig
     from live.panels.widgets import EnginePanel as EnginePanel
+    from live.venue import Adapter as Adapter
+    from live.venue import Address as Address
     from live.venue import Venue as Venue
 
 _PUBLIC = {
@@ -19,9 +21,12 @@ _PUBLIC = {
     "EnginePanel": "live.panels.widgets:EnginePanel",
     # configuration
     "EngineConfig": "live.config:EngineConfig",
+    # venues of your own
+    "Adapter": "live.venue:Adapter",
+    "Address": "live.venue:Address",
     "Venue": "live.venue:Venue",
 }
-__all__ = ["EngineConfig", "EnginePanel", "Venue"]
+__all__ = ["Adapter", "Address", "EngineConfig", "EnginePanel", "Venue"]
 
 
 def __getattr__(name: str) -> object:

@@ -61,7 +61,7 @@ from live.operate.confirm import check_confirmed
 from live.session_page import own_instruments, page_info, page_path
 from live.space import SpaceWatch
 from live.touch import touch
-from live.venue import Venue, make_venue
+from live.venue import Venue, account_text, adapter
 
 NOTES_SLOTS = 4096
 _TURN_S = 0.02  # the cold side's own rhythm
@@ -98,7 +98,8 @@ class Engine:
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._signalled, self._given_up = "", False
         self.started, self.built, self._synced = False, False, 0.0  # trading was enabled; memory, page and hot thread are there
-        self.venue: Venue = make_venue(config, self.command, lambda number: self.control.command(number), self._note, self._stop_signal.wait)
+        self.adapter, last = adapter(config.venue.kind), lambda number: self.control.command(number)
+        self.venue: Venue = self.adapter.session(config, self.command, last, self._note, self._stop_signal.wait)
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:
@@ -145,7 +146,7 @@ class Engine:
         """Let panels and commands find this session (hftkit/session/running.py)."""
         toml, ready = self.started_with
         venue = self.config.venue
-        self.registration = register("live", self.folder, name=name, account=venue.account, venue=venue.account_text, config=toml, ready_file=ready)
+        self.registration = register("live", self.folder, name=name, account=venue.account, venue=account_text(venue), config=toml, ready_file=ready)
         if self.registration.problem:
             self._note("not_listed", why=self.registration.problem)
 
@@ -178,7 +179,7 @@ class Engine:
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
             logon_words=self.venue.logon_words(),
             watch_validity=True,
-            positions_in_order=self.config.venue.kind == "binary",
+            positions_in_order=self.adapter.positions_in_order,
         )
         self.rooms = build_rooms(self.session_config)
         self.strategies = strategy_kernels(self.session_config)

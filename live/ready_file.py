@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from hftkit import clock
 from hftkit.errors import VenueError
 from hftkit.reading import printable, read_object
-from live.config import BinanceConfig, Port
+from live.config import Port
 
 _POLL_S = 0.02
 _MOST_BYTES = 1 << 20
@@ -79,15 +79,3 @@ def read_ready_file(path: Path, timeout_s: float, wait: Callable[[float], bool])
         return msgspec.convert(body, ReadyFile)
     except msgspec.ValidationError as error:
         raise refuse(str(error)) from None
-
-
-def urls_from_ready(config: BinanceConfig, ready: Mapping[str, Any]) -> BinanceConfig:
-    """The configuration with the URLs and certificate of a simulator's ready file where none are set. Raises VenueError if some are missing."""
-    told = {"rest_url": ready.get("url"), "stream_url": ready.get("ws_url"), "ca_file": ready.get("certificate")}
-    if ready.get("ws_url"):
-        told["order_url"] = f"{ready['ws_url']}/ws-fapi/v1"
-    config = msgspec.structs.replace(config, **{name: text for name, text in told.items() if text and not getattr(config, name)})
-    lacking = [name for name in ("rest_url", "stream_url", "order_url") if not getattr(config, name)]
-    if lacking:
-        raise VenueError(f"[venue.binance] lacks {', '.join(lacking)}", "Set them, or give the --ready-file of `hftkit sim --binance-port`")
-    return config

@@ -1,20 +1,24 @@
-"""What a session needs of a venue: one interface, two venues. The engine owns memory and phases; a venue owns its connections and its loop."""
+"""What a session needs of a venue, and how its adapter is found. The engine owns memory and phases; a venue owns its connections and its loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import Limits, Rooms, SessionConfig
-from live.config import EngineConfig
+from live.config import EngineConfig, VenueConfig
 from live.ending.decision import Left
+from live.operate.flatten_report import Flattened
+from live.ready_file import ReadyFile
 
-_POLL_S = 0.02
+GROUP = "hftkit.venues"
 
 
 class Venue(Protocol):
@@ -101,21 +105,60 @@ class Venue(Protocol):
         ...
 
 
-def make_venue(
-    config: EngineConfig,
-    control: Callable[[Any], int],
-    commands: Callable[[int], int | None],
-    say: Callable[..., None],
-    wait: Callable[[float], bool],
-) -> Venue:
-    """The venue that the configuration names.
+class Address(NamedTuple):
+    """Where orders go: the text as configured, and its host as a person types it."""
 
-    `control(code)`: the operator's door, `commands(n)`: its n-th command; `say(event, **facts)`: the log.
-    """
-    if config.venue.kind == "binance":
-        from live.venues.binance.venue import BinanceVenue  # late: a binary session needs no HTTP client
+    text: str
+    host: str
 
-        return BinanceVenue(config, control, commands, say, wait)
-    from live.venues.binary.venue import BinaryVenue
 
-    return BinaryVenue(config, control, say, wait)
+class Adapter(Protocol):
+    """What a kind of venue brings, before any session runs. An entry point of the group `hftkit.venues` names one, by `venue.kind`."""
+
+    positions_in_order: bool  # the positions of the logon come before any fill (SessionConfig)
+
+    def place(self, venue: VenueConfig) -> str:
+        """Where its accounts are, in words: the same for whoever means the same. The addresses are final."""
+        ...
+
+    def final(self, venue: VenueConfig, ready: ReadyFile | None) -> VenueConfig:
+        """The configuration with the addresses of a simulator's ready file in it. Raises ConfigError or VenueError where some are missing."""
+        ...
+
+    def addresses(self, venue: VenueConfig) -> tuple[Address, ...]:
+        """All addresses that orders may go to, by `addresses.py`, which refuses what could be read in two ways."""
+        ...
+
+    def always_real(self, venue: VenueConfig) -> bool:
+        """Whether every address counts as real money, whatever its host."""
+        ...
+
+    def session(
+        self,
+        config: EngineConfig,
+        control: Callable[[Any], int],
+        commands: Callable[[int], int | None],
+        say: Callable[..., None],
+        wait: Callable[[float], bool],
+    ) -> Venue:
+        """The venue of one session. `control(code)`: the operator's door, `commands(n)`: its n-th command; `say(event, **facts)`: the log."""
+        ...
+
+    def flatten(self, venue: VenueConfig, timeout_s: float, wait: Callable[[float], bool]) -> Flattened:
+        """Cancel and close all that the account has, until the venue confirms it or the time is over (`hftkit flatten --config`)."""
+        ...
+
+
+def adapter(kind: str) -> Adapter:
+    """The adapter of a kind of venue, imported now: a session of one kind pays for no other. Raises ConfigError for a kind that nobody offers."""
+    offered = entry_points(group=GROUP)
+    for entry in offered:
+        if entry.name == kind:
+            found: Adapter = entry.load()
+            return found
+    raise ConfigError(f"venue.kind is {kind!r}, which no adapter is installed for", f"Choose one of {', '.join(sorted({e.name for e in offered}))}")
+
+
+def account_text(venue: VenueConfig) -> str:
+    """Which account at which venue, in words: the same for whoever means the same. The addresses must be final."""
+    return f"{venue.kind} {adapter(venue.kind).place(venue)} account {venue.account}"

@@ -7,14 +7,14 @@ from hftkit.compilation.warmup_core import example_session
 from hftkit.session.engine_state import build_rooms
 from live.config import EngineConfig, VenueConfig
 from live.example import example_shell
-from live.venue import make_venue
+from live.venue import adapter
 
 
 def _compile(kind: str) -> None:
     rooms = build_rooms(example_session())
-    config = EngineConfig(venue=VenueConfig(kind=kind))  # type: ignore[arg-type]
+    config = EngineConfig(venue=VenueConfig(kind=kind))
     shell = example_shell(rooms)
-    make_venue(config, lambda code: 0, lambda number: None, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)
+    adapter(kind).session(config, lambda code: 0, lambda number: None, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)
 
 
 def warm() -> list[Task]:

@@ -40,6 +40,7 @@ from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.fees import NAME_BYTES
 from hftkit.kernels.wire.binance.names import identity_words, key_table
 from hftkit.kernels.wire.binance.state import Counter, Kind, Trades
+from hftkit.kernels.wire.link import kind_of as kind_of
 from hftkit.kernels.wire.sha256 import SCRATCH_WORDS, key_midstates
 from hftkit.units import decimal
 
@@ -72,11 +73,6 @@ class Line(NamedTuple):
     api_key: np.ndarray  # uint8 (length,)
     hash_words: np.ndarray  # int64 (SCRATCH_WORDS,)
     text: np.ndarray  # uint8 (TEXT_BYTES,): what is signed
-
-
-def kind_of(kind: Kind, subject: int = 0) -> int:
-    """The `kind` argument of translate: REST_DEPTH with its instrument, LINE_UP and LINE_DOWN with the Kind of the line."""
-    return int(kind) | int(subject) << 8
 
 
 def is_order_entry(kind: int) -> bool:

@@ -22,11 +22,10 @@ import numpy as np
 
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.core.books import touch
-from hftkit.exchange.core.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, KEY, LIMITS, VENUE
+from hftkit.exchange.core.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, HOUSE_ACCOUNTS, KEY, LIMITS, VENUE
 from hftkit.exchange.core.matching import Books, new_reports
 from hftkit.exchange.core.tap import TapRing, new_tap
 from hftkit.exchange.dialects.binary.secrets import load_keys
-from hftkit.exchange.market.flow.agents import HOUSE_ACCOUNTS
 from hftkit.instruments import instrument_array
 from hftkit.kernels.wire.sha256 import SCRATCH_WORDS
 from hftkit.layout import MAX_FRAME_WORDS

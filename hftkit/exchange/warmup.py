@@ -25,8 +25,8 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
         return simulator
 
     def desk() -> object:
-        from hftkit.exchange.core.desk import Desk
         from hftkit.exchange.servers.binary import BinaryServer
+        from hftkit.exchange.trading.desk import Desk
 
         return Desk(BinaryServer(load_config()).venue)
 

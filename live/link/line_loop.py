@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hftkit.binance.line import Kind
 from hftkit.codes import Control, EventKind, OrderWay, RecordType
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
@@ -38,9 +37,9 @@ from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquir
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
-from hftkit.kernels.wire.binance.state import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS, VENUE_OFFSET
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
+from hftkit.kernels.wire.link import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS, VENUE_OFFSET, Kind
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
     ABANDON,

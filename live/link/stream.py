@@ -24,9 +24,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hftkit import clock
-from hftkit.binance.line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import HftkitError, VenueError
+from hftkit.kernels.wire.link import Kind
 from live.ending import failpoints
 from live.link.backoff import FIRST_S, Backoff, ProgressClock
 from live.link.breaker import Breaker

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hftkit import clock
-from hftkit.binance.line import Kind, kind_of
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import byte_ring_push
+from hftkit.kernels.wire.link import Kind, kind_of
 from hftkit.kernels.wire.websocket import (
     WS_CLOSED,
     WS_ERROR,

@@ -12,65 +12,20 @@ calls in this order:
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from hftkit.errors import ConfigError
 from live.config import EngineConfig, VenueConfig
-from live.ready_file import read_ready_file, urls_from_ready
+from live.ready_file import read_ready_file
+from live.venue import adapter
 
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: REST and WebSocket API of the test network
 TEST_HOSTS = frozenset({"demo-fapi.binance.com", "testnet.binancefuture.com"})
 THIS_MACHINE = frozenset({"localhost", "0.0.0.0"})
 READY_PATIENCE_S = 60.0  # a simulator that is started at the same time compiles first, or loads
-# Scheme, host, port, path and nothing else: a user, a query, a fragment, a percent sign or a backslash is read in different ways by different readers
-_ADDRESS = re.compile(r"(https?|wss?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*/?)", re.ASCII)
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
-
-
-class Address(NamedTuple):
-    """Where orders go: the text as configured, and its host as a person types it."""
-
-    text: str
-    host: str
-
-
-def order_addresses(venue: VenueConfig) -> tuple[Address, ...]:
-    """All addresses that orders of this configuration may go to. Raises ConfigError for one that is missing or could be read in two ways."""
-    if venue.kind != "binance":
-        return (Address(f"{venue.host}:{venue.order_port}", host_of(venue.host, "venue.host")),)
-    named = {"venue.binance.order_url": venue.binance.order_url, "venue.binance.rest_url": venue.binance.rest_url}
-    return tuple(Address(url, _host_of_url(url, name)) for name, url in named.items())
-
-
-def _host_of_url(url: str, name: str) -> str:
-    whole = _ADDRESS.fullmatch(url)
-    if whole is None or int(whole[3] or 1) not in range(1, 65536) or not _is_host(whole[2].strip("[]")):
-        raise ConfigError(
-            f"{name} is {url!r}, which is no plain address", "Write scheme://host:port/path, without user, query, percent sign or other marks"
-        )
-    return whole[2].strip("[]").lower()
-
-
-def host_of(host: str, name: str) -> str:
-    """A host name or address as it is compared. Raises ConfigError for anything that is neither."""
-    if not _is_host(host):
-        raise ConfigError(f"{name} is {host!r}, which is neither a host name nor an address", "Write it like 127.0.0.1 or venue.example.com")
-    return host.lower()
-
-
-def _is_host(host: str) -> bool:
-    """A name of labels as DNS has them, or an address."""
-    if ":" in host:
-        try:
-            return ipaddress.ip_address(host).version == 6
-        except ValueError:
-            return False
-    return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def is_play_money(host: str) -> bool:
@@ -85,8 +40,9 @@ def is_play_money(host: str) -> bool:
 
 def real_hosts(venue: VenueConfig) -> tuple[str, ...]:
     """The hosts, of those that orders would go to, that may be real money: the order connection's first. With `real_money` all of them are."""
-    hosts = dict.fromkeys(address.host for address in order_addresses(venue))
-    always = venue.kind == "binance" and venue.binance.real_money
+    kind = adapter(venue.kind)
+    hosts = dict.fromkeys(address.host for address in kind.addresses(venue))
+    always = kind.always_real(venue)
     return tuple(host for host in hosts if always or not is_play_money(host))
 
 
@@ -100,17 +56,13 @@ def real_host(config: EngineConfig) -> str:
 def final_addresses(config: EngineConfig, wait: Callable[[float], bool]) -> EngineConfig:
     """The configuration with the addresses of its ready file in it, waited for (`wait(s)` sleeps, True to give up): from now on they stand fast.
 
-    A Binance session keeps `ready_file`: demo keys are read from it, addresses no more. Raises VenueError or ConfigError.
+    A venue may keep `ready_file` for demo keys; addresses are read from it no more. Raises VenueError or ConfigError.
     """
     venue = config.venue
     ready = read_ready_file(Path(venue.ready_file), max(venue.connect_timeout_s, READY_PATIENCE_S), wait) if venue.ready_file else None
-    if venue.kind == "binance":
-        binance = urls_from_ready(venue.binance, ready.offered() if ready is not None else {})
-        venue = msgspec.structs.replace(venue, binance=binance)
-    elif ready is not None:
-        host, order_port, market_port = ready.binary()
-        venue = msgspec.structs.replace(venue, host=host, order_port=order_port, market_port=market_port, ready_file="")
-    order_addresses(venue)
+    kind = adapter(venue.kind)
+    venue = kind.final(venue, ready)
+    kind.addresses(venue)
     return msgspec.structs.replace(config, venue=venue)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from hftkit.config import load_config
@@ -14,6 +13,7 @@ from hftkit.session.running import listed
 from live.config import EngineConfig, VenueConfig
 from live.operate.confirm import check_confirmed, confirm, final_addresses
 from live.operate.flatten_report import Flattened
+from live.venue import account_text, adapter
 
 
 def flatten_account(
@@ -44,24 +44,14 @@ def flatten_account(
     venue = settings.venue
     if not anyway:
         _refuse_if_traded(venue)
-    confirmed = confirm(venue, real_orders, ask, stakes=f"all orders cancelled, all positions closed ({venue.account_text})", instead="")
+    confirmed = confirm(venue, real_orders, ask, stakes=f"all orders cancelled, all positions closed ({account_text(venue)})", instead="")
     check_confirmed(venue, confirmed)
-    if venue.kind == "binance":
-        from live.ready_file import read_ready_file
-        from live.venues.binance.flatten import flatten_binance  # late: a binary venue needs no HTTP client
-        from live.venues.binance.keys import load_key
-
-        offered = read_ready_file(Path(venue.ready_file), venue.connect_timeout_s, threading.Event().wait).offered() if venue.ready_file else {}
-        key = load_key(venue.binance.key_file, offered, None, venue.account, venue.binance.key_kind)
-        return flatten_binance(venue, key, timeout_s)
-    from live.venues.binary.flatten import flatten_binary
-
-    return flatten_binary(venue, timeout_s)
+    return adapter(venue.kind).flatten(venue, timeout_s, threading.Event().wait)
 
 
 def _refuse_if_traded(venue: VenueConfig) -> None:
     for running in listed("live"):
-        if running.alive and running.venue == venue.account_text and running.process.pid != os.getpid():
+        if running.alive and running.venue == account_text(venue) and running.process.pid != os.getpid():
             raise ConfigError(
                 f"session {running.name} (process {running.process.pid}) trades this account now",
                 f"Tell it instead: hftkit flatten {running.name}; or add --anyway",

@@ -31,8 +31,9 @@ def record(symbols: str, streams: str, out: Path, duration: float | None, config
     """
     from hftkit.config import load_config
     from live.config import EngineConfig
-    from live.ready_file import read_ready_file, urls_from_ready
+    from live.ready_file import read_ready_file
     from live.record.recorder import Recorder, summary_line
+    from live.venues.binance.adapter import urls_from_ready
 
     settings = load_config(EngineConfig, config)
     stop = threading.Event()

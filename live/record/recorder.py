@@ -28,7 +28,6 @@ from hftkit.binance.line import Kind
 from hftkit.codes import LinePart, LineState
 from hftkit.errors import ConfigError, DataError
 from hftkit.kernels.memory.byte_ring import VIEW_KIND, VIEW_TIME, VIEW_WORDS, byte_ring_front, byte_ring_release
-from live.config import BinanceConfig
 from live.link.breaker import Breaker
 from live.link.rate_budget import RateBudget
 from live.link.raw_ring import payload, raw_ring
@@ -36,6 +35,7 @@ from live.link.stream import Stream, StreamPlan
 from live.link.venue_loop import VenueLoop
 from live.link.websocket import open_websocket, tls_context
 from live.record.recording_file import RecordingFile
+from live.venues.binance.config import BinanceConfig
 from live.venues.binance.rest import BinanceRest, RestError
 
 ROUTES = {

@@ -113,6 +113,34 @@ def test_wings_of_research() -> None:
     assert not violations, report(violations, "Cure: move the function to the wing it belongs to; research/README.md says which may import which.")
 
 
+def test_what_every_venue_shares_knows_none() -> None:
+    """A venue is a folder of live/venues (or a package of others): what all links need imports no adapter."""
+    shared = ("live/link/", "live/account/", "live/ending/", "live/log/", "live/hot_loop.py", "live/engine.py", "live/venue.py", "live/operate/")
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("live")
+        if name(path).startswith(shared)
+        for module, line in imports(path)
+        if within(module, ("live.venues", "hftkit.binance", "hftkit.kernels.wire.binance"))
+    ]
+    assert not violations, report(violations, "Cure: a method of `Adapter` or `Venue` (live/venue.py), or the neutral part into live/link.")
+
+
+CORE = "hftkit/exchange/core/"
+BESIDE_THE_CORE = ("dialects", "servers", "market", "faults", "cli")
+
+
+def test_the_core_of_the_exchange_knows_no_dialect() -> None:
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("hftkit")
+        if name(path).startswith(CORE)
+        for module, line in imports(path)
+        if within(module, tuple(f"hftkit.exchange.{folder}" for folder in BESIDE_THE_CORE))
+    ]
+    assert not violations, report(violations, "Cure: the core emits records; dialects, servers and markets read them.")
+
+
 def circles(package: str) -> list[str]:
     """Circles of imports that run when a module is loaded, each as `a -> b -> a`."""
     known = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in python_files(package)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from hftkit.codes import Side
 from hftkit.exchange.core.ladder import find_key, insert_key, remove_key
-from hftkit.exchange.market.flow.agents import HOUSE_ACCOUNTS
+from hftkit.exchange.core.layout import HOUSE_ACCOUNTS
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 

@@ -515,3 +515,5 @@ BALANCE = Record(
         _i("cost_e8", "1e-8 quote", "of the position, after it"),
     ),
 )
+
+HOUSE_ACCOUNTS = 2  # the first accounts are the market's own

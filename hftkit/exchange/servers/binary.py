@@ -12,9 +12,7 @@ import numpy as np
 
 from hftkit.errors import VenueError
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.core.desk import Desk
 from hftkit.exchange.core.layout import Port
-from hftkit.exchange.core.orders import open_books
 from hftkit.exchange.faults.page import counts_of
 from hftkit.exchange.faults.plan import FaultPlan, new_faults
 from hftkit.exchange.market.flow.build import new_market
@@ -42,6 +40,8 @@ from hftkit.exchange.servers.loop import (
     drop_everybody,
     run_slice,
 )
+from hftkit.exchange.trading.desk import Desk
+from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver
 from hftkit.system.syscalls import EPOLL_CTL_ADD, EPOLL_EVENT_WORDS, EPOLLET, EPOLLIN, monotonic_ns, watch_descriptor

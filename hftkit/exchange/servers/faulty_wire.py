@@ -11,7 +11,6 @@ import numpy as np
 
 from hftkit.codes import Reject
 from hftkit.exchange.core.layout import ClientState, Port
-from hftkit.exchange.core.orders import reject_order
 from hftkit.exchange.dialects.binary.market_data import refill
 from hftkit.exchange.dialects.binary.outbox import sent
 from hftkit.exchange.dialects.binary.sessions import receive
@@ -59,6 +58,7 @@ from hftkit.exchange.faults.line import (
     ready_at,
     taken,
 )
+from hftkit.exchange.trading.orders import reject_order
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_instrument, frame_words

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from hftkit.exchange.core.layout import ClientState, Port
-from hftkit.exchange.core.orders import run_flow
 from hftkit.exchange.core.tap import half_full
 from hftkit.exchange.dialects.binary.market_data import refill
 from hftkit.exchange.dialects.binary.outbox import sent, turn_away
@@ -57,6 +56,7 @@ from hftkit.exchange.servers.faulty_wire import (
     wants_bytes,
     write_engaged,
 )
+from hftkit.exchange.trading.orders import run_flow
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.system.syscalls import (

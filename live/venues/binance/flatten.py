@@ -21,6 +21,7 @@ from live.link.clock_offset import ClockOffset
 from live.link.rate_budget import Priority, RateBudget
 from live.link.websocket import tls_context
 from live.operate.flatten_report import Flattened
+from live.venue import account_text
 from live.venues.binance.keys import ApiKey
 from live.venues.binance.rest import BinanceRest, RestError
 
@@ -159,7 +160,7 @@ async def _flatten(venue: VenueConfig, key: ApiKey, report: Flattened, timeout_s
 
 def flatten_binance(venue: VenueConfig, key: ApiKey, timeout_s: float, say: Callable[[str], None] = lambda line: None) -> Flattened:
     """Flatten the key's account. The addresses of `venue` are final and confirmed. Raises VenueError where nothing could be asked at all."""
-    report = Flattened(venue.account_text)
+    report = Flattened(account_text(venue))
     try:
         asyncio.run(_flatten(venue, key, report, timeout_s))
     except RestError as error:

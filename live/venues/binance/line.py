@@ -33,7 +33,7 @@ from hftkit.session.telemetry import ColdPage
 from hftkit.units import to_e8
 from live.account.open_orders import OpenOrders
 from live.account.reconcile import Reconciler, held_in_words
-from live.config import BinanceConfig, SessionSection
+from live.config import SessionSection
 from live.ending.decision import Left
 from live.link.breaker import Breaker
 from live.link.clock_offset import ClockOffset
@@ -64,8 +64,8 @@ from live.link.raw_ring import backlog_bytes, take_all
 from live.link.stream import Stream, StreamPlan
 from live.link.venue_loop import VenueLoop
 from live.link.websocket import Opened, open_websocket, random_mask_seed, tls_context
-from live.ready_file import urls_from_ready as urls_from_ready
 from live.venues.binance.account_watch import AccountWatch
+from live.venues.binance.config import BinanceConfig
 from live.venues.binance.end import settle, standing
 from live.venues.binance.error_policy import Reaction, reaction
 from live.venues.binance.fees import FeePrices

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from hftkit.errors import VenueError
-from live.config import BinanceConfig
+from live.venues.binance.config import BinanceConfig
 from live.venues.binance.error_policy import Reaction
 from live.venues.binance.rest import BinanceRest, RestError
 

@@ -47,10 +47,10 @@ from hftkit.session.engine_state import Rooms
 from hftkit.units import to_e8
 from live.account.open_orders import OpenOrders
 from live.account.reconcile import Reconciler, Verdict
-from live.config import BinanceConfig
 from live.ending import failpoints
 from live.link.clock_offset import ClockOffset
 from live.link.line_loop import FRAMES, ORDER_FRAME
+from live.venues.binance.config import BinanceConfig
 from live.venues.binance.end import Switch, set_countdown
 from live.venues.binance.error_policy import Reaction
 from live.venues.binance.foreign_orders import ForeignOrders

@@ -21,6 +21,7 @@ from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words,
 from hftkit.layout import ALL_INSTRUMENTS, FRAME
 from live.config import VenueConfig
 from live.operate.flatten_report import Flattened
+from live.venue import account_text
 from live.venues.binary.discovery import connect, discover
 from live.venues.binary.logon import logon_frame
 
@@ -51,7 +52,7 @@ class _Connection:
         self.logged_on, self._n = False, n_instruments
         if not self.until(lambda: self.logged_on and len(self.account.positions) >= n_instruments, _ANSWER_S):
             self.socket.close()
-            raise VenueError(f"{venue.account_text}: the venue did not answer the logon within {_ANSWER_S:g} s", "See the venue's log")
+            raise VenueError(f"{account_text(venue)}: the venue did not answer the logon within {_ANSWER_S:g} s", "See the venue's log")
         self.until(lambda: False, 0.05)  # ORDER_STATUS of open orders follows at once
 
     def send(self, kind: MessageType, *body: int, instrument: int = ALL_INSTRUMENTS) -> None:
@@ -136,7 +137,7 @@ def flatten_binary(venue: VenueConfig, timeout_s: float, only: tuple[str, ...] =
     Raises VenueError where the venue cannot be reached or refuses the session.
     """
     instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
-    report = Flattened(venue.account_text)
+    report = Flattened(account_text(venue))
     deadline = clock.monotonic_s() + timeout_s
     connection = _logon(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
     try:

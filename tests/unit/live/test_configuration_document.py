@@ -41,6 +41,8 @@ def allowed(kind: Any, key: str) -> str:
         parts = [f"≥ {low:,}" if low is not None else "", f"> {kind.gt:g}" if kind.gt is not None else ""]
         parts += [f"≤ {high:,}" if high is not None else "", f"< {kind.lt:g}" if kind.lt is not None else ""]
         return ", ".join([word, *(part for part in parts if part)])
+    if key == "options":
+        return "table"
     names = {"StrType": "text", "BoolType": "true, false", "DictType": "table: symbol = lots", "VarTupleType": "list of texts"}
     return names[type(kind).__name__]
 

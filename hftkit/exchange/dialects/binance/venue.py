@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.core.desk import Desk
 from hftkit.exchange.core.layout import ExecutionKind
 from hftkit.exchange.dialects.binance import fault_names
 from hftkit.exchange.dialects.binance.account.keys import KeyRing
@@ -28,6 +27,7 @@ from hftkit.exchange.dialects.binance.orders.engine_conditionals import EngineCo
 from hftkit.exchange.dialects.binance.orders.tickets import Tickets
 from hftkit.exchange.dialects.binance.rest.limits import RateLimits
 from hftkit.exchange.mishaps import Mishaps
+from hftkit.exchange.trading.desk import Desk
 from hftkit.exchange.venue import Venue
 
 DEPTH_ROW = 2  # of Venue.sequences: every level change has the next number

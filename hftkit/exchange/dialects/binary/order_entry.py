@@ -14,9 +14,9 @@ from hftkit.exchange.core.accounts import closed_place
 from hftkit.exchange.core.filters import filter_order
 from hftkit.exchange.core.ladder import find_key
 from hftkit.exchange.core.layout import WAITING, Op
-from hftkit.exchange.core.margin import lacks_margin, measure
-from hftkit.exchange.core.orders import cancel_all, carry_out, client_order, reject_order, withdraw_quote
 from hftkit.exchange.dialects.binary.outbox import next_letter, post
+from hftkit.exchange.trading.margin import lacks_margin, measure
+from hftkit.exchange.trading.orders import cancel_all, carry_out, client_order, reject_order, withdraw_quote
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_account_status, encode_order_status

@@ -18,7 +18,6 @@ import numpy as np
 from hftkit.codes import MessageType, Reject
 from hftkit.exchange.core.accounts import account_index
 from hftkit.exchange.core.layout import ClientState, Port
-from hftkit.exchange.core.orders import cancel_all, pass_time
 from hftkit.exchange.dialects.binary.market_data import SNAPSHOT, owe, subscribe
 from hftkit.exchange.dialects.binary.order_entry import open_status, request
 from hftkit.exchange.dialects.binary.outbox import (
@@ -33,6 +32,7 @@ from hftkit.exchange.dialects.binary.outbox import (
     tell,
     touch_words,
 )
+from hftkit.exchange.trading.orders import cancel_all, pass_time
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, FRAME_UNKNOWN, check_frame, frame_instrument, frame_type, frame_words

@@ -30,7 +30,6 @@ from hftkit.exchange.market.flow.volatility import Volatility
 from hftkit.kernels.jit import inner_kernel
 
 MAKER, TAKER = 0, 1  # house accounts (indexes)
-HOUSE_ACCOUNTS = 2
 REFRESH = 0.15  # probability that a maker also withdraws one quote at random
 NEAR = 1.6  # a side without a quote within this many half spreads of F is quoted at the touch
 

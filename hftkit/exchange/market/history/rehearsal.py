@@ -19,11 +19,11 @@ from hftkit.exchange.core.accounts import account_index
 from hftkit.exchange.core.books import new_books
 from hftkit.exchange.core.filters import mark_price
 from hftkit.exchange.core.layout import Op
-from hftkit.exchange.core.orders import carry_out, client_order
 from hftkit.exchange.dialects.binary.outbox import fresh_log
 from hftkit.exchange.market.history.build import HistoryPlan, history_report, new_history
 from hftkit.exchange.market.history.files import config_for
 from hftkit.exchange.market.history.market import NEVER, ROW, ROWS, History, run_history
+from hftkit.exchange.trading.orders import carry_out, client_order
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.kernels.market.queue import ESTIMATES

@@ -8,37 +8,20 @@ books that are synchronised here, orders whose answers may come twice, sequences
 from __future__ import annotations
 
 from hftkit.codes import Code
+from hftkit.kernels.wire.link import (  # noqa: F401  (words of state and kinds that every link has: known here beside Binance's own)
+    HEARTBEAT_DUE,
+    HEARTBEAT_ECHO,
+    HEARTBEAT_TS,
+    LOGON_DUE,
+    LOGOUT_DUE,
+    ORDER_SEQ,
+    ORDER_UP,
+    ROOM_WORDS,
+    VENUE_OFFSET,
+    Kind,
+    Request,
+)
 from hftkit.layout import Field, Record
-
-
-class Kind(Code):
-    """What a payload is: the low byte of `kind`. Above it (`kind >> 8`): the instrument of a REST_DEPTH, the Kind of a line that is up or down."""
-
-    MARKET = 1  # message of a market stream, raw or in a combined envelope
-    USER = 2  # message of the user data stream
-    ORDER_API = 3  # answer of the WebSocket order API
-    REST_DEPTH = 4  # body of GET depth
-    REST_ORDER = 5  # answer of an order endpoint by REST, wrapped like an answer of the order API (binance_line.wrap_rest_answer)
-    REST_POSITION = 6  # body of GET positionRisk: instruments that it lacks are flat
-    REST_TRADES = 7  # body of GET userTrades of one order
-    LINE_UP = 8
-    LINE_DOWN = 9
-    FEE_PRICE = 11  # int64 words of the cold side: an asset's name, its length, its price in 1e-8 quote (binance_line.fee_price_words)
-    DUE = 10  # no payload: write what the order line owes the engine (logon and logout acknowledged, positions)
-
-
-class Request(Code):
-    """What a line asks of its shell: word 0 of a slot of the requests ring."""
-
-    SNAPSHOT = 1  # GET depth of `instrument`, answer as REST_DEPTH
-    ORDER = 2  # GET order by `client_order_id`, answer as REST_ORDER
-    TRADES = 3  # GET userTrades of `order_id` of `instrument`, answer as REST_TRADES
-    POSITIONS = 4  # GET positionRisk, answer as REST_POSITION
-    LISTEN_KEY = 5  # a listen key has expired: `client_order_id` is the text_code of the key that was named, 0 if none was
-    RECONNECT = 6  # the venue announces that it will close
-    FOREIGN_ORDER = 7  # no answer wanted: an order event that is nobody's of this line; words FOREIGN_* of the slot
-    INSTRUMENTS = 8  # messages of `instrument` cannot be read: has the venue changed its tick or lot size?
-
 
 # Words of a request slot
 REQUEST_KIND, REQUEST_INSTRUMENT, REQUEST_CLIENT_ORDER_ID, REQUEST_ORDER_ID = range(4)
@@ -46,10 +29,7 @@ REQUEST_KIND, REQUEST_INSTRUMENT, REQUEST_CLIENT_ORDER_ID, REQUEST_ORDER_ID = ra
 FOREIGN_EXECUTION, FOREIGN_ID, FOREIGN_ORDER_ID, FOREIGN_SYMBOL, FOREIGN_CLIENT = 1, 2, 3, 4, 6
 REQUEST_SLOTS, REQUEST_WORDS = 8192, 8  # all orders of a table may be asked for at once
 
-# Words of Line.state
-ORDER_SEQ = 0  # last sequence written towards the engine's order entry
-ORDER_UP = 1  # the order API and the user stream are connected (bits 1, 2)
-LOGON_DUE, LOGOUT_DUE = 2, 3  # the engine waits for an acknowledgement
+# Words of Line.state; those that a loop of any link knows are in kernels/wire/link.py
 LOGGED_ON = 4  # LOGON_ACK was given
 SIGNED = 5  # 1: each request carries apiKey and signature; 0: the connection is logged on
 RECV_WINDOW = 6  # ms; 0: not sent
@@ -63,9 +43,7 @@ TS_SERVER = 17  # latest time the venue stated in an answer of the order API, ns
 TS_CLIENT = 18  # what the last session.status echoed of our clock
 LAST_ERROR = 19  # last error code of the venue
 N_STATUS = 20  # HTTP status of the last answer of the order API
-HEARTBEAT_DUE, HEARTBEAT_TS, HEARTBEAT_ECHO = 21, 22, 23
 EPOCH = 24  # high half of the ids of this session's orders
-VENUE_OFFSET = 28  # the venue's clock minus CLOCK_MONOTONIC, ns; 0: not known
 MAX_LATE = 29  # ns: a book event that the venue sent longer ago is old, and its book is withheld; 0: however late
 STATE_WORDS = 32
 
@@ -276,7 +254,6 @@ EVENT_LEVELS = 5000  # levels a side one message may carry
 BUFFER_WORDS = 65536  # of depth events per instrument, while a snapshot is on its way
 LINE_LEVELS = 480  # levels kept a side: less than layout.BOOK_DEPTH, so that a bookTicker over a full book drops none of the engine's
 OVER_LEVELS = 32  # levels one bookTicker may change in the engine's book
-ROOM_WORDS = 8192  # the most one call of `translate` appends
 SYMBOL_BYTES = 16
 FEE_ASSETS = 8  # that a line knows apart; any other is booked at the expected rate
 TOKENS = 64

@@ -10,10 +10,10 @@ import pytest
 from hftkit.codes import MessageType
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.core.layout import BalanceKind, ExecutionKind, TapKind
-from hftkit.exchange.core.orders import open_books, run_flow
 from hftkit.exchange.core.tap import Batch, Tap, new_tap
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import CANCEL_ALL, CANCEL_ORDER, CONDITIONAL_ORDER, NEW_ORDER, REPLACE_ORDER, FollowerBook, parse
+from hftkit.exchange.trading.orders import open_books, run_flow
 from hftkit.exchange.venue import Venue, new_venue
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.layout import FRAME

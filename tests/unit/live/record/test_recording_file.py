@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hftkit.errors import ConfigError, DataError
-from live.config import BinanceConfig
 from live.record.recorder import Recorder
 from live.record.recording_file import RecordingFile
+from live.venues.binance.config import BinanceConfig
 
 
 def test_lines_are_on_disk_after_a_second_as_whole_members(tmp_path: Path) -> None:

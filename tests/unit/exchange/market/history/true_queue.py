@@ -13,14 +13,14 @@ import numpy as np
 
 from hftkit.codes import DepthFlag, MessageType, OrderFlag, Side
 from hftkit.exchange.config import load_config
-from hftkit.exchange.core.desk import Desk
 from hftkit.exchange.core.layout import EXECUTION, ExecutionKind, TapKind
-from hftkit.exchange.core.orders import open_books
 from hftkit.exchange.core.tap import Batch, Tap
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.market.history.files import HistoryTape, with_grades
 from hftkit.exchange.market.history.market import DEPTH, QUOTES, TRADES
 from hftkit.exchange.market.history.rehearsal import CANCEL, NEW, REQUEST
+from hftkit.exchange.trading.desk import Desk
+from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.wire.frame import header

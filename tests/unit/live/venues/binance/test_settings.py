@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hftkit.errors import VenueError
-from live.config import BinanceConfig
+from live.venues.binance.config import BinanceConfig
 from live.venues.binance.fees import FeePrices
 from live.venues.binance.rest import RestError
 from live.venues.binance.settings import AccountSettings, SymbolSettings, check_settings, read_settings

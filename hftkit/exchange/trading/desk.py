@@ -16,10 +16,10 @@ from hftkit.exchange.core.accounts import account_index, move_to_isolated
 from hftkit.exchange.core.filters import mark_price
 from hftkit.exchange.core.ladder import find_key, level_above, level_below
 from hftkit.exchange.core.layout import BalanceKind, Op
-from hftkit.exchange.core.margin import measure
-from hftkit.exchange.core.orders import cancel_all, client_order
 from hftkit.exchange.core.tap_records import tap_balance
 from hftkit.exchange.dialects.binary.order_entry import cancel_order, replace_order
+from hftkit.exchange.trading.margin import measure
+from hftkit.exchange.trading.orders import cancel_all, client_order
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import compiled_driver, kernel
 

@@ -10,14 +10,22 @@ from hftkit.codes import OrderState, OrderType, Reject
 from hftkit.exchange.core.accounts import book_fill, closed_place, cross_wallet, is_client, remember_closed
 from hftkit.exchange.core.filters import filter_order
 from hftkit.exchange.core.ladder import find_key
-from hftkit.exchange.core.layout import BalanceKind, Op, ReportKind
-from hftkit.exchange.core.margin import closing_order, insure, is_in_liquidation, is_isolated_short, is_short_of_margin, lacks_margin, settle_funding
+from hftkit.exchange.core.layout import HOUSE_ACCOUNTS, BalanceKind, Op, ReportKind
 from hftkit.exchange.core.matching import apply, end_order, expire, fire_trigger, shed
 from hftkit.exchange.core.queues import due_trigger
 from hftkit.exchange.core.tap_records import tap_balance, tap_event, tap_fill, tap_refusal
 from hftkit.exchange.dialects.binary.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.dialects.binary.outbox import listens, next_letter, post
-from hftkit.exchange.market.flow.agents import HOUSE_ACCOUNTS, Flow, act, next_arrival, open_book
+from hftkit.exchange.market.flow.agents import Flow, act, next_arrival, open_book
+from hftkit.exchange.trading.margin import (
+    closing_order,
+    insure,
+    is_in_liquidation,
+    is_isolated_short,
+    is_short_of_margin,
+    lacks_margin,
+    settle_funding,
+)
 from hftkit.exchange.venue import Venue
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.venue_codec import (
