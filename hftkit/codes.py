@@ -366,7 +366,7 @@ class LineState(Code):
     CLOSED = 4  # ended on purpose
 
 
-class OrderWay(Code):
+class OrderRoute(Code):
     """How the orders of a line leave."""
 
     CLOSED = 0  # not at all: the venue's pause is not over

@@ -36,7 +36,7 @@ from hftkit.layout import EVENT
 from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
 from hftkit.session.code_identity import code_identity
 from hftkit.session.control import CONTROL_PAGE, ControlPage, load_kernels
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, strategy_kernels
 from hftkit.session.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.session.running import register
 from hftkit.session.sessions import prune_at_start
@@ -154,7 +154,7 @@ class Engine:
     def _components(self, frozen: tuple[FrozenParams, ...]) -> None:
         self._phase(SessionStatus.COMPONENTS, f"kernels {jit.sources_digest()[:12]}")
         sample = SessionConfig(epoch=1, account=1, instruments=own_instruments(frozen), strategies=frozen, limits=Limits())
-        rooms = build_rooms(sample)
+        rooms = build_engine_state(sample)
         with compilation_said():
             compile_strategies(item.strategy for item in frozen)
             load_kernels()  # of the control page: no command may wait for them once sockets are open
@@ -181,7 +181,7 @@ class Engine:
             watch_validity=True,
             positions_in_order=self.adapter.positions_in_order,
         )
-        self.rooms = build_rooms(self.session_config)
+        self.rooms = build_engine_state(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
         self.page_path = page_path(self.folder)
         self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered))
@@ -409,13 +409,13 @@ class Engine:
             if self.thread.is_alive():
                 self.thread.join(timeout=5)
 
-    def _shell(self, rooms: Rooms) -> hot.Shell:
+    def _shell(self, rooms: EngineState) -> hot.LoopContext:
         notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
         io = np.zeros(hot.IO_WORDS, np.int64)
         io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
         io[hot.TIMER_NS], io[hot.IDLE_NS] = self.config.loop.timer_us * 1000, self.config.loop.idle_timer_ms * 1_000_000
         io[hot.STALL_NS] = self.config.loop.stall_ms * 1_000_000
-        return hot.Shell(
+        return hot.LoopContext(
             io=io,
             order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
             data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),

@@ -9,7 +9,7 @@ from hftkit.kernels.memory.control import WORDS
 from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.memory.telemetry import HEAD_WORDS, Page
-from hftkit.session.engine_state import Rooms
+from hftkit.session.engine_state import EngineState
 from live import hot_loop as hot
 
 
@@ -28,9 +28,9 @@ def example_page() -> Page:
     )
 
 
-def example_shell(rooms: Rooms) -> hot.Shell:
+def example_shell(rooms: EngineState) -> hot.LoopContext:
     """A shell in ordinary memory with the types of a real one."""
-    return hot.Shell(
+    return hot.LoopContext(
         io=np.zeros(hot.IO_WORDS, np.int64),
         order_in=np.zeros(8, np.int64),
         data_in=np.zeros(8, np.int64),

@@ -71,7 +71,7 @@ class Wait(IntEnum):
     BLOCK = 2  # sleeps in poll(): for machines that have better things to do
 
 
-# Words of Shell.io (int64)
+# Words of LoopContext.io (int64)
 ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
 ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
 IDLE_NS, IDLE_UNTIL = 32, 33  # longest time between two timer events; when the next one comes even if nothing is due
@@ -100,7 +100,7 @@ _ORDER_BROKEN, _DATA_BROKEN = int(LoopStatus.ORDER_ENTRY_BROKEN), int(LoopStatus
 _BACKPRESSURE, _REFUSED, _ABANDONED = int(LoopStatus.BACKPRESSURE), int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
 
 
-class Shell(NamedTuple):
+class LoopContext(NamedTuple):
     """What the loop owns besides the rooms. All int64."""
 
     io: np.ndarray  # (IO_WORDS,) descriptors, waiting, fill of the receive buffers in bytes

@@ -38,7 +38,7 @@ class SpaceLevel(IntEnum):
     CRITICAL = 3
 
 
-class Look(NamedTuple):
+class SpaceLeft(NamedTuple):
     """What the disk says. Bytes."""
 
     free: int  # to this user
@@ -76,11 +76,11 @@ class SpaceWatch:
         say: Callable[..., Any],
         tell: Callable[[str], Any],
         stop: Callable[[], Any],
-        look: Callable[[Path], Look] | None = None,
+        look: Callable[[Path], SpaceLeft] | None = None,
     ) -> None:
         self._folder, self._segment, self._limits = folder, segment_bytes, {SpaceLevel.LOW: warn_h, SpaceLevel.VERY_LOW: alarm_h}
         self._say, self._tell, self._stop, self._disk = say, tell, stop, look or look_at
-        self._looks: deque[tuple[float, int, Look]] = deque(maxlen=_LOOKS)  # when, bytes journalled, what the disk said
+        self._looks: deque[tuple[float, int, SpaceLeft]] = deque(maxlen=_LOOKS)  # when, bytes journalled, what the disk said
         self._journalled, self._position, self._looked_s = 0, 0, float("-inf")
         self._failed = False
         self.level, self.room = SpaceLevel.OK, Room(0, 0.0, float("inf"), False)
@@ -91,7 +91,7 @@ class SpaceWatch:
         return self.room
 
     def turn(self, now_s: float, position: int) -> bool:
-        """Look if it is time to. `now_s`: monotonic; `position`: bytes written in the current segment. Whether a look was taken."""
+        """SpaceLeft if it is time to. `now_s`: monotonic; `position`: bytes written in the current segment. Whether a look was taken."""
         if now_s - self._looked_s < EVERY_S:
             return False
         self._look(now_s, position)
@@ -135,7 +135,7 @@ class SpaceWatch:
         return max((level for level, hours in self._limits.items() if self.room.hours < hours * margin), default=SpaceLevel.OK)
 
 
-def look_at(folder: Path) -> Look:
+def look_at(folder: Path) -> SpaceLeft:
     """What the disk of a session's folder says now. Raises OSError."""
     held = beside = 0
     with os.scandir(folder) as entries:
@@ -146,10 +146,10 @@ def look_at(folder: Path) -> Look:
                 continue
             held += status.st_blocks * 512
             beside += 0 if entry.name.startswith("segment-") else status.st_size
-    return Look(free_bytes(folder), held, beside)
+    return SpaceLeft(free_bytes(folder), held, beside)
 
 
-def room_of(looks: deque[tuple[float, int, Look]]) -> Room:
+def room_of(looks: deque[tuple[float, int, SpaceLeft]]) -> Room:
     """Rate and hours from looks of (seconds, bytes journalled, what the disk said), oldest first."""
     (first_s, first_bytes, first), (last_s, last_bytes, last) = looks[0], looks[-1]
     took_s = last_s - first_s

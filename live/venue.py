@@ -12,7 +12,7 @@ import numpy as np
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.params.format import FrozenParams
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig
 from live.config import EngineConfig, VenueConfig
 from live.ending.decision import Left
 from live.operate.flatten_report import Flattened
@@ -31,7 +31,7 @@ class Venue(Protocol):
         """The session has a name, a folder and a number (the high half of its order ids)."""
         ...
 
-    def compile(self, rooms: Rooms, shell: Any) -> None:
+    def compile(self, rooms: EngineState, shell: Any) -> None:
         """Compile the loop, or load it. `rooms`, `shell`: of any size."""
         ...
 
@@ -47,7 +47,7 @@ class Venue(Protocol):
         """The LOGON frame, () where the session never logs on."""
         ...
 
-    def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
+    def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """Memory and sockets, before anything runs. Raises VenueError."""
         ...
 
@@ -55,7 +55,7 @@ class Venue(Protocol):
         """What runs beside the hot thread begins."""
         ...
 
-    def run(self, rooms: Rooms, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
         """The hot loop, until it needs the interpreter: a LoopStatus."""
         ...
 

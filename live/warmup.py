@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hftkit.compilation.warmup import Task
 from hftkit.compilation.warmup_core import example_session
-from hftkit.session.engine_state import build_rooms
+from hftkit.session.engine_state import build_engine_state
 from live.config import EngineConfig, VenueConfig
 from live.example import example_shell
 from live.venue import adapter
 
 
 def _compile(kind: str) -> None:
-    rooms = build_rooms(example_session())
+    rooms = build_engine_state(example_session())
     config = EngineConfig(venue=VenueConfig(kind=kind))
     shell = example_shell(rooms)
     adapter(kind).session(config, lambda code: 0, lambda number: None, lambda event, **facts: None, lambda seconds: True).compile(rooms, shell)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from hftkit.backtest.run import Depth, Desk, Latency, Queue, new_desk
+from hftkit.backtest.run import BacktestVenueState, Depth, Latency, Queue, new_desk
 from hftkit.codes import MessageType
 from hftkit.instruments import Instrument, instrument_array
 from hftkit.kernels import backtest_desk as words
@@ -23,7 +23,7 @@ Frame = tuple[MessageType, int, int, tuple[int, ...]]
 class DirectVenue:
     """Orders and cancels go in at a time, `answers` collects what comes out."""
 
-    desk: Desk
+    desk: BacktestVenueState
     instruments: np.ndarray
     answers: list[Frame] = field(default_factory=list)
 

@@ -17,7 +17,7 @@ from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, co
 from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.telemetry import publish, publish_fill
 from hftkit.session.control import LOST, ControlPage
-from hftkit.session.engine_state import build_rooms
+from hftkit.session.engine_state import build_engine_state
 from hftkit.session.telemetry import create_page
 
 EXCHANGE_TIME = 1_769_850_000 * 10**9
@@ -30,7 +30,7 @@ class PageSession:
         self.folder = folder
         config = example_session()
         frozen = config.strategies[0]
-        self.rooms, self.obeyed = build_rooms(config), 0
+        self.rooms, self.obeyed = build_engine_state(config), 0
         self.control = ControlPage.create(folder / "control.page", key=7)
         strategy = {"name": "pairs-AAA-BBB", "strategy": "pairs", "digest": "0123456789abcdef" * 4, "lead": "AAA", "hedge": "BBB"}
         facts = {

@@ -14,7 +14,7 @@ from hftkit.kernels.step import STRATEGIES_TYPE, step, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame
 from hftkit.params.format import FrozenParams, LegPlan, digest_of
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms, strategy_kernels
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, strategy_kernels
 
 NOBODY = 0xFFFFFFFF
 AAA = Instrument(symbol="AAAUSD", tick_size="0.01", lot_size="0.1", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
@@ -66,13 +66,13 @@ def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | Non
 
 
 class Machine:
-    """Rooms, strategies and the compiled step; collects what the step sends. Time is what the test says."""
+    """EngineState, strategies and the compiled step; collects what the step sends. Time is what the test says."""
 
     def __init__(self, frozen: FrozenParams | None = None, limits: Limits | None = None, **config: Any) -> None:
         self.config = SessionConfig(
             epoch=1, account=7, instruments=(AAA, BBB), strategies=(frozen or frozen_pair(),), limits=limits or Limits(), **config
         )
-        self.rooms: Rooms = build_rooms(self.config)
+        self.rooms: EngineState = build_engine_state(self.config)
         self.strategies = strategy_kernels(self.config)
         self._step = compiled_driver(step, self.rooms, STRATEGIES_TYPE)
         self.now = 1_000_000_000

@@ -31,7 +31,7 @@ from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import MONEY_SCALE
 from hftkit.params.format import FrozenParams
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, state_digest, strategy_kernels
 from hftkit.session.journal import JournalWriter, words_of
 from hftkit.session.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 
@@ -50,7 +50,7 @@ UNLIMITED = Limits(
 BAR_LOTS = 10**12  # quantity shown at the touch of a tape made of bars: a bar does not say how much could be traded
 
 
-class Desk(NamedTuple):
+class BacktestVenueState(NamedTuple):
     """The tape, the simulated venue and what is in flight between it and the engine. All int64, times in ns."""
 
     tape: np.ndarray  # (rows * TAPE_WORDS,) frames
@@ -149,7 +149,7 @@ class BacktestResult:
     """
 
     config: SessionConfig
-    rooms: Rooms
+    rooms: EngineState
     fills: np.ndarray
     samples: np.ndarray
     events: int
@@ -285,9 +285,9 @@ def backtest(
     return run_desk(config, desk, max_fills=max_fills, journal=journal)
 
 
-def run_desk(config: SessionConfig, desk: Desk, *, max_fills: int = 1_000_000, journal: Path | None = None) -> BacktestResult:
+def run_desk(config: SessionConfig, desk: BacktestVenueState, *, max_fills: int = 1_000_000, journal: Path | None = None) -> BacktestResult:
     """Run a session against a venue as it stands, from the tape's first row: the part of `backtest` that takes the time."""
-    rooms, strategies = build_rooms(config), strategy_kernels(config)
+    rooms, strategies = build_engine_state(config), strategy_kernels(config)
     desk.plan[words.JOURNALLED] = int(journal is not None)
     first_ns, last_ns = int(desk.tape[2]), int(desk.tape[2 - words.TAPE_WORDS])
     rows = (last_ns - first_ns) // int(desk.plan[words.SAMPLE_NS]) + 2 if desk.plan[words.SAMPLE_NS] else 0
@@ -357,7 +357,7 @@ def _check_tape(tape: np.ndarray, n_instruments: int) -> None:
         raise DataError("the tape is not in the order of its exchange time", "Sort it")
 
 
-def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: Depth, queue: Queue) -> Desk:
+def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: Depth, queue: Queue) -> BacktestVenueState:
     """The venue's memory before the first row of a tape (checked by the caller); as many orders may rest as the engine's order table holds."""
     n, capacity = len(config.instruments), config.order_capacity
     plan, market = np.zeros(words.PLAN_WORDS, np.int64), np.zeros((n, words.MARKET_WORDS), np.int64)
@@ -368,7 +368,7 @@ def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: D
     io = np.zeros(words.IO_WORDS, np.int64)
     io[words.NEXT_FUNDING] = words.NEVER
     market[:, words.BEST_SELL], market[:, words.QUOTES] = words.NEVER, queue.kinds(n)
-    return Desk(
+    return BacktestVenueState(
         tape=np.ascontiguousarray(tape).reshape(-1),
         quote=np.zeros((n, 6), np.int64),
         market=market,

@@ -21,17 +21,17 @@ from hftkit.kernels.trading.risk import check_want
 from hftkit.kernels.wire.decode import clear_event, decode_market_data
 from hftkit.kernels.wire.frame import check_frame, frame_words, header
 from hftkit.layout import FRAME
-from hftkit.session.engine_state import Rooms, build_rooms, strategy_kernels
+from hftkit.session.engine_state import EngineState, build_engine_state, strategy_kernels
 from hftkit.system.syscalls import monotonic_ns
 
 _BBO, _CONTROL, _LOGON_ACK = int(EventKind.BBO), int(EventKind.CONTROL), int(EventKind.LOGON_ACK)
 _CANCELED = int(EventKind.ORDER_CANCELED)
 
 
-def _ready_engine() -> tuple[Rooms, tuple[Any, ...]]:
+def _ready_engine() -> tuple[EngineState, tuple[Any, ...]]:
     """The benchmark engine, logged on, enabled, both books quoted."""
     config = bench_config()
-    rooms, strategies = build_rooms(config), strategy_kernels(config)
+    rooms, strategies = build_engine_state(config), strategy_kernels(config)
     run = compiled_driver(step, rooms, STRATEGIES_TYPE)
     for kind, instrument, seq, code in (
         (_CONTROL, -1, 0, Control.CONNECT),

@@ -12,7 +12,7 @@ from hftkit.benchmarks.timing import alternate
 from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
 from hftkit.exchange.core.tap import Batch
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
 from hftkit.exchange.dialects.binance.streams.stream_hub import text_frame
@@ -46,7 +46,7 @@ def _with_msgspec(batch: Batch, symbols: list[Symbol], encoder: msgspec.json.Enc
 def book_ticker() -> list[Result]:
     """Events encoded per second, by the kernel and by msgspec; both give the same bytes."""
     config = load_config("binance")
-    symbols = Symbols(config, BinanceConfig(), new_venue(config, new_market(config)[1])).all
+    symbols = Symbols(config, BinanceDialectConfig(), new_venue(config, new_market(config)[1])).all
     batch, watched, encoder = _batch(len(symbols)), np.ones(len(symbols), np.int64), msgspec.json.Encoder()
     tickers = BookTickers(symbols, np.zeros(len(symbols), np.int64), combined=False)
     if b"".join(frames for frames, _ in tickers.format(batch, watched, SEND_MS)) != _with_msgspec(batch, symbols, encoder):

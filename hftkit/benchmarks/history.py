@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from hftkit.backtest.run import Depth, Desk, Latency, Queue, backtest, new_desk, quotes_to_tape, run_desk, session_of, with_parameters
+from hftkit.backtest.run import BacktestVenueState, Depth, Latency, Queue, backtest, new_desk, quotes_to_tape, run_desk, session_of, with_parameters
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.clock import monotonic_ns
@@ -63,7 +63,7 @@ def _walk(n: int) -> np.ndarray:
     return tape
 
 
-def _rest(config: SessionConfig, tape: np.ndarray, orders: list[tuple[int, int, int]]) -> Desk:
+def _rest(config: SessionConfig, tape: np.ndarray, orders: list[tuple[int, int, int]]) -> BacktestVenueState:
     """A venue where these orders (side, price, lots) of somebody rest, before the tape begins; the engine is told nothing of them."""
     desk = new_desk(config, tape, Latency(), Depth(), Queue())
     instruments = instrument_array(config.instruments)

@@ -14,7 +14,7 @@ from hftkit.kernels.memory.journal import check_record
 from hftkit.kernels.replay import CURSOR_WORDS, replay_segment
 from hftkit.kernels.step import STRATEGIES_TYPE, STRATEGY_SIGNATURE
 from hftkit.params.format import FrozenParams, LegPlan
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig, build_rooms
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state
 from hftkit.session.replay import FILL_COLUMNS, SAMPLE_COLUMNS
 from hftkit.strategies import strategy
 
@@ -43,7 +43,7 @@ def example_session() -> SessionConfig:
     return SessionConfig(epoch=1, account=1, instruments=instruments, strategies=(frozen,), limits=Limits())
 
 
-def _replay(rooms: Rooms) -> None:
+def _replay(rooms: EngineState) -> None:
     words, cursor = np.zeros(16, np.int64), np.zeros(CURSOR_WORDS, np.int64)
     samples, fills = np.zeros((0, len(SAMPLE_COLUMNS))), np.zeros((0, len(FILL_COLUMNS)), np.int64)
     compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, fills, 0)
@@ -63,7 +63,7 @@ def _control_page() -> None:
 
 def warm() -> list[Task]:
     """The core's part of `hftkit warmup`."""
-    rooms = build_rooms(example_session())
+    rooms = build_engine_state(example_session())
     return [
         ("replay", lambda: _replay(rooms)),
         ("backtest", _backtest),

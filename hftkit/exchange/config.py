@@ -13,7 +13,7 @@ import msgspec
 
 from hftkit.config import explain, parse_toml, refuse_endless
 from hftkit.errors import ConfigError, UnitError
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.instruments import Instrument
 from hftkit.reading import read_bytes
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
@@ -127,7 +127,7 @@ class VolatilityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     common_share: _Share = 0.5  # part of the variance that all instruments have in common
 
 
-class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ExchangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Capacities and manners of the venue. Everything is allocated once, at the start."""
 
     max_orders: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536
@@ -190,8 +190,8 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     market_annual_volatility: _Volatility
     flow: FlowConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
-    venue: VenueConfig = VenueConfig()
-    binance: BinanceConfig | None = None  # served only if this section is there
+    venue: ExchangeSection = ExchangeSection()
+    binance: BinanceDialectConfig | None = None  # served only if this section is there
     volatility: VolatilityConfig = VolatilityConfig()
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from hftkit.exchange.config import SimConfig
 from hftkit.exchange.core.layout import TapKind
 from hftkit.exchange.core.tap import Batch
 from hftkit.exchange.dialects.binary.market_data import DEPTH_ROW
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import kernel, sources_digest
 from hftkit.kernels.memory.journal import append
 from hftkit.kernels.wire.frame import frame_type, frame_words, header
@@ -42,7 +42,7 @@ def write_frames(words: Any, segment: Any, state: Any, at: int, time_ns: int) ->
     return at
 
 
-def snapshot_frames(venue: Venue) -> np.ndarray:
+def snapshot_frames(venue: Exchange) -> np.ndarray:
     """The books as they stand, as the frames a client would get for them: int64 words. Call it on the venue's thread."""
     frames: list[list[int]] = []
     books, ts = venue.books, int(venue.state[0]["ts"])
@@ -59,10 +59,10 @@ def snapshot_frames(venue: Venue) -> np.ndarray:
     return np.array([word for frame in frames for word in frame], np.int64)
 
 
-class Recorder:
+class TapeRecorder:
     """A consumer of the tap that writes a journal. All calls on the venue's thread."""
 
-    def __init__(self, folder: Path, venue: Venue, config: SimConfig, unix_ns: int, time_ns: int, market: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, venue: Exchange, config: SimConfig, unix_ns: int, time_ns: int, market: dict[str, Any]) -> None:
         """`unix_ns`: now, for the header; `time_ns`: monotonic; `market`: what the market is (seed and scenario, or the history's digest).
 
         Raises JournalError if the folder holds a journal already.

@@ -35,7 +35,7 @@ INBOX_WORDS = 2048
 SNAPSHOT_LEVELS = 512  # levels a side that a snapshot carries at most: what a replica keeps (layout.BOOK_DEPTH)
 
 
-class Venue(NamedTuple):
+class Exchange(NamedTuple):
     """All state of the venue but the synthetic market: plain arrays."""
 
     state: np.ndarray  # VENUE (1,)
@@ -100,12 +100,12 @@ def _accounts(config: SimConfig, order_burst_ns: int) -> np.ndarray:
     return accounts
 
 
-def new_venue(config: SimConfig, books: Books) -> Venue:
+def new_venue(config: SimConfig, books: Books) -> Exchange:
     """A venue with no clients round `books`."""
     limits = config.venue
     n = len(config.instruments)
     clients, state = np.zeros(limits.max_clients, CLIENT.dtype), _state(config)
-    venue = Venue(
+    venue = Exchange(
         state=state,
         books=books,
         reports=new_reports(books),

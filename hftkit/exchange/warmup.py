@@ -26,9 +26,9 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
 
     def desk() -> object:
         from hftkit.exchange.servers.binary import BinaryServer
-        from hftkit.exchange.trading.desk import Desk
+        from hftkit.exchange.trading.desk import OrderEntryApi
 
-        return Desk(BinaryServer(load_config()).venue)
+        return OrderEntryApi(BinaryServer(load_config()).venue)
 
     def tape() -> object:
         from hftkit.exchange.market.tape import make_tape

@@ -148,7 +148,7 @@ def _start(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fi
 def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fills: Any, segment: Any, journal: Any) -> int:
     """Run the tape from where desk.io stands. Returns a TAPE_* code.
 
-    `desk`: hftkit.backtest.run.Desk; `samples`, `fills`, `cursor` as of kernels/replay.py (cursor int64); `segment`, `journal`: as of
+    `desk`: hftkit.backtest.run.BacktestVenueState; `samples`, `fills`, `cursor` as of kernels/replay.py (cursor int64); `segment`, `journal`: as of
     kernels/memory/journal.py, unused unless desk.plan[JOURNALLED].
     """
     tape, io, plan = desk.tape, desk.io, desk.plan

@@ -1,4 +1,4 @@
-"""The memory of the backtest's venue: words of its arrays, its answers, its orders by price. The arrays themselves: hftkit.backtest.run.Desk.
+"""The memory of the backtest's venue: words of its arrays, its answers, its orders by price. The arrays: hftkit/backtest/run.py.
 
 Resting orders have a row each in desk.resting (slot: client order id modulo the capacity, as in the engine's own order table) and an entry in their
 ladder: one a side of an instrument, entries (key, slot) in ascending order of priority, best price and oldest order last. The key is the price of a

@@ -53,7 +53,7 @@ def _legs_due(rooms: Any, now: int) -> bool:
 def timer_due(rooms: Any, now: int) -> bool:
     """Whether a timer event at `now` (ns monotonic) would change more than SESSION's ts_now and n_timers.
 
-    `rooms`: hftkit.session.engine_state.Rooms.
+    `rooms`: hftkit.session.engine_state.EngineState.
     """
     s = rooms.session[0]
     if s.logged_on == 0:

@@ -283,7 +283,7 @@ def _sense_control(rooms: Any) -> int:
 def sense(rooms: Any, strategies: Any) -> int:
     """Take in rooms.event: update the room it concerns, evaluate the strategies it concerns. Returns a SENSED_* code.
 
-    `rooms`: hftkit.session.engine_state.Rooms; `strategies`: tuple of first-class kernels, one for each slot of `legs`.
+    `rooms`: hftkit.session.engine_state.EngineState; `strategies`: tuple of first-class kernels, one for each slot of `legs`.
     """
     e, s = rooms.event[0], rooms.session[0]
     s.ts_now = max(s.ts_now, e.ts_recv)

@@ -136,7 +136,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return config
 
 
-class Rooms(NamedTuple):
+class EngineState(NamedTuple):
     """Every array of one engine. dtype and writer of each: hftkit/layout.py. `*_words` are int64 views of the same memory."""
 
     instruments: np.ndarray  # INSTRUMENT (n,)
@@ -175,7 +175,7 @@ STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger
 LATER_ROOMS = ("external", "refused")  # of sessions with VENUE_IS_FINAL: older journals end with a digest that knows nothing of them
 
 
-def build_rooms(config: SessionConfig) -> Rooms:
+def build_engine_state(config: SessionConfig) -> EngineState:
     """Allocate and initialise all rooms. Raises ParamsError or ConfigError where the parts do not fit together."""
     n = len(config.instruments)
     k = len(config.strategies)
@@ -190,7 +190,7 @@ def build_rooms(config: SessionConfig) -> Rooms:
     signal["zscore"] = np.nan
     allowed = np.zeros(layout.MAX_WANTS, layout.ALLOWED.dtype)
     legs, tried = _legs(config, ids), np.zeros(k, layout.LEGS.dtype)
-    rooms = Rooms(
+    rooms = EngineState(
         instruments=instrument_array(config.instruments),
         event=np.zeros(1, layout.EVENT.dtype),
         book=np.zeros(n, layout.BOOK.dtype),
@@ -291,7 +291,7 @@ def _risk(limits: Limits) -> np.ndarray:
     return risk
 
 
-def state_digest(rooms: Rooms) -> bytes:
+def state_digest(rooms: EngineState) -> bytes:
     """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
     digest = hashlib.sha256()
     for name in STATE_ROOMS + (LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()):

@@ -20,7 +20,7 @@ from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.session.code_identity import code_differs
-from hftkit.session.engine_state import Rooms, SessionConfig, build_rooms, state_digest, strategy_kernels
+from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, state_digest, strategy_kernels
 from hftkit.session.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of, json_of, type_of
 
 FILL_COLUMNS = ("ts_event", "instrument", "side", "price_ticks", "qty_lots", "fee_e8", "maker", "client_order_id")
@@ -34,7 +34,7 @@ class ReplayResult:
     """What a replay found. `identical` only if every output and, for an ended session, the final state agree."""
 
     config: SessionConfig
-    rooms: Rooms
+    rooms: EngineState
     identical: bool
     ended: bool
     difference: str = ""
@@ -101,7 +101,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                         problem = f"{folder} is the recording of a simulator: it holds no decisions to replay"
                         raise JournalError(problem, f"Play it as a market with: hftkit sim --history {folder}")
                     config = SessionConfig.from_bytes(bytes_of(payload))
-                    rooms = build_rooms(config)
+                    rooms = build_engine_state(config)
                     kernels = _kernels_of(config)
                     result = ReplayResult(config, rooms, identical=True, ended=False, code_differs=differs)
                 elif record_type == RecordType.SESSION_BEGIN:
@@ -141,7 +141,7 @@ def _thin(samples: np.ndarray, cursor: np.ndarray, most: int) -> int:
     return every
 
 
-def _with_the_end(samples: np.ndarray, fills: np.ndarray, rooms: Rooms) -> np.ndarray:
+def _with_the_end(samples: np.ndarray, fills: np.ndarray, rooms: EngineState) -> np.ndarray:
     """The samples float64 (n, 8), ended by the state of `rooms`: a session closes its positions after the last change of its signal."""
     if not len(samples):
         return samples

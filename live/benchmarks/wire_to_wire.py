@@ -37,7 +37,7 @@ from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
 from hftkit.session.control import ControlPage
-from hftkit.session.engine_state import build_rooms, strategy_kernels
+from hftkit.session.engine_state import build_engine_state, strategy_kernels
 from hftkit.session.journal import JournalWriter
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, receive, transmit
 from live import hot_loop as hot
@@ -166,7 +166,7 @@ def engine(folder: Path) -> Responder:
     from live.example import example_page
 
     config = msgspec.structs.replace(bench_config(), logon_words=logon_frame(1, 1, 10**15, cancel_on_disconnect=False))
-    rooms = build_rooms(config)
+    rooms = build_engine_state(config)
     journal = JournalWriter(folder, 1, 1, 256 * 1024 * 1024)
     control = ControlPage.create(folder / "control.page")
     near_order, far_order = _tcp_pair()
@@ -176,7 +176,7 @@ def engine(folder: Path) -> Responder:
     io[hot.NEXT_TIMER] = 2**62
     rooms.session[0]["heartbeat_ns"] = 2**60
     notes = format_ring(np.zeros(ring_words(1024, hot.NOTE_WORDS), np.int64), 1024, hot.NOTE_WORDS)
-    shell = hot.Shell(
+    shell = hot.LoopContext(
         io=io,
         order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
         data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),

@@ -15,7 +15,7 @@ from hftkit.session.control import LOST
 _SHUTS, _OPENS = (Control.PAUSE, Control.FLATTEN), (Control.RESUME, Control.ENABLE)
 
 
-class Door:
+class TradingGate:
     """Owner: the engine's thread.
 
     `command(n)`: code of the page's n-th command, None if there is none yet; `send(code)`: writes one, gives its number from 1, 0 if it cannot

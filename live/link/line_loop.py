@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hftkit.codes import Control, EventKind, OrderWay, RecordType
+from hftkit.codes import Control, EventKind, OrderRoute, RecordType
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
     VIEW_BYTES,
@@ -85,7 +85,7 @@ _REST_DEPTH, _LINE_UP, _LINE_DOWN = int(Kind.REST_DEPTH), int(Kind.LINE_UP), int
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
 _STALL, _CAUGHT_UP = int(Control.STALL), int(Control.CAUGHT_UP)
-_BY_SOCKET, _BY_REST = int(OrderWay.SOCKET), int(OrderWay.REST)
+_BY_SOCKET, _BY_REST = int(OrderRoute.SOCKET), int(OrderRoute.REST)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 
 

@@ -13,30 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hftkit.codes import OrderWay
+from hftkit.codes import OrderRoute
 
 
-class OrderWays:
+class OrderRoutes:
     """`rest_after_s`: patience with a socket that is away, 0 without end; `rest_only`: there is no socket; `say(event, **facts)`: the log."""
 
     def __init__(self, rest_after_s: float, rest_only: bool, say: Callable[..., None]) -> None:
         self._patience_s, self._rest_only, self._say = rest_after_s, rest_only, say
         self._seen_s: float | None = None
         self._paused = False
-        self.way, self.n_to_rest = OrderWay.CLOSED, 0
+        self.way, self.n_to_rest = OrderRoute.CLOSED, 0
 
-    def choose(self, now_s: float, allowed: bool, socket_up: bool, leaving: bool = False) -> OrderWay:
+    def choose(self, now_s: float, allowed: bool, socket_up: bool, leaving: bool = False) -> OrderRoute:
         """The way from now on. `now_s`: any monotonic clock; `allowed`: no pause of the venue is on; `leaving`: only exits pass, and the socket
         was not told to pause."""
         if self._seen_s is None or socket_up:
             self._seen_s = now_s
         away = self._patience_s > 0 and now_s - self._seen_s > self._patience_s
-        way = OrderWay.REST if self._rest_only or away else OrderWay.SOCKET
+        way = OrderRoute.REST if self._rest_only or away else OrderRoute.SOCKET
         if not allowed:
-            way = OrderWay.SOCKET if leaving and socket_up and not self._rest_only else OrderWay.CLOSED
+            way = OrderRoute.SOCKET if leaving and socket_up and not self._rest_only else OrderRoute.CLOSED
         if way is not self.way:
             self._say("order_way", way=way.text, before=self.way.text)
-            self.n_to_rest += way is OrderWay.REST
+            self.n_to_rest += way is OrderRoute.REST
             self.way = way
         if allowed == self._paused:
             self._paused = not allowed

@@ -17,7 +17,7 @@ _LINES = (("stop", "#c0392b"), ("entry", "#d68910"), ("exit", "#2e86c1"))
 
 
 @dataclass
-class History:
+class DrawnSeries:
     """The last MAX_POINTS z-scores of one strategy, by exchange time in ns. Bounded, so a panel may stay open."""
 
     points: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
@@ -28,7 +28,7 @@ class History:
             self.points.append((strategy.ts_event, strategy.zscore))
 
 
-def zscore_svg(history: History, strategy: StrategyView, width: int = WIDTH, height: int = HEIGHT) -> str:
+def zscore_svg(history: DrawnSeries, strategy: StrategyView, width: int = WIDTH, height: int = HEIGHT) -> str:
     """The chart: bands of entry, exit and stop, the line of z-scores, the newest value beside its end."""
     thresholds = {"stop": strategy.stop_z, "entry": strategy.entry_z, "exit": strategy.exit_z}
     finite = [(t, z) for t, z in history.points if math.isfinite(z)]

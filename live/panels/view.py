@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, Side, SignalReason, Sync, Trading
+from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderRoute, Reject, SessionStatus, Side, SignalReason, Sync, Trading
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.session import fill_stats as execution
 from hftkit.session.telemetry import Snapshot
@@ -197,7 +197,7 @@ def view(snapshot: Snapshot, info: dict[str, Any], now_ns: int, previous: Snapsh
 
 def _line(part: LinePart, row: Any, now_ns: int, account: Any, stale: list[str]) -> LineView:
     """`stale`: symbols whose book is. A connection that is up has books that are not."""
-    by_rest = part is LinePart.ORDERS and account["order_way"] == OrderWay.REST
+    by_rest = part is LinePart.ORDERS and account["order_way"] == OrderRoute.REST
     without = stale if part is LinePart.PUBLIC and row["state"] == LineState.UP else []
     state, breaker, seen = LineState(int(row["state"])), BreakerState(int(row["breaker"])), int(row["ts_progress"])
     return LineView(

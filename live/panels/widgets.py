@@ -18,7 +18,7 @@ from hftkit.codes import Control
 from hftkit.session.find_session import in_folder
 from hftkit.session.telemetry import Snapshot
 from live.operate.operate import DONE, give
-from live.panels.draw import History, zscore_svg
+from live.panels.draw import DrawnSeries, zscore_svg
 from live.panels.render import figures_html, headline_html, page_html, tables_html, text_lines
 from live.panels.session import find_pages
 from live.panels.view import ENDED, View, view
@@ -52,7 +52,7 @@ class EnginePanel:
         EnginePanel._open[key] = self
         self._key = key
         self._previous: Snapshot | None = None
-        self._histories = [History() for _ in self._reader.info["strategies"]]
+        self._histories = [DrawnSeries() for _ in self._reader.info["strategies"]]
         self._headline, self._figures, self._tables = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self._charts = [ipywidgets.HTML() for _ in self._histories]
         self._message = ipywidgets.HTML()

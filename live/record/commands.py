@@ -32,7 +32,7 @@ def record(symbols: str, streams: str, out: Path, duration: float | None, config
     from hftkit.config import load_config
     from live.config import EngineConfig
     from live.ready_file import read_ready_file
-    from live.record.recorder import Recorder, summary_line
+    from live.record.recorder import StreamRecorder, summary_line
     from live.venues.binance.adapter import urls_from_ready
 
     settings = load_config(EngineConfig, config)
@@ -43,7 +43,7 @@ def record(symbols: str, streams: str, out: Path, duration: float | None, config
         with contextlib.suppress(OSError):  # a terminal that is gone ends no recording
             click.echo(" ".join([event, *(f"{name}={value}" for name, value in facts.items())]), err=True)
 
-    recorder = Recorder(urls_from_ready(settings.venue.binance, ready), symbols.split(","), streams.split(","), out, say)
+    recorder = StreamRecorder(urls_from_ready(settings.venue.binance, ready), symbols.split(","), streams.split(","), out, say)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has its reasons
             signal.signal(number, lambda *_: stop.set())

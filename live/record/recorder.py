@@ -59,7 +59,7 @@ class _Chain(msgspec.Struct):
     pu: int = -1
 
 
-class Recorder:
+class StreamRecorder:
     """Records until stopped. `streams`: names as in ROUTES, with an optional speed (`depth@100ms`)."""
 
     def __init__(self, config: BinanceConfig, symbols: Sequence[str], streams: Sequence[str], folder: Path, say: Callable[..., None]) -> None:

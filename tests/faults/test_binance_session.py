@@ -19,7 +19,7 @@ from binance.error import ClientError
 from binance.um_futures import UMFutures
 
 from hftkit import clock
-from hftkit.codes import Control, OrderWay, Reject, Trading
+from hftkit.codes import Control, OrderRoute, Reject, Trading
 from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.session.replay import replay
 from live.ending.decision import ExitCode
@@ -167,7 +167,7 @@ breaker.open_s = 1.0
 
             proxy.refuse = True
             proxy.cut_all()
-            wait_for(session, "orders by REST", lambda: session.telemetry().account["order_way"] == OrderWay.REST)
+            wait_for(session, "orders by REST", lambda: session.telemetry().account["order_way"] == OrderRoute.REST)
             by_socket = proxy.n_orders
             trades_on(session)
             venue.fault(unknown_next=1, timeout_next=1)
@@ -178,7 +178,7 @@ breaker.open_s = 1.0
             trades_on(session)
             assert proxy.n_orders == by_socket
             proxy.refuse = False
-            wait_for(session, "orders by the socket again", lambda: session.telemetry().account["order_way"] == OrderWay.SOCKET)
+            wait_for(session, "orders by the socket again", lambda: session.telemetry().account["order_way"] == OrderRoute.SOCKET)
             trades_on(session)
             assert proxy.n_orders > by_socket
 
@@ -207,7 +207,7 @@ def test_a_ban_is_respected_and_a_venue_whose_clock_jumps_halts_trading(venue, p
         before = session.telemetry()
         wait_for(session, "the end of the pause", lambda: said(session, "resumed", why="rate limit"))
         trades_on(session)
-        assert int(before.account["order_way"]) == OrderWay.CLOSED
+        assert int(before.account["order_way"]) == OrderRoute.CLOSED
         venue.fault(skew_ms=5000)
         try:
             wait_for(session, "the halt", lambda: said(session, "halt"))

@@ -16,7 +16,7 @@ from hftkit.codes import OrderFlag, Reject
 from hftkit.exchange.core.layout import WAITING, BalanceKind, ExecutionKind
 from hftkit.exchange.core.tap import Batch, Tap
 from hftkit.exchange.testing import ACCOUNT_QUERY, CANCEL_ALL, CONDITIONAL_ORDER, MASS_QUOTE, NEW_ORDER, REPLACE_ORDER
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from tests.properties.plain_accounts import PlainAccount, Rules
 from tests.unit.exchange.hand import SECOND, Hand
 
@@ -35,7 +35,7 @@ RULES = {
 CHARGES = Rules(unit=(1000, 50_000_000), maker_ppm=(-25, 0), taker_ppm=(300, 0), maintenance_ppm=15_000)  # of quiet.toml, and of the above
 
 
-def check_conservation(venue: Venue, deposits: int) -> None:
+def check_conservation(venue: Exchange, deposits: int) -> None:
     """Everything that must hold at any moment."""
     holdings = venue.holdings
     assert holdings["position"].sum(axis=0).tolist() == [0, 0]
@@ -51,7 +51,7 @@ def check_conservation(venue: Venue, deposits: int) -> None:
 class Auditor:
     """Keeps the books of all clients from the drop copy, fill by fill, and compares each record with them."""
 
-    def __init__(self, venue: Venue, leverages: list[int], isolated: list[list[bool]]) -> None:
+    def __init__(self, venue: Exchange, leverages: list[int], isolated: list[list[bool]]) -> None:
         self.venue, self.tap, self.met = venue, Tap(venue.tap), Counter[str]()
         self.tap.open()
         deposit = Fraction(int(venue.accounts["wallet_e8"][FIRST]))

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from hftkit.exchange.config import load_config
 from hftkit.exchange.core.tap import Tap
-from hftkit.exchange.dialects.binance.account.keys import ApiKey, KeyRing
+from hftkit.exchange.dialects.binance.account.keys import ClientKey, KeyRing
 from hftkit.exchange.dialects.binance.account.signing import Verifier
 from hftkit.exchange.dialects.binance.market.store import BinanceStore
 from hftkit.exchange.dialects.binance.rest.errors import TEXTS
-from hftkit.exchange.dialects.binance.rest.router import ROUTES, Request, handle
-from hftkit.exchange.dialects.binance.venue import BinanceVenue
+from hftkit.exchange.dialects.binance.rest.router import ROUTES, RestRequest, handle
+from hftkit.exchange.dialects.binance.venue import BinanceDialect
 from hftkit.exchange.servers.binary import BinaryServer
 from tests.contract.binance.serving import QUIET
 
@@ -45,15 +45,15 @@ class Bench:
         tap, self.store = Tap(server.venue.tap), BinanceStore(2, lambda: int(server.venue.state[0]["ts"]))
         tap.consumers.append(self.store.take)
         tap.open()
-        ring = KeyRing([ApiKey(key, account, Verifier(key * 8)) for key, account in ACCOUNTS.items()])
-        self.venue = BinanceVenue(config, server.venue, ring, self.store, tap.pump, server.shell.faults.page, START)
+        ring = KeyRing([ClientKey(key, account, Verifier(key * 8)) for key, account in ACCOUNTS.items()])
+        self.venue = BinanceDialect(config, server.venue, ring, self.store, tap.pump, server.shell.faults.page, START)
         self.deposits = int(server.venue.accounts["wallet_e8"].sum() - server.venue.holdings["cost_e8"].sum())
 
     def ask(self, method: str, path: str, key: str, params: dict[str, str], in_body: bool) -> tuple[int, Any]:
         text = urlencode({**params, "timestamp": str(self.venue.now_ms())}, errors="replace")
         text += "&signature=" + hmac.new((key * 8).encode(), text.encode(), hashlib.sha256).hexdigest()
         query, body = ("", text.encode()) if in_body else (text, b"")
-        answer = handle(self.venue, Request(method, path, query, body, {"x-mbx-apikey": key}))
+        answer = handle(self.venue, RestRequest(method, path, query, body, {"x-mbx-apikey": key}))
         return answer.status, json.loads(answer.body)
 
     def pass_time(self, ms: int) -> None:

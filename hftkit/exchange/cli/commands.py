@@ -62,9 +62,9 @@ def _with_binance(config: SimConfig, port: int | None, tls: bool, ready_file: Pa
     """The configuration with its `[binance]` section as the command line wants it."""
     if port is None and not tls:
         return config
-    from hftkit.exchange.dialects.binance.config import BinanceConfig
+    from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 
-    binance = config.binance or BinanceConfig()
+    binance = config.binance or BinanceDialectConfig()
     if port is not None:
         binance = msgspec.structs.replace(binance, port=port)
     if tls:

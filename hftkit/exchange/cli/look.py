@@ -22,7 +22,7 @@ _REACH = 512  # ticks from the best price in which they are looked for
 
 
 @dataclass(frozen=True)
-class Look:
+class VenueSnapshot:
     """Counters and tables at one moment. `time_ns`: monotonic."""
 
     time_ns: int
@@ -61,7 +61,7 @@ def _depths(books: Any, tops: np.ndarray) -> np.ndarray:
     return depths
 
 
-def look(server: Any, time_ns: int) -> Look:
+def look(server: Any, time_ns: int) -> VenueSnapshot:
     """Copy what is shown. `server`: a BinaryServer."""
     venue, state = server.venue, server.venue.state[0]
     used = np.flatnonzero(venue.clients["port"] != 0)
@@ -73,7 +73,7 @@ def look(server: Any, time_ns: int) -> Look:
         sums = server.shell.history.sums.sum(axis=0)
         shares = [float(sums[FILLS + e] / sums[RESTED]) for e in range(len(ESTIMATES))] if sums[RESTED] else []
         history = (int(server.shell.history.io[ROW]), int(server.shell.history.io[ROWS]), shares)
-    return Look(
+    return VenueSnapshot(
         time_ns=time_ns,
         exchange_ns=int(state["ts"]),
         messages_in=int(state["n_frames_in"]),

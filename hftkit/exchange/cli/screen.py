@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hftkit.exchange.cli.look import Look, look
+from hftkit.exchange.cli.look import VenueSnapshot, look
 from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.units import from_steps, iso_from_ns
@@ -32,7 +32,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 _PORTS = {int(Port.ORDER_ENTRY): "orders", int(Port.MARKET_DATA): "data"}
 
 
-def draw(server: Any, title: str, before: Look, now: Look, width: int, height: int, pulse: Sequence[float] = ()) -> RenderableType:
+def draw(server: Any, title: str, before: VenueSnapshot, now: VenueSnapshot, width: int, height: int, pulse: Sequence[float] = ()) -> RenderableType:
     """A page of at most `height` lines of `width` characters. Rates: from `before` to `now`, wall time; `pulse`: orders/s, a second each."""
     n_clients = len(now.clients)
     shown = min(n_clients, max(1, (height - 8) // 3))
@@ -58,7 +58,7 @@ def _bars(values: Sequence[float], highest: float) -> str:
     return "".join(BARS[min(len(BARS) - 1, 1 + int((len(BARS) - 2) * value / highest))] if value > 0 and highest > 0 else BARS[0] for value in values)
 
 
-def _headline(server: Any, title: str, now: Look, width: int) -> Text:
+def _headline(server: Any, title: str, now: VenueSnapshot, width: int) -> Text:
     rate = "max" if server.history is not None and server.history.rate is None else f"{server.speed:g}x"
     behind = (f"  behind {now.lag_ms:,.0f} ms", "bold red") if now.lag_ms >= 50 else ("", "")
     clock = iso_from_ns(now.exchange_ns // 10**9 * 10**9).replace("T", " ").rstrip("Z")
@@ -70,7 +70,7 @@ def _per_second(after: int, before: int, seconds: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
-def _rates(before: Look, now: Look, width: int, pulse: Sequence[float]) -> Text:
+def _rates(before: VenueSnapshot, now: VenueSnapshot, width: int, pulse: Sequence[float]) -> Text:
     seconds = (now.time_ns - before.time_ns) / 1e9
     shown = (("in", "messages_in"), ("out", "messages_out"), ("trades", "trades"), ("orders", "orders"))
     parts = [f"{name} {_per_second(getattr(now, field), getattr(before, field), seconds)}/s" for name, field in shown]
@@ -80,7 +80,7 @@ def _rates(before: Look, now: Look, width: int, pulse: Sequence[float]) -> Text:
     return _line(width, (text, ""), ("   " + _bars(curve, max(curve, default=0.0)), "cyan"))
 
 
-def _history_line(now: Look, width: int) -> list[Text]:
+def _history_line(now: VenueSnapshot, width: int) -> list[Text]:
     if now.history is None:
         return []
     done, rows, shares = now.history
@@ -108,7 +108,7 @@ def _profile(depths: np.ndarray) -> Text:
     return Text.assemble((_bars(depths[0][::-1].tolist(), highest), "green"), ("│", "dim"), (_bars(depths[1].tolist(), highest), "red"))
 
 
-def _books_table(server: Any, before: Look, now: Look, room: int, width: int) -> Table:
+def _books_table(server: Any, before: VenueSnapshot, now: VenueSnapshot, room: int, width: int) -> Table:
     kept = [name for name, narrowest in _BOOK_COLUMNS.items() if width >= narrowest]
     table = _table(*((name, "left" if name == "book" else "center" if name == "depth" else "right") for name in kept))
     seconds = (now.time_ns - before.time_ns) / 1e9
@@ -138,7 +138,7 @@ def _books_table(server: Any, before: Look, now: Look, room: int, width: int) ->
     return table
 
 
-def _clients_table(before: Look, now: Look, room: int, width: int) -> RenderableType:
+def _clients_table(before: VenueSnapshot, now: VenueSnapshot, room: int, width: int) -> RenderableType:
     if not len(now.clients):
         return Text("no clients", "dim")
     names = ["client", "port", "account", "state", "msgs/s in", "open", "unsent", "last seen"]
@@ -168,7 +168,7 @@ def _clients_table(before: Look, now: Look, room: int, width: int) -> Renderable
     return table
 
 
-def _faults_lines(now: Look, width: int) -> list[Text]:
+def _faults_lines(now: VenueSnapshot, width: int) -> list[Text]:
     """What is switched on; and what has happened, as soon as anything has."""
     switched = "   ".join(f"{name}={value:g}" for name, value in now.faults.items())
     lines = [_line(width, ("faults  ~  ", "bold yellow"), (switched, "yellow"))] if now.faults else [Text("no faults", "dim")]
@@ -187,7 +187,7 @@ class Screen:
     def __init__(self, server: Any, title: str, clock: Callable[[], int], console: Console | None = None) -> None:
         """`clock`: monotonic ns."""
         self._server, self._title, self._clock = server, title, clock
-        self._looks: deque[Look] = deque([look(server, clock())], maxlen=WINDOW)
+        self._looks: deque[VenueSnapshot] = deque([look(server, clock())], maxlen=WINDOW)
         self._pulse: deque[float] = deque(maxlen=PULSE)
         self._last_second, self._n_looks = self._looks[0], 0
         self._stop = threading.Event()
@@ -204,7 +204,7 @@ class Screen:
                 self.refresh()
 
     def refresh(self) -> None:
-        """Look, and draw."""
+        """VenueSnapshot, and draw."""
         now = look(self._server, self._clock())
         width, height = self._live.console.size
         self._live.update(draw(self._server, self._title, self._looks[0], now, width, height, self._pulse), refresh=True)

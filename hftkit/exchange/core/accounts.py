@@ -15,7 +15,7 @@ from typing import Any
 from hftkit.codes import Side
 from hftkit.exchange.core.ladder import find_key, insert_key, remove_key
 from hftkit.exchange.core.layout import HOUSE_ACCOUNTS
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _BUY = int(Side.BUY)
@@ -23,19 +23,19 @@ _PPM = 1_000_000
 
 
 @inlined_kernel
-def fees_account(venue: Venue) -> int:
+def fees_account(venue: Exchange) -> int:
     """Index of the account that receives the fees."""
     return venue.accounts.size - 2
 
 
 @inlined_kernel
-def insurance_account(venue: Venue) -> int:
+def insurance_account(venue: Exchange) -> int:
     """Index of the insurance fund's account."""
     return venue.accounts.size - 1
 
 
 @inlined_kernel
-def is_client(venue: Venue, account: int) -> bool:
+def is_client(venue: Exchange, account: int) -> bool:
     """Is it an account of somebody, and not of the house or the venue?"""
     return HOUSE_ACCOUNTS <= account < venue.accounts.size - 2
 
@@ -58,27 +58,27 @@ def _cost_of(cost_e8: int, closing: int, position: int) -> int:
 
 
 @inlined_kernel
-def initial_ppm(venue: Venue, account: int, instrument: int) -> int:
+def initial_ppm(venue: Exchange, account: int, instrument: int) -> int:
     """Initial margin, part of the notional in 1e-6: the account's own leverage where it has chosen one, else the venue's."""
     own = venue.holdings[account, instrument].initial_ppm
     return own if own != 0 else venue.limits[instrument].initial_ppm
 
 
 @inlined_kernel
-def cross_wallet(venue: Venue, account: int) -> int:
+def cross_wallet(venue: Exchange, account: int) -> int:
     """The part of a wallet that no isolated position holds, 1e-8 quote."""
     return venue.accounts[account].wallet_e8 - venue.accounts[account].isolated_e8
 
 
 @inlined_kernel
-def move_to_isolated(venue: Venue, account: int, instrument: int, amount_e8: int) -> None:
+def move_to_isolated(venue: Exchange, account: int, instrument: int, amount_e8: int) -> None:
     """From the cross wallet to that of an isolated position (negative: back)."""
     venue.holdings[account, instrument].isolated_e8 += amount_e8
     venue.accounts[account].isolated_e8 += amount_e8
 
 
 @inner_kernel
-def enter_trade(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int) -> int:
+def enter_trade(venue: Exchange, account: int, instrument: int, side: int, price: int, qty: int) -> int:
     """Position, cost, realised profit and wallets after a trade, without fees. Returns its notional in 1e-8 quote units."""
     holding, owner = venue.holdings[account, instrument], venue.accounts[account]
     value = price * venue.instruments[instrument].tick_lot_e8  # of one lot
@@ -102,7 +102,7 @@ def enter_trade(venue: Venue, account: int, instrument: int, side: int, price: i
 
 
 @inner_kernel
-def book_fill(venue: Venue, account: int, instrument: int, side: int, price: int, qty: int, maker: bool) -> int:
+def book_fill(venue: Exchange, account: int, instrument: int, side: int, price: int, qty: int, maker: bool) -> int:
     """Enter one fill into an account. Returns the fee in 1e-8 quote units (negative: rebate)."""
     scales, holding = venue.instruments[instrument], venue.holdings[account, instrument]
     notional = enter_trade(venue, account, instrument, side, price, qty)
@@ -117,7 +117,7 @@ def book_fill(venue: Venue, account: int, instrument: int, side: int, price: int
 
 
 @inner_kernel
-def remember_closed(venue: Venue, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int) -> None:
+def remember_closed(venue: Exchange, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int) -> None:
     """Keep a closed order; the oldest one is forgotten when the ring is full."""
     place = venue.state[0].n_closed % venue.closed.size
     row = venue.closed[place]
@@ -130,7 +130,7 @@ def remember_closed(venue: Venue, account: int, instrument: int, client_order_id
 
 
 @inner_kernel
-def closed_place(venue: Venue, account: int, client_order_id: int) -> int:
+def closed_place(venue: Exchange, account: int, client_order_id: int) -> int:
     """Index in `venue.closed`, -1 if the order was never closed here (or is forgotten)."""
     return find_key(venue.closed_keys, account, client_order_id) - 1
 

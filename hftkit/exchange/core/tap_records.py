@@ -13,7 +13,7 @@ from hftkit.codes import OrderFlag
 from hftkit.exchange.core.accounts import is_client
 from hftkit.exchange.core.layout import BALANCE, EXECUTION, BalanceKind, ExecutionKind, Op, ReportKind, TapKind
 from hftkit.exchange.core.tap import copy_to_tap
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.frame import header
 
@@ -27,12 +27,12 @@ _FUNDING_RATE, _ALL_FLAGS = int(BalanceKind.FUNDING_RATE), sum(int(flag) for fla
 
 
 @inlined_kernel
-def _watched(venue: Venue, account: int) -> bool:
+def _watched(venue: Exchange, account: int) -> bool:
     return venue.tap.state[0].on != 0 and is_client(venue, account)
 
 
 @inner_kernel
-def _begin(venue: Venue, kind: int, account: int, instrument: int, client_order_id: int, order_id: int, side: int) -> None:
+def _begin(venue: Exchange, kind: int, account: int, instrument: int, client_order_id: int, order_id: int, side: int) -> None:
     """Fields that every EXECUTION has; those of the order's terms, fill and refusal are blank."""
     row = venue.tap.execution[0]
     row.ts, row.account, row.account_id, row.instrument = venue.state[0].ts, account, venue.accounts[account].id, instrument
@@ -43,7 +43,7 @@ def _begin(venue: Venue, kind: int, account: int, instrument: int, client_order_
 
 
 @inlined_kernel
-def _terms(venue: Venue, command: Any) -> None:
+def _terms(venue: Exchange, command: Any) -> None:
     """What was sent."""
     row = venue.tap.execution[0]
     row.order_type, row.time_in_force, row.flags = command.order_type, command.time_in_force, command.flags & _ALL_FLAGS
@@ -51,7 +51,7 @@ def _terms(venue: Venue, command: Any) -> None:
 
 
 @inner_kernel
-def _end(venue: Venue, qty: int, filled: int, leaves: int) -> None:
+def _end(venue: Exchange, qty: int, filled: int, leaves: int) -> None:
     """Quantities, the account as it is now; and into the ring."""
     tap, row = venue.tap, venue.tap.execution[0]
     tap.state[0].seq += 1
@@ -65,7 +65,7 @@ def _end(venue: Venue, qty: int, filled: int, leaves: int) -> None:
 
 
 @inner_kernel
-def tap_event(venue: Venue, row: Any, command: Any, op: int) -> None:
+def tap_event(venue: Exchange, row: Any, command: Any, op: int) -> None:
     """ACK, TRIGGERED or CANCELED of one report. `command`: the order that met the book, if `op` is one that does."""
     if not _watched(venue, row.account):
         return
@@ -87,7 +87,7 @@ def tap_event(venue: Venue, row: Any, command: Any, op: int) -> None:
 
 @inner_kernel
 def tap_fill(
-    venue: Venue,
+    venue: Exchange,
     row: Any,
     command: Any,
     account: int,
@@ -113,7 +113,7 @@ def tap_fill(
 
 
 @inner_kernel
-def tap_refusal(venue: Venue, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
+def tap_refusal(venue: Exchange, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
     """A new order, replace or cancel that was refused."""
     if not _watched(venue, account):
         return
@@ -123,7 +123,7 @@ def tap_refusal(venue: Venue, account: int, instrument: int, client_order_id: in
 
 
 @inner_kernel
-def tap_balance(venue: Venue, kind: int, account: int, instrument: int, amount_e8: int, moved: int, price: int, rate_ppm: int) -> None:
+def tap_balance(venue: Exchange, kind: int, account: int, instrument: int, amount_e8: int, moved: int, price: int, rate_ppm: int) -> None:
     """A change of wallet or position without a trade, already booked. `amount_e8`: 1e-8 quote; `moved`: lots; `price`: ticks."""
     if not _watched(venue, account):
         return
@@ -137,7 +137,7 @@ def tap_balance(venue: Venue, kind: int, account: int, instrument: int, amount_e
 
 
 @inner_kernel
-def tap_funding_rate(venue: Venue, instrument: int, price: int, rate_ppm: int) -> None:
+def tap_funding_rate(venue: Exchange, instrument: int, price: int, rate_ppm: int) -> None:
     """A funding settlement of one instrument. `price`: the mark, ticks."""
     if venue.tap.state[0].on == 0:
         return
@@ -148,7 +148,7 @@ def tap_funding_rate(venue: Venue, instrument: int, price: int, rate_ppm: int) -
 
 
 @inner_kernel
-def _write_balance(venue: Venue, instrument: int) -> None:
+def _write_balance(venue: Exchange, instrument: int) -> None:
     tap, row = venue.tap, venue.tap.balance[0]
     tap.state[0].seq += 1
     row.header, row.seq = header(_BALANCE, _BALANCE_WORDS, instrument), tap.state[0].seq

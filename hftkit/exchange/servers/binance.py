@@ -27,8 +27,8 @@ from aiohttp import web
 
 from hftkit.clock import monotonic_ns
 from hftkit.errors import ConfigError, VenueError
-from hftkit.exchange.dialects.binance.rest.router import Request, Response, handle
-from hftkit.exchange.dialects.binance.venue import BinanceVenue
+from hftkit.exchange.dialects.binance.rest.router import Response, RestRequest, handle
+from hftkit.exchange.dialects.binance.venue import BinanceDialect
 from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.http_guard import GuardedServer, is_readable, plain_answer, read_body
 
@@ -37,11 +37,11 @@ _FAILED = b'{"code":-1001,"msg":"Internal error; unable to process your request.
 WebSocketHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def request_of(request: web.BaseRequest, body: bytes) -> Request:
+def request_of(request: web.BaseRequest, body: bytes) -> RestRequest:
     """An HTTP request as the router takes it: path and query exactly as they were sent."""
     path, _, query = request.raw_path.partition("?")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Request(request.method, path, query, body, headers, request.remote or "")
+    return RestRequest(request.method, path, query, body, headers, request.remote or "")
 
 
 def tls_context(certificate: str, private_key: str) -> ssl.SSLContext | None:
@@ -60,7 +60,7 @@ def tls_context(certificate: str, private_key: str) -> ssl.SSLContext | None:
 class BinanceServer:
     """One port that speaks the dialect. `start` and `stop` are called from another thread than the loop's."""
 
-    def __init__(self, host: VenueHost, venue: BinanceVenue) -> None:
+    def __init__(self, host: VenueHost, venue: BinanceDialect) -> None:
         """`host`: runs the venue that `venue` stands in front of."""
         self.host = host
         self.venue = venue

@@ -11,10 +11,10 @@ from hftkit.clock import unix_ns
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.core.tap import Batch, Tap
 from hftkit.exchange.dialects.binance.account.keys import KeyRing
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.store import BinanceStore
 from hftkit.exchange.dialects.binance.streams.streams import Streams
-from hftkit.exchange.dialects.binance.venue import BinanceVenue
+from hftkit.exchange.dialects.binance.venue import BinanceDialect
 from hftkit.exchange.host import VenueHost
 from hftkit.exchange.servers.binance import BinanceServer
 from hftkit.exchange.servers.binance_ws import WebSocketShell
@@ -30,7 +30,7 @@ def at_wall_time(config: SimConfig, skip_minutes: int = 0, speed: float = 1.0) -
 
     Clients put their own time into what they sign, so exchange time should be wall time; at another speed it cannot be, and is not checked.
     """
-    binance = config.binance or BinanceConfig()
+    binance = config.binance or BinanceDialectConfig()
     if speed != 1.0:
         binance = msgspec.structs.replace(binance, check_timestamps=False)
     if binance.wall_clock:
@@ -51,7 +51,7 @@ class BinanceService:
 
     def __init__(self, server: BinaryServer, config: SimConfig) -> None:
         """Raises ConfigError where a key has no secret."""
-        self.config = config.binance or BinanceConfig()
+        self.config = config.binance or BinanceDialectConfig()
         keys, self.demo_keys = KeyRing.of_config(self.config)
         self.tap = Tap(server.venue.tap)
         self.store = BinanceStore(len(config.instruments), lambda: int(server.venue.state[0]["ts"]))
@@ -59,7 +59,7 @@ class BinanceService:
         self.tap.consumers.append(self._take)
         self.tap.open()
         page = server.shell.faults.page
-        self.venue = BinanceVenue(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts, self.host.mishaps)
+        self.venue = BinanceDialect(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts, self.host.mishaps)
         self.host.hooks.append(self.venue.after_slice)
         self.http = BinanceServer(self.host, self.venue)
         self.streams = Streams(self.venue, page)

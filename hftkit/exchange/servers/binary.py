@@ -36,11 +36,11 @@ from hftkit.exchange.servers.loop import (
     START_TS,
     WAIT,
     YIELD,
-    Shell,
+    ServerLoop,
     drop_everybody,
     run_slice,
 )
-from hftkit.exchange.trading.desk import Desk
+from hftkit.exchange.trading.desk import OrderEntryApi
 from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver
@@ -79,7 +79,7 @@ class BinaryServer:
         self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
         self.speed = speed
         n = config.venue.max_clients
-        self.shell = Shell(
+        self.shell = ServerLoop(
             io=np.zeros(IO_WORDS, np.int64),
             speed=np.array([speed]),
             fds=np.full(n, -1, np.int64),
@@ -96,7 +96,7 @@ class BinaryServer:
         self._epoll: Any = None
         self._doorbell = -1
         if config.binance is not None:
-            Desk(self.venue)  # loads the dialect's kernels while the clock stands: a venue that starts late sends everything at once
+            OrderEntryApi(self.venue)  # loads the dialect's kernels while the clock stands: a venue that starts late sends everything at once
         self._run = compiled_driver(run_slice, self.venue, self.flow, self.shell, 0)
         if history is None:
             compiled_driver(open_books, self.venue, self.flow, 0)(self.venue, self.flow, self.start_ts)

@@ -59,7 +59,7 @@ from hftkit.exchange.faults.line import (
     taken,
 )
 from hftkit.exchange.trading.orders import reject_order
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_instrument, frame_words
 from hftkit.layout import MAX_FRAME_WORDS, WORD
@@ -80,7 +80,7 @@ def _frozen(faults: Faults, direction: int, now: int) -> bool:
 
 
 @inner_kernel
-def read_engaged(venue: Venue, faults: Faults, fd: int, index: int, now: int) -> bool:
+def read_engaged(venue: Exchange, faults: Faults, fd: int, index: int, now: int) -> bool:
     """One recv of an order entry connection into its stage; whole frames go into the line. `now`: ns, monotonic.
 
     Orders that were sent before the peer closed are still under way: the end goes into the line behind them.
@@ -127,7 +127,7 @@ def _stage_to_line(faults: Faults, index: int, now: int) -> None:
 
 
 @inner_kernel
-def _refuse(venue: Venue, faults: Faults, index: int, queue: Any, at: int) -> None:
+def _refuse(venue: Exchange, faults: Faults, index: int, queue: Any, at: int) -> None:
     """An order turned away at the door: answered and numbered as the venue would, but it never meets the book."""
     client = venue.clients[index]
     client.seq_in += 1
@@ -140,7 +140,7 @@ def _refuse(venue: Venue, faults: Faults, index: int, queue: Any, at: int) -> No
 
 
 @inner_kernel
-def deliver(venue: Venue, faults: Faults, index: int, now: int) -> None:
+def deliver(venue: Exchange, faults: Faults, index: int, now: int) -> None:
     """Hand every order entry frame that is due to the venue."""
     line, queue, client = faults.lines[index, INBOUND], faults.queue_in[index], venue.clients[index]
     _stage_to_line(faults, index, now)
@@ -161,7 +161,7 @@ def deliver(venue: Venue, faults: Faults, index: int, now: int) -> None:
 
 
 @inner_kernel
-def _outbox_to_line(venue: Venue, faults: Faults, index: int, direction: int, now: int) -> None:
+def _outbox_to_line(venue: Exchange, faults: Faults, index: int, direction: int, now: int) -> None:
     client, outbox = venue.clients[index], venue.outboxes[index]
     line, queue = faults.lines[index, OUTBOUND], faults.queue_out[index]
     while client.out_end > client.out_start and line[DOOMED] == 0 and has_room(line, queue, ROOM_WORDS):
@@ -192,7 +192,7 @@ def lingers(client: Any, now: int) -> bool:
 
 
 @inner_kernel
-def write_engaged(venue: Venue, faults: Faults, fd: int, index: int, now: int) -> bool:
+def write_engaged(venue: Exchange, faults: Faults, fd: int, index: int, now: int) -> bool:
     """What a client's outbox holds goes into the line, what is due goes to the socket. `now`: ns, monotonic."""
     client, line, tx = venue.clients[index], faults.lines[index, OUTBOUND], faults.tx[index]
     direction = RESPONSE if client.port == _ORDER_PORT else FEED
@@ -267,7 +267,7 @@ def _ordered(faults: Faults, direction: int) -> int:
 
 
 @inner_kernel
-def fate_of(venue: Venue, faults: Faults, index: int) -> int:
+def fate_of(venue: Exchange, faults: Faults, index: int) -> int:
     """What is to become of this connection now, by `cut`, `vanish` or `down_ms`, or because a fault hit one of its frames on the way in."""
     if venue.clients[index].port != _ORDER_PORT:
         first, fate = FEED, _ordered(faults, FEED)
@@ -302,7 +302,7 @@ def turns_away(faults: Faults, port: int, now: int) -> bool:
 
 
 @inner_kernel
-def forget_repaired(venue: Venue, faults: Faults, index: int) -> None:
+def forget_repaired(venue: Exchange, faults: Faults, index: int) -> None:
     """Before a connection ends: a session whose losses were hidden cannot be resumed, since the two sides number it differently."""
     client = venue.clients[index]
     hidden = faults.lines[index, INBOUND, REPAIRED] != 0 or faults.lines[index, OUTBOUND, REPAIRED] != 0

@@ -38,7 +38,7 @@ from hftkit.exchange.faults.line import (
     run_script,
 )
 from hftkit.exchange.market.flow.agents import Flow, next_arrival
-from hftkit.exchange.market.history.market import AT_MAX, HOLD, ROW, ROWS, History, next_row_ts, run_history
+from hftkit.exchange.market.history.market import AT_MAX, HOLD, ROW, ROWS, PlayedHistory, next_row_ts, run_history
 from hftkit.exchange.market.history.pace import close_markets, target_time, wait_for_somebody
 from hftkit.exchange.servers.faulty_wire import (
     LIVES,
@@ -57,7 +57,7 @@ from hftkit.exchange.servers.faulty_wire import (
     write_engaged,
 )
 from hftkit.exchange.trading.orders import run_flow
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.system.syscalls import (
     EAGAIN,
@@ -86,7 +86,7 @@ from hftkit.system.syscalls import (
 )
 from hftkit.system.syscalls import receive as receive_bytes
 
-# Words of Shell.io (int64)
+# Words of ServerLoop.io (int64)
 EPOLL_FD, ORDER_FD, MARKET_FD, START_TS, START_MONO, WAIT, NEXT_CHECK, LAG_NS, N_TURNS, ENGAGED_LINES, WAKE, LEAVE, N_GRAVES, SPARE_FD = range(14)
 IO_WORDS = 16
 SPIN, YIELD, BLOCK = 0, 1, 2
@@ -101,7 +101,7 @@ _CLOSING = int(ClientState.CLOSING)
 _ORDER_ENTRY, _MARKET_DATA = int(Port.ORDER_ENTRY), int(Port.MARKET_DATA)
 
 
-class Shell(NamedTuple):
+class ServerLoop(NamedTuple):
     """What the loop owns beside the venue."""
 
     io: np.ndarray  # int64 (IO_WORDS,)
@@ -113,11 +113,11 @@ class Shell(NamedTuple):
     event: np.ndarray  # int32 (4,)
     clock: np.ndarray  # int64 (2,): struct timespec
     faults: Faults
-    history: History  # without rows: the market is the synthetic one
+    history: PlayedHistory  # without rows: the market is the synthetic one
 
 
 @inner_kernel
-def _drop(venue: Venue, shell: Shell, index: int) -> None:
+def _drop(venue: Exchange, shell: ServerLoop, index: int) -> None:
     if shell.fds[index] >= 0:
         close_descriptor(shell.fds[index])
         shell.fds[index] = -1
@@ -126,7 +126,7 @@ def _drop(venue: Venue, shell: Shell, index: int) -> None:
 
 
 @inner_kernel
-def _bury(venue: Venue, shell: Shell, index: int, fate: int) -> None:
+def _bury(venue: Exchange, shell: ServerLoop, index: int, fate: int) -> None:
     """End a connection as a fault wants it. One that vanishes stays open, unread and unanswered, until its place among the graves is needed."""
     fd, graves = shell.fds[index], shell.faults.graves
     if fate == RESET:
@@ -143,13 +143,13 @@ def _bury(venue: Venue, shell: Shell, index: int, fate: int) -> None:
 
 
 @inner_kernel
-def _turn_away(venue: Venue, fd: int) -> None:
+def _turn_away(venue: Exchange, fd: int) -> None:
     transmit(fd, venue.letter, 0, turn_away(venue), MSG_DONTWAIT | MSG_NOSIGNAL)
     close_descriptor(fd)
 
 
 @inner_kernel
-def _next_connection(venue: Venue, shell: Shell, listener: int) -> int:
+def _next_connection(venue: Exchange, shell: ServerLoop, listener: int) -> int:
     """Its descriptor, -1 if nobody waits. Without descriptors left, the one kept for that tells whoever waits that there is no room."""
     if shell.io[SPARE_FD] < 0:
         shell.io[SPARE_FD] = duplicate_descriptor(shell.io[EPOLL_FD])
@@ -165,7 +165,7 @@ def _next_connection(venue: Venue, shell: Shell, listener: int) -> int:
 
 
 @inner_kernel
-def _accept(venue: Venue, shell: Shell, port: int, now: int) -> None:
+def _accept(venue: Exchange, shell: ServerLoop, port: int, now: int) -> None:
     listener = shell.io[ORDER_FD] if port == _ORDER_ENTRY else shell.io[MARKET_FD]
     for _ in range(ACCEPTS_PER_TURN):
         fd = _next_connection(venue, shell, listener)
@@ -185,7 +185,7 @@ def _accept(venue: Venue, shell: Shell, port: int, now: int) -> None:
 
 
 @inner_kernel
-def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
+def _read(venue: Exchange, shell: ServerLoop, index: int, now: int) -> None:
     """One recv for one client; a turn never reads more, so that nobody is kept waiting."""
     if venue.clients[index].port == _ORDER_ENTRY:
         if engage(shell.faults, shell.faults.lines[index, INBOUND]):
@@ -204,7 +204,7 @@ def _read(venue: Venue, shell: Shell, index: int, now: int) -> None:
 
 
 @inner_kernel
-def _watch(venue: Venue, shell: Shell, index: int, for_room: bool) -> None:
+def _watch(venue: Exchange, shell: ServerLoop, index: int, for_room: bool) -> None:
     """Watch a client's socket for bytes, where they may be read (no more once its session has ended), and for room to write what is left over."""
     wanted = EPOLLIN if wants_bytes(shell.faults, index) and venue.clients[index].state != _CLOSING else 0
     if for_room:
@@ -215,7 +215,7 @@ def _watch(venue: Venue, shell: Shell, index: int, for_room: bool) -> None:
 
 
 @inner_kernel
-def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
+def _write(venue: Exchange, shell: ServerLoop, index: int, now: int) -> None:
     """Send what a client's outbox holds; watch for writability only while something is left over."""
     client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
     shell.full[index] = 0
@@ -250,7 +250,7 @@ def _write(venue: Venue, shell: Shell, index: int, now: int) -> None:
 
 
 @inner_kernel
-def _weather(venue: Venue, shell: Shell, now: int) -> None:
+def _weather(venue: Exchange, shell: ServerLoop, now: int) -> None:
     """What the faults do beside reading and writing: deliver delayed orders, end connections, wake delayed answers."""
     faults, engaged, wake = shell.faults, 0, now + _LONG_NS
     for index in range(shell.fds.size):
@@ -275,7 +275,7 @@ def _weather(venue: Venue, shell: Shell, now: int) -> None:
 
 
 @inner_kernel
-def _next_event(flow: Flow, shell: Shell) -> int:
+def _next_event(flow: Flow, shell: ServerLoop) -> int:
     """Exchange time of what the market does next."""
     if shell.history.io[ROWS] > 0:
         return next_row_ts(shell.history)
@@ -283,7 +283,7 @@ def _next_event(flow: Flow, shell: Shell) -> int:
 
 
 @inner_kernel
-def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
+def _timeout_ms(flow: Flow, shell: ServerLoop, ts: int) -> int:
     """How long a turn may sleep: not at all while behind or when told to spin, else until the next arrival, 10 ms at the most."""
     if shell.io[WAIT] != BLOCK or shell.io[LAG_NS] > 0:
         return 0
@@ -297,12 +297,12 @@ def _timeout_ms(flow: Flow, shell: Shell, ts: int) -> int:
 
 
 @inner_kernel
-def _exchange_time(shell: Shell, now: int) -> int:
+def _exchange_time(shell: ServerLoop, now: int) -> int:
     return shell.io[START_TS] + np.int64(np.float64(now - shell.io[START_MONO]) * shell.speed[0])
 
 
 @inner_kernel
-def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
+def _advance(venue: Exchange, flow: Flow, shell: ServerLoop, ts: int) -> None:
     """The market up to exchange time `ts`, as far as one turn may go; what is left is lag, in wall ns."""
     if shell.history.io[ROWS] > 0:
         run_history(venue, shell.history, ts, ARRIVALS_PER_TURN)
@@ -315,7 +315,7 @@ def _advance(venue: Venue, flow: Flow, shell: Shell, ts: int) -> None:
 
 
 @inner_kernel
-def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
+def _turn(venue: Exchange, flow: Flow, shell: ServerLoop) -> int:
     """Returns the monotonic time of the turn."""
     timeout = _timeout_ms(flow, shell, venue.state[0].ts)
     n_ready = wait_events(shell.io[EPOLL_FD], shell.ready, timeout)
@@ -360,7 +360,7 @@ def _turn(venue: Venue, flow: Flow, shell: Shell) -> int:
 
 
 @kernel
-def run_slice(venue: Venue, flow: Flow, shell: Shell, slice_ns: int) -> int:
+def run_slice(venue: Exchange, flow: Flow, shell: ServerLoop, slice_ns: int) -> int:
     """Turns for about `slice_ns` of wall time, fewer if io[LEAVE] is set meanwhile or the drop copy fills up. Returns the number of turns."""
     end = monotonic_ns(shell.clock) + slice_ns
     turns = 0
@@ -372,7 +372,7 @@ def run_slice(venue: Venue, flow: Flow, shell: Shell, slice_ns: int) -> int:
 
 
 @kernel
-def drop_everybody(venue: Venue, shell: Shell) -> None:
+def drop_everybody(venue: Exchange, shell: ServerLoop) -> None:
     """Close every connection; orders of sessions that asked for it are cancelled."""
     for index in range(shell.fds.size):
         _drop(venue, shell, index)

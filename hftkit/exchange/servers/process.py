@@ -135,9 +135,9 @@ class Recording:
     def __init__(self, server: BinaryServer, folder: Path, service: BinanceService | None, market: dict[str, Any]) -> None:
         """Shares the tap of the Binance service where there is one."""
         from hftkit.exchange.core.tap import Tap
-        from hftkit.exchange.recorder import Recorder
+        from hftkit.exchange.recorder import TapeRecorder
 
-        self._recorder = Recorder(folder, server.venue, server.config, unix_ns(), monotonic_ns(), market)
+        self._recorder = TapeRecorder(folder, server.venue, server.config, unix_ns(), monotonic_ns(), market)
         self._tap = service.tap if service is not None else Tap(server.venue.tap)
         self._tap.consumers.append(self._recorder.consume)
         self._tap.open()

@@ -20,71 +20,71 @@ from hftkit.exchange.core.tap_records import tap_balance
 from hftkit.exchange.dialects.binary.order_entry import cancel_order, replace_order
 from hftkit.exchange.trading.margin import measure
 from hftkit.exchange.trading.orders import cancel_all, client_order
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import compiled_driver, kernel
 
 _BUY, _NEW, _MARGIN_TRANSFER = int(Side.BUY), int(Op.NEW), int(BalanceKind.MARGIN_TRANSFER)
 
 
 @kernel
-def place(venue: Venue) -> int:
+def place(venue: Exchange) -> int:
     """The new order in `venue.command[0]`, all fields set but `op`. Returns why it was refused, a Reject code, or 0."""
     venue.command[0].op = _NEW
     return client_order(venue)
 
 
 @kernel
-def cancel(venue: Venue, account: int, instrument: int, client_order_id: int) -> int:
+def cancel(venue: Exchange, account: int, instrument: int, client_order_id: int) -> int:
     """Cancel one open order. Returns a Reject code, or 0."""
     return cancel_order(venue, account, instrument, client_order_id)
 
 
 @kernel
-def replace(venue: Venue, account: int, instrument: int, body: Any) -> int:
+def replace(venue: Exchange, account: int, instrument: int, body: Any) -> int:
     """Change an open order. `body`: int64 (3,), its id, new price in ticks, new total quantity in lots. Returns a Reject code, or 0."""
     return replace_order(venue, account, instrument, body)
 
 
 @kernel
-def cancel_everything(venue: Venue, account: int, instrument: int) -> None:
+def cancel_everything(venue: Exchange, account: int, instrument: int) -> None:
     """Cancel all open orders of an account, in one instrument or (-1) in all."""
     cancel_all(venue, account, instrument, 0)
 
 
 @kernel
-def open_account(venue: Venue, account_id: int) -> int:
+def open_account(venue: Exchange, account_id: int) -> int:
     """Index of the record of an account number, taking a free one on first sight; -1 if there is none."""
     return account_index(venue.accounts, account_id)
 
 
 @kernel
-def find_open(venue: Venue, account: int, client_order_id: int) -> int:
+def find_open(venue: Exchange, account: int, client_order_id: int) -> int:
     """Slot of an open order in `venue.books.orders`, 0 if there is none."""
     return find_key(venue.books.table, account, client_order_id)
 
 
 @kernel
-def margins(venue: Venue, account: int, figures: Any) -> None:
+def margins(venue: Exchange, account: int, figures: Any) -> None:
     """Unrealised profit, initial and maintenance margin, isolated equity (margin.measure) of an account into `figures`, int64 (4,), 1e-8 quote."""
     figures[0], figures[1], figures[2], figures[3] = measure(venue, account)
 
 
 @kernel
-def move_margin(venue: Venue, account: int, instrument: int, amount_e8: int) -> None:
+def move_margin(venue: Exchange, account: int, instrument: int, amount_e8: int) -> None:
     """From the cross wallet to that of an isolated position (negative: back), because its owner asked for it."""
     move_to_isolated(venue, account, instrument, amount_e8)
     tap_balance(venue, _MARGIN_TRANSFER, account, instrument, amount_e8, 0, 0, 0)
 
 
 @kernel
-def marks(venue: Venue, prices: Any) -> None:
+def marks(venue: Exchange, prices: Any) -> None:
     """The mark price of each instrument into `prices`, int64 (n,), ticks; 0 where there never was a price."""
     for i in range(venue.instruments.size):
         prices[i] = mark_price(venue.books.tops[i])
 
 
 @kernel
-def read_side(venue: Venue, instrument: int, side: int, levels: Any) -> int:
+def read_side(venue: Exchange, instrument: int, side: int, levels: Any) -> int:
     """The best levels of one side into `levels`, int64 (n, 2): ticks, lots. Returns how many there are, n at the most."""
     books = venue.books
     top, bitmap = books.tops[instrument], books.bitmaps[instrument, side]
@@ -97,10 +97,10 @@ def read_side(venue: Venue, instrument: int, side: int, levels: Any) -> int:
     return n
 
 
-class Desk:
+class OrderEntryApi:
     """The compiled calls, bound to one venue (loaded from the kernel cache in milliseconds)."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Exchange) -> None:
         pair, three = np.zeros((1, 2), np.int64), np.zeros(3, np.int64)
         self.venue = venue
         self._place = compiled_driver(place, venue)

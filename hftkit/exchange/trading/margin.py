@@ -30,7 +30,7 @@ from hftkit.exchange.core.filters import MAX_NOTIONAL_E8, mark_price, reference_
 from hftkit.exchange.core.layout import BalanceKind, Op
 from hftkit.exchange.core.tap_records import tap_balance, tap_funding_rate
 from hftkit.exchange.dialects.binary.outbox import listens, next_letter, post
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_funding
 
@@ -42,7 +42,7 @@ _ISOLATED = int(BalanceKind.ISOLATED)
 
 
 @inner_kernel
-def _initial(venue: Venue, account: int, instrument: int, value: int, bid: int, ask: int) -> int:
+def _initial(venue: Exchange, account: int, instrument: int, value: int, bid: int, ask: int) -> int:
     """Initial margin of one instrument for the cross wallet, 1e-8 quote. `value`, `bid`, `ask`: position and resting orders, ticks * lots.
 
     With isolated margin: of what the orders would open. One that turns the position round opens the rest with what closing gives back.
@@ -59,7 +59,7 @@ def _initial(venue: Venue, account: int, instrument: int, value: int, bid: int, 
 
 
 @inner_kernel
-def measure(venue: Venue, account: int) -> tuple[int, int, int, int]:
+def measure(venue: Exchange, account: int) -> tuple[int, int, int, int]:
     """(unrealised profit, initial margin, maintenance margin, equity of its isolated positions) of an account, 1e-8 quote.
 
     The profit is that of all positions; the margins are what the cross wallet answers for. Free: wallet + unrealised - isolated - initial.
@@ -81,7 +81,7 @@ def measure(venue: Venue, account: int) -> tuple[int, int, int, int]:
 
 
 @inner_kernel
-def lacks_margin(venue: Venue, command: Any, former: int) -> bool:
+def lacks_margin(venue: Exchange, command: Any, former: int) -> bool:
     """Would an order, checked by the filters, need more margin than its account has?
 
     `command.qty`: lots that would be open; `former`: ticks * lots open of the order that it replaces, 0 for a new one.
@@ -109,7 +109,7 @@ def lacks_margin(venue: Venue, command: Any, former: int) -> bool:
 
 
 @inner_kernel
-def is_short_of_margin(venue: Venue, account: int) -> bool:
+def is_short_of_margin(venue: Exchange, account: int) -> bool:
     """Must this account's cross positions be liquidated, or its debt be made up?"""
     owner = venue.accounts[account]
     if not is_client(venue, account) or owner.id == 0:
@@ -121,7 +121,7 @@ def is_short_of_margin(venue: Venue, account: int) -> bool:
 
 
 @inner_kernel
-def is_isolated_short(venue: Venue, account: int, instrument: int) -> bool:
+def is_isolated_short(venue: Exchange, account: int, instrument: int) -> bool:
     """Must this position be liquidated alone?"""
     holding, limits = venue.holdings[account, instrument], venue.limits[instrument]
     if holding.is_isolated == 0 or holding.position == 0:
@@ -131,13 +131,13 @@ def is_isolated_short(venue: Venue, account: int, instrument: int) -> bool:
 
 
 @inlined_kernel
-def is_in_liquidation(venue: Venue, account: int, instrument: int, only: int) -> bool:
+def is_in_liquidation(venue: Exchange, account: int, instrument: int, only: int) -> bool:
     """Does a liquidation meet this instrument? `only`: the isolated one that is liquidated, -1: all that have cross margin."""
     return instrument == only or (only < 0 and venue.holdings[account, instrument].is_isolated == 0)
 
 
 @inner_kernel
-def closing_order(venue: Venue, account: int, instrument: int) -> bool:
+def closing_order(venue: Exchange, account: int, instrument: int) -> bool:
     """Put the market order that closes a position into `venue.command[0]`. False: there is no position, or the market is halted.
 
     Its id is negative: the venue's own.
@@ -153,7 +153,7 @@ def closing_order(venue: Venue, account: int, instrument: int) -> bool:
 
 
 @inner_kernel
-def insure(venue: Venue, account: int, only: int, floor_e8: int) -> None:
+def insure(venue: Exchange, account: int, only: int, floor_e8: int) -> None:
     """The insurance fund takes the positions that are left, at the mark, and pays what the cross wallet then lacks.
 
     `only`: as in `is_in_liquidation`. `floor_e8`: what the cross wallet may not fall below.
@@ -181,7 +181,7 @@ def insure(venue: Venue, account: int, only: int, floor_e8: int) -> None:
 
 
 @inner_kernel
-def settle_funding(venue: Venue) -> None:
+def settle_funding(venue: Exchange) -> None:
     """One funding payment of every position; its owner is told (FUNDING), now or when its connection is back."""
     left, rate = 0, venue.state[0].funding_ppm
     for i in range(venue.instruments.size):

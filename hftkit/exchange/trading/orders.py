@@ -26,7 +26,7 @@ from hftkit.exchange.trading.margin import (
     lacks_margin,
     settle_funding,
 )
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.venue_codec import (
     encode_cancel_reject,
@@ -54,7 +54,7 @@ _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reje
 
 
 @inner_kernel
-def reject_order(venue: Venue, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
+def reject_order(venue: Exchange, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
     """ORDER_REJECT (or CANCEL_REJECT) to an account."""
     tap_refusal(venue, account, instrument, client_order_id, reason, of_cancel)
     if not listens(venue, account):
@@ -68,7 +68,7 @@ def reject_order(venue: Venue, account: int, instrument: int, client_order_id: i
 
 
 @inner_kernel
-def _answer_owner(venue: Venue, row: Any, command: Any, op: int) -> None:
+def _answer_owner(venue: Exchange, row: Any, command: Any, op: int) -> None:
     """ACK, REJECT, CANCELED, CANCEL_REJECT or TRIGGERED of one report, to the drop copy, and to the account if anybody listens."""
     account = row.account
     if row.kind == _REJECT or row.kind == _CANCEL_REJECT:
@@ -89,7 +89,7 @@ def _answer_owner(venue: Venue, row: Any, command: Any, op: int) -> None:
 
 @inner_kernel
 def _fill_owner(
-    venue: Venue, row: Any, command: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
+    venue: Exchange, row: Any, command: Any, account: int, client_order_id: int, order_id: int, side: int, maker: bool, leaves: int, filled: int
 ) -> None:
     """One side of a trade: book it, tell its owner, remember the order if that was the last of it."""
     realised, isolated = venue.holdings[account, row.instrument].realised_e8, venue.holdings[account, row.instrument].isolated_e8
@@ -116,7 +116,7 @@ def _fill_owner(
 
 
 @inner_kernel
-def _remember(venue: Venue, row: Any, op: int) -> None:
+def _remember(venue: Exchange, row: Any, op: int) -> None:
     """Keep the memory of closed orders."""
     if not is_client(venue, row.account):
         return
@@ -128,7 +128,7 @@ def _remember(venue: Venue, row: Any, op: int) -> None:
 
 
 @inner_kernel
-def deliver(venue: Venue, n: int, op: int, command: Any) -> int:
+def deliver(venue: Exchange, n: int, op: int, command: Any) -> int:
     """Tell everybody what one event did: `venue.reports[:n]`, all of one instrument. Returns the instrument if there was a trade, else -1.
 
     `op`: Op of what was asked; `command`: the order that met the book, if one did.
@@ -155,7 +155,7 @@ def deliver(venue: Venue, n: int, op: int, command: Any) -> int:
 
 
 @inner_kernel
-def _lacks_margin_now(venue: Venue, slot: int) -> bool:
+def _lacks_margin_now(venue: Exchange, slot: int) -> bool:
     """Would the order that waits in a slot need more margin than its account has, now that its trigger is reached?"""
     order, condition, command = venue.books.orders[slot], venue.books.conditions[slot], venue.books.command[0]
     is_market = condition.order_type == _STOP_MARKET or condition.order_type == _TAKE_PROFIT_MARKET
@@ -166,7 +166,7 @@ def _lacks_margin_now(venue: Venue, slot: int) -> bool:
 
 
 @inner_kernel
-def shed_reducing(venue: Venue, instrument: int) -> None:
+def shed_reducing(venue: Exchange, instrument: int) -> None:
     """Every resting reduce-only order for which a position has no room any more is ended, one after another."""
     n = shed(venue.books, venue.reports, instrument)
     while n > 0:
@@ -175,7 +175,7 @@ def shed_reducing(venue: Venue, instrument: int) -> None:
 
 
 @inner_kernel
-def fire_due(venue: Venue, instrument: int) -> None:
+def fire_due(venue: Exchange, instrument: int) -> None:
     """Every waiting order that the last price has reached, one after another: it needs its margin now, or is cancelled."""
     while True:
         slot = due_trigger(venue.books, instrument)
@@ -191,7 +191,7 @@ def fire_due(venue: Venue, instrument: int) -> None:
 
 
 @inner_kernel
-def carry_out(venue: Venue, command: Any) -> int:
+def carry_out(venue: Exchange, command: Any) -> int:
     """One command, from anyone, already validated: match it, answer, publish; then the reduce-only orders that it leaves no room for, and the waiting
     orders that its trades have woken.
 
@@ -213,7 +213,7 @@ def carry_out(venue: Venue, command: Any) -> int:
 
 
 @inner_kernel
-def _refusal(venue: Venue, command: Any) -> int:
+def _refusal(venue: Exchange, command: Any) -> int:
     """Why a client's new order is refused before it meets the book, 0 if it is not."""
     if command.client_order_id <= 0 or closed_place(venue, command.account, command.client_order_id) >= 0:
         return _DUPLICATE  # first of all, so that a refused order is remembered once; ids below 1 are the venue's own
@@ -230,7 +230,7 @@ def _refusal(venue: Venue, command: Any) -> int:
 
 
 @inner_kernel
-def client_order(venue: Venue) -> int:
+def client_order(venue: Exchange) -> int:
     """A client's new order (or quote) in `venue.command[0]`: check, match, answer. Returns why it was refused, a Reject code, or 0."""
     command = venue.command[0]
     venue.state[0].n_client_orders += 1
@@ -244,7 +244,7 @@ def client_order(venue: Venue) -> int:
 
 
 @inner_kernel
-def cancel_all(venue: Venue, account: int, instrument: int, reason: int) -> None:
+def cancel_all(venue: Exchange, account: int, instrument: int, reason: int) -> None:
     """Cancel every open order of an account, in one instrument or (-1) in all. `reason`: Reject code that the owner is told."""
     command = venue.command[0]
     first, last = (0, venue.instruments.size) if instrument < 0 else (instrument, instrument + 1)
@@ -260,7 +260,7 @@ def cancel_all(venue: Venue, account: int, instrument: int, reason: int) -> None
 
 
 @inner_kernel
-def withdraw_quote(venue: Venue, account: int, instrument: int) -> None:
+def withdraw_quote(venue: Exchange, account: int, instrument: int) -> None:
     """Cancel both sides of an account's quote in an instrument."""
     command = venue.command[0]
     for side in range(2):
@@ -272,7 +272,7 @@ def withdraw_quote(venue: Venue, account: int, instrument: int) -> None:
 
 
 @inner_kernel
-def _liquidate(venue: Venue, account: int, only: int) -> None:
+def _liquidate(venue: Exchange, account: int, only: int) -> None:
     """The venue takes over: orders go, positions are closed at the market, the insurance fund takes the rest.
 
     `only`: an isolated position, which then pays with its own wallet only; -1: everything with cross margin.
@@ -293,7 +293,7 @@ def _liquidate(venue: Venue, account: int, only: int) -> None:
 
 
 @inner_kernel
-def pass_time(venue: Venue, ts: int) -> None:
+def pass_time(venue: Exchange, ts: int) -> None:
     """Exchange time goes on to `ts` (never back): dated orders end, funding is paid, margins are looked at."""
     state = venue.state[0]
     state.ts = max(state.ts, ts)
@@ -323,14 +323,14 @@ def pass_time(venue: Venue, ts: int) -> None:
 
 
 @inner_kernel
-def _carry_out_flow(venue: Venue, flow: Flow, n_commands: int) -> None:
+def _carry_out_flow(venue: Exchange, flow: Flow, n_commands: int) -> None:
     for c in range(n_commands):
         if flow.commands[c].op == _CANCEL or venue.limits[flow.commands[c].instrument].open != 0:
             carry_out(venue, flow.commands[c])
 
 
 @kernel
-def open_books(venue: Venue, flow: Flow, ts: int) -> None:
+def open_books(venue: Exchange, flow: Flow, ts: int) -> None:
     """The makers' first quotes, at exchange time `ts`."""
     venue.state[0].ts = ts
     for instrument in range(flow.agents.size):
@@ -338,7 +338,7 @@ def open_books(venue: Venue, flow: Flow, ts: int) -> None:
 
 
 @inner_kernel
-def run_flow(venue: Venue, flow: Flow, until_ns: int, max_arrivals: int) -> int:
+def run_flow(venue: Exchange, flow: Flow, until_ns: int, max_arrivals: int) -> int:
     """The synthetic market up to exchange time `until_ns` (inclusive), at most `max_arrivals`. Returns the arrivals handled.
 
     Fewer than `max_arrivals` means that it has caught up.

@@ -24,7 +24,7 @@ FILL_TS_EVENT, FILL_INSTRUMENT, FILL_SIDE, FILL_PRICE, FILL_QTY, FILL_FEE_E8, FI
 
 
 class Page(NamedTuple):
-    """The sections of a telemetry page, as arrays over the mapped file. Names and dtypes as in hftkit.session.engine_state.Rooms."""
+    """The sections of a telemetry page, as arrays over the mapped file. Names and dtypes as in hftkit.session.engine_state.EngineState."""
 
     head: np.ndarray  # int64 (HEAD_WORDS,)
     session: np.ndarray  # SESSION (1,)

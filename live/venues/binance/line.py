@@ -23,12 +23,12 @@ from hftkit import clock
 from hftkit.binance import line as binance_line
 from hftkit.binance.exchange_info import Listed, fees_ppm, listed_instruments
 from hftkit.binance.line import Counter, Kind, Line
-from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderWay, Trading
+from hftkit.codes import BreakerState, Control, LinePart, LineState, OrderRoute, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
 from hftkit.kernels.memory.byte_ring import byte_ring_push
 from hftkit.kernels.wire.binance import state as words_of
-from hftkit.session.engine_state import Rooms
+from hftkit.session.engine_state import EngineState
 from hftkit.session.telemetry import ColdPage
 from hftkit.units import to_e8
 from live.account.open_orders import OpenOrders
@@ -37,7 +37,7 @@ from live.config import SessionSection
 from live.ending.decision import Left
 from live.link.breaker import Breaker
 from live.link.clock_offset import ClockOffset
-from live.link.door import Door
+from live.link.door import TradingGate
 from live.link.line_loop import (
     BELL,
     COLD_RING,
@@ -58,7 +58,7 @@ from live.link.line_loop import (
     Wire,
     new_wire,
 )
-from live.link.order_way import OrderWays
+from live.link.order_way import OrderRoutes
 from live.link.rate_budget import RateBudget
 from live.link.raw_ring import backlog_bytes, take_all
 from live.link.stream import Stream, StreamPlan
@@ -100,7 +100,7 @@ class BinanceLine:
         key: ApiKey | None,
         timeout_s: float,
         control: Callable[[Control], Any],
-        door: Door,
+        door: TradingGate,
         say: Callable[..., None],
         wait: Callable[[float], bool] | None = None,
         session: SessionSection | None = None,
@@ -122,7 +122,7 @@ class BinanceLine:
         self.loop = VenueLoop(self._task_failed)
         self.task_breaker = Breaker(config.breaker)
         self.streams: dict[LinePart, Stream] = {}
-        self.ways = OrderWays(config.rest_after_s, config.orders == "rest", say)
+        self.ways = OrderRoutes(config.rest_after_s, config.orders == "rest", say)
         self._session, self._lease, self.epoch = session or SessionSection(), lease, 0
         self.account_orders = AccountOrders(
             self.rest, say, self._session.orphans, self._session.strangers, self.trading and config.dead_man_s > 0
@@ -175,7 +175,9 @@ class BinanceLine:
                 raise VenueError(*held_in_words({symbol: amount // listed[symbol].lot_size_e8 for symbol, amount in held.items()}))
         return listed_instruments(info, symbols, fees)
 
-    def build(self, rooms: Rooms, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage) -> tuple[Line, Wire]:
+    def build(
+        self, rooms: EngineState, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage
+    ) -> tuple[Line, Wire]:
         """The memory of the line, for the hot loop. `units`: lots of one unit of each instrument; `io`: the hot loop's words."""
         key = self.key
         self.rooms, self.io, self.page, self.instruments = rooms, io, page, instruments
@@ -194,7 +196,7 @@ class BinanceLine:
         self.wire = new_wire(rooms, len(instruments))
         self._bell, self._out_bell, self._rest_bell = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3))
         io[BELL], io[OUT_BELL], io[REST_BELL], io[HELD_FD], io[OFFERED_FD] = self._bell, self._out_bell, self._rest_bell, -1, -1
-        io[ORDER_WAY] = int(OrderWay.CLOSED)
+        io[ORDER_WAY] = int(OrderRoute.CLOSED)
         self._reconciler = Reconciler(units, self.config.mismatch_share)
         self._set_offset(self.offset.offset_ns(clock.monotonic_ns()))
         self.line.state[words_of.MAX_LATE] = int(rooms.book["max_age_ns"].max())

@@ -43,7 +43,7 @@ from hftkit.kernels.wire.binance.state import (
 )
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME
-from hftkit.session.engine_state import Rooms
+from hftkit.session.engine_state import EngineState
 from hftkit.units import to_e8
 from live.account.open_orders import OpenOrders
 from live.account.reconcile import Reconciler, Verdict
@@ -75,7 +75,7 @@ def _landed(flying: set[tuple[int, ...]], wanted: tuple[int, ...], task: asyncio
     task.exception()  # a failure was told where it happened; what is left is a bug, and asyncio would only mention it at exit
 
 
-def in_flight(rooms: Rooms) -> np.ndarray:
+def in_flight(rooms: EngineState) -> np.ndarray:
     """bool (n,): instruments with an order whose outcome is on its way. One that rests, acknowledged and left alone, is not on its way."""
     orders = rooms.orders.copy()
     rests = (
@@ -85,7 +85,7 @@ def in_flight(rooms: Rooms) -> np.ndarray:
     return np.bincount(orders["instrument"][flies], minlength=rooms.ledger.size) > 0
 
 
-def is_open(rooms: Rooms, client_order_id: int) -> bool:
+def is_open(rooms: EngineState, client_order_id: int) -> bool:
     """Whether the engine has an order of this id in its table, and not as ended."""
     order = rooms.orders[(client_order_id & 0xFFFFFFFF) % rooms.orders.size].copy()
     return int(order["client_order_id"]) == client_order_id and int(order["state"]) not in _FINAL
@@ -292,7 +292,7 @@ class VenueTasks:
         self.closed = closed
 
     # -- the account ------------------------------------------------------------------------------------------------
-    async def reconcile(self, rooms: Rooms, reconciler: Reconciler) -> None:
+    async def reconcile(self, rooms: EngineState, reconciler: Reconciler) -> None:
         """Compare with the venue for ever (AC-2)."""
         while True:
             await self._until_next_look(reconciler)
@@ -319,7 +319,7 @@ class VenueTasks:
                 await asyncio.wait_for(self._look.wait(), pause)
         self._look.clear()
 
-    async def _reconcile_once(self, rooms: Rooms, reconciler: Reconciler) -> None:
+    async def _reconcile_once(self, rooms: EngineState, reconciler: Reconciler) -> None:
         ledger, fills, still = rooms.ledger, rooms.ledger[["n_fills", "n_corrections"]].copy(), ~in_flight(rooms)
         body = await self.rest.read("/fapi/v3/account", signed=True, weight=5)
         account = json.loads(body)
@@ -347,7 +347,7 @@ class VenueTasks:
         await self.settle_orders(rooms, _STALE_ORDER_NS)
         await self.check_open_orders(rooms)
 
-    async def check_open_orders(self, rooms: Rooms) -> None:
+    async def check_open_orders(self, rooms: EngineState) -> None:
         """Ask what is open at the venue, cancel what an ended session has left, name what is others'."""
         now = clock.monotonic_s()
         if self.account_orders is None or self.judge is None or self.foreign is None or now - self._open_orders_s < _OPEN_ORDERS_EVERY_S:
@@ -369,14 +369,14 @@ class VenueTasks:
         self.corrected.append({"symbol": self._symbols[instrument], "venue_lots": venue_lots, "ledger_lots": ledger_lots, "ts_event": ts_event})
         self._account["n_corrected"] += 1
 
-    async def settle_orders(self, rooms: Rooms, older_than_ns: int) -> None:
+    async def settle_orders(self, rooms: EngineState, older_than_ns: int) -> None:
         """Ask for every order that should have ended by now, or rests for so long: an answer may have been lost."""
         orders, now = rooms.orders.copy(), clock.monotonic_ns()
         late = orders[~np.isin(orders["state"], _FINAL) & (now - orders["ts_sent"] > older_than_ns)]
         for order in late:
             await self.fetch_order(int(order["instrument"]), int(order["client_order_id"]))
 
-    async def _recover(self, rooms: Rooms, instrument: int) -> None:
+    async def _recover(self, rooms: EngineState, instrument: int) -> None:
         """Ask for the trades of the latest orders of an instrument; the line books those that it has not seen."""
         orders = rooms.orders.copy()
         recent = orders[(orders["instrument"] == instrument) & (orders["order_id"] > 0)]
@@ -399,7 +399,7 @@ class VenueTasks:
                 self.told("listen_key", error)
                 self.new_listen_key()
 
-    async def hold_dead_man(self, rooms: Rooms) -> None:
+    async def hold_dead_man(self, rooms: EngineState) -> None:
         """Re-arm countdownCancelAll at a third of its time while the hot thread's timers run. At the end: live/venues/binance/end.py."""
         seen = -1
         while True:

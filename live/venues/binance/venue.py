@@ -18,13 +18,13 @@ from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.params.format import FrozenParams
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig
 from hftkit.session.telemetry import cold_page
 from live.account.lease import Lease
 from live.config import EngineConfig
 from live.ending.decision import Left
 from live.example import example_page
-from live.link.door import Door
+from live.link.door import TradingGate
 from live.link.line_loop import line_loop, new_wire
 from live.ready_file import read_ready_file
 from live.touch import touch
@@ -68,7 +68,7 @@ class BinanceVenue:
         assert self._line is not None, "discover() first"
         return self._line
 
-    def compile(self, rooms: Rooms, shell: Any) -> None:
+    def compile(self, rooms: EngineState, shell: Any) -> None:
         """The hot loop of a line."""
         sample = (Instrument(symbol="AAAUSDT", tick_size="1", lot_size="1"),)
         line, wire = binance_line.new_line(sample, order_capacity=rooms.orders.size), new_wire(rooms, 1, 64)
@@ -84,7 +84,7 @@ class BinanceVenue:
             key = load_key(binance.key_file, ready, None, venue.account, binance.key_kind)
         if key is not None:
             self.secrets = key.secrets()
-        door = Door(self._commands, self._control, self._say)
+        door = TradingGate(self._commands, self._control, self._say)
         self._lease = Lease(self._session, self._folder)
         self._line = BinanceLine(
             binance, key, venue.connect_timeout_s, self._control, door, self._say, self._wait, self._config.session, self._lease.take
@@ -121,7 +121,7 @@ class BinanceVenue:
             return ()
         return logon_frame(self._config.venue.account, 0, self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True, secret="")
 
-    def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
+    def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """The line's memory."""
         units = [0] * len(config.instruments)
         for row in rooms.legs:
@@ -135,7 +135,7 @@ class BinanceVenue:
         """Streams and tasks."""
         self.line.connect()
 
-    def run(self, rooms: Rooms, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
         """The hot loop."""
         return int(self._loop(rooms, strategies, shell, page, *self._memory, self._functions))
 

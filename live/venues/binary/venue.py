@@ -17,7 +17,7 @@ from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.params.format import FrozenParams
-from hftkit.session.engine_state import Limits, Rooms, SessionConfig
+from hftkit.session.engine_state import EngineState, Limits, SessionConfig
 from live import hot_loop as hot
 from live.account.lease import Lease, venue_name
 from live.config import EngineConfig
@@ -44,7 +44,7 @@ class BinaryVenue:
         """For the lock of the account."""
         self._session, self._folder = session, folder
 
-    def compile(self, rooms: Rooms, shell: Any) -> None:
+    def compile(self, rooms: EngineState, shell: Any) -> None:
         """The hot loop of two sockets."""
         self._loop = jit.compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
 
@@ -66,7 +66,7 @@ class BinaryVenue:
         words = logon_frame(self._venue.account, clock.unix_ns(), self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True)
         return words + cancel_all_frame(2) if self._config.session.orphans == "cancel" else words
 
-    def prepare(self, rooms: Rooms, shell: Any, page_path: Path, config: SessionConfig) -> None:
+    def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """Open both sockets."""
         venue = self._venue
         for port, what, word in ((venue.order_port, "order entry", hot.ORDER_FD), (venue.market_port, "market data", hot.DATA_FD)):
@@ -78,7 +78,7 @@ class BinaryVenue:
     def connect(self) -> None:
         """Nothing runs beside the hot thread."""
 
-    def run(self, rooms: Rooms, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
         """The hot loop."""
         return int(self._loop(rooms, strategies, shell, page))
 

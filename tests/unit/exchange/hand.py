@@ -15,7 +15,7 @@ from hftkit.exchange.dialects.binary.outbox import sent
 from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import LOGON, NONE, Message, frame, parse
-from hftkit.exchange.venue import Venue, new_venue
+from hftkit.exchange.venue import Exchange, new_venue
 from hftkit.kernels.jit import kernel
 from tests.unit.exchange.running import QUIET
 
@@ -23,7 +23,7 @@ SECOND = 1_000_000_000
 
 
 @kernel
-def drive(venue: Venue, what: int, index: int, a: int, b: int) -> int:
+def drive(venue: Exchange, what: int, index: int, a: int, b: int) -> int:
     """The calls of a shell, as one entry from Python: 0 time, 1 connect, 2 receive, 3 sent, 4 supervise, 5 disconnect, 6 market status, 7 refill."""
     if what == 0:
         set_time(venue, a, b)

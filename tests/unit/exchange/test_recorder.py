@@ -15,7 +15,7 @@ from hftkit.exchange.core.layout import EXECUTION, ExecutionKind, TapKind
 from hftkit.exchange.core.tap import Tap
 from hftkit.exchange.market.history.build import HistoryPlan
 from hftkit.exchange.market.history.files import DEPTH, load_history
-from hftkit.exchange.recorder import Recorder
+from hftkit.exchange.recorder import TapeRecorder
 from hftkit.exchange.servers.binary import BinaryServer
 from hftkit.exchange.testing import CANCEL_ORDER, PlainClient
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, SEGMENT_HEADER_WORDS
@@ -33,7 +33,7 @@ class Recorded:
     def __init__(self, folder: Path, **options: object) -> None:
         self.server = BinaryServer(load_config(), **options)  # type: ignore[arg-type]
         self.ports = self.server.start(HOST, 0, 0)
-        self.recorder = Recorder(folder, self.server.venue, self.server.config, 1_700_000_000 * 10**9, 1, {"seed": 1})
+        self.recorder = TapeRecorder(folder, self.server.venue, self.server.config, 1_700_000_000 * 10**9, 1, {"seed": 1})
         self.tap = Tap(self.server.venue.tap)
         self.tap.consumers.append(self.recorder.consume)
         self.tap.open()

@@ -10,7 +10,7 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Control, EventKind, MessageType, OrderType, Reject, Side, Trading
-from hftkit.session.engine_state import LATER_ROOMS, STATE_ROOMS, Limits, build_rooms, state_digest
+from hftkit.session.engine_state import LATER_ROOMS, STATE_ROOMS, Limits, build_engine_state, state_digest
 from tests.support import Machine, frozen_pair
 
 MS = 1_000_000
@@ -88,4 +88,6 @@ def test_a_session_without_an_age_limit_ends_in_the_digest_it_always_had() -> No
         room = words[:, :before] if name == "book" else getattr(machine.rooms, name)
         digest.update(np.ascontiguousarray(room).tobytes())
     assert digest.digest() == state_digest(machine.rooms)
-    assert state_digest(build_rooms(msgspec.structs.replace(machine.config, limits=LIMITS))) != state_digest(build_rooms(machine.config))
+    assert state_digest(build_engine_state(msgspec.structs.replace(machine.config, limits=LIMITS))) != state_digest(
+        build_engine_state(machine.config)
+    )

@@ -14,7 +14,7 @@ import pytest
 from live.log.log import SessionLog
 from live.log.log_limit import BURST, PERIOD_S, RepeatLimit
 from live.log.rotation import rotate_if_large
-from live.space import Look, SpaceLevel, SpaceWatch, look_at
+from live.space import SpaceLeft, SpaceLevel, SpaceWatch, look_at
 from live.touch import touch
 
 MB, GB = 1 << 20, 1 << 30
@@ -25,7 +25,7 @@ class Disk:
     """A disk and a session on it; time passes in looks of five seconds."""
 
     def __init__(self, free: int) -> None:
-        self.look, self.now, self.position, self.asked = Look(free, 0, 0), 0.0, 0, 0
+        self.look, self.now, self.position, self.asked = SpaceLeft(free, 0, 0), 0.0, 0, 0
         self.said: list[dict[str, object]] = []
         self.told: list[str] = []
         self.watch = SpaceWatch(
@@ -87,7 +87,7 @@ def test_a_rate_that_trembles_round_a_limit_says_nothing_twice() -> None:
 def test_a_disk_that_cannot_be_asked_is_said_once() -> None:
     said: list[str] = []
 
-    def gone(folder: Path) -> Look:
+    def gone(folder: Path) -> SpaceLeft:
         raise OSError(5, "Input/output error")
 
     watch = SpaceWatch(Path("/x"), SEGMENT, 24, 2, lambda event, **facts: said.append(event), said.append, lambda: None, gone)

@@ -15,11 +15,11 @@ from hftkit.compilation.warmup_core import example_session
 from hftkit.errors import HftkitError
 from hftkit.kernels.memory.control import SLOTS, answer_command, command_at
 from hftkit.session.control import CONTROL_MAGIC, Answer, ControlPage, send_control
-from hftkit.session.engine_state import build_rooms
+from hftkit.session.engine_state import build_engine_state
 
 
 def obey(page: ControlPage, number: int, trading: Trading, admitted: bool = True) -> None:
-    rooms = build_rooms(example_session())
+    rooms = build_engine_state(example_session())
     rooms.risk[0]["trading"] = int(trading)
     answer_command(page.words, number, int(command_at(page.words, number - 1)), admitted, rooms.risk, rooms.session, 5)
 

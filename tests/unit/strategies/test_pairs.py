@@ -14,7 +14,7 @@ from hftkit.codes import EventKind, SignalReason, Sync
 from hftkit.errors import ParamsError
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.params.format import text_of
-from hftkit.session.engine_state import Limits, SessionConfig, build_rooms, strategy_kernels
+from hftkit.session.engine_state import Limits, SessionConfig, build_engine_state, strategy_kernels
 from hftkit.strategies import pairs, strategy
 from tests.support import AAA, BBB, frozen_pair
 
@@ -28,7 +28,7 @@ def engine(tail=(), tail_end=0, **changes):
     frozen = frozen_pair("pairs", {**PARAMETERS, "tail_end_ns": tail_end, **changes})
     frozen = msgspec.structs.replace(frozen, arrays={"spread_tail": tuple(text_of(x) for x in tail)})
     config = SessionConfig(epoch=1, account=1, instruments=(AAA, BBB), strategies=(frozen,), limits=Limits())
-    return build_rooms(config), strategy_kernels(config)[0]
+    return build_engine_state(config), strategy_kernels(config)[0]
 
 
 def quote(rooms, kernel, ts, lead, hedge):

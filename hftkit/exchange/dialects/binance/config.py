@@ -10,7 +10,7 @@ _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 _Ppm = Annotated[int, msgspec.Meta(ge=0, le=999_999)]
 
 
-class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BinanceDialectConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The Binance USD-M futures dialect of the simulator. The defaults are the real venue's where it has such a figure."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # HTTP and WebSocket on one port; 0 picks a free one

@@ -16,7 +16,7 @@ from hftkit.exchange.core.layout import ExecutionKind
 from hftkit.exchange.dialects.binance import fault_names
 from hftkit.exchange.dialects.binance.account.keys import KeyRing
 from hftkit.exchange.dialects.binance.account.listen_keys import ListenKeys
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.faults import AnswerFaults
 from hftkit.exchange.dialects.binance.market.statistics import Statistics
 from hftkit.exchange.dialects.binance.market.store import BinanceStore
@@ -27,22 +27,22 @@ from hftkit.exchange.dialects.binance.orders.engine_conditionals import EngineCo
 from hftkit.exchange.dialects.binance.orders.tickets import Tickets
 from hftkit.exchange.dialects.binance.rest.limits import RateLimits
 from hftkit.exchange.mishaps import Mishaps
-from hftkit.exchange.trading.desk import Desk
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.trading.desk import OrderEntryApi
+from hftkit.exchange.venue import Exchange
 
-DEPTH_ROW = 2  # of Venue.sequences: every level change has the next number
+DEPTH_ROW = 2  # of Exchange.sequences: every level change has the next number
 SWEEP_MS = 1000
 _MS = 1_000_000
 _PPM = 1_000_000
 
 
-class BinanceVenue:
+class BinanceDialect:
     """The dialect's state. `venue`: the compiled venue's arrays; `store`: what has happened, fed by `drain`."""
 
     def __init__(
         self,
         sim: SimConfig,
-        venue: Venue,
+        venue: Exchange,
         keys: KeyRing,
         store: BinanceStore,
         drain: Callable[[], None],
@@ -51,13 +51,13 @@ class BinanceVenue:
         mishaps: Mishaps | None = None,
     ) -> None:
         """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start; `mishaps`: where errors inside are kept."""
-        self.config = sim.binance or BinanceConfig()
+        self.config = sim.binance or BinanceDialectConfig()
         self.venue = venue
         self.keys = keys
         self.store = store
         self.start_ns = start_ns
         self.mishaps = mishaps or Mishaps()
-        self.desk = Desk(venue)
+        self.desk = OrderEntryApi(venue)
         self.symbols = Symbols(sim, self.config, venue)
         self.limits = RateLimits(self.config)
         self.faults = AnswerFaults(fault_page)

@@ -1,6 +1,6 @@
 """Market data: one stream per instrument and channel for everybody, snapshots for those who join or could not keep up.
 
-A slow consumer never holds up the others. What does not fit into its buffer it is owed (`Venue.pending`), and gets once it has read enough: for
+A slow consumer never holds up the others. What does not fit into its buffer it is owed (`Exchange.pending`), and gets once it has read enough: for
 levels that is a snapshot, and the depth stream of that instrument stops until then; for quotes the present one, for market status the present one.
 Trades that did not fit are gaps in their sequence.
 """
@@ -12,7 +12,7 @@ from hftkit.exchange.core.ladder import level_above, level_below
 from hftkit.exchange.core.layout import ClientState
 from hftkit.exchange.core.tap import copy_to_tap
 from hftkit.exchange.dialects.binary.outbox import commit, make_room
-from hftkit.exchange.venue import SNAPSHOT_LEVELS, Venue
+from hftkit.exchange.venue import SNAPSHOT_LEVELS, Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import (
     DEPTH_WORDS,
@@ -28,16 +28,16 @@ from hftkit.kernels.wire.venue_codec import (
 from hftkit.layout import MAX_FRAME_WORDS, WORD
 
 _BBO, _TRADE, _DEPTH = int(Channel.BBO), int(Channel.TRADE), int(Channel.DEPTH)
-BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Venue.sequences
+BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Exchange.sequences
 _ALL = _BBO | _TRADE | _DEPTH
-QUOTE, SNAPSHOT, STATUS = _BBO, _DEPTH, 8  # bits of Venue.pending
+QUOTE, SNAPSHOT, STATUS = _BBO, _DEPTH, 8  # bits of Exchange.pending
 _FROM_SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _CLOSING = int(ClientState.CLOSING)
 
 
 @inner_kernel
-def owe(venue: Venue, index: int, instrument: int, what: int) -> None:
+def owe(venue: Exchange, index: int, instrument: int, what: int) -> None:
     """From now on this client needs the present `what` (SNAPSHOT, QUOTE, STATUS bits) of this instrument; its depth stream waits for the snapshot."""
     if venue.pending[index, instrument] == 0:
         venue.clients[index].n_pending += 1
@@ -45,7 +45,7 @@ def owe(venue: Venue, index: int, instrument: int, what: int) -> None:
 
 
 @inner_kernel
-def _settle(venue: Venue, index: int, instrument: int, what: int) -> None:
+def _settle(venue: Exchange, index: int, instrument: int, what: int) -> None:
     """It is owed `what` no longer."""
     was = venue.pending[index, instrument]
     venue.pending[index, instrument] = was & ~what
@@ -54,7 +54,7 @@ def _settle(venue: Venue, index: int, instrument: int, what: int) -> None:
 
 
 @inner_kernel
-def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None:
+def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> None:
     """Copy `venue.frame` to the drop copy, and to every client that subscribed to this channel of this instrument and can take it."""
     state = venue.state[0]
     if venue.tap.state[0].on != 0:
@@ -84,7 +84,7 @@ def broadcast(venue: Venue, instrument: int, channel: int, n_words: int) -> None
 
 
 @inner_kernel
-def publish_trade(venue: Venue, instrument: int, trade_id: int, side: int, price: int, qty: int) -> None:
+def publish_trade(venue: Exchange, instrument: int, trade_id: int, side: int, price: int, qty: int) -> None:
     """One trade."""
     venue.sequences[instrument, TRADE_ROW] += 1
     seq = venue.sequences[instrument, TRADE_ROW]
@@ -92,7 +92,7 @@ def publish_trade(venue: Venue, instrument: int, trade_id: int, side: int, price
 
 
 @inner_kernel
-def publish_level(venue: Venue, instrument: int, side: int, price: int, qty: int, last: bool) -> None:
+def publish_level(venue: Exchange, instrument: int, side: int, price: int, qty: int, last: bool) -> None:
     """One level change; `last`: the book is whole again after it."""
     venue.sequences[instrument, DEPTH_ROW] += 1
     seq = venue.sequences[instrument, DEPTH_ROW]
@@ -101,7 +101,7 @@ def publish_level(venue: Venue, instrument: int, side: int, price: int, qty: int
 
 
 @inner_kernel
-def _read_quote(venue: Venue, instrument: int) -> bool:
+def _read_quote(venue: Exchange, instrument: int) -> bool:
     """Bring `venue.quotes` up to date. Was anything different?"""
     top, quote = venue.books.tops[instrument], venue.quotes[instrument]
     bid_qty = venue.books.levels[instrument, top.bid - top.base].qty if top.bid != 0 else 0
@@ -113,7 +113,7 @@ def _read_quote(venue: Venue, instrument: int) -> bool:
 
 
 @inner_kernel
-def publish_quote(venue: Venue, instrument: int) -> None:
+def publish_quote(venue: Exchange, instrument: int) -> None:
     """Best bid and offer, if they changed since they were last published."""
     if _read_quote(venue, instrument):
         venue.sequences[instrument, BBO_ROW] += 1
@@ -122,14 +122,14 @@ def publish_quote(venue: Venue, instrument: int) -> None:
 
 
 @inner_kernel
-def set_market(venue: Venue, instrument: int, is_open: int) -> None:
+def set_market(venue: Exchange, instrument: int, is_open: int) -> None:
     """Open (1) or halt (0) a market: while it is halted new orders are refused and cancels are not. Everybody who follows it is told."""
     venue.limits[instrument].open = is_open
     broadcast(venue, instrument, _ALL, encode_market_status(venue.frame, 0, instrument, 0, venue.state[0].ts, is_open))
 
 
 @inner_kernel
-def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels: int) -> None:
+def _write_levels(venue: Exchange, index: int, instrument: int, side: int, n_levels: int) -> None:
     """`n_levels` DEPTH frames of a snapshot, best price first."""
     books = venue.books
     top, outbox, ts = books.tops[instrument], venue.outboxes[index], venue.state[0].ts
@@ -144,7 +144,7 @@ def _write_levels(venue: Venue, index: int, instrument: int, side: int, n_levels
 
 
 @inner_kernel
-def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
+def _snapshot(venue: Exchange, index: int, instrument: int) -> bool:
     """Write a whole snapshot into a client's outbox, if it fits."""
     top, client, outbox = venue.books.tops[instrument], venue.clients[index], venue.outboxes[index]
     n_bid, n_ask = min(top.n_bid, SNAPSHOT_LEVELS), min(top.n_ask, SNAPSHOT_LEVELS)
@@ -159,7 +159,7 @@ def _snapshot(venue: Venue, index: int, instrument: int) -> bool:
 
 
 @inner_kernel
-def _status(venue: Venue, index: int, instrument: int) -> bool:
+def _status(venue: Exchange, index: int, instrument: int) -> bool:
     client, outbox = venue.clients[index], venue.outboxes[index]
     if not make_room(client, outbox, MAX_FRAME_WORDS):
         return False
@@ -169,7 +169,7 @@ def _status(venue: Venue, index: int, instrument: int) -> bool:
 
 
 @inner_kernel
-def _quote(venue: Venue, index: int, instrument: int) -> bool:
+def _quote(venue: Exchange, index: int, instrument: int) -> bool:
     client, outbox = venue.clients[index], venue.outboxes[index]
     if not make_room(client, outbox, MAX_FRAME_WORDS):
         return False
@@ -179,7 +179,7 @@ def _quote(venue: Venue, index: int, instrument: int) -> bool:
 
 
 @inner_kernel
-def refill(venue: Venue, index: int) -> None:
+def refill(venue: Exchange, index: int) -> None:
     """Write what a client is owed, as far as its buffer (half of it: the stream needs the rest) has room."""
     client = venue.clients[index]
     if client.n_pending == 0 or client.state == _CLOSING:
@@ -197,7 +197,7 @@ def refill(venue: Venue, index: int) -> None:
 
 
 @inner_kernel
-def subscribe(venue: Venue, index: int, instrument: int, channels: int) -> bool:
+def subscribe(venue: Exchange, index: int, instrument: int, channels: int) -> bool:
     """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
     client, outbox = venue.clients[index], venue.outboxes[index]
     if not make_room(client, outbox, 3 * MAX_FRAME_WORDS):

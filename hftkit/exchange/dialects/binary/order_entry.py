@@ -17,7 +17,7 @@ from hftkit.exchange.core.layout import WAITING, Op
 from hftkit.exchange.dialects.binary.outbox import next_letter, post
 from hftkit.exchange.trading.margin import lacks_margin, measure
 from hftkit.exchange.trading.orders import cancel_all, carry_out, client_order, reject_order, withdraw_quote
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_account_status, encode_order_status
 
@@ -37,13 +37,13 @@ _MARKET, _ALL_FLAGS = int(OrderType.MARKET), sum(int(flag) for flag in OrderFlag
 
 
 @inner_kernel
-def _status(venue: Venue, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int, leaves: int) -> None:
+def _status(venue: Exchange, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int, leaves: int) -> None:
     seq, ts = next_letter(venue, account), venue.state[0].ts
     post(venue, account, encode_order_status(venue.letter, 0, instrument, seq, ts, client_order_id, order_id, state, filled, leaves))
 
 
 @inner_kernel
-def open_status(venue: Venue, slot: int) -> None:
+def open_status(venue: Exchange, slot: int) -> None:
     """ORDER_STATUS of an open order, to its owner."""
     order = venue.books.orders[slot]
     state = _PARTIAL if order.filled > 0 else _SUBMITTED
@@ -51,7 +51,7 @@ def open_status(venue: Venue, slot: int) -> None:
 
 
 @inner_kernel
-def _query(venue: Venue, account: int, client_order_id: int) -> None:
+def _query(venue: Exchange, account: int, client_order_id: int) -> None:
     slot = find_key(venue.books.table, account, client_order_id)
     if slot != 0:
         open_status(venue, slot)
@@ -65,7 +65,7 @@ def _query(venue: Venue, account: int, client_order_id: int) -> None:
 
 
 @inner_kernel
-def _account_status(venue: Venue, account: int) -> None:
+def _account_status(venue: Exchange, account: int) -> None:
     unrealised, initial, maintenance, isolated = measure(venue, account)
     initial, maintenance = initial + isolated, maintenance + isolated  # all that isolated positions have is bound
     seq, wallet = next_letter(venue, account), venue.accounts[account].wallet_e8
@@ -76,7 +76,7 @@ def _account_status(venue: Venue, account: int) -> None:
 
 
 @inner_kernel
-def _throttled(venue: Venue, account: int) -> bool:
+def _throttled(venue: Exchange, account: int) -> bool:
     """Token bucket: each order costs an interval of the time that has passed, and only so much time can be saved up."""
     state, owner = venue.state[0], venue.accounts[account]
     if state.order_interval_ns == 0:
@@ -91,7 +91,7 @@ def _throttled(venue: Venue, account: int) -> bool:
 
 
 @inner_kernel
-def _new_order(venue: Venue, account: int, instrument: int, body: Any, conditional: bool) -> None:
+def _new_order(venue: Exchange, account: int, instrument: int, body: Any, conditional: bool) -> None:
     command = venue.command[0]
     command.op, command.instrument, command.account = _OP_NEW, instrument, account
     command.client_order_id, command.side, command.order_type, command.time_in_force = body[0], body[1], body[2], body[3]
@@ -105,7 +105,7 @@ def _new_order(venue: Venue, account: int, instrument: int, body: Any, condition
 
 
 @inner_kernel
-def _mass_quote(venue: Venue, account: int, instrument: int, body: Any) -> None:
+def _mass_quote(venue: Exchange, account: int, instrument: int, body: Any) -> None:
     """Withdraw both sides of the last quote, then place the new ones: so that a quote can move past its own other side."""
     command = venue.command[0]
     if instrument < 0 or instrument >= venue.instruments.size:
@@ -123,7 +123,7 @@ def _mass_quote(venue: Venue, account: int, instrument: int, body: Any) -> None:
 
 
 @inner_kernel
-def cancel_order(venue: Venue, account: int, instrument: int, client_order_id: int) -> int:
+def cancel_order(venue: Exchange, account: int, instrument: int, client_order_id: int) -> int:
     """Cancel an open order by its id. Returns a Reject code, or 0."""
     command = venue.command[0]
     command.op, command.instrument, command.account = _OP_CANCEL, instrument, account
@@ -132,7 +132,7 @@ def cancel_order(venue: Venue, account: int, instrument: int, client_order_id: i
 
 
 @inner_kernel
-def _replace_refusal(venue: Venue, account: int, body: Any) -> int:
+def _replace_refusal(venue: Exchange, account: int, body: Any) -> int:
     """The filters of a new order, as far as they concern price and quantity. An order that is not there is the matching engine's to refuse."""
     slot = find_key(venue.books.table, account, body[0])
     if body[1] <= 0:
@@ -154,7 +154,7 @@ def _replace_refusal(venue: Venue, account: int, body: Any) -> int:
 
 
 @inner_kernel
-def replace_order(venue: Venue, account: int, instrument: int, body: Any) -> int:
+def replace_order(venue: Exchange, account: int, instrument: int, body: Any) -> int:
     """Change price and total quantity of an open order. `body`: int64 (3,), client_order_id, ticks, lots. Returns a Reject code, or 0."""
     command = venue.command[0]
     reason = _replace_refusal(venue, account, body)
@@ -167,7 +167,7 @@ def replace_order(venue: Venue, account: int, instrument: int, body: Any) -> int
 
 
 @inner_kernel
-def _place(venue: Venue, account: int, kind: int, instrument: int, body: Any) -> None:
+def _place(venue: Exchange, account: int, kind: int, instrument: int, body: Any) -> None:
     """A frame that asks for an order, if the account may send one now."""
     if _throttled(venue, account):
         reject_order(venue, account, instrument, body[0], _THROTTLED, False)
@@ -180,7 +180,7 @@ def _place(venue: Venue, account: int, kind: int, instrument: int, body: Any) ->
 
 
 @inner_kernel
-def request(venue: Venue, account: int, kind: int, instrument: int, body: Any) -> int:
+def request(venue: Exchange, account: int, kind: int, instrument: int, body: Any) -> int:
     """One frame of an account that is logged on; `body`: its int64 words after the header. Returns a Reject code; not 0 ends the session."""
     if kind == _NEW_ORDER or kind == _REPLACE_ORDER or kind == _CONDITIONAL or kind == _MASS_QUOTE:
         _place(venue, account, kind, instrument, body)

@@ -12,7 +12,7 @@ from typing import Any
 from hftkit.codes import Reject
 from hftkit.exchange.core.books import PAGE
 from hftkit.exchange.core.layout import ClientState
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 from hftkit.kernels.wire.frame import frame_words
 from hftkit.kernels.wire.venue_codec import encode_heartbeat, encode_session_reject
@@ -48,7 +48,7 @@ def make_room(client: Any, outbox: Any, n_words: int) -> bool:
 
 
 @inner_kernel
-def sent(venue: Venue, index: int, n_bytes: int) -> None:
+def sent(venue: Exchange, index: int, n_bytes: int) -> None:
     """The shell has sent `n_bytes` from the front of a client's outbox."""
     client = venue.clients[index]
     client.out_start += n_bytes
@@ -57,7 +57,7 @@ def sent(venue: Venue, index: int, n_bytes: int) -> None:
 
 
 @inlined_kernel
-def commit(venue: Venue, index: int, n_words: int) -> None:
+def commit(venue: Exchange, index: int, n_words: int) -> None:
     """A frame of `n_words` was written at the end of a client's outbox."""
     client = venue.clients[index]
     client.out_end += n_words * WORD
@@ -66,7 +66,7 @@ def commit(venue: Venue, index: int, n_words: int) -> None:
 
 
 @inner_kernel
-def deliver(venue: Venue, index: int, n_words: int) -> None:
+def deliver(venue: Exchange, index: int, n_words: int) -> None:
     """Put the letter into a client's send buffer.
 
     A client that lets its answers pile up is closed: order entry answers cannot be dropped, and must not be waited for.
@@ -88,20 +88,20 @@ def deliver(venue: Venue, index: int, n_words: int) -> None:
 
 
 @inlined_kernel
-def listens(venue: Venue, account: int) -> bool:
+def listens(venue: Exchange, account: int) -> bool:
     """Does anybody want to hear from this account: now, or when the connection is back?"""
     return venue.accounts[account].session != 0
 
 
 @inlined_kernel
-def next_letter(venue: Venue, account: int) -> int:
+def next_letter(venue: Exchange, account: int) -> int:
     """Sequence number of the letter being written to an account."""
     venue.accounts[account].seq_out += 1
     return venue.accounts[account].seq_out
 
 
 @inner_kernel
-def _keep(venue: Venue, account: int, n_words: int) -> None:
+def _keep(venue: Exchange, account: int, n_words: int) -> None:
     owner, log = venue.accounts[account], venue.log[account]
     mask = log.size - 1
     while owner.log_end + n_words - owner.log_start > log.size:
@@ -113,7 +113,7 @@ def _keep(venue: Venue, account: int, n_words: int) -> None:
 
 
 @inner_kernel
-def post(venue: Venue, account: int, n_words: int) -> None:
+def post(venue: Exchange, account: int, n_words: int) -> None:
     """The letter, numbered with `next_letter`, goes to its account."""
     _keep(venue, account, n_words)
     if venue.accounts[account].client >= 0:
@@ -121,7 +121,7 @@ def post(venue: Venue, account: int, n_words: int) -> None:
 
 
 @inner_kernel
-def fresh_log(venue: Venue, account: int) -> None:
+def fresh_log(venue: Exchange, account: int) -> None:
     """A new session begins: nothing sent, nothing kept."""
     owner = venue.accounts[account]
     touch_words(venue.log[account])
@@ -130,7 +130,7 @@ def fresh_log(venue: Venue, account: int) -> None:
 
 
 @inner_kernel
-def can_resume(venue: Venue, account: int, next_seq: int) -> int:
+def can_resume(venue: Exchange, account: int, next_seq: int) -> int:
     """Reject code, 0 if everything from sequence `next_seq` on is still kept."""
     owner = venue.accounts[account]
     if owner.session == 0 or next_seq < owner.log_seq:
@@ -139,7 +139,7 @@ def can_resume(venue: Venue, account: int, next_seq: int) -> int:
 
 
 @inner_kernel
-def resend(venue: Venue, account: int, next_seq: int) -> None:
+def resend(venue: Exchange, account: int, next_seq: int) -> None:
     """Everything from sequence `next_seq` on again, byte for byte; `can_resume` said that it is there."""
     owner, log = venue.accounts[account], venue.log[account]
     mask, at = log.size - 1, owner.log_start
@@ -157,7 +157,7 @@ def resend(venue: Venue, account: int, next_seq: int) -> None:
 
 
 @inlined_kernel
-def next_sequence(venue: Venue, index: int) -> int:
+def next_sequence(venue: Exchange, index: int) -> int:
     """Sequence number of a frame about a client's session: of its account if it has logged on, else of the connection."""
     client = venue.clients[index]
     if client.account >= 0:
@@ -167,7 +167,7 @@ def next_sequence(venue: Venue, index: int) -> int:
 
 
 @inner_kernel
-def tell(venue: Venue, index: int, n_words: int) -> None:
+def tell(venue: Exchange, index: int, n_words: int) -> None:
     """The letter, numbered with `next_sequence`, goes to its client."""
     if venue.clients[index].account >= 0:
         post(venue, venue.clients[index].account, n_words)
@@ -176,7 +176,7 @@ def tell(venue: Venue, index: int, n_words: int) -> None:
 
 
 @inner_kernel
-def refuse_session(venue: Venue, index: int, reason: int) -> None:
+def refuse_session(venue: Exchange, index: int, reason: int) -> None:
     """SESSION_REJECT, then the connection is closed by the shell.
 
     It ends a connection and not the session: one that is resumed must not be told again, so the account's log has a heartbeat with its number.
@@ -190,7 +190,7 @@ def refuse_session(venue: Venue, index: int, reason: int) -> None:
 
 
 @inner_kernel
-def turn_away(venue: Venue) -> int:
+def turn_away(venue: Exchange) -> int:
     """SESSION_REJECT to a connection that finds no place, in `venue.letter`. Returns its length in bytes."""
     venue.state[0].n_refused += 1
     return encode_session_reject(venue.letter, 0, 1, venue.state[0].ts, _VENUE_FULL) * WORD

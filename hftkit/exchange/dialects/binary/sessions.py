@@ -33,7 +33,7 @@ from hftkit.exchange.dialects.binary.outbox import (
     touch_words,
 )
 from hftkit.exchange.trading.orders import cancel_all, pass_time
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, FRAME_UNKNOWN, check_frame, frame_instrument, frame_type, frame_words
 from hftkit.kernels.wire.sha256 import signature_matches
@@ -59,14 +59,14 @@ _LONGEST_HEARTBEAT_NS = 10**15  # three of them still fit in 63 bits
 
 
 @inner_kernel
-def set_time(venue: Venue, ts: int, ts_mono: int) -> None:
+def set_time(venue: Exchange, ts: int, ts_mono: int) -> None:
     """Exchange time and monotonic time of everything that follows. Exchange time never goes back."""
     venue.state[0].ts_mono = ts_mono
     pass_time(venue, ts)
 
 
 @inner_kernel
-def _rebuild_audience(venue: Venue) -> None:
+def _rebuild_audience(venue: Exchange) -> None:
     n = 0
     for i in range(venue.clients.size):
         if venue.clients[i].port == _MARKET_DATA:
@@ -76,7 +76,7 @@ def _rebuild_audience(venue: Venue) -> None:
 
 
 @inner_kernel
-def connect(venue: Venue, port: int) -> int:
+def connect(venue: Exchange, port: int) -> int:
     """A new connection. Returns its client index, -1 if all records are taken."""
     for i in range(venue.clients.size):
         client = venue.clients[i]
@@ -96,7 +96,7 @@ def connect(venue: Venue, port: int) -> int:
 
 
 @inner_kernel
-def disconnect(venue: Venue, index: int) -> None:
+def disconnect(venue: Exchange, index: int) -> None:
     """The connection is gone: its orders too, if its owner asked for that at logon."""
     client = venue.clients[index]
     if client.port == 0:
@@ -115,7 +115,7 @@ def disconnect(venue: Venue, index: int) -> None:
 
 
 @inner_kernel
-def _welcome(venue: Venue, account: int) -> None:
+def _welcome(venue: Exchange, account: int) -> None:
     """LOGON_ACK, a POSITION for each instrument, an ORDER_STATUS for each open order, the oldest first."""
     ts, seq = venue.state[0].ts, next_letter(venue, account)
     post(venue, account, encode_logon_ack(venue.letter, 0, seq, ts, venue.accounts[account].id, 2))
@@ -129,7 +129,7 @@ def _welcome(venue: Venue, account: int) -> None:
 
 
 @inner_kernel
-def _is_signed(venue: Venue, inbox: Any, at: int) -> bool:
+def _is_signed(venue: Exchange, inbox: Any, at: int) -> bool:
     """Does the LOGON frame at word `at` carry the signature of its account?"""
     for k in range(venue.keys.shape[0]):
         if venue.keys[k, 0] == inbox[at + _B]:
@@ -138,7 +138,7 @@ def _is_signed(venue: Venue, inbox: Any, at: int) -> bool:
 
 
 @inner_kernel
-def _logon(venue: Venue, index: int, inbox: Any, at: int) -> int:
+def _logon(venue: Exchange, index: int, inbox: Any, at: int) -> int:
     client, body = venue.clients[index], inbox[at + _B : at + _B + 5]
     if client.state == _LOGGED_ON:
         return _DUPLICATE_LOGON
@@ -175,7 +175,7 @@ def _logon(venue: Venue, index: int, inbox: Any, at: int) -> int:
 
 
 @inner_kernel
-def _market_data(venue: Venue, index: int, kind: int, instrument: int, body: Any) -> int:
+def _market_data(venue: Exchange, index: int, kind: int, instrument: int, body: Any) -> int:
     """One frame on the market data port. Returns a Reject code; not 0 ends the session."""
     n = venue.instruments.size
     if kind != _SUBSCRIBE and kind != _SNAPSHOT_REQUEST:
@@ -196,7 +196,7 @@ def _market_data(venue: Venue, index: int, kind: int, instrument: int, body: Any
 
 
 @inner_kernel
-def _farewell(venue: Venue, index: int) -> None:
+def _farewell(venue: Exchange, index: int) -> None:
     client = venue.clients[index]
     tell(venue, index, encode_logout_ack(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts))
     if client.account >= 0:
@@ -205,13 +205,13 @@ def _farewell(venue: Venue, index: int) -> None:
 
 
 @inner_kernel
-def heartbeat(venue: Venue, index: int, ts_client: int) -> None:
+def heartbeat(venue: Exchange, index: int, ts_client: int) -> None:
     """VENUE_HEARTBEAT."""
     tell(venue, index, encode_heartbeat(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts, ts_client))
 
 
 @inner_kernel
-def _handle(venue: Venue, index: int, inbox: Any, at: int) -> int:
+def _handle(venue: Exchange, index: int, inbox: Any, at: int) -> int:
     """The whole frame at word `at`. Returns a Reject code; not 0 ends the session."""
     client = venue.clients[index]
     kind, instrument = frame_type(inbox[at]), frame_instrument(inbox[at])
@@ -237,7 +237,7 @@ def _handle(venue: Venue, index: int, inbox: Any, at: int) -> int:
 
 
 @inner_kernel
-def _first_frame(venue: Venue, index: int, at: int, end: int) -> int:
+def _first_frame(venue: Exchange, index: int, at: int, end: int) -> int:
     """Handle the frame at word `at` of a client's inbox[:end]. Returns CONSUMED, WAIT or ENDED."""
     inbox = venue.inboxes[index]
     verdict = check_frame(inbox, at, end)
@@ -256,7 +256,7 @@ def _first_frame(venue: Venue, index: int, at: int, end: int) -> int:
 
 
 @inner_kernel
-def receive(venue: Venue, index: int, n_bytes: int) -> None:
+def receive(venue: Exchange, index: int, n_bytes: int) -> None:
     """`n_bytes` more have been put into a client's inbox: handle every whole frame, keep the rest for later."""
     client, inbox = venue.clients[index], venue.inboxes[index]
     client.ts_in = venue.state[0].ts_mono
@@ -277,7 +277,7 @@ def receive(venue: Venue, index: int, n_bytes: int) -> None:
 
 
 @inner_kernel
-def supervise(venue: Venue) -> None:
+def supervise(venue: Exchange) -> None:
     """Heartbeats that are due, sessions gone silent, connections that ask for nothing. Call it a few times within the shortest heartbeat."""
     now = venue.state[0].ts_mono
     for i in range(venue.clients.size):

@@ -29,7 +29,7 @@ from hftkit.exchange.market.history.market import (
     ROWS,
     VOLUME,
     WORDS,
-    History,
+    PlayedHistory,
 )
 from hftkit.kernels.market.queue import ESTIMATES, ROW_WORDS
 
@@ -66,10 +66,10 @@ class HistoryPlan:
         return round(self.participation * _PPM)
 
 
-def new_history(plan: HistoryPlan | None, max_orders: int = 0) -> History:
+def new_history(plan: HistoryPlan | None, max_orders: int = 0) -> PlayedHistory:
     """The arrays of a history for books of `max_orders`; None: one without rows, for a venue with a synthetic market."""
     n = len(plan.history.instruments) if plan is not None else 1
-    history = History(
+    history = PlayedHistory(
         tape=plan.history.tape.reshape(-1) if plan is not None else np.zeros(0, np.int64),
         plan=np.zeros(WORDS, np.int64),
         io=np.zeros(WORDS, np.int64),
@@ -89,7 +89,7 @@ def new_history(plan: HistoryPlan | None, max_orders: int = 0) -> History:
     return history
 
 
-def history_report(plan: HistoryPlan, history: History) -> dict[str, Any]:
+def history_report(plan: HistoryPlan, history: PlayedHistory) -> dict[str, Any]:
     """What a run was, and what clients' resting orders got of it by each estimate. Lots by instrument; `filled_share` of the lots that rested."""
     rows = []
     for i, instrument in enumerate(plan.history.instruments):

@@ -1,4 +1,4 @@
-"""History as the market: the rows of a tape, one after another, become the house's quotes in the venue's own books, and prints.
+"""PlayedHistory as the market: the rows of a tape, one after another, become the house's quotes in the venue's own books, and prints.
 
 * **Quotes and depth**: the house (account MAKER) keeps one order a price, with the quantity that history shows there. Clients take it like anyone's
   order: price-time, all order types, fees, margin. What they took is gone until history next says what stands at that price.
@@ -27,7 +27,7 @@ from hftkit.exchange.core.queues import add_open, enqueue, full, release_slot, t
 from hftkit.exchange.dialects.binary.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.market.flow.agents import MAKER, TAKER
 from hftkit.exchange.trading.orders import carry_out, deliver, fire_due, pass_time, shed_reducing
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.queue import (
     AHEAD,
@@ -50,14 +50,14 @@ from hftkit.kernels.wire.frame import frame_instrument, frame_type
 TAPE_WORDS = 7
 CANDLES, TRADES, QUOTES, DEPTH = range(1, 5)  # grade of an instrument's history: what was recorded
 GRADES = {CANDLES: "candles", TRADES: "trades", QUOTES: "quotes", DEPTH: "depth"}
-# Words of History.plan
+# Words of PlayedHistory.plan
 ESTIMATE, PARTICIPATION, AT_MAX, HOLD = range(4)  # AT_MAX: as fast as clients can follow; HOLD: the clock stands until somebody listens
-# Words of History.io
+# Words of PlayedHistory.io
 ROW, ROWS, N_OUTSIDE, N_WITHHELD, N_FULL, CLOSED = range(6)  # CLOSED: the end was published
-# Words of History.sums, by instrument: lots that came to rest and that history reached, lots filled by estimate, prints and their lots, such orders
+# Words of PlayedHistory.sums, by instrument: lots at rest that history reached, lots filled by estimate, prints and their lots, such orders
 RESTED, FILLS, N_PRINTS, VOLUME, N_ORDERS = 0, 1, 4, 5, 6
 WORDS = 8
-# Words of a row of History.changes: what one row of the tape does to the levels. SHOWS: it is the best price of its side from now on
+# Words of a row of PlayedHistory.changes: what one row of the tape does to the levels. SHOWS: it is the best price of its side from now on
 _SIDE, _PRICE, _LOTS, _TELL, _SHOWS, _LAST = range(6)
 MOST_CHANGES = 4
 NEVER = 2**63 - 1
@@ -71,7 +71,7 @@ _EXPIRE_MAKER, _REDUCE_ONLY = int(OrderFlag.EXPIRE_MAKER), int(OrderFlag.REDUCE_
 _NOT_REDUCING = int(Reject.VENUE_REDUCE_ONLY)
 
 
-class History(NamedTuple):
+class PlayedHistory(NamedTuple):
     """A tape, where it stands, and the places of the clients' orders in it. All int64."""
 
     tape: np.ndarray  # (rows * TAPE_WORDS,)
@@ -91,7 +91,7 @@ class History(NamedTuple):
 
 
 @inner_kernel
-def _house_slot(venue: Venue, instrument: int, side: int, price: int) -> int:
+def _house_slot(venue: Exchange, instrument: int, side: int, price: int) -> int:
     """Slot of the house's order at a price, 0 if there is none."""
     return find_key(venue.books.table, MAKER, _house_id(instrument, side, price))
 
@@ -102,7 +102,7 @@ def _house_id(instrument: int, side: int, price: int) -> int:
 
 
 @inner_kernel
-def _shown(venue: Venue, history: History, instrument: int, side: int, price: int) -> int:
+def _shown(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int) -> int:
     """Lots that history shows at a price, UNKNOWN where it does not say."""
     grade = history.grades[instrument]
     if grade < QUOTES:
@@ -116,7 +116,7 @@ def _shown(venue: Venue, history: History, instrument: int, side: int, price: in
 
 
 @inner_kernel
-def _look(venue: Venue, history: History, slot: int, older: int) -> None:
+def _look(venue: Exchange, history: PlayedHistory, slot: int, older: int) -> None:
     """Bring the row of a client's resting order up to date before history moves: a place if it is new, fills that other clients gave it.
 
     `older`: slot of the client's order before it at its price, 0 if none.
@@ -138,7 +138,7 @@ def _look(venue: Venue, history: History, slot: int, older: int) -> None:
 
 
 @inner_kernel
-def _look_at_level(venue: Venue, history: History, instrument: int, side: int, price: int, before: int, after: int, tell: bool) -> None:
+def _look_at_level(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int, before: int, after: int, tell: bool) -> None:
     """Before the house's quantity at a price changes: every client's order there takes its place; if `tell`, it learns of the change."""
     slot, older = np.int64(venue.books.levels[instrument, price - venue.books.tops[instrument].base].head), np.int64(0)
     while slot != 0:
@@ -155,7 +155,7 @@ def _look_at_level(venue: Venue, history: History, instrument: int, side: int, p
 
 
 @inner_kernel
-def _fill(venue: Venue, history: History, slot: int, lots: int) -> None:
+def _fill(venue: Exchange, history: PlayedHistory, slot: int, lots: int) -> None:
     """`lots` of a client's resting order trade with the house at its price, wherever it stands in its queue."""
     books, reports, command = venue.books, venue.reports, history.command[0]
     maker = books.orders[slot]
@@ -184,7 +184,7 @@ def _fill(venue: Venue, history: History, slot: int, lots: int) -> None:
 
 
 @inner_kernel
-def _serve(venue: Venue, history: History, slot: int, through: bool, volume: int) -> int:
+def _serve(venue: Exchange, history: PlayedHistory, slot: int, through: bool, volume: int) -> int:
     """One client's resting order, its row up to date, meets a print. Returns the lots that really traded."""
     order, row = venue.books.orders[slot], history.queued[slot]
     instrument = np.int64(order.instrument)
@@ -208,7 +208,7 @@ def _serve(venue: Venue, history: History, slot: int, through: bool, volume: int
 
 
 @inner_kernel
-def _serve_side(venue: Venue, history: History, instrument: int, side: int, price: int, volume: int, aggressor: int) -> int:
+def _serve_side(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int, volume: int, aggressor: int) -> int:
     """Every client's resting order of one side that a print reaches, by price, then time. Returns the lots that really traded."""
     books, real = venue.books, 0
     top = books.tops[instrument]
@@ -232,7 +232,7 @@ def _serve_side(venue: Venue, history: History, instrument: int, side: int, pric
 
 
 @inner_kernel
-def _print(venue: Venue, history: History, instrument: int, aggressor: int, price: int, volume: int) -> None:
+def _print(venue: Exchange, history: PlayedHistory, instrument: int, aggressor: int, price: int, volume: int) -> None:
     """A recorded trade: clients' resting orders have their part of it, the rest is published as it was."""
     sums = history.sums[instrument]
     sums[N_PRINTS] += 1
@@ -259,7 +259,7 @@ def _print(venue: Venue, history: History, instrument: int, aggressor: int, pric
 
 
 @inner_kernel
-def _would_cross(venue: Venue, instrument: int, side: int, price: int) -> bool:
+def _would_cross(venue: Exchange, instrument: int, side: int, price: int) -> bool:
     top = venue.books.tops[instrument]
     if side == _BUY:
         return top.ask != 0 and top.ask <= price
@@ -267,7 +267,7 @@ def _would_cross(venue: Venue, instrument: int, side: int, price: int) -> bool:
 
 
 @inner_kernel
-def _level_total(venue: Venue, instrument: int, side: int, index: int) -> int:
+def _level_total(venue: Exchange, instrument: int, side: int, index: int) -> int:
     """Lots at a price on one side: a price that a quote could not take holds the other side's orders."""
     level = venue.books.levels[instrument, index]
     if level.head == 0 or venue.books.orders[level.head].side != side:
@@ -276,7 +276,7 @@ def _level_total(venue: Venue, instrument: int, side: int, index: int) -> int:
 
 
 @inner_kernel
-def _fills_by_quote(venue: Venue, history: History, instrument: int, side: int, price: int, qty: int) -> None:
+def _fills_by_quote(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int, qty: int) -> None:
     """Note in every estimate what a quote of `side` that crosses clients' resting orders is about to trade with them."""
     books = venue.books
     top, bitmap = books.tops[instrument], books.bitmaps[instrument, 1 - side]
@@ -301,7 +301,7 @@ def _fills_by_quote(venue: Venue, history: History, instrument: int, side: int, 
 
 
 @inner_kernel
-def _new_level(venue: Venue, history: History, instrument: int, side: int, price: int, qty: int) -> None:
+def _new_level(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int, qty: int) -> None:
     """The house begins to quote at a price where it had nothing."""
     books, command = venue.books, history.command[0]
     if full(books):
@@ -321,7 +321,7 @@ def _new_level(venue: Venue, history: History, instrument: int, side: int, price
 
 
 @inner_kernel
-def _set_level(venue: Venue, history: History, instrument: int, side: int, price: int, qty: int, tell: bool, last: bool) -> None:
+def _set_level(venue: Exchange, history: PlayedHistory, instrument: int, side: int, price: int, qty: int, tell: bool, last: bool) -> None:
     """The house shows `qty` lots at a price; the level is published. `tell`: a real change of the queue there, not only of what is shown."""
     books = venue.books
     index = price - books.tops[instrument].base
@@ -347,7 +347,7 @@ def _set_level(venue: Venue, history: History, instrument: int, side: int, price
 
 
 @inner_kernel
-def _changes_of_quote(history: History, instrument: int, tape: Any, base: int) -> int:
+def _changes_of_quote(history: PlayedHistory, instrument: int, tape: Any, base: int) -> int:
     """What a BBO row (bid, lots, ask, lots from word `base`) changes, into `history.changes`. Returns the number of changes.
 
     What was shown elsewhere goes, then both sides stand as recorded.
@@ -372,7 +372,7 @@ def _changes_of_quote(history: History, instrument: int, tape: Any, base: int) -
 
 
 @inner_kernel
-def _change_of_depth(history: History, tape: Any, base: int) -> int:
+def _change_of_depth(history: PlayedHistory, tape: Any, base: int) -> int:
     """What a DEPTH row (side, flags, price, lots from word `base`) changes, into `history.changes`. Returns 1."""
     change = history.changes[0]
     change[_SIDE], change[_PRICE], change[_LOTS], change[_TELL], change[_SHOWS] = tape[base], tape[base + 2], tape[base + 3], 1, 0
@@ -381,7 +381,7 @@ def _change_of_depth(history: History, tape: Any, base: int) -> int:
 
 
 @inner_kernel
-def _carry_out_changes(venue: Venue, history: History, instrument: int, n: int) -> None:
+def _carry_out_changes(venue: Exchange, history: PlayedHistory, instrument: int, n: int) -> None:
     """The first `n` of `history.changes`, one after another.
 
     The only caller of _set_level, which is therefore compiled into it: at every call it would be handed a hundred words (measured: half the time of a
@@ -400,7 +400,7 @@ def _carry_out_changes(venue: Venue, history: History, instrument: int, n: int) 
 
 
 @inner_kernel
-def next_row_ts(history: History) -> int:
+def next_row_ts(history: PlayedHistory) -> int:
     """Exchange time of the next row, NEVER at the end."""
     if history.io[ROW] >= history.io[ROWS]:
         return NEVER
@@ -408,7 +408,7 @@ def next_row_ts(history: History) -> int:
 
 
 @inner_kernel
-def run_history(venue: Venue, history: History, until_ns: int, max_rows: int) -> int:
+def run_history(venue: Exchange, history: PlayedHistory, until_ns: int, max_rows: int) -> int:
     """The tape up to exchange time `until_ns` (inclusive), at most `max_rows`. Returns the rows worked; fewer mean that it has caught up."""
     tape = history.tape
     for done in range(max_rows):

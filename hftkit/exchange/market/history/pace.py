@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hftkit.exchange.dialects.binary.market_data import set_market
-from hftkit.exchange.market.history.market import AT_MAX, CLOSED, HOLD, ROW, ROWS, TAPE_WORDS, History
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.market.history.market import AT_MAX, CLOSED, HOLD, ROW, ROWS, TAPE_WORDS, PlayedHistory
+from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.layout import WORD
 
 
 @inner_kernel
-def wait_for_somebody(venue: Venue, history: History) -> None:
+def wait_for_somebody(venue: Exchange, history: PlayedHistory) -> None:
     """End the hold once a client has subscribed to market data or sent an order: a connection alone would miss the beginning."""
     if venue.state[0].n_client_orders > 0:
         history.plan[HOLD] = 0
@@ -21,7 +21,7 @@ def wait_for_somebody(venue: Venue, history: History) -> None:
 
 
 @inner_kernel
-def close_markets(venue: Venue, history: History) -> None:
+def close_markets(venue: Exchange, history: PlayedHistory) -> None:
     """After the last row, once: every market halts, and everybody who follows one is told."""
     if history.io[CLOSED] == 0 and history.io[ROW] >= history.io[ROWS]:
         history.io[CLOSED] = 1
@@ -30,7 +30,7 @@ def close_markets(venue: Venue, history: History) -> None:
 
 
 @inner_kernel
-def target_time(venue: Venue, history: History, clock_ns: int, rows: int) -> int:
+def target_time(venue: Exchange, history: PlayedHistory, clock_ns: int, rows: int) -> int:
     """How far a turn should go: nowhere while held, to the clock's time, or at maximum rate `rows` further, unless a client cannot follow."""
     if history.plan[HOLD] != 0:
         return venue.state[0].ts

@@ -22,9 +22,9 @@ from hftkit.exchange.core.layout import Op
 from hftkit.exchange.dialects.binary.outbox import fresh_log
 from hftkit.exchange.market.history.build import HistoryPlan, history_report, new_history
 from hftkit.exchange.market.history.files import config_for
-from hftkit.exchange.market.history.market import NEVER, ROW, ROWS, History, run_history
+from hftkit.exchange.market.history.market import NEVER, ROW, ROWS, PlayedHistory, run_history
 from hftkit.exchange.trading.orders import carry_out, client_order
-from hftkit.exchange.venue import Venue, new_venue
+from hftkit.exchange.venue import Exchange, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
@@ -43,7 +43,7 @@ _OP_NEW, _OP_CANCEL = int(Op.NEW), int(Op.CANCEL)
 
 
 @inner_kernel
-def _gather(venue: Venue, account: int, fills: Any, cursor: Any) -> bool:
+def _gather(venue: Exchange, account: int, fills: Any, cursor: Any) -> bool:
     """Copy what the account was told since the last look. False: no room."""
     owner, log = venue.accounts[account], venue.log[account]
     mask, at = log.size - 1, cursor[LOG_AT]
@@ -66,7 +66,7 @@ def _gather(venue: Venue, account: int, fills: Any, cursor: Any) -> bool:
 
 
 @inner_kernel
-def _ask(venue: Venue, account: int, request: Any) -> None:
+def _ask(venue: Exchange, account: int, request: Any) -> None:
     command = venue.command[0]
     command.op = _OP_NEW if request.action == NEW else _OP_CANCEL
     command.instrument, command.account, command.client_order_id = request.instrument, account, request.client_order_id
@@ -79,7 +79,7 @@ def _ask(venue: Venue, account: int, request: Any) -> None:
 
 
 @kernel
-def run_requests(venue: Venue, history: History, requests: Any, fills: Any, cursor: Any, account_id: int) -> int:
+def run_requests(venue: Exchange, history: PlayedHistory, requests: Any, fills: Any, cursor: Any, account_id: int) -> int:
     """Every request at its time, then the rest of the tape. Returns REHEARSED or FILLS_FULL.
 
     `requests`: REQUEST (m,) by time; `fills`: int64 (k, 8) of FILL_COLUMNS; `cursor`: int64 (4,).
@@ -107,7 +107,7 @@ class Rehearsal:
     fills: np.ndarray
     rejects: int
     report: dict[str, Any]
-    venue: Venue
+    venue: Exchange
 
     @property
     def equity_change_e8(self) -> int:

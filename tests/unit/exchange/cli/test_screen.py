@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hftkit.exchange.cli.look import Look, look
+from hftkit.exchange.cli.look import VenueSnapshot, look
 from hftkit.exchange.cli.screen import Screen, draw
 from hftkit.exchange.config import load_config
 from hftkit.exchange.faults.page import write_settings
@@ -27,7 +27,7 @@ from tests.unit.exchange.market.history.tapes import BUY, SELL, config, depth, h
 from tests.unit.exchange.running import Running, simulator
 
 
-def page(running: Running, width: int, height: int, before: Look | None = None) -> list[str]:
+def page(running: Running, width: int, height: int, before: VenueSnapshot | None = None) -> list[str]:
     """The page as lines of text, from two looks a second apart."""
     before = before or look(running.server, 0)
     console = Console(file=io.StringIO(), width=width, height=height, record=True, color_system=None)

@@ -14,7 +14,7 @@ from hftkit.exchange.core.tap import Batch, Tap, new_tap
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import CANCEL_ALL, CANCEL_ORDER, CONDITIONAL_ORDER, NEW_ORDER, REPLACE_ORDER, FollowerBook, parse
 from hftkit.exchange.trading.orders import open_books, run_flow
-from hftkit.exchange.venue import Venue, new_venue
+from hftkit.exchange.venue import Exchange, new_venue
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.layout import FRAME
 from tests.unit.exchange.hand import SECOND, Hand
@@ -29,7 +29,7 @@ def flow_driver(venue: Any, flow: Any, until: int, limit: int) -> int:
     return run_flow(venue, flow, until, limit)
 
 
-def market(seed: int, arrivals: int, n_words: int | None = None) -> tuple[Venue, np.ndarray, SimConfig]:
+def market(seed: int, arrivals: int, n_words: int | None = None) -> tuple[Exchange, np.ndarray, SimConfig]:
     """A venue with its synthetic market after so many arrivals, and everything its drop copy said."""
     config = load_config()
     flow, books = new_market(config, seed)
@@ -47,7 +47,7 @@ def market(seed: int, arrivals: int, n_words: int | None = None) -> tuple[Venue,
     return venue, np.concatenate(words), config
 
 
-def levels_of(venue: Venue, instrument: int) -> tuple[dict[int, int], dict[int, int]]:
+def levels_of(venue: Exchange, instrument: int) -> tuple[dict[int, int], dict[int, int]]:
     """The venue's own levels, from its order queues."""
     books = venue.books
     sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
@@ -105,7 +105,7 @@ def test_nothing_is_written_while_it_is_off() -> None:
 class Follower:
     """Accounts and open orders kept from the drop copy alone."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Exchange) -> None:
         self.wallet = {i: int(wallet) for i, wallet in enumerate(venue.accounts["wallet_e8"])}
         self.position: dict[tuple[int, int], int] = {}
         self.realised: dict[tuple[int, int], int] = {}

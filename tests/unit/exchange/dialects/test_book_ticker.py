@@ -11,7 +11,7 @@ import pytest
 from hftkit.codes import MessageType
 from hftkit.exchange.config import load_config
 from hftkit.exchange.core.tap import Batch
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
 from hftkit.exchange.dialects.binance.streams.market_events import Texts, book_ticker_event
@@ -27,7 +27,7 @@ SEND_MS = 1_790_000_000_125
 @pytest.fixture(scope="module")
 def symbols() -> list[Symbol]:
     config = load_config("binance")
-    return Symbols(config, BinanceConfig(), new_venue(config, new_market(config)[1])).all
+    return Symbols(config, BinanceDialectConfig(), new_venue(config, new_market(config)[1])).all
 
 
 def a_batch(seed: int, n_symbols: int) -> tuple[Batch, list[tuple[int, int, tuple[int, ...]]]]:

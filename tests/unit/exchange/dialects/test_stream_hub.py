@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.symbols import Symbol
 from hftkit.exchange.dialects.binance.streams.stream_hub import LONGEST_MESSAGE, StreamHub, text_frame, where_of
 from hftkit.exchange.dialects.binance.streams.stream_names import topic_of
@@ -45,7 +45,7 @@ class Talk:
     def __init__(self, address: str = "/public/ws", **config: Any) -> None:
         symbols = [msgspec.convert({"name": name.upper(), "index": i}, _Name) for name, i in INDEX.items()]
         self.now = 1_000
-        self.hub = StreamHub(BinanceConfig(**config), symbols, lambda: self.now)  # type: ignore[arg-type]
+        self.hub = StreamHub(BinanceDialectConfig(**config), symbols, lambda: self.now)  # type: ignore[arg-type]
         path, _, query = address.partition("?")
         where = where_of(path, query)
         assert where is not None

@@ -29,9 +29,9 @@ from hftkit.kernels.memory.control import (
     put_command,
     withdraw_command,
 )
-from hftkit.session.engine_state import build_rooms
+from hftkit.session.engine_state import build_engine_state
 
-ROOMS = build_rooms(example_session())
+ROOMS = build_engine_state(example_session())
 
 
 def answer(words: np.ndarray, number: int, code: int, admitted: bool = True) -> None:
@@ -129,7 +129,7 @@ def test_until_start_up_is_complete_a_person_may_only_stop():
     ],
 )
 def test_an_answer_says_what_the_state_after_it_says(code, trading, stop, outcome):
-    words, rooms = np.zeros(WORDS, np.int64), build_rooms(example_session())
+    words, rooms = np.zeros(WORDS, np.int64), build_engine_state(example_session())
     rooms.risk[0]["trading"], rooms.session[0]["stop_requested"] = int(trading), stop
     answer_command(words, 3, int(code), True, rooms.risk, rooms.session, 5)
     row = words[FIRST_ANSWER + 2 * ANSWER_WORDS :]

@@ -12,8 +12,8 @@ from hftkit.codes import Control, Trading
 from hftkit.compilation.warmup_core import example_session
 from hftkit.kernels.memory.control import NO_COMMAND, SLOTS, WRITTEN, answer_command, command_at
 from hftkit.session.control import ControlPage, send_control
-from hftkit.session.engine_state import build_rooms
-from live.link.door import Door
+from hftkit.session.engine_state import build_engine_state
+from live.link.door import TradingGate
 
 
 class Room:
@@ -22,8 +22,8 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.path, self.said = folder / "control.page", []
         self.page, self.obeyed, self.trading = ControlPage.create(self.path), 0, Trading.ENABLED
-        self.rooms, self.words = build_rooms(example_session()), self.page.words
-        self.door = Door(self.page.command, self.page.post, lambda event, **_: self.said.append(event))
+        self.rooms, self.words = build_engine_state(example_session()), self.page.words
+        self.door = TradingGate(self.page.command, self.page.post, lambda event, **_: self.said.append(event))
 
     def operator(self, code: Control) -> None:
         send_control(self.path, code)

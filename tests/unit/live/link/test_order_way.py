@@ -5,19 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftkit.codes import OrderWay
-from live.link.order_way import OrderWays
+from hftkit.codes import OrderRoute
+from live.link.order_way import OrderRoutes
 
-CLOSED, SOCKET, REST = OrderWay.CLOSED, OrderWay.SOCKET, OrderWay.REST
+CLOSED, SOCKET, REST = OrderRoute.CLOSED, OrderRoute.SOCKET, OrderRoute.REST
 
 
-def follow(ways: OrderWays, history: list[tuple[float, bool, bool]]) -> list[OrderWay]:
+def follow(ways: OrderRoutes, history: list[tuple[float, bool, bool]]) -> list[OrderRoute]:
     return [ways.choose(*moment) for moment in history]
 
 
 def test_a_socket_that_is_away_is_waited_for_and_then_replaced_until_it_is_back():
     told: list[tuple[str, str]] = []
-    ways = OrderWays(3.0, False, lambda event, **facts: told.append((event, facts.get("way", facts.get("why")))))
+    ways = OrderRoutes(3.0, False, lambda event, **facts: told.append((event, facts.get("way", facts.get("why")))))
     history = [
         (0.0, True, False),
         (1.0, True, True),
@@ -34,7 +34,7 @@ def test_a_socket_that_is_away_is_waited_for_and_then_replaced_until_it_is_back(
 
 def test_a_pause_of_the_venue_closes_both_ways_even_to_a_socket_that_has_come_back():
     told: list[str] = []
-    ways = OrderWays(3.0, False, lambda event, **facts: told.append(event))
+    ways = OrderRoutes(3.0, False, lambda event, **facts: told.append(event))
     history = [(0.0, True, True), (1.0, False, True), (2.0, False, False), (3.0, False, True), (4.0, True, True)]
     assert follow(ways, history) == [SOCKET, CLOSED, CLOSED, CLOSED, SOCKET]
     assert told == ["order_way", "order_way", "paused", "order_way", "resumed"]
@@ -42,7 +42,7 @@ def test_a_pause_of_the_venue_closes_both_ways_even_to_a_socket_that_has_come_ba
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.booleans()), max_size=40), st.sampled_from([0.0, 2.0]), st.booleans())
 def test_the_rule(steps, patience, rest_only):
-    ways, now, seen = OrderWays(patience, rest_only, lambda event, **facts: None), 0.0, None
+    ways, now, seen = OrderRoutes(patience, rest_only, lambda event, **facts: None), 0.0, None
     for pause, allowed, up in steps:
         now += pause
         seen = now if up or seen is None else seen

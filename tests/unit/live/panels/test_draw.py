@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from live.panels.draw import MAX_POINTS, History, zscore_svg
+from live.panels.draw import MAX_POINTS, DrawnSeries, zscore_svg
 from live.panels.view import StrategyView
 from tests.panel_session import zscores
 
@@ -20,8 +20,8 @@ def at(moment: int, zscore: float) -> StrategyView:
     return dataclasses.replace(STRATEGY, ts_event=moment, zscore=zscore)
 
 
-def history(values: list[float]) -> History:
-    kept = History()
+def history(values: list[float]) -> DrawnSeries:
+    kept = DrawnSeries()
     for i, value in enumerate(values, 1):
         kept.add(at(i * 10**9, value))
     return kept
@@ -35,7 +35,7 @@ def test_the_history_is_bounded_and_each_moment_is_kept_once() -> None:
 
 
 def test_nothing_is_drawn_before_the_first_signal() -> None:
-    kept = History()
+    kept = DrawnSeries()
     kept.add(at(0, math.nan))
     root = ET.fromstring(zscore_svg(kept, at(0, math.nan)))
     assert not root.findall(f"{SVG}polyline")

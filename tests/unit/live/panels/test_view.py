@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hftkit.clock import monotonic_ns
-from hftkit.codes import LegState, LinePart, LineState, OrderWay, Reject, SessionStatus, SignalReason, Sync, Trading
+from hftkit.codes import LegState, LinePart, LineState, OrderRoute, Reject, SessionStatus, SignalReason, Sync, Trading
 from hftkit.session.telemetry import TelemetryReader, cold_page
 from live.panels.render import tables_html, text_lines
 from live.panels.view import STALE_NS, View, view
@@ -149,7 +149,7 @@ def test_lots_that_are_not_ours_and_orders_by_rest_are_shown(session: PageSessio
 
     session.rooms.ledger["corrected_qty"] = [-200, 0]
     cold = cold_page(session.page_path)
-    cold.line["state"][LinePart.ORDERS], cold.account["order_way"] = LineState.DOWN, OrderWay.REST
+    cold.line["state"][LinePart.ORDERS], cold.account["order_way"] = LineState.DOWN, OrderRoute.REST
     text = "\n".join(text_lines(look(session)))
     assert text.count("-200 lots are not ours") == 1
     assert "line orders by REST down" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hftkit.errors import ConfigError, DataError
-from live.record.recorder import Recorder
+from live.record.recorder import StreamRecorder
 from live.record.recording_file import RecordingFile
 from live.venues.binance.config import BinanceConfig
 
@@ -72,4 +72,4 @@ def test_a_full_disk_is_one_line_and_leaves_the_whole_members(tmp_path: Path, mo
 @pytest.mark.parametrize("symbols", [[], [" "], ["../BTCUSDT"], ["BTC/USDT"], [""]])
 def test_a_symbol_that_is_no_symbol_is_refused(tmp_path: Path, symbols: list[str]) -> None:
     with pytest.raises(ConfigError, match="cannot record"):
-        Recorder(BinanceConfig(), symbols, ["trade"], tmp_path, lambda event, **facts: None)
+        StreamRecorder(BinanceConfig(), symbols, ["trade"], tmp_path, lambda event, **facts: None)

@@ -15,7 +15,7 @@ from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security, Ta
 from hftkit.units import E8
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _PPM = 1_000_000
 _MS = 1_000_000
@@ -122,7 +122,7 @@ class Position:
 class Portfolio:
     """All of one account at this moment."""
 
-    def __init__(self, venue: BinanceVenue, account: int) -> None:
+    def __init__(self, venue: BinanceDialect, account: int) -> None:
         self.venue = venue
         self.wallet = int(venue.venue.accounts[account]["wallet_e8"])
         marks = venue.desk.marks()

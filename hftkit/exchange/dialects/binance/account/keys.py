@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hftkit.errors import ConfigError
 from hftkit.exchange.dialects.binance.account.signing import ED25519, HMAC, Verifier
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 
 _LETTERS = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True)
-class ApiKey:
+class ClientKey:
     """One API key. `account`: account number, as on the wire of the binary dialect."""
 
     key: str
@@ -37,7 +37,7 @@ def _random_text() -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(64))
 
 
-def _secrets_of(config: BinanceConfig) -> dict[str, str]:
+def _secrets_of(config: BinanceDialectConfig) -> dict[str, str]:
     """Secret of each configured key."""
     found: dict[str, str] = {}
     if config.key_file:
@@ -58,27 +58,27 @@ def _secrets_of(config: BinanceConfig) -> dict[str, str]:
 class KeyRing:
     """All API keys of one venue."""
 
-    def __init__(self, keys: list[ApiKey]) -> None:
+    def __init__(self, keys: list[ClientKey]) -> None:
         self._keys = {key.key: key for key in keys}
 
     @classmethod
-    def of_config(cls, config: BinanceConfig) -> tuple[KeyRing, list[dict[str, object]]]:
+    def of_config(cls, config: BinanceDialectConfig) -> tuple[KeyRing, list[dict[str, object]]]:
         """The keys, and what the ready file tells about those made up now. Raises ConfigError where a secret is missing."""
         found = _secrets_of(config)
-        keys = [ApiKey(key, account, Verifier(found[key])) for key, account in config.accounts.items()]
+        keys = [ClientKey(key, account, Verifier(found[key])) for key, account in config.accounts.items()]
         told: list[dict[str, object]] = []
         for account in config.demo_accounts:
             key, secret = _random_text(), _random_text()
-            keys.append(ApiKey(key, account, Verifier(secret)))
+            keys.append(ClientKey(key, account, Verifier(secret)))
             told.append({"account": account, "kind": HMAC, "key": key, "secret": secret})
             private = Ed25519PrivateKey.generate()
             public = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
             pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
             key = _random_text()
-            keys.append(ApiKey(key, account, Verifier(public)))
+            keys.append(ClientKey(key, account, Verifier(public)))
             told.append({"account": account, "kind": ED25519, "key": key, "private_key": pem})
         return cls(keys), told
 
-    def find(self, key: str) -> ApiKey | None:
+    def find(self, key: str) -> ClientKey | None:
         """A key by its text, None if nobody has it."""
         return self._keys.get(key)

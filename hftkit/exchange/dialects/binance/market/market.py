@@ -21,7 +21,7 @@ from hftkit.units import E8
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.market.candles import Candle
     from hftkit.exchange.dialects.binance.market.market_history import Trade
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
@@ -40,7 +40,7 @@ def _depth_weight(params: Parameters) -> int:
     return DEPTH_WEIGHTS.get(int(params.text("limit")), 20) if _SHORT.fullmatch(params.text("limit")) else 10
 
 
-def depth_of(venue: BinanceVenue, symbol: Symbol, limit: int) -> dict[str, Any]:
+def depth_of(venue: BinanceDialect, symbol: Symbol, limit: int) -> dict[str, Any]:
     """The book of one symbol, `limit` levels a side."""
     bids, asks = venue.desk.read_side(symbol.index, 0, limit), venue.desk.read_side(symbol.index, 1, limit)
     now = venue.now_ms()
@@ -254,12 +254,12 @@ def mark_text(call: Call, symbol: Symbol) -> str:
     return money(int(call.venue.mark(symbol) * symbol.tick * E8))
 
 
-def funding_rate_text(venue: BinanceVenue) -> str:
+def funding_rate_text(venue: BinanceDialect) -> str:
     """The funding rate in force, eight decimals."""
     return text_of(int(venue.venue.state[0]["funding_ppm"]) * 100, 8)
 
 
-def next_funding_ms(venue: BinanceVenue, now_ms: int) -> int:
+def next_funding_ms(venue: BinanceDialect, now_ms: int) -> int:
     """The next settlement; without funding the next eight-hour mark."""
     planned = int(venue.venue.state[0]["next_funding"]) // _MS
     return planned if planned > now_ms else (now_ms // EIGHT_HOURS_MS + 1) * EIGHT_HOURS_MS

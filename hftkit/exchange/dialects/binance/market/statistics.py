@@ -19,7 +19,7 @@ from hftkit.exchange.dialects.binance.rest.errors import Refusal
 from hftkit.exchange.dialects.binance.rest.limits import DATA
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 LOOK_MS = 300_000
 _KEPT = 30 * 288  # thirty days of looks
@@ -28,7 +28,7 @@ _PERIODS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 _MOST, _USUAL = 500, 30
 
 
-class Look(NamedTuple):
+class StatisticsPoint(NamedTuple):
     """One symbol at one moment: lots, counts of accounts. `top_*`: of the largest positions."""
 
     ms: int
@@ -46,11 +46,11 @@ class Statistics:
     """The looks of one venue; `advance` after each slice."""
 
     def __init__(self, n_instruments: int) -> None:
-        self.looks: list[deque[Look]] = [deque(maxlen=_KEPT) for _ in range(n_instruments)]
+        self.looks: list[deque[StatisticsPoint]] = [deque(maxlen=_KEPT) for _ in range(n_instruments)]
         self._next_ms = 0
 
-    def advance(self, venue: BinanceVenue, now_ms: int) -> None:
-        """Look, if it is time."""
+    def advance(self, venue: BinanceDialect, now_ms: int) -> None:
+        """StatisticsPoint, if it is time."""
         if now_ms < self._next_ms:
             return
         self._next_ms = now_ms // LOOK_MS * LOOK_MS + LOOK_MS
@@ -60,7 +60,7 @@ class Statistics:
             top = held[np.argsort(-np.abs(held), kind="stable")[:_TOP]]
             sums = [int(np.abs(top[side]).sum()) for side in (top > 0, top < 0)]
             counts = [int(side.sum()) for side in (held > 0, held < 0, top > 0, top < 0)]
-            looks.append(Look(now_ms, int(held[held > 0].sum()), marks[i], *counts, *sums))
+            looks.append(StatisticsPoint(now_ms, int(held[held > 0].sum()), marks[i], *counts, *sums))
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
@@ -72,20 +72,20 @@ def _ratio(longs: int, shorts: int) -> dict[str, str]:
     return {name: text_of(value, 4) for name, value in parts.items()}
 
 
-def _open_interest(symbol: Symbol, look: Look) -> dict[str, Any]:
+def _open_interest(symbol: Symbol, look: StatisticsPoint) -> dict[str, Any]:
     value = money(symbol.notional_e8(look.open_lots * look.mark))
     return {"symbol": symbol.name, "sumOpenInterest": symbol.qty(look.open_lots), "sumOpenInterestValue": value, "CMCCirculatingSupply": "0"}
 
 
-def _accounts(symbol: Symbol, look: Look) -> dict[str, Any]:
+def _accounts(symbol: Symbol, look: StatisticsPoint) -> dict[str, Any]:
     return {"symbol": symbol.name, **_ratio(look.longs, look.shorts)}
 
 
-def _top_accounts(symbol: Symbol, look: Look) -> dict[str, Any]:
+def _top_accounts(symbol: Symbol, look: StatisticsPoint) -> dict[str, Any]:
     return {"symbol": symbol.name, **_ratio(look.top_longs, look.top_shorts)}
 
 
-def _top_positions(symbol: Symbol, look: Look) -> dict[str, Any]:
+def _top_positions(symbol: Symbol, look: StatisticsPoint) -> dict[str, Any]:
     return {"symbol": symbol.name, **_ratio(look.top_long_lots, look.top_short_lots)}
 
 
@@ -119,7 +119,7 @@ def _rows(call: Call, found: list[tuple[int, dict[str, Any]]]) -> list[dict[str,
     return rows[:limit] if start is not None and end is None else rows[-limit:]
 
 
-def _of_looks(shape: Callable[[Symbol, Look], dict[str, Any]]) -> Callable[[Call], Any]:
+def _of_looks(shape: Callable[[Symbol, StatisticsPoint], dict[str, Any]]) -> Callable[[Call], Any]:
     def answer(call: Call) -> Any:
         symbol, length = call.symbol(), INTERVALS[_period(call)]
         last = {look.ms // length * length: look for look in call.venue.statistics.looks[symbol.index]}  # the last look of each period

@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from hftkit.exchange.config import SimConfig
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.contracts import dated
 from hftkit.exchange.dialects.binance.rest.errors import Refusal
-from hftkit.exchange.venue import Venue
+from hftkit.exchange.venue import Exchange
 from hftkit.units import E8, decimal
 
 QUOTES = ("FDUSD", "USDT", "USDC", "USD1", "USD", "BTC", "EUR")  # longest first
@@ -133,13 +133,13 @@ def split_symbol(name: str, usual: str) -> tuple[str, str]:
 class Symbols:
     """All symbols of the venue, by index and by name."""
 
-    def __init__(self, config: SimConfig, binance: BinanceConfig, venue: Venue) -> None:
+    def __init__(self, config: SimConfig, binance: BinanceDialectConfig, venue: Exchange) -> None:
         self.venue = venue
         self.margin_asset = binance.margin_asset or quote_of(config.symbols)
         self.all = [self._symbol(i, config, binance) for i in range(len(config.instruments))]
         self._by_name = {symbol.name: symbol for symbol in self.all}
 
-    def _symbol(self, i: int, config: SimConfig, binance: BinanceConfig) -> Symbol:
+    def _symbol(self, i: int, config: SimConfig, binance: BinanceDialectConfig) -> Symbol:
         scales, limits, window = config.instruments[i].instrument, self.venue.limits[i], self.venue.books.tops[i]
         base, quote = split_symbol(scales.symbol, self.margin_asset)
         tick, lot = decimal(scales.tick_size), decimal(scales.lot_size)

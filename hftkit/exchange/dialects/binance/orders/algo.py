@@ -27,7 +27,7 @@ from hftkit.exchange.dialects.binance.rest.errors import Refusal
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _WEEK_MS = 7 * 86_400_000
 _CLOSING = ("STOP_MARKET", "TAKE_PROFIT_MARKET")
@@ -37,7 +37,7 @@ _LEAST_CALLBACK, _MOST_CALLBACK = Decimal("0.1"), Decimal(20)
 # -- placing ---------------------------------------------------------------------------------------------------------
 
 
-def _read_trailing(venue: BinanceVenue, symbol: Symbol, params: Parameters, order: AlgoOrder) -> None:
+def _read_trailing(venue: BinanceDialect, symbol: Symbol, params: Parameters, order: AlgoOrder) -> None:
     rate = params.number("callbackRate")
     if not _LEAST_CALLBACK <= rate <= _MOST_CALLBACK:
         raise Refusal(-1130, "callbackRate")
@@ -64,7 +64,7 @@ def _read_quantity(symbol: Symbol, params: Parameters, order: AlgoOrder) -> None
     order.reduce_only = True
 
 
-def _read_trigger(venue: BinanceVenue, symbol: Symbol, params: Parameters, order: AlgoOrder) -> None:
+def _read_trigger(venue: BinanceDialect, symbol: Symbol, params: Parameters, order: AlgoOrder) -> None:
     order.trigger = read_price(symbol, params.number("triggerPrice"))
     if not order.is_market:
         order.price_match, _ = read_price_match(venue, symbol, order.side, params)
@@ -75,7 +75,7 @@ def _read_trigger(venue: BinanceVenue, symbol: Symbol, params: Parameters, order
         raise Refusal(-2021)
 
 
-def read_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> AlgoOrder:
+def read_algo(venue: BinanceDialect, account: int, params: Parameters, now_ms: int) -> AlgoOrder:
     """The conditional order that a request asks for, after every check."""
     if params.required("algoType").upper() != "CONDITIONAL":
         raise Refusal(-1130, "algoType")
@@ -105,7 +105,7 @@ def read_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int
     return order
 
 
-def place_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
+def place_algo(venue: BinanceDialect, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """A new conditional order; the answer to give."""
     order = read_algo(venue, account, params, now_ms)
     order.algo_id, order.updated_ms, order.after_trade = venue.algo.next_id(), now_ms, venue.last_trade_id
@@ -113,7 +113,7 @@ def place_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: in
     return shape(venue, order, queried=False)
 
 
-def _cancel(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
+def _cancel(venue: BinanceDialect, order: AlgoOrder, now_ms: int) -> None:
     if order.engine_id == 0:
         venue.algo.end(order, "CANCELED", now_ms)
     elif venue.desk.cancel(order.account, order.symbol.index, order.engine_id) != 0:
@@ -122,7 +122,7 @@ def _cancel(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
         venue.catch_up()
 
 
-def cancel_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
+def cancel_algo(venue: BinanceDialect, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """Cancel a conditional order that waits (-2011 if it does not); the answer to give."""
     params.either("algoId", "clientAlgoId")
     order = venue.algo.find(account, params.optional_integer("algoId"), params.text("clientAlgoId"))
@@ -135,7 +135,7 @@ def cancel_algo(venue: BinanceVenue, account: int, params: Parameters, now_ms: i
 # -- triggering ------------------------------------------------------------------------------------------------------
 
 
-def _becomes(venue: BinanceVenue, order: AlgoOrder) -> Draft | None:
+def _becomes(venue: BinanceDialect, order: AlgoOrder) -> Draft | None:
     """The order that a conditional one turns into; None if there is no position to close."""
     draft = Draft(order.symbol, order.side, "MARKET" if order.is_market else "LIMIT", "GTC", order.qty, order.price, "", order.reduce_only)
     draft.stp, draft.price_match = order.stp, order.price_match
@@ -153,7 +153,7 @@ def _becomes(venue: BinanceVenue, order: AlgoOrder) -> Draft | None:
     return draft
 
 
-def fire(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
+def fire(venue: BinanceDialect, order: AlgoOrder, now_ms: int) -> None:
     """The price has been reached: the order goes to the books."""
     venue.algo.trigger(order, now_ms)
     try:
@@ -173,7 +173,7 @@ def fire(venue: BinanceVenue, order: AlgoOrder, now_ms: int) -> None:
         order.number = 0
 
 
-def _watch(venue: BinanceVenue, order: AlgoOrder, trades: list[tuple[int, int]], mark: int, now_ms: int) -> None:
+def _watch(venue: BinanceDialect, order: AlgoOrder, trades: list[tuple[int, int]], mark: int, now_ms: int) -> None:
     """One order that waits: has its date passed, or its price come?"""
     if order.good_till and now_ms > order.good_till:
         venue.algo.end(order, "EXPIRED", now_ms)
@@ -183,7 +183,7 @@ def _watch(venue: BinanceVenue, order: AlgoOrder, trades: list[tuple[int, int]],
         fire(venue, order, now_ms)
 
 
-def watch_prices(venue: BinanceVenue, now_ms: int) -> None:
+def watch_prices(venue: BinanceDialect, now_ms: int) -> None:
     """After a slice: which conditional orders have been reached by what traded since, whose date has passed, whose order has ended."""
     for instrument in venue.algo.instruments:
         symbol = venue.symbols.all[instrument]
@@ -204,7 +204,7 @@ def watch_prices(venue: BinanceVenue, now_ms: int) -> None:
 # -- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def shape(venue: BinanceVenue, order: AlgoOrder, *, queried: bool) -> dict[str, object]:
+def shape(venue: BinanceDialect, order: AlgoOrder, *, queried: bool) -> dict[str, object]:
     """A conditional order as placed, or as queries return it."""
     symbol = order.symbol
     answer: dict[str, object] = {

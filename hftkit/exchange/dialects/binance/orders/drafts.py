@@ -16,7 +16,7 @@ from hftkit.exchange.dialects.binance.rest.errors import Refusal
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIMES = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTX": TimeInForce.GTC, "GTD": TimeInForce.GTD}
@@ -171,7 +171,7 @@ def read_time_in_force(params: Parameters, default: str = "") -> str:
     return name
 
 
-def read_price_match(venue: BinanceVenue, symbol: Symbol, side: int, params: Parameters) -> tuple[str, int]:
+def read_price_match(venue: BinanceDialect, symbol: Symbol, side: int, params: Parameters) -> tuple[str, int]:
     """priceMatch and the price it stands for now, ticks; ("NONE", 0) without one."""
     name = params.text("priceMatch").upper() or "NONE"
     if name == "NONE":
@@ -187,7 +187,7 @@ def read_price_match(venue: BinanceVenue, symbol: Symbol, side: int, params: Par
     return name, levels[-1][0]
 
 
-def read_draft(venue: BinanceVenue, params: Parameters, now_ms: int) -> Draft:
+def read_draft(venue: BinanceDialect, params: Parameters, now_ms: int) -> Draft:
     """The order that a request asks for; nothing of the market is looked at but for priceMatch."""
     symbol = venue.symbols.find(params.required("symbol"))
     side = read_side(params)
@@ -220,7 +220,7 @@ def read_draft(venue: BinanceVenue, params: Parameters, now_ms: int) -> Draft:
 # -- filters ---------------------------------------------------------------------------------------------------------
 
 
-def check_percent_price(venue: BinanceVenue, symbol: Symbol, side: int, price: int, is_market: bool) -> None:
+def check_percent_price(venue: BinanceDialect, symbol: Symbol, side: int, price: int, is_market: bool) -> None:
     """A buyer's price may not be too far above the mark, a seller's not too far below; of a market order: the best price that it meets."""
     mark, ppm = venue.mark(symbol), venue.config.percent_price_ppm
     if mark == 0 or ppm == 0:
@@ -239,14 +239,14 @@ def check_percent_price(venue: BinanceVenue, symbol: Symbol, side: int, price: i
         raise Refusal(-4024, symbol.price(lowest))
 
 
-def check_notional(venue: BinanceVenue, symbol: Symbol, price: int, qty: int, code: int = -4164) -> None:
+def check_notional(venue: BinanceDialect, symbol: Symbol, price: int, qty: int, code: int = -4164) -> None:
     """Price (of a market order: the mark) times quantity may not be too small."""
     value = (price or venue.mark(symbol)) * symbol.tick * qty * symbol.lot
     if value < symbol.min_notional:
         raise Refusal(code, ratio_text(symbol.min_notional))
 
 
-def check_draft(venue: BinanceVenue, account: int, draft: Draft) -> None:
+def check_draft(venue: BinanceDialect, account: int, draft: Draft) -> None:
     """Every filter of a new order. A reduce-only order is cut to the position."""
     symbol = draft.symbol
     check_percent_price(venue, symbol, draft.side, draft.price, draft.is_market)

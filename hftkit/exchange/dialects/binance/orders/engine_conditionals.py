@@ -15,7 +15,7 @@ from hftkit.exchange.dialects.binance.orders.order_history import Order
 from hftkit.exchange.dialects.binance.orders.order_shapes import TYPE_NAMES, stp_of, time_in_force_of
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _MS = 1_000_000
 _MARKET_KINDS = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
@@ -24,7 +24,7 @@ _MARKET_KINDS = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
 class EngineConditionals:
     """Follows the executions of one venue."""
 
-    def __init__(self, venue: BinanceVenue) -> None:
+    def __init__(self, venue: BinanceDialect) -> None:
         self.venue = venue
         self._open: dict[tuple[int, int], AlgoOrder] = {}  # by account and client order id, until triggered or ended
         venue.store.history.on_execution.append(self._execution)

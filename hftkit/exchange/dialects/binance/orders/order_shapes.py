@@ -10,7 +10,7 @@ from hftkit.exchange.dialects.binance.orders.tickets import Ticket
 
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.order_history import Fill, Order
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 SIDE_NAMES = {int(Side.BUY): "BUY", int(Side.SELL): "SELL"}
 TYPE_NAMES = {
@@ -39,7 +39,7 @@ def stp_of(row: Order) -> str:
     return ("EXPIRE_BOTH" if maker else "EXPIRE_TAKER") if taker else ("EXPIRE_MAKER" if maker else "NONE")
 
 
-def ticket_of(venue: BinanceVenue, row: Order) -> Ticket:
+def ticket_of(venue: BinanceDialect, row: Order) -> Ticket:
     """The dialect's knowledge of an order; made up from the venue's for one that came another way."""
     ticket = venue.tickets.of(row.account, row.client_order_id)
     if ticket is not None:
@@ -59,7 +59,7 @@ def _numbers(symbol: Symbol, row: Order) -> dict[str, str]:
     }
 
 
-def acknowledgement(venue: BinanceVenue, row: Order, *, as_new: bool = False) -> dict[str, object]:
+def acknowledgement(venue: BinanceDialect, row: Order, *, as_new: bool = False) -> dict[str, object]:
     """The answer to a request that placed, changed or cancelled an order. `as_new`: as it was before it met the book."""
     symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
     numbers = _numbers(symbol, row)
@@ -93,7 +93,7 @@ def acknowledgement(venue: BinanceVenue, row: Order, *, as_new: bool = False) ->
     }
 
 
-def queried(venue: BinanceVenue, row: Order) -> dict[str, object]:
+def queried(venue: BinanceDialect, row: Order) -> dict[str, object]:
     """The object that queries return."""
     symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
     numbers = _numbers(symbol, row)
@@ -126,7 +126,7 @@ def queried(venue: BinanceVenue, row: Order) -> dict[str, object]:
     }
 
 
-def fill(venue: BinanceVenue, row: Fill) -> dict[str, object]:
+def fill(venue: BinanceDialect, row: Fill) -> dict[str, object]:
     """An item of userTrades."""
     symbol = venue.symbols.all[row.instrument]
     return {

@@ -26,7 +26,7 @@ from hftkit.exchange.dialects.binance.rest.parameters import Parameters
 
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.order_history import Order
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _OPEN = ("NEW", "PARTIALLY_FILLED")
 MOST_AMENDMENTS = 10_000
@@ -38,7 +38,7 @@ _MS = 1_000_000
 # -- placing ---------------------------------------------------------------------------------------------------------
 
 
-def refused(venue: BinanceVenue, account: int, symbol: Symbol, side: int, reason: int) -> Refusal:
+def refused(venue: BinanceDialect, account: int, symbol: Symbol, side: int, reason: int) -> Refusal:
     """The matching engine's Reject code as a refusal.
 
     A reduce-only order is refused with -2022 where there is nothing to reduce, with -4118 where those before it leave too little.
@@ -48,7 +48,7 @@ def refused(venue: BinanceVenue, account: int, symbol: Symbol, side: int, reason
     return refusal_of(reason, ratio_text(symbol.min_notional))
 
 
-def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> Order:
+def enter(venue: BinanceDialect, account: int, draft: Draft, ticket: Ticket) -> Order:
     """Send a checked order to the books. Returns what became of it; raises the refusal of the matching engine."""
     venue.tickets.keep(account, ticket)
     reason = venue.desk.place(
@@ -73,7 +73,7 @@ def enter(venue: BinanceVenue, account: int, draft: Draft, ticket: Ticket) -> Or
     return row
 
 
-def ticket_for(venue: BinanceVenue, draft: Draft) -> Ticket:
+def ticket_for(venue: BinanceDialect, draft: Draft) -> Ticket:
     """The ticket of a new order, with its number in the venue."""
     return Ticket(
         client_id=draft.client_id or new_client_id(),
@@ -87,7 +87,7 @@ def ticket_for(venue: BinanceVenue, draft: Draft) -> Ticket:
     )
 
 
-def place(venue: BinanceVenue, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
+def place(venue: BinanceDialect, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """A new order; the answer to give."""
     draft = read_draft(venue, params, now_ms)
     check_draft(venue, account, draft)
@@ -137,7 +137,7 @@ def _test(call: Call) -> Any:
 # -- finding ---------------------------------------------------------------------------------------------------------
 
 
-def find(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> Order | None:
+def find(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters) -> Order | None:
     """The order named by orderId, else by origClientOrderId; None if there is none. -1102 if neither is sent."""
     params.either("origClientOrderId", "orderId")
     if "orderId" in params:
@@ -151,7 +151,7 @@ def find(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) 
 # -- cancelling ------------------------------------------------------------------------------------------------------
 
 
-def cancel(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
+def cancel(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
     """Cancel one order (-2011 if it is not open); the answer to give."""
     row = find(venue, account, symbol, params)
     if row is None or row.status not in _OPEN or venue.desk.cancel(account, symbol.index, row.client_order_id) != 0:
@@ -178,7 +178,7 @@ def _countdown(call: Call) -> Any:
 # -- changing --------------------------------------------------------------------------------------------------------
 
 
-def _ends_instead(venue: BinanceVenue, row: Order, price: int, qty: int) -> bool:
+def _ends_instead(venue: BinanceDialect, row: Order, price: int, qty: int) -> bool:
     """Would this change rather end the order: nothing left to fill, or a post-only order that would take?"""
     top = venue.venue.books.tops[row.instrument]
     best = int(top["ask"] if row.side == 0 else top["bid"])
@@ -186,7 +186,7 @@ def _ends_instead(venue: BinanceVenue, row: Order, price: int, qty: int) -> bool
     return qty <= row.filled or (bool(row.flags & OrderFlag.POST_ONLY) and crosses)
 
 
-def _check_change(venue: BinanceVenue, account: int, row: Order, params: Parameters) -> tuple[int, int, str]:
+def _check_change(venue: BinanceDialect, account: int, row: Order, params: Parameters) -> tuple[int, int, str]:
     """New price and quantity of an order, after every check. Returns (ticks, lots, priceMatch)."""
     symbol = venue.symbols.all[row.instrument]
     if row.order_type != OrderType.LIMIT:
@@ -208,7 +208,7 @@ def _check_change(venue: BinanceVenue, account: int, row: Order, params: Paramet
     return price, qty, match
 
 
-def modify(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
+def modify(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
     """Change price and quantity of an open order; the answer to give."""
     row = find(venue, account, symbol, params)
     if row is None or row.status not in _OPEN:
@@ -240,7 +240,7 @@ def modify(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters
 
 
 def _amendment(
-    venue: BinanceVenue, row: Order, ticket: Ticket, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
+    venue: BinanceDialect, row: Order, ticket: Ticket, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
 ) -> dict[str, object]:
     symbol = venue.symbols.all[row.instrument]
     change: dict[str, object] = {
@@ -281,7 +281,7 @@ def _amendments(call: Call) -> Any:
 # -- queries ---------------------------------------------------------------------------------------------------------
 
 
-def status(venue: BinanceVenue, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
+def status(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
     """One order (-2013 if there is none)."""
     row = find(venue, account, symbol, params)
     if row is None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hftkit.exchange.dialects.binance.account.keys import ApiKey
+from hftkit.exchange.dialects.binance.account.keys import ClientKey
 from hftkit.exchange.dialects.binance.market.symbols import Symbol
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 
 class Security(IntEnum):
@@ -28,11 +28,11 @@ class Security(IntEnum):
 class Call:
     """One request, already admitted. `account`: index of the account's record, -1 where no key is needed."""
 
-    venue: BinanceVenue
+    venue: BinanceDialect
     params: Parameters
     now_ms: int
     account: int = -1
-    key: ApiKey | None = None
+    key: ClientKey | None = None
     address: str = ""
 
     def symbol(self) -> Symbol:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.rest.errors import BANNED, Refusal
 
 MINUTE_MS, TEN_S_MS, FIVE_MINUTES_MS = 60_000, 10_000, 300_000
@@ -59,7 +59,7 @@ class _Orders:
 class RateLimits:
     """What everybody has used. Times are exchange time, ms."""
 
-    def __init__(self, config: BinanceConfig) -> None:
+    def __init__(self, config: BinanceDialectConfig) -> None:
         self.config = config
         self._addresses: dict[str, _Address] = {}
         self._orders: dict[int, _Orders] = {}

@@ -13,14 +13,14 @@ import msgspec
 
 from hftkit.exchange.dialects.binance import fault_names
 from hftkit.exchange.dialects.binance.account import accounts, isolated, settings
-from hftkit.exchange.dialects.binance.account.keys import ApiKey
+from hftkit.exchange.dialects.binance.account.keys import ClientKey
 from hftkit.exchange.dialects.binance.market import exchange_info, market, statistics
 from hftkit.exchange.dialects.binance.orders import algo, batch, orders
 from hftkit.exchange.dialects.binance.rest import stubs
 from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.rest.errors import AHEAD, UNAVAILABLE, UNKNOWN, Refusal
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
-from hftkit.exchange.dialects.binance.venue import BinanceVenue
+from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 ROUTES: Table = {
     **market.ROUTES,
@@ -40,7 +40,7 @@ ORDERS_10S_HEADER, ORDERS_1M_HEADER = "X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUN
 _EARLY_MS = 1000
 
 
-class Request(NamedTuple):
+class RestRequest(NamedTuple):
     """What came in. `query`: as it was sent, without the question mark; `headers`: names in lower case."""
 
     method: str
@@ -76,7 +76,7 @@ def find_route(method: str, path: str) -> Route:
     return route
 
 
-def find_key(venue: BinanceVenue, text: str) -> ApiKey:
+def find_key(venue: BinanceDialect, text: str) -> ClientKey:
     """The key of a request (-2014, -2015)."""
     if not text or not text.isascii() or not text.isalnum():
         raise Refusal(-2014)
@@ -86,7 +86,7 @@ def find_key(venue: BinanceVenue, text: str) -> ApiKey:
     return key
 
 
-def check_time(venue: BinanceVenue, params: Parameters, now_ms: int) -> None:
+def check_time(venue: BinanceDialect, params: Parameters, now_ms: int) -> None:
     """timestamp and recvWindow (-1021)."""
     timestamp = params.integer("timestamp")
     window = params.integer("recvWindow", venue.config.recv_window_ms)
@@ -100,7 +100,7 @@ def check_time(venue: BinanceVenue, params: Parameters, now_ms: int) -> None:
         raise Refusal(-1021)
 
 
-def open_account(venue: BinanceVenue, key: ApiKey) -> int:
+def open_account(venue: BinanceDialect, key: ClientKey) -> int:
     """The account behind a key (-4109 if the venue has no room for it)."""
     account = venue.account_of(key.account)
     if account < 0:
@@ -108,7 +108,7 @@ def open_account(venue: BinanceVenue, key: ApiKey) -> int:
     return account
 
 
-def admit(venue: BinanceVenue, route: Route, request: Request, params: Parameters, now_ms: int) -> Call:
+def admit(venue: BinanceDialect, route: Route, request: RestRequest, params: Parameters, now_ms: int) -> Call:
     """Key, mandatory parameters, time and signature, as far as the endpoint asks for them."""
     call = Call(venue, params, now_ms, address=request.address)
     if route.security == Security.NONE:
@@ -139,7 +139,7 @@ def _is_exempt(params: Parameters) -> bool:
     return "true" in (params.text("reduceOnly").lower(), params.text("closePosition").lower())
 
 
-def meet_fault(venue: BinanceVenue, route: Route, call: Call) -> str:
+def meet_fault(venue: BinanceDialect, route: Route, call: Call) -> str:
     """The fault that meets this request, "" for none; raises those that keep it from being carried out."""
     kind = venue.faults.kind(route.security == Security.TRADE, route.places, _is_exempt(call.params))
     if kind == "unavailable":
@@ -153,7 +153,7 @@ def meet_fault(venue: BinanceVenue, route: Route, call: Call) -> str:
     return kind
 
 
-def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict[str, str]) -> tuple[Any, str]:
+def _carry_out(venue: BinanceDialect, request: RestRequest, now_ms: int, headers: dict[str, str]) -> tuple[Any, str]:
     """The answer of the endpoint, and the fault that spoils it ("" for none). Fills in the headers as it goes."""
     route = find_route(request.method, request.path)
     if seconds := venue.faults.once(fault_names.BAN_S):
@@ -174,7 +174,7 @@ def _carry_out(venue: BinanceVenue, request: Request, now_ms: int, headers: dict
     return content, fault
 
 
-def handle(venue: BinanceVenue, request: Request) -> Response:
+def handle(venue: BinanceDialect, request: RestRequest) -> Response:
     """Answer one request. Runs on the venue's thread."""
     headers: dict[str, str] = {}
     try:

@@ -25,7 +25,7 @@ from hftkit.exchange.dialects.binance.streams.stream_hub import Audience, Connec
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.order_history import Order
     from hftkit.exchange.dialects.binance.streams.stream_faults import StreamFaults
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _DEPTH, _STATUS = int(MessageType.DEPTH), int(MessageType.MARKET_STATUS)
 _DEPTH_WORDS, _STATUS_WORDS, _DEPTH_ROW = 7, 4, 2
@@ -47,7 +47,7 @@ class _Depth:
 class MarketStreams:
     """Produces the events of every market stream that somebody listens to."""
 
-    def __init__(self, venue: BinanceVenue, hub: StreamHub, faults: StreamFaults) -> None:
+    def __init__(self, venue: BinanceDialect, hub: StreamHub, faults: StreamFaults) -> None:
         self.venue, self.hub, self.faults = venue, hub, faults
         symbols = venue.symbols.all
         self.texts = [events.Texts(symbol) for symbol in symbols]

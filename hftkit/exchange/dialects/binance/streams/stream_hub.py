@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.market.symbols import Symbol
 from hftkit.exchange.dialects.binance.streams.stream_names import LISTEN_KEY, MARKET, PRIVATE, PUBLIC, UNROUTED, USER, Topic, is_delivered, topic_of
 
@@ -96,7 +96,7 @@ class _Malformed(Exception):
 class StreamHub:
     """All stream connections of one venue."""
 
-    def __init__(self, config: BinanceConfig, symbols: list[Symbol], now_ms: Callable[[], int]) -> None:
+    def __init__(self, config: BinanceDialectConfig, symbols: list[Symbol], now_ms: Callable[[], int]) -> None:
         self.config = config
         self.now_ms = now_ms
         self.audiences: dict[str, Audience] = {}  # by name of the stream; of user data by listen key

@@ -15,13 +15,13 @@ from hftkit.exchange.dialects.binance.streams.user_streams import UserStreams
 if TYPE_CHECKING:
     import numpy as np
 
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 
 class Streams:
     """`take` is a consumer of the drop copy, after the store's; `after_slice` a hook of the host, after the venue's."""
 
-    def __init__(self, venue: BinanceVenue, fault_page: np.ndarray) -> None:
+    def __init__(self, venue: BinanceDialect, fault_page: np.ndarray) -> None:
         """`fault_page`: int64 (PAGE_WORDS,)."""
         self.faults, self.mishaps = StreamFaults(fault_page), venue.mishaps
         self.hub = StreamHub(venue.config, venue.symbols.all, venue.now_ms)

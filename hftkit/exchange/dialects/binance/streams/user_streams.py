@@ -26,7 +26,7 @@ from hftkit.exchange.dialects.binance.streams.stream_hub import StreamHub
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.algo_orders import AlgoOrder
     from hftkit.exchange.dialects.binance.streams.stream_faults import StreamFaults
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _MS = 1_000_000
 _KINDS = {ExecutionKind.NEW: "NEW", ExecutionKind.REPLACED: "AMENDMENT", ExecutionKind.TRADE: "TRADE", ExecutionKind.TRIGGERED: "NEW"}
@@ -42,7 +42,7 @@ def _amount(text: str) -> str:
 class UserStreams:
     """Produces the events of every account that somebody listens to."""
 
-    def __init__(self, venue: BinanceVenue, hub: StreamHub, faults: StreamFaults) -> None:
+    def __init__(self, venue: BinanceDialect, hub: StreamHub, faults: StreamFaults) -> None:
         self.venue, self.hub, self.faults = venue, hub, faults
         self.texts = [Texts(symbol) for symbol in venue.symbols.all]
         self._held: tuple[int, int, bytes] | None = None  # account, order id: NEW of an order that may yet trade at once

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from hftkit.exchange.dialects.binance import fault_names
-from hftkit.exchange.dialects.binance.account.keys import ApiKey
+from hftkit.exchange.dialects.binance.account.keys import ClientKey
 from hftkit.exchange.dialects.binance.account.signing import ED25519
 from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security
 from hftkit.exchange.dialects.binance.rest.errors import UNKNOWN, Refusal
@@ -21,7 +21,7 @@ from hftkit.exchange.dialects.binance.rest.parameters import Parameters
 from hftkit.exchange.dialects.binance.rest.router import check_time, find_key, find_route, meet_fault, open_account
 
 if TYPE_CHECKING:
-    from hftkit.exchange.dialects.binance.venue import BinanceVenue
+    from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 PATH = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT, SESSION_WEIGHT = 5, 2
@@ -67,13 +67,13 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Session:
+class ApiSession:
     """One connection."""
 
     address: str
     connected_ms: int
     shows_limits: bool = True
-    key: ApiKey | None = None
+    key: ClientKey | None = None
     authorized_ms: int = 0
 
 
@@ -108,9 +108,9 @@ def parameters_of(fields: dict[str, msgspec.Raw]) -> Parameters:
 class WebSocketApi:
     """All connections of the WebSocket API of one venue."""
 
-    def __init__(self, venue: BinanceVenue) -> None:
+    def __init__(self, venue: BinanceDialect) -> None:
         self.venue = venue
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, ApiSession] = {}
 
     def open(self, number: int, address: str, query: str) -> Refusal | None:
         """A new connection; a refusal if its address is banned or over its limit."""
@@ -119,7 +119,7 @@ class WebSocketApi:
             self.venue.limits.charge(address, HANDSHAKE_WEIGHT, now)
         except Refusal as refusal:
             return refusal
-        self.sessions[number] = Session(address, now, "returnratelimits=false" not in query.lower())
+        self.sessions[number] = ApiSession(address, now, "returnratelimits=false" not in query.lower())
         return None
 
     def close(self, number: int) -> None:
@@ -174,7 +174,7 @@ class WebSocketApi:
             body["data"] = {"serverTime": now, "retryAfter": now + 1000 * int(refusal.headers["Retry-After"])}
         return body
 
-    def _admit(self, session: Session, route: Route, params: Parameters, now: int) -> Call:
+    def _admit(self, session: ApiSession, route: Route, params: Parameters, now: int) -> Call:
         """Weight, key, mandatory parameters, time, signature: as for REST."""
         weight = route.weight if isinstance(route.weight, int) else route.weight(params)
         self.venue.limits.charge(session.address, weight, now, route.pool)
@@ -194,7 +194,7 @@ class WebSocketApi:
         call.key, call.account = key, open_account(self.venue, key)
         return call
 
-    def _check_signature(self, session: Session, key: ApiKey, params: Parameters, now: int) -> None:
+    def _check_signature(self, session: ApiSession, key: ClientKey, params: Parameters, now: int) -> None:
         signed = params.signature or "apiKey" in params or session.key is None
         if signed and not params.signature:
             raise Refusal(-1102, "signature")
@@ -214,7 +214,7 @@ class WebSocketApi:
             raise Refusal(-1007)
         return result, fault
 
-    def _limits(self, session: Session, route: Route, account: int, now: int) -> list[dict[str, object]]:
+    def _limits(self, session: ApiSession, route: Route, account: int, now: int) -> list[dict[str, object]]:
         rows = self.venue.limits.table() if route.orders != (0, 0) else self.venue.limits.table()[:1]
         in_ten_s, in_minute = self.venue.limits.order_counts(account, now) if account >= 0 else (0, 0)
         counts = {"MINUTE": in_minute, "SECOND": in_ten_s}
@@ -223,7 +223,7 @@ class WebSocketApi:
 
     # -- sessions --------------------------------------------------------------------------------------------------------
 
-    def _session(self, session: Session, method: str, params: Parameters, now: int) -> dict[str, object]:
+    def _session(self, session: ApiSession, method: str, params: Parameters, now: int) -> dict[str, object]:
         if method == "session.logon":
             self._log_on(session, params, now)
         elif method == "session.logout":
@@ -236,7 +236,7 @@ class WebSocketApi:
             "serverTime": now,
         }
 
-    def _log_on(self, session: Session, params: Parameters, now: int) -> None:
+    def _log_on(self, session: ApiSession, params: Parameters, now: int) -> None:
         key = find_key(self.venue, params.text("apiKey"))
         params.required("timestamp")
         if not params.signature:

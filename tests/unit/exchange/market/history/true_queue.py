@@ -19,7 +19,7 @@ from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.market.history.files import HistoryTape, with_grades
 from hftkit.exchange.market.history.market import DEPTH, QUOTES, TRADES
 from hftkit.exchange.market.history.rehearsal import CANCEL, NEW, REQUEST
-from hftkit.exchange.trading.desk import Desk
+from hftkit.exchange.trading.desk import OrderEntryApi
 from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver
@@ -51,7 +51,7 @@ def true_run(seconds: int, *, seed: int, life_s: int = 3, deepest: int = 0, lots
     config = msgspec.structs.replace(config, flow=flow_config, instruments=coarse)
     flow, books = new_market(config, seed)
     venue = new_venue(config, books)
-    tap, desk = Tap(venue.tap), Desk(venue)
+    tap, desk = Tap(venue.tap), OrderEntryApi(venue)
     tap.open()
     run = compiled_driver(flow_driver, venue, flow, 0, 0)
     compiled_driver(open_books, venue, flow, 0)(venue, flow, config.start_ns)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from hftkit.errors import ConfigError
 from hftkit.exchange.dialects.binance.account.keys import KeyRing
 from hftkit.exchange.dialects.binance.account.signing import ED25519, HMAC, RSA, Verifier
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 
 # Published in the venue's documentation ("SIGNED Endpoint Examples for POST /fapi/v1/order").
 SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
@@ -70,7 +70,7 @@ def test_other_keys_are_refused_when_they_are_configured() -> None:
 
 
 def test_configured_keys_have_their_secrets_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    config = BinanceConfig(accounts={"abc": 7}, demo_accounts=())
+    config = BinanceDialectConfig(accounts={"abc": 7}, demo_accounts=())
     with pytest.raises(ConfigError, match="HFTKIT_BINANCE_SECRET_7"):
         KeyRing.of_config(config)
     monkeypatch.setenv("HFTKIT_BINANCE_SECRET_7", SECRET)
@@ -87,14 +87,14 @@ def test_a_key_file(tmp_path: object) -> None:
 
     file = Path(str(tmp_path)) / "keys.toml"
     file.write_text(f'abc = "{SECRET}"\n')
-    ring, _ = KeyRing.of_config(BinanceConfig(accounts={"abc": 7}, key_file=str(file), demo_accounts=()))
+    ring, _ = KeyRing.of_config(BinanceDialectConfig(accounts={"abc": 7}, key_file=str(file), demo_accounts=()))
     key = ring.find("abc")
     assert key is not None
     assert key.verifier.verifies(PAYLOAD, SIGNATURE)
 
 
 def test_demo_keys_are_new_every_time_and_work() -> None:
-    (one, told), (_, again) = (KeyRing.of_config(BinanceConfig(demo_accounts=(5,))) for _ in range(2))
+    (one, told), (_, again) = (KeyRing.of_config(BinanceDialectConfig(demo_accounts=(5,))) for _ in range(2))
     assert [row["kind"] for row in told] == [HMAC, ED25519]
     assert {row["key"] for row in told}.isdisjoint({row["key"] for row in again})
     private = serialization.load_pem_private_key(str(told[1]["private_key"]).encode(), None)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hftkit.exchange.dialects.binance.account.listen_keys import LIFE_MS, ListenKeys
-from hftkit.exchange.dialects.binance.config import BinanceConfig
+from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
 from hftkit.exchange.dialects.binance.orders.algo_orders import AlgoOrder
 from hftkit.exchange.dialects.binance.rest.errors import Refusal
 from hftkit.exchange.dialects.binance.rest.limits import FIRST_BAN_MS, FUNDING, LONGEST_BAN_MS, RateLimits
@@ -29,7 +29,7 @@ def status_of(limits: RateLimits, address: str, now: int, weight: int = 1, pool:
 
 
 def test_a_window_is_a_minute_of_the_clock() -> None:
-    limits = RateLimits(BinanceConfig(weight_per_minute=10))
+    limits = RateLimits(BinanceDialectConfig(weight_per_minute=10))
     assert [status_of(limits, A, MINUTE + 59_990, 5) for _ in range(3)] == [200, 200, 429]
     assert status_of(limits, B, MINUTE + 59_991, 5) == 200  # another address
     assert limits.used_weight(A, MINUTE + 59_999) == 10
@@ -40,7 +40,7 @@ def test_a_window_is_a_minute_of_the_clock() -> None:
 
 
 def test_bans_double_up_to_three_days() -> None:
-    limits = RateLimits(BinanceConfig(weight_per_minute=1, requests_until_ban=2))
+    limits = RateLimits(BinanceDialectConfig(weight_per_minute=1, requests_until_ban=2))
     now, lengths = MINUTE, []
     for _ in range(13):
         seen = [status_of(limits, A, now, 2) for _ in range(4)]
@@ -57,13 +57,13 @@ def test_bans_double_up_to_three_days() -> None:
 
 
 def test_pools_are_apart_from_the_weight() -> None:
-    limits = RateLimits(BinanceConfig(weight_per_minute=1, funding_requests_per_5_minutes=3))
+    limits = RateLimits(BinanceDialectConfig(weight_per_minute=1, funding_requests_per_5_minutes=3))
     assert [status_of(limits, A, MINUTE, 0, FUNDING) for _ in range(4)] == [200, 200, 200, 429]
     assert status_of(limits, A, MINUTE) == 200
 
 
 def test_orders_are_counted_by_account_in_two_windows() -> None:
-    limits = RateLimits(BinanceConfig(orders_per_10s=10, orders_per_minute=3))
+    limits = RateLimits(BinanceDialectConfig(orders_per_10s=10, orders_per_minute=3))
     limits.charge_orders(1, 5, 1, MINUTE)
     limits.charge_orders(1, 5, 1, MINUTE)
     with pytest.raises(Refusal, match="10 orders per TEN_SECONDS"):
