@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+DEMO   := $(VENV)/.demo
 # Two workers: one per core of the smallest machine we test on. A file's tests stay on one worker, so its kernels compile once.
 WORKERS ?= 2
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
@@ -26,24 +27,39 @@ AUDIT := .venv-audit
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-# Done once, and again when the requirements change. Every file is held against its sha256 (hashes.txt), the build backend first: it builds what
-# comes as source, and hftkit itself, so that nothing unchecked is fetched for that.
+# Every file is held against its sha256 (hashes.txt), the build backend first: it builds what comes as source, and hftkit itself, so that nothing
+# unchecked is fetched for that.
+define new-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "hftkit needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not found)." >&2; \
+  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+  echo "cannot create $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+@grep '^setuptools==' hashes.txt > $(VENV)/backend.txt
+@$(PIP) --require-hashes --requirement $(VENV)/backend.txt
+endef
+
+# Done once, and again when the requirements change.
 $(STAMP): pyproject.toml constraints.txt hashes.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "hftkit needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not found)." >&2; \
-	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
-	  echo "cannot create $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(new-venv)
 	@echo "installing into $(VENV) (once; minutes on a slow line)"
-	@grep '^setuptools==' hashes.txt > $(VENV)/backend.txt
-	@$(PIP) --require-hashes --requirement $(VENV)/backend.txt
 	@$(PIP) --require-hashes --no-build-isolation --requirement hashes.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# What the demo needs, a quarter of it all: the names in .ci/demo.txt (tests/structure/test_repository.py keeps them complete).
+$(DEMO): pyproject.toml constraints.txt hashes.txt .ci/demo.txt
+	$(new-venv)
+	@echo "installing what the demo needs into $(VENV) (once)"
+	@sed -n 's/^\([a-z].*\)/^\1==/p' .ci/demo.txt > $(VENV)/demo-names.txt
+	@grep -f $(VENV)/demo-names.txt hashes.txt > $(VENV)/demo.txt
+	@$(PIP) --require-hashes --no-build-isolation --no-deps --requirement $(VENV)/demo.txt
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 setup: $(STAMP) ## create .venv with the tested versions
 
-demo: setup ## the whole story: find pairs, calibrate, freeze, trade, replay, report
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO)) ## the whole story: find pairs, calibrate, freeze, trade, replay, report
 	@$(VENV)/bin/hftkit demo
 
 lint: setup ## ruff (rules and format) and mypy

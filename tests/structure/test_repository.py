@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distribution
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.structure.sources import PACKAGES, ROOT, committed_files, name, report
 
@@ -102,12 +105,28 @@ def test_every_tested_version_has_its_hashes() -> None:
     assert [line.split(" ")[0] for line in lines] == pins, "hashes.txt and constraints.txt name other versions. Cure: make hashes"
 
 
+def test_the_demo_installs_all_that_it_needs() -> None:
+    """Held against what the installed packages themselves say that they need."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed: set[str] = set()
+    pending = [Requirement(one) for one in (*project["dependencies"], *project["optional-dependencies"]["demo"])]
+    while pending:
+        one = pending.pop()
+        key = canonicalize_name(one.name)
+        if key not in needed and (one.marker is None or one.marker.evaluate({"extra": ""})):
+            needed.add(key)
+            pending += [Requirement(text) for text in distribution(key).requires or ()]
+    listed = {line for line in (ROOT / ".ci/demo.txt").read_text().splitlines() if not line.startswith("#")}
+    assert needed <= listed, f"{sorted(needed - listed)} are missing in .ci/demo.txt"
+    assert listed <= {line.split("==")[0] for line in (ROOT / "hashes.txt").read_text().splitlines()}
+
+
 def test_no_floor_is_above_the_tested_version_and_the_backend_is_among_them() -> None:
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text())
     required = [*whole["build-system"]["requires"], *whole["project"]["dependencies"]]
     required += [requirement for extra in whole["project"]["optional-dependencies"].values() for requirement in extra]
     tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line and not line.startswith("#"))
-    for requirement in required:
+    for requirement in (one for one in required if not one.startswith("hftkit[")):
         package, _, floor = requirement.partition(">=")
         assert floor, f"{requirement} has no floor"
         version = tested[package.lower().replace("_", "-")]
