@@ -10,24 +10,30 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from hftkit.clock import monotonic_ns
+from hftkit.compilation.warmup import Warmed
 from hftkit.errors import HftkitError
+
+_PROFILE_ROWS = 25
 
 
 @click.command()
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
 @click.option("--only", multiple=True, metavar="LABEL", help="Only this one of the kernels that it lists while it works; may be given again.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=lambda: os.cpu_count() or 1, show_default="one for each core", help="Processes at work.")
-def warmup(quiet: bool, only: tuple[str, ...], jobs: int) -> None:
+@click.option("--profile", is_flag=True, help="Say what was compiled, how long each took by itself, and what was compiled more than once.")
+def warmup(quiet: bool, only: tuple[str, ...], jobs: int, profile: bool) -> None:
     """Compile every kernel that live, simulator and replay use into the cache.
 
     The first time on a machine takes some two minutes on two cores; later runs find everything on disk. The cache is keyed by a digest of the
     kernel sources, so an update needs one more warmup, never a clean.
 
     \b
-    Example:
+    Examples:
       hftkit warmup
+      HFTKIT_CACHE=$(mktemp -d) hftkit warmup --profile
     """
     from hftkit.compilation.warmup import find_tasks, warm_all
     from hftkit.kernels.jit import cache_folder
@@ -45,14 +51,34 @@ def warmup(quiet: bool, only: tuple[str, ...], jobs: int) -> None:
         bar = progress.add_task(escape(tasks[0][0]) if tasks else "", total=len(tasks))
         running = warm_all(tasks, jobs)
         begun = monotonic_ns()
+        warmed: list[Warmed] = []
         for i, (label, _) in enumerate(tasks):
             progress.update(bar, description=escape(label), completed=i)
             try:
-                next(running)
+                warmed.append(next(running))
             except Exception as error:
                 raise HftkitError(f"{label} does not compile: {' '.join(str(error).split())[:300]}", "Run `hftkit doctor`") from error
     if not quiet:
         click.echo(f"{len(tasks)} kernels ready in {(monotonic_ns() - begun) / 1e9:.1f} s, kept in {cache_folder()}")
+    if profile:
+        _print_profile(warmed)
+
+
+def _print_profile(warmed: list[Warmed]) -> None:
+    """Tasks, then functions, the costliest first; what was compiled more than once is marked."""
+    from hftkit.compilation.compile_profile import summed
+
+    console = Console(highlight=False)
+    tasks = Table("task", Column("s", justify="right"), Column("functions", justify="right"), title="what was asked for")
+    for one in warmed:
+        tasks.add_row(one.label, f"{one.seconds:.1f}", str(len(one.compiled)))
+    rows = summed(compiled for one in warmed for compiled in one.compiled)
+    functions = Table("function", "module", Column("s", justify="right"), Column("times", justify="right"), title="what was compiled, by itself")
+    for found, times in rows[:_PROFILE_ROWS]:
+        functions.add_row(found.name, found.module, f"{found.seconds:.2f}", str(times))
+    total, again = sum(found.seconds for found, _ in rows), sum(found.seconds * (times - 1) / times for found, times in rows)
+    console.print(tasks, functions)
+    console.print(f"{len(rows)} functions, {total:.1f} s of compiling; {again:.1f} s of it for other types, or compiled already elsewhere")
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Which kernels a session needs, told by the rooms that use them.
 
-A room registers a function under the entry point group `hftkit.compilation.warmup`. It returns a list of (label, function): calling the function
+A room registers a function under the entry point group `hftkit.warmup`. It returns a list of (label, function): calling the function
 compiles the kernel for the argument types the room uses, or loads it from the disk cache. `hftkit warmup` runs them all, on all cores, so that the
 first `hftkit live` on a machine does not spend its first minute compiling. A room lists what takes longest first.
 """
@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from multiprocessing import get_context
 
 from hftkit.clock import monotonic_ns
+from hftkit.compilation.compile_profile import Compiled, profiled
 
 GROUP = "hftkit.warmup"
 Task = tuple[str, Callable[[], object]]
@@ -22,10 +23,11 @@ Task = tuple[str, Callable[[], object]]
 
 @dataclass(frozen=True)
 class Warmed:
-    """One kernel that is ready, and what it took."""
+    """One kernel that is ready, what it took, and what was compiled for it: nothing where the disk cache had it."""
 
     label: str
     seconds: float
+    compiled: tuple[Compiled, ...] = ()
 
 
 def find_tasks() -> tuple[list[Task], list[str]]:
@@ -45,9 +47,14 @@ def find_tasks() -> tuple[list[Task], list[str]]:
 
 def _warm_one(label: str) -> Warmed:
     """Find one task again in a process of its own, and run it."""
+    return _run(label, dict(find_tasks()[0])[label])
+
+
+def _run(label: str, compile_it: Callable[[], object]) -> Warmed:
     start = monotonic_ns()
-    dict(find_tasks()[0])[label]()
-    return Warmed(label, (monotonic_ns() - start) / 1e9)
+    with profiled() as profile:
+        compile_it()
+    return Warmed(label, (monotonic_ns() - start) / 1e9, tuple(profile.done))
 
 
 def warm_all(tasks: list[Task], jobs: int = 1) -> Iterator[Warmed]:
@@ -57,6 +64,4 @@ def warm_all(tasks: list[Task], jobs: int = 1) -> Iterator[Warmed]:
             yield from pool.map(_warm_one, [label for label, _ in tasks])
         return
     for label, compile_it in tasks:
-        start = monotonic_ns()
-        compile_it()
-        yield Warmed(label, (monotonic_ns() - start) / 1e9)
+        yield _run(label, compile_it)
