@@ -81,8 +81,7 @@ from live.venues.binance.settings import ask_settings
 from live.venues.binance.stream_names import market_url, private_url, public_url
 from live.venues.binance.tasks import VenueTasks
 
-_CLOCK_ROUNDS = 5
-_CANCEL_S = 3.0  # for threads and tasks to end
+_CLOCK_ROUNDS, _CANCEL_S = 5, 3.0  # seconds for threads and tasks to end
 _RINGS = {LinePart.PUBLIC: PUBLIC_RING, LinePart.MARKET: MARKET_RING, LinePart.PRIVATE: PRIVATE_RING, LinePart.ORDERS: ORDERS_RING}
 
 
