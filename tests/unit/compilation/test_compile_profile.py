@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -25,17 +25,11 @@ def test_a_caller_is_not_charged_for_what_it_calls() -> None:
     assert summed(profile.done) == [(Compiled("m", "inner", 4.0), 2), (Compiled("m", "outer", 3.0), 1)]
 
 
-def test_what_numba_compiles_is_seen(tmp_path: Path) -> None:
-    compiled = tmp_path / "mine.py"
-    compiled.write_text(
-        "from hftkit.kernels.jit import kernel\n\n@kernel\ndef twice(x):\n    return 2 * x\n\n@kernel\ndef thrice(x):\n    return twice(x) + x\n"
-    )
-    spec = importlib.util.spec_from_file_location("mine", compiled)
-    assert spec is not None
-    assert spec.loader is not None
-    mine = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(mine)
-    thrice = mine.thrice
+def test_what_numba_compiles_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["from hftkit.kernels.jit import kernel", "@kernel\ndef twice(x):\n    return 2 * x", "@kernel\ndef thrice(x):\n    return twice(x) + x"]
+    (tmp_path / "compiled_here.py").write_text("\n\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    thrice = importlib.import_module("compiled_here").thrice
     with profiled() as profile:
         assert thrice(2) == 6
     assert {one.name.split(".")[0] for one in profile.done} >= {"twice", "thrice"}
