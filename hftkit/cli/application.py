@@ -42,6 +42,7 @@ _SUMMARY = {
     "resume": "let a paused session trade again",
     "flatten": "close everything: of a running session, or of an account without one",
     "bench": "measure, beside a reference",
+    "evidence": "every figure that hftkit can be held against",
     "doctor": "check this machine and installation",
     "warmup": "compile every kernel into the cache",
     "notebook": "open or execute the notebooks",

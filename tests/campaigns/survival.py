@@ -10,6 +10,7 @@ import json
 import random
 import subprocess
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 from hftkit.binance.line import client_order_id_text
 from hftkit.clock import monotonic_s, unix_ns
 from hftkit.codes import MessageType, RecordType
+from hftkit.evidence.registry import Row
 from hftkit.exchange.testing import ORDER_QUERY, PlainClient
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
 from hftkit.layout import FRAME
@@ -232,3 +234,27 @@ def table(rows: list[Found]) -> str:
             f"{sum(r.flat for r in of):5} {sum(r.named for r in of):6} {sum(r.flattened for r in of):10} {sum(bool(r.problems) for r in of):9}"
         )
     return "\n".join(lines)
+
+
+COUNTED = {
+    "kill": "SIGKILL at a random moment, then `hftkit flatten --config`",
+    "hup": "the terminal closes (SIGHUP)",
+    "stopcont": "SIGSTOP for 2 to 20 s, SIGCONT",
+    "disk": "the journal's disk is full",
+    "shm": "shared memory is full",
+    "kernel": "the notebook's kernel is killed or restarted",
+}
+
+
+def evidence(rows: Sequence[Found], when: str) -> list[Row]:
+    """A row of the evidence for each kind of end: the session's orders beside the venue's own ledger."""
+    found = []
+    for what in dict.fromkeys(row.what for row in rows):
+        of = [row for row in rows if row.what == what]
+        lost, doubled = sum(row.lost for row in of), sum(row.doubled for row in of)
+        ours = f"{sum(row.orders for row in of):,} orders in {len(of)} sessions: {lost} lost, {doubled} doubled"
+        bad = sum(bool(row.problems) for row in of)
+        theirs = f"flat, or what is left is named: {len(of) - bad} of {len(of)}"
+        holds = not (lost or doubled or bad)
+        found.append(Row(f"{COUNTED[what]}, both dialects", ours, theirs, "the venue's own ledger", "none", holds, "make survive", when))
+    return found

@@ -9,15 +9,19 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hftkit.clock import unix_ns
 from hftkit.session.child_process import LiveSession, Simulator
-from tests.campaigns.survival import Found, Round, table, venue_config
+from hftkit.units import iso_from_ns
+from tests.campaigns.survival import Found, Round, evidence, table, venue_config
 from tests.faults.binance_drill import frozen_file
 
 KILLS = int(os.environ.get("HFTKIT_SURVIVE_KILLS", "3"))
 EACH = int(os.environ.get("HFTKIT_SURVIVE_EACH", "1"))
 SEED = int(os.environ.get("HFTKIT_SURVIVE_SEED", "1"))
+RECORD = Path(__file__).resolve().parents[2] / "data" / "runs" / "survival.json"  # rows of the evidence: copy it to docs/evidence
 ACCOUNTS = 100  # of one simulator
 pytestmark = pytest.mark.slow
 ROWS: list[Found] = []
@@ -64,6 +68,8 @@ def venues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venues]:
     yield made
     made.close()
     print("\n" + table(ROWS))
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.write_bytes(msgspec.json.format(msgspec.json.encode(evidence(ROWS, iso_from_ns(unix_ns())[:10]))))
 
 
 def kill(this: Round) -> None:

@@ -13,6 +13,7 @@ from tests.structure.sources import name, python_files, report
 EXCEPTIONS = {
     "hftkit/system/private_files.py": "the one place",
     "hftkit/compilation/kernel_cache.py": "the kernel cache, by the same rules: numba names the files",
+    "hftkit/evidence/commands.py": "a page and rows that a user names",
     "hftkit/session/journal.py": "segments are made through a descriptor of their folder, 0600 and O_EXCL, and cut at the end",
     "hftkit/session/control.py": "the control page, by rules of its own",
     "hftkit/params/signing.py": "keys: O_EXCL, the private one 0600",
