@@ -22,7 +22,8 @@ NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 CLIENTS := .venv-clients
 CLIENTS_PYTHON ?= $(PYTHON)
 AUDIT := .venv-audit
-.PHONY: help setup demo test lint browser survive notebooks bench clean test-clients audit hashes
+DOCS := .venv-docs
+.PHONY: help setup demo test check docs docs-serve lint browser survive notebooks bench clean test-clients audit hashes
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -67,6 +68,10 @@ lint: setup ## ruff (rules and format) and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
+# While working: what needs no engine. Which tests those are is computed (tests/structure/quick.py), so a new one is in as soon as it is written.
+check: lint ## lint, types, rules, and the quick unit tests: while working
+	$(PYTEST) $(PARALLEL) tests/structure $$($(PY) -m tests.structure.quick)
+
 # Browser tests need a browser. Only a throw-away CI machine gets one installed; elsewhere those tests skip and say why.
 browser: setup
 	@if [ "$$CI" = true ] && ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -101,6 +106,20 @@ test-clients: setup ## whole bots (freqtrade, nautilus_trader) trade against the
 	    || echo "$$name cannot be installed here: its test will skip"; done
 	$(PYTEST) -m clients -s -rs tests/clients
 
+# The tools of the site are in an environment of their own: `make setup` stays without them.
+$(DOCS)/.installed: docs/site/requirements.txt
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@echo "installing the tools of the documentation into $(DOCS) (once)"
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --requirement $<
+	@touch $@
+
+docs: setup $(DOCS)/.installed ## build the documentation site into site/; a broken link fails it
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+docs-serve: setup $(DOCS)/.installed ## the same at http://127.0.0.1:8000, built again as you write
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs serve
+
 audit: ## ask the advisory database for known holes in the tested versions and in the floors
 	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --upgrade pip-audit
@@ -111,5 +130,5 @@ hashes: ## write hashes.txt anew, for the versions of constraints.txt
 	@$(AUDIT)/bin/python .ci/hashes.py
 
 clean: ## remove .venv, build leftovers and tool caches; data/ stays
-	rm -rf $(VENV) $(CLIENTS) $(AUDIT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(AUDIT) $(DOCS) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,11 +76,22 @@ def test_no_committed_file_holds(what: str) -> None:
     )
 
 
-def test_constraints_are_plain_pins() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+# The tools of the documentation have an environment of their own (`make docs`); everything else is in constraints.txt.
+PINS = ("constraints.txt", "docs/site/requirements.txt")
+
+
+def versions_tested() -> dict[str, str]:
+    """The tested version of each package that the project may install."""
+    lines = [line for file in reversed(PINS) for line in (ROOT / file).read_text().splitlines()]
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("file", PINS)
+def test_constraints_are_plain_pins(file: str) -> None:
+    lines = [line for line in (ROOT / file).read_text().splitlines() if line and not line.startswith("#")]
     violations = [line for line in lines if not PLAIN_PIN.match(line)]
-    assert not violations, report(violations, "Cure: constraints.txt holds `name==version` lines only.")
-    assert lines == sorted(lines), "constraints.txt is not sorted"
+    assert not violations, report(violations, f"Cure: {file} holds `name==version` lines only.")
+    assert lines == sorted(lines), f"{file} is not sorted"
 
 
 def test_every_requirement_is_a_range_and_has_a_tested_version() -> None:
@@ -88,7 +99,7 @@ def test_every_requirement_is_a_range_and_has_a_tested_version() -> None:
     required = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
     pinned = [requirement for requirement in required if "==" in requirement]
     assert not pinned, f"{pinned} in pyproject.toml. Cure: ranges there, the tested version in constraints.txt."
-    tested = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    tested = set(versions_tested())
     named = {
         re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("_", "-") for requirement in required if not requirement.startswith("hftkit")
     }
@@ -125,7 +136,7 @@ def test_no_floor_is_above_the_tested_version_and_the_backend_is_among_them() ->
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text())
     required = [*whole["build-system"]["requires"], *whole["project"]["dependencies"]]
     required += [requirement for extra in whole["project"]["optional-dependencies"].values() for requirement in extra]
-    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line and not line.startswith("#"))
+    tested = versions_tested()
     for requirement in (one for one in required if not one.startswith("hftkit[")):
         package, _, floor = requirement.partition(">=")
         assert floor, f"{requirement} has no floor"
