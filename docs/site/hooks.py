@@ -19,8 +19,15 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("*.md", "docs/*.md", "docs/images/*", "notebooks/*.ipynb", "notebooks/README.md", "examples/README.md", "data/README.md",
          "hftkit/README.md", "live/configs/README.md")  # fmt: skip
-TITLES = {"README.md": "What hftkit is", "docs/README.md": "All pages", "notebooks/README.md": "The notebooks", "hftkit/README.md": "Glossary and package",
-          "examples/README.md": "Examples", "data/README.md": "The data that is shipped", "live/configs/README.md": "Configurations that are shipped"}  # fmt: skip
+TITLES = {
+    "README.md": "What hftkit is",
+    "docs/README.md": "All pages",
+    "notebooks/README.md": "The notebooks",
+    "hftkit/README.md": "Glossary and package",
+    "examples/README.md": "Examples",
+    "data/README.md": "The data that is shipped",
+    "live/configs/README.md": "Configurations that are shipped",
+}
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 ABOUT = {
     "hftkit": "What both sides agree on, the engine's past, and the simulated exchange.",
