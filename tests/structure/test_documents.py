@@ -53,5 +53,5 @@ def test_what_make_check_runs_is_quick() -> None:
     assert "tests/unit/test_units.py" in chosen
     assert "tests/unit/exchange/test_binary_server.py" not in chosen, "it starts an exchange"
     gone = [one for one in quick.SLOW if not (ROOT / one).is_file()]
-    needless = sorted(set(quick.SLOW) - {name(path) for path in quick.candidates()} - set(gone))
+    needless = sorted(quick.SLOW - {name(path) for path in quick.candidates()} - set(gone))
     assert not gone + needless, report(gone + needless, "Cure: take them out of SLOW in tests/structure/quick.py; no other rule would choose them.")
