@@ -91,6 +91,7 @@ if TYPE_CHECKING:  # what the type checker reads; at run time `__getattr__` find
     from research.stats.spread_tests import hurst_exponent as hurst_exponent
     from research.stats.spread_tests import variance_ratio as variance_ratio
     from research.stats.spread_tests import zero_crossings as zero_crossings
+    from research.stats.test_result import TestResult as TestResult
     from research.stats.unit_root import dickey_fuller as dickey_fuller
     from research.stats.vecm import error_correction as error_correction
 
@@ -114,6 +115,7 @@ _PUBLIC = {
     "estimates_of": "research.stats.discovery.known_truth:estimates",
     "false_discoveries": "research.stats.discovery.known_truth:false_discoveries",
     "known_pair": "research.stats.discovery.known_truth:known_pair",
+    "TestResult": "research.stats.test_result:TestResult",
     "dickey_fuller": "research.stats.unit_root:dickey_fuller",
     "johansen": "research.stats.johansen:johansen",
     "error_correction": "research.stats.vecm:error_correction",
@@ -194,6 +196,7 @@ __all__ = [
     "PairBars",
     "Prefilter",
     "Rest",
+    "TestResult",
     "backtest_bars",
     "backtest_basket",
     "best_entry",

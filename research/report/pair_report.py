@@ -15,7 +15,6 @@ from research.stats.phillips_ouliaris import phillips_ouliaris
 from research.stats.spread.half_life import half_life
 from research.stats.spread.hedge import dols_hedge_ratio, kalman_hedge_ratios, ols_hedge_ratio, tls_hedge_ratio
 from research.stats.spread.kalman import START
-from research.stats.spread_test import SpreadTest
 from research.stats.spread_tests import (
     cusum,
     cusum_recursive,
@@ -26,6 +25,7 @@ from research.stats.spread_tests import (
     variance_ratio,
     zero_crossings,
 )
+from research.stats.test_result import TestResult
 
 _BREAK_DATES = 200  # of Gregory and Hansen, in a long sample
 
@@ -41,16 +41,16 @@ class PairReport:
     lead: str
     hedge: str
     engle_granger: EngleGranger
-    phillips_ouliaris: SpreadTest
+    phillips_ouliaris: TestResult
     johansen: Johansen
-    gregory_hansen: SpreadTest
-    cusum: SpreadTest
-    cusum_recursive: SpreadTest
-    variance_ratio: SpreadTest
+    gregory_hansen: TestResult
+    cusum: TestResult
+    cusum_recursive: TestResult
+    variance_ratio: TestResult
     half_lives: dict[str, float]
     hurst: float
     hurst_no_drift: float
-    drift: SpreadTest
+    drift: TestResult
     crossings: int
     hedge_ratios: dict[str, float]
     rolling: pd.DataFrame

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from research.report.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure, legend, time_axis
-from research.stats.spread_test import SpreadTest
+from research.stats.test_result import TestResult
 
 _COLORS = {"OLS": BLUE, "TLS": ORANGE, "DOLS": GREEN, "Kalman": RED}
 _NAMES = {"p_value": "p-value alone", "bh": "Benjamini-Hochberg", "by": "Benjamini-Yekutieli", "bonferroni": "Bonferroni"}
@@ -59,7 +59,7 @@ def against_truth(
     return figure
 
 
-def cusum_path(spread: pd.Series, test: SpreadTest, path: np.ndarray) -> Figure:
+def cusum_path(spread: pd.Series, test: TestResult, path: np.ndarray) -> Figure:
     """The spread (top) and its CUSUM with the 5 % bounds (bottom); the row where it strays farthest.
 
     `test`, `path`: of spread_tests.cusum and cusum_path, or of cusum_recursive and cusum_recursive_path, whose bounds open with time.

@@ -120,17 +120,12 @@ def fully_modified(
         For series of other lengths or times, constant, not finite, or too short.
     """
     setup = _setup(y, x, trend)
-    long_run, eta, _ = _errors(setup, kernel, bandwidth)
-    omega, one_sided = long_run.two_sided, long_run.one_sided
-    pull = np.linalg.solve(omega[1:, 1:], omega[1:, 0])
-    corrected = setup.y[1:] - eta[:, 1:] @ pull
+    errors = _errors(setup, kernel, bandwidth)
+    one_sided = errors.long_run.one_sided
     bias = np.zeros(setup.design.shape[1])
-    bias[: setup.k] = one_sided[0, 1:] - pull @ one_sided[1:, 1:]
-    design = setup.design[1:]
-    inverse = _inverse(design)
-    coefficients = inverse @ (design.T @ corrected - len(design) * bias)
-    variance = float(omega[0, 0] - omega[0, 1:] @ pull)
-    return _result("fully modified least squares (Phillips and Hansen 1990)", setup, coefficients, variance * inverse, variance, long_run)
+    bias[: setup.k] = one_sided[0, 1:] - errors.pull @ one_sided[1:, 1:]
+    method = "fully modified least squares (Phillips and Hansen 1990)"
+    return _corrected(method, setup, errors, setup.design[1:], setup.y[1:], bias)
 
 
 def canonical(
@@ -142,17 +137,12 @@ def canonical(
 ) -> CointegratingRegression:
     """Canonical cointegrating regression of y on x: arguments as in `fully_modified`."""
     setup = _setup(y, x, trend)
-    long_run, eta, first = _errors(setup, kernel, bandwidth)
-    omega = long_run.two_sided
-    past = np.linalg.solve(long_run.short, long_run.one_sided[:, 1:])
-    pull = np.linalg.solve(omega[1:, 1:], omega[1:, 0])
-    corrected_x = setup.design[1:].copy()
-    corrected_x[:, : setup.k] -= eta @ past
-    corrected_y = setup.y[1:] - eta @ (past @ first[: setup.k]) - eta[:, 1:] @ pull
-    inverse = _inverse(corrected_x)
-    coefficients = inverse @ (corrected_x.T @ corrected_y)
-    variance = float(omega[0, 0] - omega[0, 1:] @ pull)
-    return _result("canonical (Park 1992)", setup, coefficients, variance * inverse, variance, long_run)
+    errors = _errors(setup, kernel, bandwidth)
+    past = np.linalg.solve(errors.long_run.short, errors.long_run.one_sided[:, 1:])
+    design = setup.design[1:].copy()
+    design[:, : setup.k] -= errors.eta @ past
+    target = setup.y[1:] - errors.eta @ (past @ errors.first[: setup.k])
+    return _corrected("canonical (Park 1992)", setup, errors, design, target, np.zeros(design.shape[1]))
 
 
 def dynamic(
@@ -226,8 +216,21 @@ def _setup(y: ArrayLike, x: ArrayLike, trend: str) -> _Setup:
     return _Setup(left, design, k, [*names, *_TERMS[:terms]], trend, index)
 
 
-def _errors(setup: _Setup, kernel: Kernel, bandwidth: float | None) -> tuple[LongRunCovariance, np.ndarray, np.ndarray]:
-    """Long-run covariance of (u, changes of x without their trend), these errors (n - 1, 1 + k), and the coefficients of least squares."""
+@dataclass(frozen=True)
+class _Errors:
+    """Of a first fit by least squares: its coefficients `first`; `eta` (n - 1, 1 + k), u and the changes of x without their trend.
+
+    `long_run`: their covariance; `pull` (k,): how u moves with the changes of x in the long run; `variance`: of u given these changes.
+    """
+
+    first: np.ndarray
+    eta: np.ndarray
+    long_run: LongRunCovariance
+    pull: np.ndarray
+    variance: float
+
+
+def _errors(setup: _Setup, kernel: Kernel, bandwidth: float | None) -> _Errors:
     first = np.linalg.lstsq(setup.design, setup.y, rcond=None)[0]
     error = setup.y - setup.design @ first
     series, terms = setup.design[:, : setup.k], setup.design[:, setup.k :]
@@ -236,7 +239,17 @@ def _errors(setup: _Setup, kernel: Kernel, bandwidth: float | None) -> tuple[Lon
     eta = np.column_stack([error[1:], np.diff(series, axis=0)])
     if not error @ error > error.size * (64.0 * np.spacing(np.abs(setup.y).max())) ** 2:
         raise DataError("y is a multiple of x", "Leave one of them out: their spread has no variance")
-    return long_run_covariance(eta, kernel, bandwidth, whole_bandwidth=True), eta, first
+    long_run = long_run_covariance(eta, kernel, bandwidth, whole_bandwidth=True)
+    omega = long_run.two_sided
+    pull = np.linalg.solve(omega[1:, 1:], omega[1:, 0])
+    return _Errors(first, eta, long_run, pull, float(omega[0, 0] - omega[0, 1:] @ pull))
+
+
+def _corrected(method: str, setup: _Setup, errors: _Errors, design: np.ndarray, target: np.ndarray, bias: np.ndarray) -> CointegratingRegression:
+    """Least squares of `target` (n - 1,) on `design` (n - 1, k + terms), after what the changes of x explain of u, and `bias` a row, leave it."""
+    inverse = _inverse(design)
+    moments = design.T @ (target - errors.eta[:, 1:] @ errors.pull) - len(design) * bias
+    return _result(method, setup, inverse @ moments, errors.variance * inverse, errors.variance, errors.long_run)
 
 
 def _inverse(design: np.ndarray) -> np.ndarray:

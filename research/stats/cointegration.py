@@ -21,6 +21,7 @@ from hftkit.kernels.stats.mackinnon import MAX_SERIES, critical_values, p_value
 from hftkit.kernels.stats.ols import remove_trend
 from research.stats.discovery.null_distribution import null_distribution
 from research.stats.discovery.pair_statistics import careful
+from research.stats.test_result import LEVELS, Detail, TestResult
 from research.stats.validation import checked_series, default_maxlag, lag_rule, lags_of, same_rows
 
 NULL_HYPOTHESIS = "no cointegration: the residual has a unit root"
@@ -37,17 +38,18 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class EngleGranger:
-    """Result of one test. Unpacks as statsmodels' `coint` does: statistic, pvalue, critical_values.
+@dataclass(frozen=True, kw_only=True)
+class EngleGranger(TestResult):
+    """Result of one test. Unpacks as statsmodels' `coint` does: statistic, pvalue, critical values float64 (3,) at 1, 5, 10 %.
 
     `hedge_ratio`: slope of y on x (array for several x); `intercept`: constant of that regression; `residual`: float64 (n,) spread about its
     trend; `lag`, `nobs`: of the final Dickey-Fuller regression; `half_life`: of the residual, bars; `verdict`: "ok" or why there is no statistic.
+    `critical_values` is empty where none are published (trend "n" with two series or more): there the p-value decides.
     """
 
-    statistic: float
-    pvalue: float
-    critical_values: np.ndarray
+    name: str = "Engle-Granger two-step test"
+    null_hypothesis: str = NULL_HYPOTHESIS
+    alternative: str = "cointegration"
     hedge_ratio: float | np.ndarray
     intercept: float
     lag: int
@@ -58,10 +60,9 @@ class EngleGranger:
     maxlag: int
     verdict: str
     residual: np.ndarray = field(repr=False)
-    null_hypothesis: str = NULL_HYPOTHESIS
 
     def __iter__(self) -> Iterator[Any]:
-        yield from (self.statistic, self.pvalue, self.critical_values)
+        yield from (self.statistic, self.pvalue, np.array([self.critical_values.get(level, np.nan) for level in LEVELS]))
 
     @functools.cached_property
     def pvalue_finite(self) -> float:
@@ -75,29 +76,6 @@ class EngleGranger:
         n = self.residual.size
         null = null_distribution(n, degree, self.maxlag, rule, self.maxlag == default_maxlag(n))
         return float(null.p_values(np.array([self.pvalue]))[0])
-
-    def report(self) -> str:
-        """What was tested and what came out, as text."""
-        decides = self.pvalue if np.isnan(self.pvalue_finite) else self.pvalue_finite
-        rejected = [f"{level} %" for level in (1, 5, 10) if decides <= level / 100]
-        levels = "  ".join(f"{value:.4f} ({level} %)" for level, value in zip((1, 5, 10), self.critical_values, strict=True)) + "   (MacKinnon 2010)"
-        if np.isnan(self.critical_values).all():
-            levels = f"none are published for trend {self.trend!r} and two series or more: the p-value decides"
-        finite = "none for several regressors" if np.isnan(self.pvalue_finite) else f"{self.pvalue_finite:.6g}   (this sample size and lag rule)"
-        lines = [
-            "Engle-Granger two-step test",
-            f"  null hypothesis    {self.null_hypothesis}",
-            f"  sample             {self.residual.size} observations, trend {self.trend!r}",
-            f"  lags               {self.lag} (chosen by {self.autolag or 'the caller'}), {self.nobs} rows in the final regression",
-            f"  statistic          {self.statistic:.6f}",
-            f"  p-value            {self.pvalue:.6g}   (asymptotic: MacKinnon 1994)",
-            f"  finite p-value     {finite}",
-            f"  critical values    {levels}",
-            f"  null rejected at   {', '.join(rejected) or 'none of 1, 5, 10 %'}   (by the {'' if decides is self.pvalue else 'finite '}p-value)",
-            f"  hedge ratio        {np.array2string(np.atleast_1d(self.hedge_ratio), precision=6)[1:-1]}, intercept {self.intercept:.6f}",
-            f"  half-life          {self.half_life:.2f} bars",
-        ]
-        return "\n".join(lines if self.verdict == "ok" else [*lines, f"  verdict            {self.verdict}"])
 
 
 def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, autolag: str | None = "aic") -> EngleGranger:
@@ -136,19 +114,33 @@ def engle_granger(y: Any, x: Any, trend: str = "c", maxlag: int | None = None, a
     table = np.empty(3)
     critical_values(table, degree, len(regressors) + 1, level.size - 1)
     basis = flat_coefficients - slopes @ np.array([coefficients for _, coefficients, _ in others])
+    why, half = VERDICTS[verdict], half_life(residual)
+    hedge_ratio, intercept = float(slopes[0]) if len(slopes) == 1 else slopes, _intercept(basis, level.size)
+    lag, nobs = int(np.nan_to_num(out[1])), int(np.nan_to_num(out[2]))
+    details: dict[str, Detail] = {
+        "observations": level.size,
+        "trend": trend,
+        "lag": lag,
+        "chosen_by": autolag or "the caller",
+        "nobs": nobs,
+        "hedge_ratio": hedge_ratio if isinstance(hedge_ratio, float) else np.array2string(slopes, precision=6),
+        "intercept": intercept,
+        "half_life": half,
+    }
     return EngleGranger(
         statistic=float(out[0]),
         pvalue=p_value(out[0], degree, len(regressors) + 1),
-        critical_values=table,
-        hedge_ratio=float(slopes[0]) if len(slopes) == 1 else slopes,
-        intercept=_intercept(basis, level.size),
-        lag=int(np.nan_to_num(out[1])),
-        nobs=int(np.nan_to_num(out[2])),
-        half_life=half_life(residual),
+        critical_values={} if np.isnan(table).all() else dict(zip(LEVELS, table.tolist(), strict=True)),
+        details=details if why == VERDICTS[0] else {**details, "verdict": why},
+        hedge_ratio=hedge_ratio,
+        intercept=intercept,
+        lag=lag,
+        nobs=nobs,
+        half_life=half,
         trend=trend,
         autolag=autolag,
         maxlag=lags,
-        verdict=VERDICTS[verdict],
+        verdict=why,
         residual=residual,
     )
 

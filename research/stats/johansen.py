@@ -8,12 +8,14 @@ Critical values and p-values: research/stats/johansen_tables.py. Standard errors
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from hftkit.errors import DataError
 from research.stats import johansen_tables as tables
+from research.stats.test_result import LEVELS, Detail, Tail, TestResult
 from research.stats.validation import whole
 
 DETERMINISTIC = {
@@ -26,12 +28,14 @@ DETERMINISTIC = {
 _ORDER = {"n": -1, "c": 0, "ct": 1}  # statsmodels' det_order
 _COLLINEAR = 1e-12  # smallest eigenvalue of a correlation matrix that is still full rank
 STATISTICS = ("trace", "max_eigen")
+_NAMES = {"trace": "trace", "max_eigen": "maximal eigenvalue"}
 
 
-@dataclass(frozen=True)
-class Johansen:
-    """`table`: one row a null hypothesis r <= index: eigenvalue, trace, trace_90/95/99, trace_p, max_eigen, max_eigen_90/95/99, max_eigen_p.
+@dataclass(frozen=True, kw_only=True)
+class Johansen(TestResult):
+    """Result of one group: as one test, trace of "no relation" against "at least one"; the other null hypotheses by `test` and in `table`.
 
+    `table`: one row a null hypothesis r <= index: eigenvalue, trace, trace_90/95/99, trace_p, max_eigen, max_eigen_90/95/99, max_eigen_p.
     `vectors`: column k is the k-th relation (largest eigenvalue first), the first series' weight 1; rows the series (and "constant" for "rc",
     "trend" for "rt").
     `loadings`: how much each series' next change takes back of each relation (alpha of the error correction), rows the series.
@@ -59,19 +63,46 @@ class Johansen:
         accepted = np.flatnonzero(values <= critical)
         return int(accepted[0]) if accepted.size else len(self.table)
 
+    def test(self, r: int, statistic: str = "trace") -> TestResult:
+        """The test of "at most `r` relations", r from 0: by "trace" against more, by "max_eigen" against exactly r + 1."""
+        if statistic not in STATISTICS or not 0 <= r < len(self.table):
+            raise DataError(f"there is no test of {statistic!r} at r = {r}", f"Choose {' or '.join(STATISTICS)}, r from 0 to {len(self.table) - 1}")
+        return TestResult(**_one_test(self.table, r, statistic))
+
     def report(self) -> str:
-        """Hypotheses, sample, statistics as text."""
+        """The test of no relation, then the table of all null hypotheses, as text."""
         lines = [
-            f"Johansen test, {DETERMINISTIC[self.deterministic]}, {self.lags} lagged differences, {self.nobs} rows used",
-            "null hypothesis: at most r relations; alternative: more (trace), or exactly one more (maximal eigenvalue)",
-            f"critical values at 90, 95, 99 %: {tables.source(len(self.table), self.deterministic)}; p-values: {tables.APPROXIMATION}",
+            super().report(),
+            "  of each row        at most r relations, against more (trace) or exactly one more (maximal eigenvalue)",
+            f"  critical at 90, 95, 99 %: {tables.source(len(self.table), self.deterministic)}; p-values: {tables.APPROXIMATION}",
             self.table.round(4).to_string(),
             f"relations at 5 % (trace): {self.rank}, (maximal eigenvalue): {self.rank_at(95, 'max_eigen')}",
         ]
         return "\n".join(lines)
 
-    def __str__(self) -> str:
-        return self.report()
+
+class _Fields(TypedDict):
+    name: str
+    null_hypothesis: str
+    alternative: str
+    statistic: float
+    pvalue: float
+    critical_values: dict[str, float]
+    tail: Tail
+
+
+def _one_test(table: pd.DataFrame, r: int, statistic: str) -> _Fields:
+    """What `table` says of one null hypothesis."""
+    row, known = table.iloc[r], f"at most {r} cointegrating relation{'' if r == 1 else 's'}" if r else "no cointegrating relation"
+    return {
+        "name": f"Johansen, {_NAMES[statistic]}",
+        "null_hypothesis": known,
+        "alternative": f"{'at least' if statistic == 'trace' else 'exactly'} {r + 1}",
+        "statistic": float(row[statistic]),
+        "pvalue": float(row[f"{statistic}_p"]),
+        "critical_values": {level: float(row[f"{statistic}_{place}"]) for level, place in zip(LEVELS, (99, 95, 90), strict=True)},
+        "tail": "upper",
+    }
 
 
 def johansen(series: pd.DataFrame | np.ndarray, lags: int = 1, deterministic: str | int = "rc", season: int | None = None) -> Johansen:
@@ -144,7 +175,17 @@ def johansen(series: pd.DataFrame | np.ndarray, lags: int = 1, deterministic: st
     order = ["eigenvalue", *(f"{name}{tail}" for name in STATISTICS for tail in ("", "_90", "_95", "_99", "_p"))]
     relations = [f"relation {k + 1}" for k in range(m)]
     weights, speeds = pd.DataFrame(vectors, names, relations), pd.DataFrame(loadings, names[:m], relations)
-    return Johansen(table[order], weights, speeds, rows, lags, deterministic)
+    details: dict[str, Detail] = {"deterministic": DETERMINISTIC[deterministic], "lags": lags, "nobs": rows, "series": m}
+    return Johansen(
+        **_one_test(table, 0, "trace"),
+        details=details,
+        table=table[order],
+        vectors=weights,
+        loadings=speeds,
+        nobs=rows,
+        lags=lags,
+        deterministic=deterministic,
+    )
 
 
 def as_frame(series: pd.DataFrame | np.ndarray) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from hftkit.kernels.stats.mackinnon import p_value as mackinnon_p
 from research.stats.cointegration import EngleGranger, engle_granger
 from research.stats.long_run import Kernel, LongRunCovariance, long_run_covariance
 from research.stats.phillips_ouliaris_table import PROBABILITIES, TRENDS, quantiles
-from research.stats.spread_test import Detail, SpreadTest
+from research.stats.test_result import Detail, TestResult
 
 Statistic = Literal["Za", "Zt", "Pu", "Pz"]
 NAMES = ("Za", "Zt", "Pu", "Pz")
@@ -38,7 +38,7 @@ def phillips_ouliaris(
     bandwidth: float | None = None,
     statistic: Statistic = "Zt",
     kernel: Kernel = "bartlett",
-) -> SpreadTest:
+) -> TestResult:
     """One of the four tests of y on x.
 
     Parameters
@@ -58,7 +58,7 @@ def phillips_ouliaris(
 
     Returns
     -------
-    SpreadTest
+    TestResult
         Details: bandwidth, kernel, hedge_ratio (of the first x), nobs.
 
     Raises
@@ -92,7 +92,7 @@ def phillips_ouliaris(
         critical = {name: _critical(level, statistic, trend, k) for name, level in _LEVELS.items()}
     ratio = float(np.atleast_1d(first.hedge_ratio)[0])
     details: dict[str, Detail] = {"bandwidth": covariance.bandwidth, "kernel": kernel, "trend": trend, "hedge_ratio": ratio, "nobs": n}
-    return SpreadTest(
+    return TestResult(
         name=f"Phillips-Ouliaris {statistic}",
         null_hypothesis="no cointegration",
         alternative="cointegration",

@@ -12,7 +12,7 @@ from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import LAG_FIXED, adf_gram
 from research.stats.cointegration import engle_granger
 from research.stats.long_run import long_run_covariance
-from research.stats.spread_test import SpreadTest, row_and_time
+from research.stats.test_result import TestResult, row_and_time
 from research.stats.validation import same_rows
 
 # A. W. Gregory and B. E. Hansen (1996), J. Econometrics 70, 99-126, table 1, one regressor: 1 %, 5 %, 10 %
@@ -54,7 +54,7 @@ def hurst_exponent(spread: Any, max_lag: int = 100, drift: Literal["keep", "remo
     return float(np.polyfit(np.log(lags), np.log(sizes), 1)[0])
 
 
-def drift_test(spread: Any) -> SpreadTest:
+def drift_test(spread: Any) -> TestResult:
     """Does the spread drift? The mean change over its standard error, by the long-run variance of the changes (Newey and West 1987)."""
     values = _finite(spread, "the spread")
     steps = np.diff(values)
@@ -65,7 +65,7 @@ def drift_test(spread: Any) -> SpreadTest:
     if not variance > 0.0:
         raise DataError("the spread changes by the same amount in every row", "It has no variance to compare")
     statistic = float(steps.mean() / np.sqrt(variance / steps.size))
-    return SpreadTest(
+    return TestResult(
         name="drift of the spread, t",
         null_hypothesis="no drift: changes have the mean zero",
         alternative="the spread drifts",
@@ -76,7 +76,7 @@ def drift_test(spread: Any) -> SpreadTest:
     )
 
 
-def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
+def variance_ratio(spread: Any, lags: int = 2) -> TestResult:
     """Ratio of the variance of `lags`-step changes to `lags` times that of one-step changes: below 1 reverts.
 
     Overlapping, unbiased, with the statistic that allows for changing variance: A. W. Lo and A. C. MacKinlay (1988), Rev. Financial Studies 1.1,
@@ -99,7 +99,7 @@ def variance_ratio(spread: Any, lags: int = 2) -> SpreadTest:
     theta = sum((2.0 * (lags - k) / lags) ** 2 * n * (squares[k:] @ squares[:-k]) / total for k in range(1, lags))
     statistic = float(np.sqrt(n) * (ratio - 1.0) / np.sqrt(theta))
     p = float(2.0 * stats.norm.sf(abs(statistic)))
-    return SpreadTest(
+    return TestResult(
         name="Lo-MacKinlay variance ratio, z",
         null_hypothesis="uncorrelated changes (a random walk)",
         alternative="changes that reverse (ratio below 1) or persist (above 1)",
@@ -117,7 +117,7 @@ def zero_crossings(spread: Any) -> int:
     return int(np.count_nonzero(above[1:] != above[:-1]))
 
 
-def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15, breaks: int | None = None) -> SpreadTest:
+def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, trim: float = 0.15, breaks: int | None = None) -> TestResult:
     """ADF* of Gregory and Hansen (1996): the smallest Dickey-Fuller t over all break dates.
 
     Below the critical value the pair is cointegrated, with a break or without.
@@ -138,7 +138,7 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
 
     Returns
     -------
-    SpreadTest
+    TestResult
         Details: break_row (and break_time, where y has times), the first row after the break; how the dates were searched.
     """
     same_rows(y, x)
@@ -177,7 +177,7 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
     at = min(found, key=lambda cut: found[cut])
     if not np.isfinite(found[at]):
         raise DataError("no break date leaves a residual that can be tested", "Use a longer sample or fewer lags")
-    return SpreadTest(
+    return TestResult(
         name="Gregory-Hansen ADF*",
         null_hypothesis="no cointegration, whatever break there is",
         alternative="cointegration, with one break or without",
@@ -188,7 +188,7 @@ def gregory_hansen(y: Any, x: Any, model: str = "C", lag: int | None = None, tri
     )
 
 
-def cusum(spread: Any, lags: int = 1) -> SpreadTest:
+def cusum(spread: Any, lags: int = 1) -> TestResult:
     """CUSUM test of Ploberger and Kraemer (1992), Econometrica 60, 271-285: do level and speed of the spread's reversion stay the same?
 
     The spread is regressed on a constant and `lags` lags of itself; the cumulated residuals, over sigma sqrt(n), wander like a Brownian bridge where
@@ -198,7 +198,7 @@ def cusum(spread: Any, lags: int = 1) -> SpreadTest:
     path = cusum_path(spread, lags)
     row = int(np.abs(path).argmax())
     statistic = float(abs(path[row]))
-    return SpreadTest(
+    return TestResult(
         name="CUSUM of least-squares residuals",
         null_hypothesis="the spread reverts to one level at one speed",
         alternative="level or speed change",
@@ -210,7 +210,7 @@ def cusum(spread: Any, lags: int = 1) -> SpreadTest:
     )
 
 
-def cusum_recursive(spread: Any, lags: int = 1) -> SpreadTest:
+def cusum_recursive(spread: Any, lags: int = 1) -> TestResult:
     """CUSUM test on recursive residuals of R. L. Brown, J. Durbin and J. M. Evans (1975), J. R. Statist. Soc. B 37, 149-192.
 
     The regression of `cusum`, but each row is predicted from the rows before it only; the cumulated errors W stay within the lines
@@ -224,7 +224,7 @@ def cusum_recursive(spread: Any, lags: int = 1) -> SpreadTest:
     row = int((np.abs(path) / reach).argmax())
     statistic = float(abs(path[row]) / reach[row])
     first = len(np.asarray(spread)) - m
-    return SpreadTest(
+    return TestResult(
         name="CUSUM of recursive residuals",
         null_hypothesis="the spread reverts to one level at one speed",
         alternative="level or speed change",

@@ -6,6 +6,8 @@ MacKinnon (2010). The arithmetic is that of hftkit/kernels/stats/adf.py.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,33 +17,41 @@ import numpy as np
 from hftkit.errors import DataError
 from hftkit.kernels.stats.adf import adf_columns
 from hftkit.kernels.stats.mackinnon import critical_values, p_value
-from research.stats.validation import checked_series, lag_rule, whole
+from research.stats.discovery.null_distribution import unit_root_null
+from research.stats.test_result import LEVELS, TestResult
+from research.stats.validation import checked_series, default_maxlag, lag_rule, whole
 
 
-@dataclass(frozen=True)
-class UnitRoot:
-    """Result of one test. Unpacks as `adfuller` does without a best criterion: statistic, pvalue, lag, nobs, critical values by level."""
+@dataclass(frozen=True, kw_only=True)
+class UnitRoot(TestResult):
+    """Result of one test. Unpacks as `adfuller` does without a best criterion: statistic, pvalue, lag, nobs, critical values by level ("1%").
 
-    statistic: float
-    pvalue: float
+    `observations`: rows of the series; `lag`, `nobs`: of the final regression; `maxlag`: the largest lag that was tried.
+    """
+
+    name: str = "Dickey-Fuller"
+    null_hypothesis: str = "a unit root"
+    alternative: str = "no unit root: the series reverts"
     lag: int
     nobs: int
-    critical_values: dict[str, float]
+    observations: int
+    maxlag: int
     trend: str
     autolag: str | None
-    null_hypothesis: str = "a unit root"
 
     def __iter__(self) -> Iterator[Any]:
-        yield from (self.statistic, self.pvalue, self.lag, self.nobs, self.critical_values)
+        critical = {level.replace(" ", ""): value for level, value in self.critical_values.items()}
+        yield from (self.statistic, self.pvalue, self.lag, self.nobs, critical)
 
-    def report(self) -> str:
-        """One line: what was tested, what came out."""
-        levels = ", ".join(f"{value:.3f} ({level})" for level, value in self.critical_values.items())
-        chosen = f"{self.lag} lags chosen by {self.autolag or 'the caller'}, {self.nobs} rows"
-        return (
-            f"Dickey-Fuller, trend {self.trend!r}: {self.statistic:.4f}, p-value {self.pvalue:.4g}; critical {levels}; {chosen}; "
-            f"null hypothesis: {self.null_hypothesis}"
-        )
+    @functools.cached_property
+    def pvalue_finite(self) -> float:
+        """p-value for this sample size (discovery/null_distribution.py): trend "c", lags by AIC up to the default largest, 28 rows or more.
+
+        NaN for any other rule: no such distribution was simulated.
+        """
+        rule, degree = lag_rule(self.trend, self.autolag)
+        null = unit_root_null(self.observations, degree, rule) if self.maxlag == default_maxlag(self.observations) else None
+        return math.nan if null is None else float(null.p_values(np.array([self.pvalue]))[0])
 
 
 def dickey_fuller(series: Any, trend: str = "c", maxlag: int | None = None, autolag: str | None = "aic") -> UnitRoot:
@@ -66,5 +76,16 @@ def dickey_fuller(series: Any, trend: str = "c", maxlag: int | None = None, auto
         raise DataError(f"the series cannot be tested with {lags} lags and trend {trend!r}", "It follows its own past exactly, or is too short")
     table = np.empty(3)
     critical_values(table, degree, 1, int(out[2]))
-    levels = dict(zip(("1%", "5%", "10%"), table.tolist(), strict=True))
-    return UnitRoot(float(out[0]), float(p_value(out[0], degree, 1)), int(out[1]), int(out[2]), levels, trend, autolag)
+    lag, nobs = int(out[1]), int(out[2])
+    return UnitRoot(
+        statistic=float(out[0]),
+        pvalue=float(p_value(out[0], degree, 1)),
+        critical_values=dict(zip(LEVELS, table.tolist(), strict=True)),
+        details={"trend": trend, "lag": lag, "chosen_by": autolag or "the caller", "nobs": nobs},
+        lag=lag,
+        nobs=nobs,
+        observations=n,
+        maxlag=lags,
+        trend=trend,
+        autolag=autolag,
+    )

@@ -11,9 +11,28 @@ from statsmodels.tsa.adfvalues import mackinnoncrit, mackinnonp
 from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED
 from hftkit.kernels.stats.mackinnon import TRENDS
 from research.stats.cointegration import engle_granger
-from research.stats.discovery.null_distribution import LEVELS, RULES, column, null_distribution, read_table, simulate
-from research.stats.discovery.null_table import LENGTHS, SEED, TABULATED, draws_of, make_row
+from research.stats.discovery.null_distribution import (
+    LEVELS,
+    RULES,
+    UNIT_ROOT_TABLE,
+    column,
+    null_distribution,
+    read_table,
+    simulate,
+    unit_root_null,
+)
+from research.stats.discovery.null_table import (
+    LENGTHS,
+    SEED,
+    TABULATED,
+    UNIT_ROOT_LENGTHS,
+    UNIT_ROOT_TABULATED,
+    draws_of,
+    make_row,
+    unit_root_draws_of,
+)
 from research.stats.discovery.pair_scan import scan_pairs
+from research.stats.unit_root import dickey_fuller
 from research.stats.validation import default_maxlag
 
 
@@ -85,6 +104,35 @@ def test_the_table_is_complete_and_made_by_its_script():
     assert make_row(40, "ct", "aic", draws_of(40, "ct", "aic")) == rows[("ct", "aic", 40)]  # the same bytes again
 
 
+def test_the_table_of_one_series_is_complete_and_made_by_its_script():
+    rows = {(row["trend"], row["autolag"], int(row["n"])): row for row in read_table(UNIT_ROOT_TABLE)}
+    assert set(rows) == {(*key, n) for key in UNIT_ROOT_TABULATED for n in UNIT_ROOT_LENGTHS}
+    for (_, _, n), row in rows.items():
+        known = [float(row[column(level)]) for level in LEVELS if row[column(level)]]
+        assert known == sorted(known)
+        assert (int(row["maxlag"]), row["seed"]) == (default_maxlag(n), str(SEED))
+    assert make_row(28, "c", "aic", unit_root_draws_of(28), unit_root=True) == rows[("c", "aic", 28)]
+
+
+@pytest.mark.parametrize("n", [28, 55, 100])
+def test_the_unit_root_test_keeps_its_size(n):
+    """Of 2,000 walks a 5 % test rejects 5 %, +- 1.5 % (three deviations), by the finite p-value; MacKinnon's rejects more often below 100 rows."""
+    rng = np.random.default_rng(n)
+    found = [dickey_fuller(rng.normal(size=n).cumsum()) for _ in range(2000)]
+    assert np.mean([one.pvalue_deciding < 0.05 for one in found]) == pytest.approx(0.05, abs=0.015)
+    if n < 60:
+        assert np.mean([one.pvalue < 0.05 for one in found]) > 0.065
+
+
+def test_a_unit_root_test_without_a_table_says_so():
+    walk = np.random.default_rng(3).normal(size=100).cumsum()
+    for options in ({"trend": "ct"}, {"autolag": "bic"}, {"maxlag": 3}):
+        assert dickey_fuller(walk, **options).pvalue_source == "asymptotic"
+    assert dickey_fuller(walk[:27]).pvalue_source == "asymptotic"
+    assert dickey_fuller(walk).pvalue_source == "finite"
+    assert unit_root_null(10_000_000, 1, LAG_AIC).p_values(np.array([0.01, 0.05, 0.5])) == pytest.approx([0.01, 0.05, 0.5], rel=0.02)
+
+
 def test_engle_granger_knows_both_p_values():
     rng = np.random.default_rng(1)
     y, x = np.cumsum(rng.normal(size=(2, 40)), axis=1)
@@ -96,15 +144,20 @@ def test_engle_granger_knows_both_p_values():
     assert f"finite p-value     {one.pvalue_finite:.6g}" in text
     wide = engle_granger(y, np.column_stack([x, rng.normal(size=40).cumsum()]))
     assert np.isnan(wide.pvalue_finite)
-    assert "none for several regressors" in wide.report()
+    assert "(asymptotic)" in wide.report()
+    assert "finite" not in wide.report()
+    assert (wide.pvalue_deciding, wide.pvalue_source) == (wide.pvalue, "asymptotic")
+    assert (one.pvalue_deciding, one.pvalue_source) == (one.pvalue_finite, "finite")
 
 
 def test_without_critical_values_the_p_value_decides():
     """Trend "n" has none for two series. A statistic of -28 is rejected everywhere, a walk nowhere; nothing contradicts itself."""
     rng = np.random.default_rng(2)
     x = np.cumsum(rng.normal(size=800))
-    for y, rejected in ((0.7 * x + rng.normal(size=800), "1 %, 5 %, 10 %"), (np.cumsum(rng.normal(size=800)), "none of 1, 5, 10 %")):
-        text = engle_granger(y, x, trend="n", maxlag=0, autolag=None).report()
-        assert "none are published for trend 'n'" in text
-        assert f"null rejected at   {rejected}   (by the finite p-value)" in text
+    for y, rejected in ((0.7 * x + rng.normal(size=800), "1 %, 5 %, 10 %"), (np.cumsum(rng.normal(size=800)), "none of these levels")):
+        found = engle_granger(y, x, trend="n", maxlag=0, autolag=None)
+        text = found.report()
+        assert not found.critical_values
+        assert np.isnan(tuple(found)[2]).all()  # as `coint` gives them
+        assert f"null rejected at   {rejected}" in text
         assert "nan" not in text

@@ -1,19 +1,20 @@
-"""The result of one test: what was asked, what came out, and at which levels that rejects."""
+"""The result of one test: what was asked, what came out, and at which levels that rejects. The base of every test's result."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 Detail = float | int | str | bool
 Tail = Literal["lower", "upper", "both"]
+LEVELS = ("1 %", "5 %", "10 %")
 
 
-@dataclass(frozen=True)
-class SpreadTest:
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
     """One test of hypotheses.
 
     Attributes
@@ -33,6 +34,8 @@ class SpreadTest:
         Where the test rejects: "lower", "upper" or "both" (then critical values are of the absolute statistic).
     """
 
+    __test__: ClassVar[bool] = False  # pytest takes a class of this name for a group of tests
+
     name: str
     null_hypothesis: str
     alternative: str
@@ -43,10 +46,25 @@ class SpreadTest:
     tail: Tail = "lower"
 
     @property
+    def pvalue_finite(self) -> float:
+        """p-value for this sample size; NaN where its distribution is not known (`pvalue` is asymptotic in every test)."""
+        return math.nan
+
+    @property
+    def pvalue_deciding(self) -> float:
+        """The p-value to decide by: `pvalue_finite` where it is known, else `pvalue`."""
+        return self.pvalue if math.isnan(self.pvalue_finite) else self.pvalue_finite
+
+    @property
+    def pvalue_source(self) -> str:
+        """What `pvalue_deciding` is: "finite" or "asymptotic"."""
+        return "asymptotic" if math.isnan(self.pvalue_finite) else "finite"
+
+    @property
     def rejected_at(self) -> tuple[str, ...]:
-        """Levels at which the null hypothesis is rejected: by the critical values, without them by the p-value."""
-        if not self.critical_values:
-            return tuple(f"{level} %" for level in (1, 5, 10) if self.pvalue < level / 100.0)
+        """Levels at which the null hypothesis is rejected: by the finite p-value, else by the critical values, else by the p-value."""
+        if not self.critical_values or not math.isnan(self.pvalue_finite):
+            return tuple(level for level in LEVELS if self.pvalue_deciding <= float(level[:-2]) / 100.0)
         if self.tail == "lower":
             return tuple(level for level, value in self.critical_values.items() if self.statistic < value)
         reached = abs(self.statistic) if self.tail == "both" else self.statistic
@@ -58,8 +76,10 @@ class SpreadTest:
             f"{self.name}: {self.statistic:.4f}{self._place()}",
             f"  null hypothesis    {self.null_hypothesis}",
             f"  alternative        {self.alternative}",
-            f"  p-value            {self.pvalue:.6g}" if np.isfinite(self.pvalue) else "  p-value            none known, critical values only",
+            "  p-value            " + (f"{self.pvalue:.6g}   (asymptotic)" if math.isfinite(self.pvalue) else "none known, critical values only"),
         ]
+        if not math.isnan(self.pvalue_finite):
+            lines.append(f"  finite p-value     {self.pvalue_finite:.6g}   (this sample size and lag rule: it decides)")
         if self.critical_values:
             values = "  ".join(f"{value:.4g} ({level})" for level, value in self.critical_values.items())
             lines.append(f"  critical values    {values}")
