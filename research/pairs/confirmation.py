@@ -8,6 +8,11 @@ later ones. Two tests a span:
   This is the one that decides: a relation with another hedge ratio is of no use to the frozen file.
 * of a relation *estimated anew* on that span alone (Engle-Granger; null hypothesis: no cointegration).
 
+Both decide by the p-value for the rows of the span, where it is known (from 28 and from 4 rows on); else by the
+asymptotic one, which says "asymptotic". Of 10,000 walks of 60, 100 and 250 rows the asymptotic test of a unit
+root at 5 % rejects 8.4, 6.6 and 5.2 %, the finite one 5.1, 4.7 and 4.7 % (at 10 %: 13.7, 12.3, 10.4 against
+10.2, 10.3, 9.6).
+
 A span of a few half-lives has little power: a true pair fails there too. So validation and test are also
 taken together, from the first bar of the one to the last of the other, and a pair counts as dead only if
 none of the three rejects.
@@ -17,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +41,8 @@ SPANS = ("validation", "test", "together")
 class SpanTest:
     """One span. `pvalue` (of a unit root in the frozen spread) and `lag`; `pvalue_anew`, `hedge_ratio_anew`: estimated on this span alone;
     `half_lives`: how many of the train span's half-lives it lasts. NaN where a span is too short to be tested.
+
+    `p_values`: what `pvalue` is, "finite" or "asymptotic" (no distribution for so few rows); the asymptotic ones beside both.
     """
 
     span: str
@@ -45,6 +52,9 @@ class SpanTest:
     lag: int
     pvalue_anew: float
     hedge_ratio_anew: float
+    p_values: str = "asymptotic"
+    pvalue_asymptotic: float = math.nan
+    pvalue_anew_asymptotic: float = math.nan
 
     @property
     def holds(self) -> bool:
@@ -57,7 +67,8 @@ class SpanTest:
             return f"{self.span}: too short to be tested ({self.bars} bars)"
         verdict = "reverts" if self.holds else "not confirmed"
         anew = f"estimated anew: hedge ratio {self.hedge_ratio_anew:.4g}, p {self.pvalue_anew:.3g}"
-        return f"{self.span}: p {self.pvalue:.3g} of a unit root in the frozen spread, {verdict} ({self.half_lives:.0f} half-lives; {anew})"
+        p = f"{self.p_values} p {self.pvalue:.3g}"
+        return f"{self.span}: {p} of a unit root in the frozen spread, {verdict} ({self.half_lives:.0f} half-lives; {anew})"
 
 
 @dataclass(frozen=True)
@@ -94,14 +105,12 @@ def confirm(log_lead: np.ndarray, log_hedge: np.ndarray, hedge_ratio: float, spl
 
 
 def _tested(span: str, lead: np.ndarray, hedge: np.ndarray, hedge_ratio: float, half_life: float) -> SpanTest:
-    pvalue = pvalue_anew = ratio_anew = math.nan
-    lag = 0
-    try:
-        found = dickey_fuller(lead - hedge_ratio * hedge)
-        pvalue, lag = found.pvalue, found.lag
-        anew = engle_granger(lead, hedge)
-        pvalue_anew, ratio_anew = float(anew.pvalue), float(anew.hedge_ratio)
-    except DataError:
-        pass  # too short, or a price that stands still: no verdict is no confirmation
     lives = lead.size / half_life if half_life > 0 else math.nan
-    return SpanTest(span, int(lead.size), lives, float(pvalue), lag, pvalue_anew, ratio_anew)
+    tested = SpanTest(span, int(lead.size), lives, math.nan, 0, math.nan, math.nan)
+    try:
+        root = dickey_fuller(lead - hedge_ratio * hedge)
+        tested = replace(tested, pvalue=root.pvalue_deciding, lag=root.lag, p_values=root.pvalue_source, pvalue_asymptotic=root.pvalue)
+        anew = engle_granger(lead, hedge)
+        return replace(tested, pvalue_anew=anew.pvalue_deciding, hedge_ratio_anew=float(anew.hedge_ratio), pvalue_anew_asymptotic=float(anew.pvalue))
+    except DataError:
+        return tested  # too short, or a price that stands still: no verdict is no confirmation

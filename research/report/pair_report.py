@@ -76,7 +76,7 @@ class PairReport:
             self._memory(),
             f"hedge ratio: {ratios}",
             f"rolling windows ending {first} to {last}: hedge ratio {range_['min']:.4f} to {range_['max']:.4f}, "
-            f"cointegrated at 5 % in {held:.0%} of {len(self.rolling)}",
+            f"cointegrated at 5 % in {held:.0%} of {len(self.rolling)} ({' and '.join(sorted(set(self.rolling['p_values'])))} p-values)",
         ]
         return "\n".join(lines)
 
@@ -198,5 +198,6 @@ def _draw(prices: pd.DataFrame, found: EngleGranger, rolling: pd.DataFrame, log:
     for axes in (price, spread, ratio):
         time_axis(axes)
         axes.set_xlabel("")
-    figure.suptitle(f"{lead} on {hedge}: {len(prices):,} bars, p-value of no cointegration {found.pvalue:.2g}", fontsize=11, color=INK)
+    p = f"{found.pvalue_source} p-value of no cointegration {found.pvalue_deciding:.2g}"
+    figure.suptitle(f"{lead} on {hedge}: {len(prices):,} bars, {p}", fontsize=11, color=INK)
     return figure

@@ -305,7 +305,8 @@ def _own_past(spread: Any, lags: int) -> tuple[np.ndarray, np.ndarray]:
 def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, step: int, log: bool = True) -> pd.DataFrame:
     """Engle-Granger of log prices (`log=False`: of prices) on windows of `window` rows, every `step` rows.
 
-    Columns hedge_ratio, statistic, pvalue, half_life (bars); index the last row of each window.
+    Columns hedge_ratio, statistic, pvalue (to decide by: for windows of this size, where that is known), half_life (bars), pvalue_asymptotic
+    (MacKinnon's) and p_values ("finite" or "asymptotic"); index the last row of each window.
     """
     both = prices[[lead, hedge]].to_numpy(np.float64)
     values = np.log(both) if log else both
@@ -315,11 +316,13 @@ def rolling_stability(prices: pd.DataFrame, lead: str, hedge: str, window: int, 
     ends = range(window, len(values) + 1, step)
     for end in ends:
         found = engle_granger(values[end - window : end, 0], values[end - window : end, 1])
-        rows.append((float(found.hedge_ratio), found.statistic, found.pvalue, found.half_life))
+        p_values = found.pvalue_deciding, found.half_life, found.pvalue, found.pvalue_source
+        rows.append((float(found.hedge_ratio), found.statistic, *p_values))
     if not rows:
         raise DataError(f"{len(values)} rows hold no window of {window}", "Use a shorter window")
     index = prices.index[[end - 1 for end in ends]]
-    return pd.DataFrame(rows, columns=["hedge_ratio", "statistic", "pvalue", "half_life"], index=index)
+    columns = ["hedge_ratio", "statistic", "pvalue", "half_life", "pvalue_asymptotic", "p_values"]
+    return pd.DataFrame(rows, columns=columns, index=index)
 
 
 def _finite(values: Any, name: str) -> np.ndarray:

@@ -45,10 +45,10 @@ def cautions_of(
 
 
 def _evidence(found: Calibration, name: str) -> Caution | None:
-    p = float(found.test_of_train.pvalue)
+    p, source = found.test_of_train.pvalue_deciding, found.test_of_train.pvalue_source
     if p <= PVALUE:
         return None
-    return Caution(f"{name} is not cointegrated at 5 % on the train span (p {p:.3g}): its spread may never come back")
+    return Caution(f"{name} is not cointegrated at 5 % on the train span ({source} p {p:.3g}): its spread may never come back")
 
 
 def _out_of_sample(found: Calibration, confirmation: Confirmation, name: str) -> list[Caution | None]:

@@ -237,6 +237,7 @@ def _provenance(
             "null_hypothesis": found.null_hypothesis,
             "statistic": found.statistic,
             "pvalue": found.pvalue,
+            "pvalue_finite": found.pvalue_finite,
             "lag": found.lag,
             "nobs": found.nobs,
             "trend": found.trend,

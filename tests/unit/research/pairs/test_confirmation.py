@@ -8,6 +8,8 @@ from statsmodels.tsa.stattools import adfuller, coint
 
 from research.pairs.confirmation import LEVEL, confirm
 from research.pairs.walkforward import three_way
+from research.stats.cointegration import engle_granger
+from research.stats.unit_root import dickey_fuller
 
 
 def _pair(n: int, dies_at: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +29,10 @@ def test_the_figures_are_those_of_statsmodels() -> None:
     for one, part in zip(found, (split.validation, split.test, slice(split.validation.start, split.test.stop)), strict=True):
         spread = lead[part] - 0.8 * hedge[part]
         expected = adfuller(spread, autolag="AIC", result_object=False)
-        assert (one.pvalue, one.lag) == (pytest.approx(expected[1], rel=1e-8), expected[2])
-        assert one.pvalue_anew == pytest.approx(coint(lead[part], hedge[part], autolag="aic")[1], rel=1e-6)
+        assert (one.pvalue_asymptotic, one.lag) == (pytest.approx(expected[1], rel=1e-8), expected[2])
+        assert one.pvalue_anew_asymptotic == pytest.approx(coint(lead[part], hedge[part], autolag="aic")[1], rel=1e-6)
+        assert (one.pvalue, one.p_values) == (dickey_fuller(spread).pvalue_finite, "finite")
+        assert one.pvalue_anew == engle_granger(lead[part], hedge[part]).pvalue_finite
         assert one.half_lives == pytest.approx(spread.size / 13.5)
         assert one.holds
     assert not found.dead
@@ -48,3 +52,18 @@ def test_a_span_too_short_confirms_nothing() -> None:
     found = confirm(lead, hedge, 0.8, three_way(8), 13.5)
     assert {one.span: np.isnan(one.pvalue) for one in found} == {"validation": True, "test": True, "together": False}
     assert "too short" in next(iter(found)).in_words()
+
+
+def test_the_p_value_of_the_span_decides() -> None:
+    """A walk of 60 rows that MacKinnon's p-value calls reverting at 10 %, and the distribution for 60 rows does not."""
+    walks = (np.random.default_rng(seed).normal(size=60).cumsum() for seed in range(1000))
+    near = next(walk for walk in walks if (one := dickey_fuller(walk)).pvalue <= LEVEL < one.pvalue_finite)
+    hedge = np.random.default_rng(1).normal(size=240).cumsum()
+    lead = 0.8 * hedge
+    split = three_way(240, (0.5, 0.25, 0.25), embargo=0)
+    lead[split.validation] += near[: split.validation.stop - split.validation.start]
+    found = {one.span: one for one in confirm(lead, hedge, 0.8, split, 10.0)}["validation"]
+    assert found.pvalue_asymptotic <= LEVEL < found.pvalue
+    assert not found.holds
+    assert "finite p" in found.in_words()
+    assert "not confirmed" in found.in_words()

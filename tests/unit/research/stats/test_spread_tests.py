@@ -235,9 +235,11 @@ def test_rolling_stability(prices):
     last = prices.iloc[-1000:]
     expected = engle_granger(np.log(last["A0USDT"]), np.log(last["B0USDT"]))
     assert table["hedge_ratio"].iloc[-1] == expected.hedge_ratio
-    assert table["pvalue"].iloc[-1] == expected.pvalue
+    assert table["pvalue"].iloc[-1] == expected.pvalue_finite
+    assert table["pvalue_asymptotic"].iloc[-1] == expected.pvalue
+    assert set(table["p_values"]) == {"finite"}
     levels = rolling_stability(prices, "A0USDT", "B0USDT", window=1000, step=500, log=False)
-    assert levels["pvalue"].iloc[-1] == engle_granger(last["A0USDT"], last["B0USDT"]).pvalue
+    assert levels["pvalue"].iloc[-1] == engle_granger(last["A0USDT"], last["B0USDT"]).pvalue_finite
     with pytest.raises(DataError, match="hold no window"):
         rolling_stability(prices, "A0USDT", "B0USDT", window=10**6, step=1)
     with pytest.raises(DataError, match="windows of 100 rows every 0 rows"):

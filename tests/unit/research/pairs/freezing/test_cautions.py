@@ -55,7 +55,7 @@ def test_a_good_pair_is_only_too_good(good):
 def test_weak_evidence_and_a_loss_are_said(panel):
     walk = calibrate_pair(panel, "W0USDT", "W1USDT", three_way(len(panel.closes), embargo=240), Costs(), GRID, min_trades=1)
     said = texts(walk)
-    assert f"not cointegrated at 5 % on the train span (p {walk.test_of_train.pvalue:.3g})" in said
+    assert f"not cointegrated at 5 % on the train span (finite p {walk.test_of_train.pvalue_finite:.3g})" in said
     assert ("does not earn its costs on validation" in said) == (walk.validation.net <= 0)
     assert walk.confirmation().dead == ("reverts neither on validation nor on test" in said)
 
@@ -164,4 +164,7 @@ def test_the_file_holds_what_was_said(panel, instruments, good, tmp_path):
     assert birth["guessed"] == {"A0USDT": ["tick_size"]}
     assert birth["warnings"] == [one.text for one in cautions_for(panel, good, Execution())]
     for one in good.confirmation():
-        assert float(birth["cointegration_again"][one.span]["pvalue"]) == one.pvalue
+        row = birth["cointegration_again"][one.span]
+        assert (float(row["pvalue"]), float(row["pvalue_asymptotic"]), row["p_values"]) == (one.pvalue, one.pvalue_asymptotic, "finite")
+    tested = good.test_of_train
+    assert (float(birth["engle_granger"]["pvalue"]), float(birth["engle_granger"]["pvalue_finite"])) == (tested.pvalue, tested.pvalue_finite)
