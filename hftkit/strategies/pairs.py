@@ -4,6 +4,10 @@ What it believes. Two log prices are cointegrated: s = log(lead) - hedge_ratio *
 the spread when it is `entry_z` standard deviations rich, buys when as cheap, and leaves by the rule of
 kernels/market/reversion.py, the same function that the research sweep calls.
 
+With `spread: levels` the two prices themselves are cointegrated: s = lead - hedge_ratio * hedge, the ratio in units of
+the hedge a unit of the lead. A position of fixed quantities is then the spread itself; with logs it is the spread at the
+prices of its entry.
+
 Time is exchange time, cut into bars of `bar_ns`. The window holds the spread at the close of the last bars (`window` of them, or three times as many
 for an EWMA or Kalman z-score, see kernels/market/moments.py); the bar in progress is never part of its own mean, so a decision uses nothing that
 was not known at its moment. A bar closes when the first
@@ -30,7 +34,7 @@ from hftkit.kernels.market.moments import KINDS, held, moments, push
 from hftkit.kernels.market.reversion import next_target
 from hftkit.kernels.market.reversion_features import FEATURES, MEMORY, push_zscore, reversion_features
 from hftkit.kernels.market.signals import imbalance, mid_ticks
-from hftkit.kernels.market.spread import log_spread
+from hftkit.kernels.market.spread import LEVELS, SPREADS, level_spread, log_spread
 from hftkit.kernels.stats.forest import check_table, tree_probability
 from hftkit.strategies import Strategy
 
@@ -44,7 +48,7 @@ _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Parameters of the pairs strategy, in the order of the kernel's index constants below."""
 
-    hedge_ratio: float  # log hedge per log lead
+    hedge_ratio: float  # log hedge per log lead; with levels units of the hedge per unit of the lead
     bar_ns: Annotated[int, msgspec.Meta(gt=0, le=2**53)]
     window: Annotated[int, msgspec.Meta(ge=2, le=100_000)]  # bars
     entry_z: _Positive  # standard deviations
@@ -55,6 +59,7 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     tail_end_ns: Annotated[int, msgspec.Meta(ge=0)] = 0  # exchange time at which the frozen spread_tail ends, 0 without one
     zscore: Literal["rolling", "ewma", "kalman"] = "rolling"
     confidence: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8  # probability that a frozen reversion model must give to an entry
+    spread: Literal["logs", "levels"] = "logs"  # of log prices, or of prices
 
     def __post_init__(self) -> None:
         if not self.exit_z < self.entry_z < self.stop_z:
@@ -66,10 +71,11 @@ class PairsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 MOST_GATED_BARS = 10_000  # of a window with a reversion model, which needs the moments at each of the last closes
 TREES_ARRAY = "reversion_trees"  # frozen array: the table of kernels/stats/forest.py
 # Indices into `params`: the fields of PairsParams, in order, then what pack_params derives
-HEDGE_RATIO, BAR_NS, WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, MAX_IMBALANCE, TAIL_END_NS, ZSCORE, CONFIDENCE = range(11)
-TICK_OFFSET = 11  # log(tick of lead) - hedge_ratio * log(tick of hedge): mids are in ticks, the spread in log prices
-GATED = 12  # 1 with a reversion model, whose table follows
-TREES = 13
+HEDGE_RATIO, BAR_NS, WINDOW, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, MAX_IMBALANCE, TAIL_END_NS, ZSCORE, CONFIDENCE, SPREAD = range(12)
+TICK_OFFSET = 12  # log(tick of lead) - hedge_ratio * log(tick of hedge): mids are in ticks, the spread in log prices
+LEAD_TICK, HEDGE_TICK = 13, 14  # what a spread of levels needs in its place
+GATED = 15  # 1 with a reversion model, whose table follows
+TREES = 16
 ZSCORE_NAMES = KINDS  # ZSCORE holds the index
 
 # Indices into `state`
@@ -90,7 +96,7 @@ def _zscore(spread: float, state: Any, full: bool) -> float:
 
 @kernel
 def _push_bar(spread: float, params: Any, state: Any, with_moments: bool) -> None:
-    """One bar closes at `spread` (log price): its z-score against the moments before it, then the window that includes it."""
+    """One bar closes at `spread` (log price, or price): its z-score against the moments before it, then the window that includes it."""
     kind, window = int(params[ZSCORE]), int(params[WINDOW])
     size = held(kind, window)
     ring = state[RING : RING + size]
@@ -120,7 +126,7 @@ def _close_bars(bar: int, params: Any, state: Any) -> None:
 
 @kernel
 def seed(tail: Any, params: Any, state: Any) -> int:
-    """Close one bar for each spread of `tail` float64 (m,), log price, oldest first. Returns the number of values in the window."""
+    """Close one bar for each spread of `tail` float64 (m,), log price or price, oldest first. Returns the number of values in the window."""
     for t in range(tail.size):
         _push_bar(tail[t], params, state, True)
     return int(state[COUNT])
@@ -160,7 +166,7 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
 
     `event` EVENT (1,), `book` BOOK (n,), `legs` LEGS (k,) (which instruments), `params` float64 (p,) of `pack_params`, `state` float64 (s,) of
     `pack_state`,
-    `signal` SIGNAL (k,). Returns the codes.SignalReason, also in signal[slot].reason. Log prices; z in standard deviations.
+    `signal` SIGNAL (k,). Returns the codes.SignalReason, also in signal[slot].reason. Spread in log prices or prices; z in standard deviations.
     """
     s = signal[slot]
     lead, hedge = book[legs[slot].lead], book[legs[slot].hedge]
@@ -173,7 +179,10 @@ def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any
     if state[STARTED] == 0.0:
         _start(bar, params, state)
     _close_bars(bar, params, state)
-    spread = log_spread(mid_lead, mid_hedge, params[HEDGE_RATIO], params[TICK_OFFSET])
+    if params[SPREAD] == LEVELS:
+        spread = level_spread(mid_lead, mid_hedge, params[HEDGE_RATIO], params[LEAD_TICK], params[HEDGE_TICK])
+    else:
+        spread = log_spread(mid_lead, mid_hedge, params[HEDGE_RATIO], params[TICK_OFFSET])
     state[LAST_SPREAD] = spread
     s.spread = spread
     s.mean = state[MEAN]
@@ -214,14 +223,15 @@ def pack_params(frozen: FrozenParams) -> np.ndarray:
     """Kernel parameters float64 (TREES + words of the reversion model,)."""
     values = STRATEGY.check(frozen, frozen.name)
     ticks = {instrument.symbol: float(instrument.tick_size) for instrument in frozen.instruments}
-    offset = math.log(ticks[frozen.legs.lead]) - values.hedge_ratio * math.log(ticks[frozen.legs.hedge])
-    fields = {**msgspec.structs.asdict(values), "zscore": ZSCORE_NAMES.index(values.zscore)}
+    lead_tick, hedge_tick = ticks[frozen.legs.lead], ticks[frozen.legs.hedge]
+    offset = math.log(lead_tick) - values.hedge_ratio * math.log(hedge_tick)
+    fields = {**msgspec.structs.asdict(values), "zscore": ZSCORE_NAMES.index(values.zscore), "spread": SPREADS.index(values.spread)}
     trees = frozen.array(TREES_ARRAY)
-    return np.array([*fields.values(), offset, float(trees.size > 0), *trees], np.float64)
+    return np.array([*fields.values(), offset, lead_tick, hedge_tick, float(trees.size > 0), *trees], np.float64)
 
 
 def pack_state(frozen: FrozenParams) -> np.ndarray:
-    """Kernel state float64 (RING + values of the window,), seeded from the frozen array `spread_tail` (log price units)."""
+    """Kernel state float64 (RING + values of the window,), seeded from the frozen array `spread_tail` (log prices or prices)."""
     packed = pack_params(frozen)
     size = held(int(packed[ZSCORE]), int(packed[WINDOW]))
     state = np.zeros(RING + size, np.float64)
@@ -259,6 +269,6 @@ STRATEGY = Strategy(
     pack_params=pack_params,
     pack_state=pack_state,
     arrays=("spread_tail", TREES_ARRAY),
-    beliefs="the log prices of two instruments are cointegrated, so their spread reverts to its rolling mean",
+    beliefs="the prices of two instruments, or their logs, are cointegrated, so their spread reverts to its rolling mean",
     objection=objection,
 )

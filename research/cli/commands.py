@@ -15,7 +15,7 @@ from hftkit.compilation.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
 from research.cli.command_options import Command, as_json_option, load, p_value_options, panel_options, records, show
-from research.cli.study_options import limit_options, lines_of, split_options, unit_root_option
+from research.cli.study_options import levels_option, limit_options, lines_of, split_options, unit_root_option
 from research.data.data_loader import Panel
 from research.pairs.costs import Costs
 from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used, pairs_in_words, tests_made
@@ -158,13 +158,14 @@ def scan(
     show_default=True,
     help="Ordered pairs among which this one was found (hftkit scan says how many): they deflate its Sharpe ratio.",
 )
+@levels_option
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
 @as_json_option
 @says_compilation
 def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
     fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, zscores: str, confidence: float | None, figures: Path | None,
-    pairs_tested: int, embargo: int, funding_bps: float, scales_file: Path | None, as_json: bool,
+    pairs_tested: int, embargo: int, funding_bps: float, scales_file: Path | None, levels: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Calibrate one pair on a train span; show how it does on validation and test.
 
@@ -186,7 +187,7 @@ def calibrate(
     split = three_way(len(panel.closes), embargo=embargo)
     asked = Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps)
     costs, raised = costs_with_ticks(asked, instruments, panel, split, lead, hedge)
-    result = calibrate_pair(panel, lead, hedge, split, costs, None, 10, ticks, zscores.split(","), confidence, pairs_tested)
+    result = calibrate_pair(panel, lead, hedge, split, costs, None, 10, ticks, zscores.split(","), confidence, pairs_tested, not levels)
     tried = result.sweep.tried
     capacities = carried_by(panel, result)
     carried = capacities["test"]
@@ -197,6 +198,7 @@ def calibrate(
             "lead": lead,
             "hedge": hedge,
             "hedge_ratio": result.hedge_ratio,
+            "spread": "levels" if levels else "logs",
             "thresholds": asdict(result.sweep.chosen),
             "costs": asdict(result.costs),
         }
@@ -268,6 +270,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
 @click.option("--lead", help="With --strategy: the symbol traded, or the first of two.")
 @click.option("--hedge", default="", help="With --strategy: the second symbol, if there is one.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="With --strategy: a parameter; may be given again.")
+@levels_option
 @click.option("--best", type=click.IntRange(1, 64), default=1, show_default=True, help="Freeze so many pairs, one file each, no symbol in two.")
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
 @click.option(
@@ -299,7 +302,7 @@ def freeze(
     pair_names: tuple[str, ...], by_hand: str | None, lead: str | None, hedge: str, values: tuple[str, ...], best: int,
     fdr: float, unit_notional: float, maker_patience: float, reprice_ticks: int, valid_days: int,
     insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float, zscores: str, confidence: float | None,
-    embargo: int, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, as_json: bool,
+    embargo: int, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, levels: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file a pair for `hftkit live`.
 
@@ -322,6 +325,8 @@ def freeze(
         unit_notional=unit_notional, valid_days=valid_days, maker_patience_ns=round(maker_patience * NS_PER_S), reprice_ticks=reprice_ticks
     )
     if by_hand is not None:
+        if levels:
+            raise DataError("--levels is of a calibrated pair", "With --strategy pairs write --set spread=levels")
         _freeze_by_hand(panel, scales, by_hand, lead, hedge, values, out, execution, as_json)
         return
     fee = fee_ppm if fee_ppm is not None else float(max(scales.instruments[symbol].taker_fee_ppm for symbol in panel.closes))
@@ -329,7 +334,7 @@ def freeze(
         panel, scales.instruments, out, count=best, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps),
         insist=insist, pairs=pairs or None, execution=execution, embargo=embargo, max_half_life=max_half_life, max_candidates=max(5, 2 * best),
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze", unit_root_level=unit_root_level or None,
-        zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed,
+        zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels,
     )  # fmt: skip
     if as_json:
         bodies = [_frozen_as_plain(result) for result in results]

@@ -52,6 +52,9 @@ unit_root_option = click.option(
 )
 
 
+levels_option = click.option("--levels", is_flag=True, help="Spreads of prices as they are instead of their logarithms.")
+
+
 def lines_of(found: Calibration, cautions: tuple[Caution, ...], carried: dict[str, Capacity | None]) -> list[str]:
     """What is said of every calibrated pair: costs, cointegration again, capacity, warnings."""
     lines = [f"costs of a fill: {found.costs.in_words()}"]

@@ -37,7 +37,7 @@ class Calibration:
 
     def decisions(self, prices: pd.DataFrame) -> np.ndarray:
         """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what lookahead.check_lookahead recomputes)."""
-        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks)
+        bars = PairBars(prices[self.lead], prices[self.hedge], self.hedge_ratio, self.bars.bar_ns, self.bars.ticks, self.bars.log)
         return run_rule(bars, self.sweep.chosen, self.costs, gate=self.gate).frame["target"].to_numpy()
 
     def gated(self, gate: Gate) -> Calibration:
@@ -48,8 +48,9 @@ class Calibration:
 
     def confirmation(self) -> Confirmation:
         """Cointegration tested again where nothing was chosen: the spread with the train span's hedge ratio on the later spans."""
-        logs = [np.log(series.to_numpy(np.float64)) for series in (self.bars.lead, self.bars.hedge)]
-        return confirm(logs[0], logs[1], self.hedge_ratio, self.split, float(self.test_of_train.half_life))
+        prices = [series.to_numpy(np.float64) for series in (self.bars.lead, self.bars.hedge)]
+        lead, hedge = [np.log(values) for values in prices] if self.bars.log else prices
+        return confirm(lead, hedge, self.hedge_ratio, self.split, float(self.test_of_train.half_life))
 
     def table(self) -> pd.DataFrame:
         """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
@@ -78,19 +79,22 @@ def calibrate_pair(
     zscores: Sequence[str] = ("rolling",),
     confidence: float | None = None,
     pairs_tested: int = 1,
+    log: bool = True,
 ) -> Calibration:
     """Estimate on `split.train`, choose thresholds there by stable region, then run them on validation and test.
 
     The grid defaults to windows in proportion to the half-life found on the train span, for each kind of `zscores` (every one counts as trials).
     `ticks`: tick sizes of lead and hedge (see PairBars). `confidence`: filter entries by a reversion model trained on the train span.
-    `pairs_tested`: ordered pairs that were tested before this one was taken: they deflate its Sharpe ratio.
+    `pairs_tested`: ordered pairs that were tested before this one was taken: they deflate its Sharpe ratio. `log`: the spread of log prices, or of
+    prices as they are.
     """
     two_symbols(panel.closes, lead, hedge)
     closes = panel.closes[[lead, hedge]]
-    logs = np.log(closes.iloc[split.train].to_numpy())
-    found = engle_granger(logs[:, 0], logs[:, 1])
+    known = closes.iloc[split.train].to_numpy(np.float64)
+    values = np.log(known) if log else known
+    found = engle_granger(values[:, 0], values[:, 1])
     hedge_ratio = float(found.hedge_ratio)
-    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks)
+    bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks, log)
     swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades, pairs_tested=pairs_tested)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
     calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])

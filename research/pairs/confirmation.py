@@ -3,7 +3,7 @@
 The pair was picked because its train span looked cointegrated; the picking flatters that span, not the
 later ones. Two tests a span:
 
-* of the *frozen spread*, log lead minus the train span's hedge ratio times log hedge. Its coefficient is
+* of the *frozen spread*, lead minus the train span's hedge ratio times hedge, of logs or of levels. Its coefficient is
   known, not estimated on the span, so an ordinary Dickey-Fuller test applies (null hypothesis: a unit root).
   This is the one that decides: a relation with another hedge ratio is of no use to the frozen file.
 * of a relation *estimated anew* on that span alone (Engle-Granger; null hypothesis: no cointegration).
@@ -95,13 +95,13 @@ class Confirmation:
         return pd.DataFrame([asdict(one) for one in self.spans]).set_index("span")
 
 
-def confirm(log_lead: np.ndarray, log_hedge: np.ndarray, hedge_ratio: float, split: Split, half_life: float) -> Confirmation:
+def confirm(lead: np.ndarray, hedge: np.ndarray, hedge_ratio: float, split: Split, half_life: float) -> Confirmation:
     """Test the spread with this hedge ratio on validation, test and both together.
 
-    `log_lead`, `log_hedge` float64 (n,): log prices of the whole panel; `hedge_ratio`, `half_life` (bars): of the train span.
+    `lead`, `hedge` float64 (n,): log prices, or prices, of the whole panel; `hedge_ratio`, `half_life` (bars): of the train span.
     """
     parts = {"validation": split.validation, "test": split.test, "together": slice(split.validation.start, split.test.stop)}
-    return Confirmation(tuple(_tested(name, log_lead[part], log_hedge[part], hedge_ratio, half_life) for name, part in parts.items()))
+    return Confirmation(tuple(_tested(name, lead[part], hedge[part], hedge_ratio, half_life) for name, part in parts.items()))
 
 
 def _tested(span: str, lead: np.ndarray, hedge: np.ndarray, hedge_ratio: float, half_life: float) -> SpanTest:

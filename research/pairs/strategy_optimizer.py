@@ -25,7 +25,7 @@ from research.data.progress import progress
 from research.pairs.costs import Costs
 from research.pairs.performance import Trials, deflated_sharpe, mean_correlation
 from research.pairs.walkforward import rolling
-from research.stats.spread.hedge import log_spread, unit_return
+from research.stats.spread.hedge import level_spread, log_spread, unit_return
 
 _AXES = ("window", "entry_z", "exit_z", "stop_z")
 _YEAR_NS = 365.25 * 86_400e9  # these markets never close
@@ -133,18 +133,29 @@ class Sweep:
 class PairBars:
     """A pair's prices, prepared once: spread, unit returns, and z-scores by window (kept, because a sweep asks for them again and again).
 
-    `ticks`: tick sizes of lead and hedge; with them spread and z-scores are the live strategy's to the bit.
+    `ticks`: tick sizes of lead and hedge; with them spread and z-scores are the live strategy's to the bit. `log`: the spread is of log prices and
+    the ratio money per money; without it of prices, and the ratio units per unit.
     """
 
-    def __init__(self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int, ticks: tuple[float, float] = (1.0, 1.0)) -> None:
+    log: bool = True
+
+    def __init__(
+        self, lead: pd.Series, hedge: pd.Series, hedge_ratio: float, bar_ns: int, ticks: tuple[float, float] = (1.0, 1.0), log: bool = True
+    ) -> None:
         if bar_ns < 1:
             raise DataError(f"bars of {bar_ns} ns have no length", "Give the nanoseconds between two bars")
         self.lead, self.hedge, self.hedge_ratio, self.bar_ns, self.ticks = lead, hedge, hedge_ratio, bar_ns, ticks
-        self.index = lead.index
-        self.spread = log_spread(lead, hedge, hedge_ratio, ticks)
-        self.step = unit_return(lead, hedge, hedge_ratio)
+        self.index, self.log = lead.index, log
+        self.spread = (log_spread if log else level_spread)(lead, hedge, hedge_ratio, ticks)
+        self.step = unit_return(lead, hedge, hedge_ratio, log)
         self._z: dict[tuple[str, int], np.ndarray] = {}
         self._features: dict[tuple[str, int], np.ndarray] = {}
+
+    def money_ratio(self, span: slice = slice(None)) -> float:
+        """Notional of the hedge per notional of the lead in one unit, what costs are paid on; of levels its mean over the bars of `span`."""
+        if self.log:
+            return self.hedge_ratio
+        return self.hedge_ratio * float(np.mean(self.hedge.to_numpy(np.float64)[span] / self.lead.to_numpy(np.float64)[span]))
 
     def z(self, window: int, kind: str = "rolling") -> np.ndarray:
         """z-scores float64 (n,) against the bars before each bar (`window`, or three times as many for ewma and kalman), NaN until there are so
@@ -196,7 +207,8 @@ def run_rule(bars: PairBars, thresholds: Thresholds, costs: Costs, span: slice =
     step[:1] = 0.0  # flat at the start: the step into the first bar is not ours
     targets, reasons, entries = walk(bars, thresholds, span, gate)
     net = np.empty(z.size)
-    turnover = kernel.net_returns(targets, step, net, costs.per_unit(bars.hedge_ratio), costs.carry(bars.hedge_ratio, bars.bar_ns))
+    ratio = bars.money_ratio(span)
+    turnover = kernel.net_returns(targets, step, net, costs.per_unit(ratio), costs.carry(ratio, bars.bar_ns))
     out = np.zeros(kernel.RESULT_FIELDS)
     kernel.summarise(net, targets, out)
     frame = pd.DataFrame(
@@ -249,7 +261,8 @@ def sweep(
     array = np.array([(rows[c.zscore, c.window], c.entry_z, c.exit_z, c.stop_z, c.max_holding_bars) for c in cells], np.float64)
     out = np.full((len(cells), kernel.RESULT_FIELDS), np.nan)
     n = step.size
-    cost, carry = costs.per_unit(bars.hedge_ratio), costs.carry(bars.hedge_ratio, bars.bar_ns)
+    ratio = bars.money_ratio(span)
+    cost, carry = costs.per_unit(ratio), costs.carry(ratio, bars.bar_ns)
 
     def block(start: int) -> tuple[np.ndarray, int]:
         part = slice(start, start + 32)

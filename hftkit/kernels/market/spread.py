@@ -1,6 +1,7 @@
-"""The spread of a pair in log prices: one arithmetic for the live strategy and for research, so that both hold the same bits.
+"""The spread of a pair in log prices or in prices: one arithmetic for the live strategy and for research, so that both hold the same bits.
 
-    s = log(mid of lead) - hedge_ratio * log(mid of hedge) + offset
+    logs     s = log(mid of lead) - hedge_ratio * log(mid of hedge) + offset
+    levels   s = mid of lead * its tick - hedge_ratio * (mid of hedge * its tick)
 
 Mids are in ticks; `offset` = log(tick of lead) - hedge_ratio * log(tick of hedge) brings the sum back to log prices. numpy's log and the machine's
 own may differ in the last bit, so research calls this kernel and not numpy.
@@ -12,6 +13,9 @@ import math
 from typing import Any
 
 from hftkit.kernels.jit import kernel
+
+SPREADS = ("logs", "levels")  # names of the two in a frozen file; kernels hold the index
+LOGS, LEVELS = 0, 1
 
 
 @kernel
@@ -25,4 +29,18 @@ def log_spreads(mid_lead: Any, mid_hedge: Any, spread: Any, hedge_ratio: float, 
     """`log_spread` bar by bar. `mid_lead`, `mid_hedge`: float64 (n,) ticks; `spread`: float64 (n,) out. Returns n."""
     for t in range(spread.size):
         spread[t] = log_spread(mid_lead[t], mid_hedge[t], hedge_ratio, offset)
+    return spread.size
+
+
+@kernel
+def level_spread(mid_lead: float, mid_hedge: float, hedge_ratio: float, lead_tick: float, hedge_tick: float) -> float:
+    """Spread in prices of the lead, from two mids in ticks; `hedge_ratio`: units of the hedge a unit of the lead."""
+    return mid_lead * lead_tick - hedge_ratio * (mid_hedge * hedge_tick)
+
+
+@kernel
+def level_spreads(mid_lead: Any, mid_hedge: Any, spread: Any, hedge_ratio: float, lead_tick: float, hedge_tick: float) -> int:
+    """`level_spread` bar by bar. `mid_lead`, `mid_hedge`: float64 (n,) ticks; `spread`: float64 (n,) out. Returns n."""
+    for t in range(spread.size):
+        spread[t] = level_spread(mid_lead[t], mid_hedge[t], hedge_ratio, lead_tick, hedge_tick)
     return spread.size

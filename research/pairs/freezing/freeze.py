@@ -99,9 +99,11 @@ def build_params(
     execution = execution or Execution()
     chosen = calibration.sweep.chosen
     symbols = (calibration.lead, calibration.hedge)
-    if not 0.05 <= calibration.hedge_ratio <= 20.0:
+    ratio = _last_ratio(panel, calibration)
+    if not 0.05 <= ratio <= 20.0:
         raise ParamsError(
-            f"the hedge ratio of {'/'.join(symbols)} is {calibration.hedge_ratio:.4f}: a unit would not be long one leg and short the other",
+            f"the hedge ratio of {'/'.join(symbols)} is {ratio:.4f}{'' if calibration.bars.log else ' in money'}: "
+            "a unit would not be long one leg and short the other",
             "Choose a pair with a hedge ratio from 0.05 to 20",
         )
     end_ns = panel.end_ns
@@ -123,6 +125,7 @@ def build_params(
             "max_holding_bars": chosen.max_holding_bars,
             "max_imbalance": params.text_of(execution.max_imbalance),
             "tail_end_ns": end_ns,
+            **({} if calibration.bars.log else {"spread": "levels"}),
             **({"zscore": chosen.zscore} if chosen.zscore != "rolling" else {}),
             **({"confidence": params.text_of(gate.confidence)} if gate else {}),
         },
@@ -163,7 +166,8 @@ def carried_by(panel: Panel, calibration: Calibration) -> dict[str, Capacity | N
     """How much money the pair can carry, on validation and on test; None where volumes are not known."""
     laws = impacts_of(panel, calibration.lead, calibration.hedge)
     runs = {"validation": calibration.validation, "test": calibration.test}
-    return {name: capacity(run, calibration.hedge_ratio, *laws) if laws else None for name, run in runs.items()}
+    ratios = {name: calibration.bars.money_ratio(getattr(calibration.split, name)) for name in runs}
+    return {name: capacity(run, ratios[name], *laws) if laws else None for name, run in runs.items()}
 
 
 def cautions_for(panel: Panel, calibration: Calibration, execution: Execution) -> tuple[Caution, ...]:
@@ -178,9 +182,14 @@ def refuse(cautions: Sequence[Caution], before: str = "") -> None:
         raise DataError(before + text, f"{cautions[0].cure}; --insist freezes all the same, and the file says so")
 
 
+def _last_ratio(panel: Panel, calibration: Calibration) -> float:
+    """Notional of the hedge per notional of the lead in one unit: the ratio of logs, or that of levels at the last close."""
+    return calibration.hedge_ratio if calibration.bars.log else calibration.bars.money_ratio(slice(len(panel.closes) - 1, None))
+
+
 def _leg_plan(panel: Panel, instruments: dict[str, Instrument], calibration: Calibration, execution: Execution) -> LegPlan:
     lots = {}
-    for symbol, share in ((calibration.lead, 1.0), (calibration.hedge, calibration.hedge_ratio)):
+    for symbol, share in ((calibration.lead, 1.0), (calibration.hedge, _last_ratio(panel, calibration))):
         instrument = instruments[symbol]
         lot_value = float(panel.closes[symbol].iloc[-1]) * float(instrument.lot_size)
         notional = execution.unit_notional * share

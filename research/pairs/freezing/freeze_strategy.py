@@ -38,7 +38,7 @@ def freeze_strategy(
 
     `lead`, `hedge`: symbols of the panel (hedge "": one symbol). `values`: parameters as decimal text; `bar_ns` is the panel's where the strategy
     has such a parameter and none is given. A unit is `execution.unit_notional` of the lead; of the hedge `hedge_ratio` times as much, opposite,
-    where there is such a parameter, else as much.
+    where there is such a parameter, else as much. With the parameter `spread` "levels" the ratio is of quantities, not of money.
 
     Raises DataError for symbols that are not there, ParamsError for a parameter that the strategy does not take.
     """
@@ -49,6 +49,8 @@ def freeze_strategy(
         raise DataError(f"there are no prices of {' and '.join(missing)}", f"The data have {', '.join(map(str, panel.closes))}")
     parameters = _parameters(found.schema, found.name, values, panel.bar_ns)
     ratio = abs(float(parameters.get("hedge_ratio", 1.0)))
+    if hedge and parameters.get("spread") == "levels":
+        ratio *= float(panel.closes[hedge].iloc[-1] / panel.closes[lead].iloc[-1])
     lots = {symbol: _lots(panel, scales, symbol, execution.unit_notional * share) for symbol, share in zip(symbols, (1.0, ratio), strict=False)}
     end_ns = panel.end_ns
     frozen = FrozenParams(

@@ -30,6 +30,7 @@ from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid, tests_made
 
 HEDGE_RATIOS = (0.2, 5.0)  # a unit of one long and one short leg of ordinary size
+_MONEY_RATIO = "money_ratio"  # column of a scan of levels
 WIDEST_RATIOS = (0.05, 20.0)  # what can be frozen at all, for one who insists
 
 
@@ -74,12 +75,13 @@ def find_and_freeze(
     confidence: float | None = None,
     unit_root_level: float | None = 0.01,
     guessed: dict[str, tuple[str, ...]] | None = None,
+    log: bool = True,
 ) -> PipelineResult:
     """Run the whole research half: the best pair of `find_and_freeze_many`."""
     return find_and_freeze_many(
         panel, instruments, out_dir, fdr=fdr, costs=costs, fractions=fractions, embargo=embargo, grid=grid, max_half_life=max_half_life,
         execution=execution, pairs=[pair] if pair else None, insist=insist, max_candidates=max_candidates, prefilter=prefilter, made_by=made_by,
-        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level, guessed=guessed,
+        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level, guessed=guessed, log=log,
     )[0]  # fmt: skip
 
 
@@ -105,13 +107,15 @@ def find_and_freeze_many(
     confidence: float | None = None,
     unit_root_level: float | None = 0.01,
     guessed: dict[str, tuple[str, ...]] | None = None,
+    log: bool = True,
 ) -> list[PipelineResult]:
     """Scan once, calibrate, and freeze the `count` best pairs, or each of `pairs` (lead, hedge): one frozen file a pair, best validation first.
 
     `pairs` restricts the choice, not the search that the q-values come from. `costs` default to the instruments' own taker fees; half a tick is the
     floor of their half spread. `prefilter`: what is not worth testing (prefilter.py). `made_by`: notebook or command, for the provenance.
     `zscores`, `confidence`: see calibrate_pair; `unit_root_level`: see scan_pairs. `guessed`: symbol -> fields of its scales that no venue has
-    told, for the file. `max_candidates`: of those found, how many are calibrated.
+    told, for the file. `max_candidates`: of those found, how many are calibrated. `log`: spreads of log prices, or of prices as they are, in the
+    scan, the calibration and the rule that is frozen.
 
     Pairs with a symbol in common are not frozen together unless named: they are one risk, and one position at the venue. With fewer than `count`
     that may be frozen there are fewer; with none DataError is raised: not trading is a result. `insist=True` freezes the best of what there is
@@ -127,7 +131,11 @@ def find_and_freeze_many(
         min_correlation=limits.min_correlation,
         leave_out=illiquid(panel.quality, limits),
         unit_root_level=unit_root_level,
+        log=log,
     )
+    if not log:
+        last = panel.closes.iloc[split.train].iloc[-1]
+        scan[_MONEY_RATIO] = scan["hedge_ratio"] * last[scan["hedge"]].to_numpy() / last[scan["lead"]].to_numpy()
     found = discoveries(scan, fdr, max_half_life=max_half_life)
     chances: list[str] = []
     pool = _pool(scan, found, fdr, max_half_life, pairs, insist, chances)
@@ -140,7 +148,7 @@ def find_and_freeze_many(
         pair_costs, raised = costs_with_ticks(costs or costs_of(instruments, row.lead, row.hedge), instruments, panel, split, row.lead, row.hedge)
         try:
             ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
-            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence, made))
+            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence, made, log))
             notes += [raised] if raised else []
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             notes.append(f"{row.lead}/{row.hedge}: {reason.problem}")
@@ -215,7 +223,7 @@ def _removed(scan: pd.DataFrame, fdr: float, max_half_life: float, ratios: tuple
     untested = scan[scan["verdict"] != "ok"]
     tested = scan[scan["verdict"] == "ok"]
     strong = tested[tested["q_bh"] <= fdr]
-    sized = strong[strong["hedge_ratio"].between(*ratios)]
+    sized = strong[_ratios(strong).between(*ratios)]
     if len(scan) == 1:
         row = scan.iloc[0]
         if len(untested):
@@ -223,7 +231,7 @@ def _removed(scan: pd.DataFrame, fdr: float, max_half_life: float, ratios: tuple
         if not len(strong):
             return f"its q-value is {row['q_bh']:.3g}"
         if not len(sized):
-            return f"its hedge ratio {row['hedge_ratio']:.3g} is outside {ratios[0]:g} to {ratios[1]:g}"
+            return f"its hedge ratio {_ratios(scan).iloc[0]:.3g} is outside {ratios[0]:g} to {ratios[1]:g}"
         return f"its half-life of {row['half_life']:.0f} bars is above {max_half_life:g} (--max-half-life)"
     parts = [
         (len(untested), "not tested"),
@@ -248,7 +256,12 @@ def _only(pairs: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
 
 def tradable(pairs: pd.DataFrame, max_half_life: float, ratios: tuple[float, float] = HEDGE_RATIOS) -> pd.DataFrame:
     """Rows that a unit of one long and one short leg can trade: positive hedge ratio of ordinary size, a half-life short enough to wait for."""
-    return pairs[pairs["hedge_ratio"].between(*ratios) & (pairs["half_life"] <= max_half_life)]
+    return pairs[_ratios(pairs).between(*ratios) & (pairs["half_life"] <= max_half_life)]
+
+
+def _ratios(pairs: pd.DataFrame) -> pd.Series:
+    """Notional of the hedge per notional of the lead: the ratio of logs, or that of levels at the last close of train."""
+    return pairs[_MONEY_RATIO if _MONEY_RATIO in pairs else "hedge_ratio"]
 
 
 def costs_of(instruments: dict[str, Instrument], lead: str, hedge: str) -> Costs:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hftkit.errors import DataError
-from hftkit.kernels.market.spread import log_spreads
+from hftkit.kernels.market.spread import level_spreads, log_spreads
 from research.stats.cointegration import engle_granger
 from research.stats.spread.kalman import LEVEL_MEMORY, MEMORY, START, kalman_hedge
 from research.stats.spread.pair_values import checked_pair
@@ -74,7 +74,7 @@ def kalman_hedge_ratios(
 def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
     """log(lead) - hedge_ratio * log(hedge), float64 (n,), without intercept (the rolling mean of the rule absorbs it).
 
-    In logs only, as the live strategy has it; a spread of levels is lead - hedge_ratio * hedge.
+    A spread of prices: `level_spread`.
 
     With the tick sizes of both instruments the result is the live strategy's to the bit: the same kernel, on mids in ticks.
     """
@@ -87,6 +87,16 @@ def log_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, fl
     return spread
 
 
+def level_spread(lead: Any, hedge: Any, hedge_ratio: float, ticks: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+    """lead - hedge_ratio * hedge, float64 (n,), in prices of the lead: `log_spread` of prices as they are, with the same promise about `ticks`."""
+    if not np.isfinite(hedge_ratio):
+        raise DataError(f"the hedge ratio is {hedge_ratio}", "Estimate it on a sample with variance")
+    checked_pair(lead, hedge, moving=False)  # also positive: a unit is valued at the price of its lead
+    spread = np.empty(len(lead))
+    level_spreads(mids_in_ticks(lead, ticks[0]), mids_in_ticks(hedge, ticks[1]), spread, hedge_ratio, *ticks)
+    return spread
+
+
 def mids_in_ticks(prices: Any, tick: float) -> np.ndarray:
     """Prices as mids in ticks, float64 (n,): exact halves where a price lies on the grid of half ticks, else price / tick as it is."""
     raw = np.ascontiguousarray(prices, np.float64) / tick
@@ -94,12 +104,16 @@ def mids_in_ticks(prices: Any, tick: float) -> np.ndarray:
     return np.where(np.abs(raw - on_grid) <= 1e-9 * np.abs(raw), on_grid, raw) if tick != 1.0 else raw
 
 
-def unit_return(lead: Any, hedge: Any, hedge_ratio: float) -> np.ndarray:
+def unit_return(lead: Any, hedge: Any, hedge_ratio: float, log: bool = True) -> np.ndarray:
     """Return of one unit of the spread per bar, as a fraction of the lead's notional: lead's simple return less hedge_ratio times the hedge's.
 
-    float64 (n,), 0 in the first row.
+    float64 (n,), 0 in the first row. `log=False`: the unit is one of the lead against hedge_ratio units of the hedge, so its return is the change
+    of the spread over the lead's price of the bar before.
     """
     lead, hedge = np.asarray(lead, np.float64), np.asarray(hedge, np.float64)
     step = np.zeros(lead.size)
+    if not log:
+        step[1:] = (np.diff(lead) - hedge_ratio * np.diff(hedge)) / lead[:-1]
+        return step
     step[1:] = (lead[1:] / lead[:-1] - 1.0) - hedge_ratio * (hedge[1:] / hedge[:-1] - 1.0)
     return step

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from hftkit.errors import DataError, ParamsError
 from hftkit.params.commands import params
-from research.cli import commands, data_commands
+from hftkit.params.format import load
+from research.cli import backtest_commands, commands, data_commands
 from tests.unit.research.bulk_archive import lines, put, serving
 from tests.unit.research.synthetic_market import candles_of
 
@@ -54,6 +55,21 @@ def test_calibrate_tries_the_kinds_of_zscore_it_is_told(data_folder):
     one = invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--json").output
     two = invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--zscore", "rolling,ewma", "--json").output
     assert json.loads(two)["trials"] == 2 * json.loads(one)["trials"]
+
+
+def test_levels_are_a_choice_of_calibrate_freeze_and_so_of_the_backtest(data_folder, tmp_path):
+    logs, levels = (
+        json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--json", *more).stdout)
+        for more in ((), ("--levels",))
+    )
+    assert (logs["spread"], levels["spread"]) == ("logs", "levels")
+    assert logs["hedge_ratio"] != levels["hedge_ratio"]
+    answer = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--levels", "--out", tmp_path, "--json").stdout)
+    assert load(answer["path"]).parameters["spread"] == "levels"
+    assert "levels" in invoke(params, "show", answer["path"]).output
+    assert json.loads(invoke(backtest_commands.backtest, answer["path"], data_folder, "--json").stdout)["trades"] > 0
+    with pytest.raises(DataError, match="--levels is of a calibrated pair"):
+        invoke(commands.freeze, data_folder, "--strategy", "fixed_target", "--lead", "A0USDT", "--set", "target=1", "--levels")
 
 
 def test_freeze_writes_one_verified_file(frozen):

@@ -141,6 +141,7 @@ def test_a_missing_book_a_flat_spread_and_an_uneven_book_lead_to_no_entry_with_a
         ({"hedge_ratio": "nan"}, "finite"),
         ({"hedge_ratio": "-0.8"}, "unit_hedge_lots must be positive"),
         ({"typo": 1}, "typo"),
+        ({"spread": "ratio"}, "spread"),
     ],
 )
 def test_bad_parameters_are_named(change, words):
@@ -151,6 +152,6 @@ def test_bad_parameters_are_named(change, words):
 
 def test_parameters_stand_in_the_order_of_the_kernel():
     fields = pairs.PairsParams.__struct_fields__
-    for name in ("hedge_ratio", "bar_ns", "window", "entry_z", "exit_z", "stop_z", "max_holding_bars", "max_imbalance", "tail_end_ns"):
+    for name in ("hedge_ratio", "bar_ns", "window", "entry_z", "exit_z", "stop_z", "max_holding_bars", "max_imbalance", "tail_end_ns", "spread"):
         assert fields[getattr(pairs, name.upper())] == name
     assert layout.SIGNAL.dtype.names is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from hftkit.session.engine_state import Limits
 from hftkit.session.replay import replay
 from hftkit.strategies.pairs import tail_bars
 from research.backtest.event_backtest import backtest_bars, backtest_many_bars, compare_with_rule
-from research.pairs.costs import NO_COSTS
+from research.pairs.costs import NO_COSTS, Costs
 from research.pairs.reversion_model import train
 from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Thresholds, run_rule, sweep
 from research.report.tear_sheet import cost_split
@@ -120,6 +121,68 @@ def test_a_journal_of_the_backtest_replays_identically(prices, tmp_path):
     assert replayed.identical, replayed.difference
     assert replayed.ended
     assert int(replayed.rooms.session[0]["n_orders"]) == run.engine.orders > 50
+
+
+@pytest.fixture(scope="module")
+def level_prices(prices) -> pd.DataFrame:
+    """A pair whose prices, not their logs, are cointegrated: 40 + RATIO times the hedge + a spread of half-life 14 bars; another tick for each."""
+    rng = np.random.default_rng(5)
+    hedge, spread = prices["B0USDT"].round(2), np.zeros(len(prices))
+    for t, shock in enumerate(rng.normal(size=len(prices) - 1) * 0.004 * float(hedge.mean())):
+        spread[t + 1] = 0.95 * spread[t] + shock
+    return pd.DataFrame({"A0USDT": (40.0 + RATIO * hedge + spread).round(4), "B0USDT": hedge})
+
+
+def frozen_levels(rule: Thresholds, tail: tuple[str, ...] = ()) -> FrozenParams:
+    frozen = with_parameters(frozen_pair(rule, tail=tail), spread="levels")
+    lead, hedge = frozen.instruments
+    legs = msgspec.structs.replace(frozen.legs, unit_lead_lots=10_000, unit_hedge_lots=-8_123)  # RATIO units of the hedge a unit of the lead
+    return msgspec.structs.replace(frozen, instruments=(lead, msgspec.structs.replace(hedge, tick_size="0.01")), legs=legs)
+
+
+@pytest.mark.parametrize("zscore", ["rolling", "kalman"])
+def test_a_pair_of_levels_trades_alike_in_sweep_backtest_and_replay(level_prices, tmp_path, zscore):
+    bars = PairBars(level_prices["A0USDT"], level_prices["B0USDT"], RATIO, BAR_NS, (1e-4, 1e-2), log=False)
+    np.testing.assert_allclose(bars.spread, level_prices["A0USDT"] - RATIO * level_prices["B0USDT"], rtol=1e-12, atol=1e-10)
+    grid = Grid(windows=(30, 60), entries=(1.5, 2.0), exits=(0.0,), stops=(3.0,), max_holding_bars=40, zscores=(zscore,))
+    rule = sweep(bars, grid, NO_COSTS).chosen
+    swept = run_rule(bars, rule, NO_COSTS)
+    run = backtest_bars(frozen_levels(rule), level_prices, journal=tmp_path / "journal")
+    assert compare_with_rule(run, bars, rule).empty
+    assert run.bars["spread"].to_numpy().tobytes() == bars.spread.tobytes()
+    assert len(run.trades) == swept.trades > 20
+    targets = swept.frame["target"].to_numpy()
+    entries = np.flatnonzero(np.diff(targets, prepend=0) * targets > 0)
+    assert list(run.trades["entry"]) == list(swept.frame.index[entries] + pd.Timedelta(BAR_NS, "ns"))
+    assert list(run.trades["side"]) == targets[entries].tolist()
+    replayed = replay(tmp_path / "journal")
+    assert replayed.identical, replayed.difference
+    assert int(replayed.rooms.session[0]["n_orders"]) == run.engine.orders > 40
+
+
+def test_a_unit_of_levels_earns_the_change_of_its_spread(level_prices):
+    """Fixed quantities: what the engine earns before costs is the change of the spread, bar by bar, times the quantity; so is the sweep's return."""
+    bars = PairBars(level_prices["A0USDT"], level_prices["B0USDT"], RATIO, BAR_NS, (1e-4, 1e-2), log=False)
+    rule = replace(RULE, window=30)
+    run = backtest_bars(frozen_levels(rule), level_prices)
+    held = run.bars["target"].to_numpy()
+    earned = 10.0 * float(held[:-1] @ (np.diff(level_prices["A0USDT"]) - 0.8123 * np.diff(level_prices["B0USDT"])))
+    paid = float(run.fills["fee"].sum() + run.fills["cost"].sum())
+    assert run.bars["equity"].iloc[-1] == pytest.approx(earned - paid, abs=1e-6)
+    assert (bars.step[1:] * level_prices["A0USDT"].to_numpy()[:-1]) == pytest.approx(np.diff(bars.spread), abs=1e-9)
+    costs = Costs(fee_ppm=100.0, half_spread_bps=0.0, slippage_bps=0.0)
+    ratio = bars.money_ratio(slice(0, 500))
+    assert ratio == pytest.approx(float((RATIO * level_prices["B0USDT"] / level_prices["A0USDT"])[:500].mean()))
+    gross, net = run_rule(bars, rule, NO_COSTS, slice(0, 500)), run_rule(bars, rule, costs, slice(0, 500))
+    assert gross.net - net.net == pytest.approx(net.turnover * 1e-4 * (1.0 + ratio))
+
+
+def test_a_frozen_tail_of_levels_makes_the_strategy_ready_at_once(level_prices):
+    bars, cut = PairBars(level_prices["A0USDT"], level_prices["B0USDT"], RATIO, BAR_NS, (1e-4, 1e-2), log=False), 2500
+    tail = tuple(text_of(x) for x in bars.spread[cut - tail_bars("rolling", RULE.window, False) : cut])
+    frozen = with_parameters(frozen_levels(RULE, tail), tail_end_ns=int(level_prices.index[cut].value))
+    late = backtest_bars(frozen, level_prices.iloc[cut:])
+    assert (late.bars["zscore"].to_numpy() == bars.z(RULE.window)[cut:]).all()
 
 
 def test_money_adds_up(prices):

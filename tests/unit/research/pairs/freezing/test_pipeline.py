@@ -11,6 +11,7 @@ import pytest
 from hftkit.errors import DataError, ParamsError
 from hftkit.instruments import Instrument
 from hftkit.params.format import load
+from hftkit.strategies import pairs
 from hftkit.strategies.pairs import PairsParams, pack_state
 from research.data.data_loader import load_panel
 from research.data.instruments import GUESSED, find_instruments, infer_instrument
@@ -19,7 +20,9 @@ from research.pairs.freezing.pipeline import find_and_freeze
 from research.pairs.performance import bootstrap_band
 from research.pairs.strategy_optimizer import Grid
 from research.report import figures
+from research.stats.cointegration import engle_granger
 from research.stats.discovery.prefilter import Prefilter
+from research.stats.unit_root import dickey_fuller
 from tests.unit.research.synthetic_market import candles_of
 
 GRID = Grid(windows=(60, 120), entries=(1.5, 2.0), exits=(0.0,), stops=(5.0,))
@@ -96,6 +99,29 @@ def test_what_was_left_out_beforehand_is_counted(panel, instruments, tmp_path):
     assert birth["made_by"] == "notebooks/x.ipynb"
     assert birth["search"]["pairs_tested"] + birth["search"]["not_tested"]["correlation below the filter"] == 42
     assert birth["search"]["pairs_tested"] < 42
+
+
+def test_a_pair_of_levels_is_found_calibrated_and_frozen(panel, instruments, tmp_path, result):
+    """Scan, spread, ratio and tail are of prices; a unit is worth what the quantities are at the last close; the file of logs says nothing of it."""
+    found = find_and_freeze(panel, instruments, tmp_path, grid=GRID, log=False)
+    chosen, frozen = found.chosen, load(found.path)
+    lead, hedge = panel.closes[chosen.lead], panel.closes[chosen.hedge]
+    assert frozen.parameters["spread"] == "levels"
+    assert "spread" not in load(result.path).parameters
+    train = chosen.split.train
+    assert chosen.test_of_train.statistic == engle_granger(lead.iloc[train], hedge.iloc[train]).statistic
+    spread = lead - float(frozen.parameters["hedge_ratio"]) * hedge
+    tail = frozen.array("spread_tail")
+    np.testing.assert_allclose(tail, spread.iloc[-tail.size :], rtol=1e-9)
+    assert pack_state(frozen)[pairs.MEAN] == pytest.approx(spread.iloc[-int(frozen.parameters["window"]) :].mean())
+    by_symbol = {one.symbol: one for one in frozen.instruments}
+    lots = {chosen.lead: frozen.legs.unit_lead_lots, chosen.hedge: -frozen.legs.unit_hedge_lots}
+    quantities = [lots[symbol] * float(by_symbol[symbol].lot_size) for symbol in (chosen.lead, chosen.hedge)]
+    assert quantities[1] / quantities[0] == pytest.approx(chosen.hedge_ratio, rel=0.01)
+    again = chosen.confirmation()
+    part = chosen.split.validation
+    assert next(iter(again)).pvalue == dickey_fuller(lead.iloc[part] - chosen.hedge_ratio * hedge.iloc[part]).pvalue_deciding
+    assert (chosen.decisions(panel.closes.iloc[:3000]) == chosen.decisions(panel.closes)[:3000]).all()
 
 
 def test_same_inputs_same_bytes(result, panel, instruments, tmp_path):
