@@ -156,7 +156,9 @@ def adapter(kind: str) -> Adapter:
         if entry.name == kind:
             found: Adapter = entry.load()
             return found
-    raise ConfigError(f"venue.kind is {kind!r}, which no adapter is installed for", f"Choose one of {', '.join(sorted({e.name for e in offered}))}")
+    known = ", ".join(sorted({entry.name for entry in offered}))
+    cure = f"Choose one of {known}" if known else "This installation is of an older hftkit: pip install -e . (or make setup) again"
+    raise ConfigError(f"venue.kind is {kind!r}, which no adapter is installed for", cure)
 
 
 def account_text(venue: VenueConfig) -> str:

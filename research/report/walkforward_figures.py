@@ -10,14 +10,17 @@ from research.report.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure,
 from research.stats.spread.thresholds import OrnsteinUhlenbeck, best_entry
 
 
-def entry_against_cost(process: OrnsteinUhlenbeck, costs_bps: np.ndarray, here_bps: float) -> Figure:
-    """Bertram's best entry and what it earns against the cost of a round trip (1e-4 of the lead's notional); `here_bps` is marked."""
+def entry_against_cost(process: OrnsteinUhlenbeck, costs_bps: np.ndarray, here_bps: float, bars_a_day: float = 1440.0) -> Figure:
+    """Bertram's best entry and what it earns against the cost of a round trip (1e-4 of the lead's notional); `here_bps` is marked.
+
+    `bars_a_day`: of the bars that `process` was estimated on; the default is for minutes.
+    """
     found = [best_entry(process, cost * 1e-4) for cost in costs_bps]
     figure, (axes, below) = stacked(2, 4.2)
     axes.plot(costs_bps, [best.entry_z for best in found], color=BLUE, lw=1.6, label="best entry")
     axes.plot(costs_bps, costs_bps * 1e-4 / 2.0 / process.deviation, color=GREY, lw=1.0, ls="--", label="break-even")
     axes.set_ylabel("entry, standard deviations")
-    below.plot(costs_bps, [1e4 * best.rate * 1440 for best in found], color=GREEN, lw=1.6)
+    below.plot(costs_bps, [1e4 * best.rate * bars_a_day for best in found], color=GREEN, lw=1.6)
     below.set_ylabel("earned, bps a day")
     below.set_xlabel("cost of a round trip, bps of the lead leg's notional")
     for panel in (axes, below):

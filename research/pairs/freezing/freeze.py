@@ -86,7 +86,7 @@ def build_params(
     calibration: Calibration,
     search: Search,
     execution: Execution | None = None,
-    made_by: str = "research.pairs.freezing.freeze",
+    made_by: str = "research.freeze",
     guessed: dict[str, tuple[str, ...]] | None = None,
     said: Sequence[str] = (),
 ) -> FrozenParams:
@@ -146,7 +146,7 @@ def freeze_pair(
     search: Search,
     folder: Path | str = FROZEN_FOLDER,
     execution: Execution | None = None,
-    made_by: str = "research.pairs.freezing.freeze",
+    made_by: str = "research.freeze",
     *,
     insist: bool = False,
     guessed: dict[str, tuple[str, ...]] | None = None,

@@ -32,7 +32,7 @@ def freeze_strategy(
     values: Mapping[str, str] | None = None,
     folder: Path | str = FROZEN_FOLDER,
     execution: Execution | None = None,
-    made_by: str = "research.pairs.freezing.freeze_strategy",
+    made_by: str = "research.freeze_strategy",
 ) -> Path:
     """Build and write the frozen file of the strategy `name`; returns its path.
 
