@@ -22,7 +22,8 @@ from hftkit import clock
 from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.session.replay import replay
 from hftkit.session.telemetry import Snapshot
-from live.ending.decision import ExitCode, failpoints
+from live.ending import failpoints
+from live.ending.decision import ExitCode
 from tests.faults.binance_drill import PATIENCE_S, SYMBOLS, Venue, fills, frozen_file, log_of, said, sent_ids, start, trades_on, wait_for
 
 FLAT = (ExitCode.FLAT, ExitCode.HALTED, ExitCode.BROKEN)
