@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import os
 import resource
+import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
@@ -121,8 +122,27 @@ def _limited() -> str:
     return "" if soft == resource.RLIM_INFINITY else f"The address space is limited to {soft >> 20:,} MB (ulimit -v): raise it to 4,000 or more"
 
 
+def _keep_exit_status() -> None:
+    """Ignore the signals that a command took over: its work is done, and a signal must not replace its exit status.
+
+    Python gives them back to the system while it unwinds, which takes a second on a busy machine: a session that ended in order would count as
+    killed.
+    """
+    for number in signal.valid_signals():
+        if callable(handler := signal.getsignal(number)) and handler is not signal.default_int_handler:
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_IGN)
+
+
 def main() -> None:
     """Entry point of the console script: errors for people become one line and an exit status."""
+    try:
+        _run()
+    finally:
+        _keep_exit_status()
+
+
+def _run() -> None:
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", str(_PIPED_COLUMNS))  # rich takes 80 where it cannot ask a terminal, and cuts tables
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -105,3 +106,20 @@ def test_every_end_has_its_status(
         cli_main()
     assert (ended.value.code or 0) == status
     assert message in capsys.readouterr().err
+
+
+def test_a_signal_while_python_unwinds_does_not_replace_the_exit_status() -> None:
+    """The command has ended with 3 and the interpreter takes its time: a SIGTERM then came to a status of -15."""
+    program = (
+        "import signal, sys, click\nfrom hftkit.cli import application\n"
+        "class Slow:\n    def __del__(self, read=__import__('os').read, write=__import__('os').write):\n"
+        "        write(1, b'unwinding\\n'); read(0, 1)\n"
+        "def command(standalone_mode):\n    signal.signal(signal.SIGTERM, lambda number, frame: None)\n    raise click.exceptions.Exit(3)\n"
+        "application.app = command\nsys.slow = Slow()\napplication.main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "unwinding\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate("x")
+    assert process.returncode == 3
