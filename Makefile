@@ -114,7 +114,7 @@ $(DOCS)/.installed: docs/site/requirements.txt
 	@touch $@
 
 docs: setup $(DOCS)/.installed ## build the documentation site into site/; a broken link fails it
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@echo "site/index.html"
 
 docs-serve: setup $(DOCS)/.installed ## the same at http://127.0.0.1:8000, built again as you write

@@ -55,3 +55,10 @@ def test_what_make_check_runs_is_quick() -> None:
     gone = [one for one in quick.SLOW if not (ROOT / one).is_file()]
     needless = sorted(quick.SLOW - {name(path) for path in quick.candidates()} - set(gone))
     assert not gone + needless, report(gone + needless, "Cure: take them out of SLOW in tests/structure/quick.py; no other rule would choose them.")
+
+
+def test_a_warning_of_the_site_is_an_error() -> None:
+    build = re.search(r"mkdocs build.*", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert build is not None
+    assert "--strict" in build[0]
+    assert "-q" not in build[0], "with --quiet warnings are not counted, and --strict passes over them"
