@@ -72,7 +72,8 @@ _CLOCK_LOST_AFTER = 5  # failures in a row before an unknown clock counts as a w
 
 def _landed(flying: set[tuple[int, ...]], wanted: tuple[int, ...], task: asyncio.Task[None]) -> None:
     flying.discard(wanted)
-    task.exception()  # a failure was told where it happened; what is left is a bug, and asyncio would only mention it at exit
+    if not task.cancelled():  # the session is over; to ask a cancelled task would raise, and asyncio would print that
+        task.exception()  # a failure was told where it happened; what is left is a bug, and asyncio would only mention it at exit
 
 
 def in_flight(rooms: EngineState) -> np.ndarray:
