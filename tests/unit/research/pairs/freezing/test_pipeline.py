@@ -76,7 +76,7 @@ def test_the_birth_certificate_is_complete(result, panel):
     assert float(provenance["out_of_sample"]["net"]) == result.chosen.test.net
     assert set(provenance) >= {"code", "costs", "spans", "engle_granger", "calibration", "embargo_bars", "data_decisions", "seeds", "made_by"}
     assert set(provenance["code"]) == {"python", "hftkit", "numba", "numpy", "pandas", "scipy", "kernels_sha256"}
-    assert provenance["made_by"] == "research.pairs.freezing.pipeline.find_and_freeze"
+    assert provenance["made_by"] == "research.pipeline.find_and_freeze"
     row = result.scan[(result.scan["lead"] == result.chosen.lead) & (result.scan["hedge"] == result.chosen.hedge)].iloc[0]
     for key, column in (("q_value", "q_bh"), ("q_by", "q_by"), ("q_bonferroni", "q_bonferroni")):
         assert float(provenance["search"][key]) == row[column]
