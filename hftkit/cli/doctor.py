@@ -34,6 +34,7 @@ ENOUGH_LOCKED = 64 * MIB  # journal segment, pages and rings of one engine
 ENOUGH_SHM = 64 * MIB
 ENOUGH_HOURS = 24.0  # of journal
 _EXTRA = re.compile(r"""(?P<name>[\w.-]+).*;.*\bextra == ["'](?P<extra>\w+)["']""")
+_ELSEWHERE = {"docs"}  # `make docs` installs them into an environment of its own
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,11 @@ def check_journal_space() -> Finding:
 
 
 def check_extras() -> list[Finding]:
-    """Which extras are whole: `research` for notebooks and the demo, `dev` for the tests."""
+    """Which extras are whole: `demo` for the commands of research, `research` for notebooks, `dev` for the tests."""
     missing: dict[str, list[str]] = {}
     for text in requires("hftkit") or []:
         requirement = _EXTRA.match(text)
-        if requirement:
+        if requirement and requirement["extra"] not in _ELSEWHERE:
             absent = missing.setdefault(requirement["extra"], [])
             if installed(requirement["name"]) is None:
                 absent.append(requirement["name"])

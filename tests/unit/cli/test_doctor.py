@@ -34,7 +34,7 @@ def test_every_finding_has_a_subject_and_every_warning_a_cure() -> None:
 
 def test_this_test_run_has_its_extras() -> None:
     extras = {finding.subject: finding for finding in doctor.check_extras()}
-    assert set(extras) == {"extra research", "extra dev"}
+    assert set(extras) == {"extra demo", "extra research", "extra dev"}
     assert all(finding.ok for finding in extras.values()), extras
 
 
