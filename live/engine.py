@@ -96,8 +96,8 @@ class Engine:
         self.halt: Halt | None = None
         self._halt_why = ""
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        self._signalled, self._given_up = "", False
-        self.started, self.built, self._synced = False, False, 0.0  # trading was enabled; memory, page and hot thread are there
+        self._signalled, self._given_up, self._synced = "", False, 0.0
+        self.has_log = self.built = self.started = False  # the log is open; memory, page and hot thread are there; trading was enabled
         self.adapter, last = adapter(config.venue.kind), lambda number: self.control.command(number)
         self.venue: Venue = self.adapter.session(config, self.command, last, self._note, self._stop_signal.wait)
 
@@ -134,6 +134,7 @@ class Engine:
         except BaseException:
             self.journal.close()
             raise
+        self.has_log = True
         self._register(name)
         prune_at_start(self.folder.parent, session.keep_days, session.keep_gb, self._note)
         full = f"the disk of {self.folder} is full"
@@ -432,7 +433,7 @@ class Engine:
         """What the venue's threads have to tell, for the log."""
         if event == "halt_asked":
             self._halt_why = str(facts.get("why", ""))
-        if hasattr(self, "log"):
+        if self.has_log:
             self.log.event(event, **facts)
 
     def say(self, line: str) -> None:
@@ -443,7 +444,7 @@ class Engine:
     def _phase(self, status: SessionStatus, detail: str) -> None:
         name = {SessionStatus.TRADING: "trading enabled"}.get(status, status.text)
         self.say(f"[{int(status)}/5] {name}: {detail}")
-        if hasattr(self, "log"):
+        if self.has_log:
             self.log.event("phase", number=int(status), phase=name, detail=detail)
-        if hasattr(self, "page"):
+        if self.built:
             self.page.head[page_kernel.STATUS] = int(status)  # last: whoever sees it finds the line

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from numba.core import types
+from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from hftkit.errors import ParamsError
@@ -40,7 +41,7 @@ def _compile(found: Strategy) -> None:
         ) from None
     except SyntaxError as error:
         raise ParamsError(f"strategy {found.name}: {error.filename}:{error.lineno}: {error.msg}", "Mend it there") from None
-    if not hasattr(kernel, "compile") or not hasattr(kernel, "py_func"):
+    if not _is_compiled(kernel):
         raise ParamsError(f"strategy {found.name}: on_book of {found.module} is not a kernel", "Decorate it with hftkit.kernels.jit.kernel")
     try:
         kernel.compile(STRATEGY_SIGNATURE.args)
@@ -55,6 +56,10 @@ def _compile(found: Strategy) -> None:
         code = kernel.py_func.__code__
         where = f"{code.co_filename}:{code.co_firstlineno}"
         raise ParamsError(f"strategy {found.name}: {where}: on_book returns {made}, not an integer", "Return the SignalReason as a number")
+
+
+def _is_compiled(found: object) -> bool:
+    return isinstance(found, Dispatcher)
 
 
 def _read(error: NumbaError, kernel: Any) -> tuple[str, str]:

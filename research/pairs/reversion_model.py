@@ -130,7 +130,9 @@ def _fitted(kind: Kind, trees: int, seed: int, rows: np.ndarray, labels: np.ndar
 
 def table_of(model: Any) -> np.ndarray:
     """A fitted RandomForestClassifier or GradientBoostingClassifier (two classes) as the table of kernels/stats/forest.py."""
-    boosted = hasattr(model, "learning_rate")
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    boosted = isinstance(model, GradientBoostingClassifier)
     estimators = [tree for row in model.estimators_ for tree in row] if boosted else model.estimators_
     roots, nodes, at = [], [], 0
     for estimator in estimators:

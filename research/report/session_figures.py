@@ -85,7 +85,7 @@ def latency_by_percentile(folder: Path | str) -> Figure:
     reader = HistogramLogReader(str(Path(folder) / "latency.hlog"), HdrHistogram(1, HIGHEST_NS, SIGNIFICANT_DIGITS))
     levels = 1 - np.logspace(0, -4, 200)
     while (histogram := reader.get_next_interval_histogram()) is not None:
-        hop = histogram.get_tag() if hasattr(histogram, "get_tag") else histogram.tag
+        hop = histogram.get_tag()
         if hop not in _HOPS or histogram.get_total_count() == 0:
             continue
         label, color = _HOPS[hop]

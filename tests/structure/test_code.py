@@ -9,7 +9,7 @@ import pytest
 
 from hftkit import layout, units
 from hftkit.errors import UnitError
-from tests.structure.sources import PACKAGES, calls, imports, name, python_files, report
+from tests.structure.sources import PACKAGES, calls, imports, name, python_files, report, tree
 
 LONG = 450
 CLOCK_READERS = ("hftkit/clock.py", "hftkit/system/syscalls.py")
@@ -85,6 +85,14 @@ def test_tests_do_not_sleep() -> None:
         if isinstance(node, ast.Call) and (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in {"sleep", "wait_for_timeout"}
     ]
     assert not violations, report(violations, "Cure: wait for the condition itself (a file, an event, a socket), or own the clock.")
+
+
+def test_nothing_is_probed_for() -> None:
+    """What an object has not yet is None, a flag of its life cycle, or another class: a misspelt name in `hasattr` is just False for ever."""
+    violations = [
+        f"{name(path)}:{line}" for path in python_files(*PACKAGES) for called, line in calls(tree(path)) if called in {"hasattr", "builtins.hasattr"}
+    ]
+    assert not violations, report(violations, "Cure: set the attribute in __init__ (None until it is there), or ask isinstance.")
 
 
 def test_no_unfinished_work_is_committed() -> None:

@@ -25,7 +25,7 @@ from live.config import EngineConfig
 from live.ending.decision import Left
 from live.example import example_page
 from live.link.door import TradingGate
-from live.link.line_loop import line_loop, new_wire
+from live.link.line_loop import Wire, line_loop, new_wire
 from live.ready_file import read_ready_file
 from live.touch import touch
 from live.venues.binance.instruments import check_both_legs
@@ -53,7 +53,8 @@ class BinanceVenue:
         wait: Callable[[float], bool],
     ) -> None:
         self._config, self._control, self._commands, self._say, self._wait = config, control, commands, say, wait
-        self._line: BinanceLine | None = None
+        self._line: BinanceLine | None = None  # from `discover` on
+        self._memory: tuple[binance_line.Line, Wire] | None = None  # from `prepare` on
         self._lease: Lease | None = None
         self._session, self._folder, self._epoch = "", Path(), 0
         self.secrets: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ class BinanceVenue:
 
     def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
         """The hot loop."""
+        assert self._memory is not None, "prepare() first"
         return int(self._loop(rooms, strategies, shell, page, *self._memory, self._functions))
 
     def turn(self) -> None:
@@ -149,7 +151,7 @@ class BinanceVenue:
 
     def left(self, patience_s: float, lost: tuple[str, ...]) -> tuple[Left, ...]:
         """Asked by REST. A session that only observes leaves nothing."""
-        return (self.line.left(patience_s),) if self.line.trading and hasattr(self, "_memory") else ()
+        return (self.line.left(patience_s),) if self.line.trading and self._memory is not None else ()
 
     def refresh_books(self) -> None:
         """The public stream anew, second connection first."""
@@ -180,4 +182,4 @@ class BinanceVenue:
 
     def result(self) -> dict[str, Any]:
         """The line's counters."""
-        return {"line": self.line.summary()} if self._line is not None and hasattr(self, "_memory") else {}
+        return {"line": self.line.summary()} if self._line is not None and self._memory is not None else {}
