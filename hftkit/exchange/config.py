@@ -13,7 +13,7 @@ import msgspec
 
 from hftkit.config import explain, parse_toml, refuse_endless
 from hftkit.errors import ConfigError, UnitError
-from hftkit.exchange.dialects.binance.config import BinanceDialectConfig
+from hftkit.exchange.dialects.registry import DialectSections, VenueSection
 from hftkit.instruments import Instrument
 from hftkit.reading import read_bytes
 from hftkit.units import E8, decimal, ns_from_iso, to_steps
@@ -21,7 +21,6 @@ from hftkit.units import E8, decimal, ns_from_iso, to_steps
 SAMPLE_UNIVERSE = "sample_universe.toml"
 HIGHEST_LEVERAGE = 125
 MAX_QUOTE_NOTIONAL = 10**8  # quote currency: a hundred times it, a scenario's most, is still far from the end of 64 bits
-SUBSCRIBE_WORDS = 21  # what a SUBSCRIBE is answered with, for each instrument: INSTRUMENT, MARKET_STATUS, BBO
 
 # Wide, but finite: TOML knows inf and nan, and comparisons with a bound refuse both.
 _Rate = Annotated[float, msgspec.Meta(ge=1e-12, le=1e6)]
@@ -127,22 +126,18 @@ class VolatilityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     common_share: _Share = 0.5  # part of the variance that all instruments have in common
 
 
-class ExchangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Capacities and manners of the venue. Everything is allocated once, at the start."""
+class ExchangeSection(VenueSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Capacities and manners of the venue, beside those of its dialects. Everything is allocated once, at the start."""
 
     max_orders: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536
     ladder_ticks: Annotated[int, msgspec.Meta(ge=64, le=262_144)] = 262_144
-    max_clients: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # connections, both ports together
     max_accounts: Annotated[int, msgspec.Meta(ge=3, le=4096)] = 130
     order_history: Annotated[int, msgspec.Meta(ge=16, le=2**24)] = 65_536  # closed orders that ORDER_QUERY still knows
     max_open_orders: Annotated[int, msgspec.Meta(ge=1, le=1500)] = 1000  # per account; a logon lists them all
-    out_words: Annotated[int, msgspec.Meta(ge=16_384, le=2**24)] = 32_768  # send buffer of one client
     max_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1_000_000_000
     wait: Literal["spin", "yield", "block"] = "block"
     min_order_qty: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1
     price_band_ppm: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0  # 0: no band
-    orders_per_s: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 0  # per account, 0: no limit
-    orders_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
     initial_balance: str = "10000000"  # quote currency, of every account at its first logon
     leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] = 20
     maintenance_margin_ppm: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 25_000
@@ -150,9 +145,6 @@ class ExchangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     insurance_fund: str = "1000000"
     funding_interval_minutes: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 480
     funding_rate_ppm: Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)] = 0
-    logon_deadline_ms: Annotated[int, msgspec.Meta(ge=100, le=3_600_000)] = 10_000  # for a connection to log on, or to ask for market data
-    signed_logon: bool = False  # secrets come from the environment or from key_file, never from this file
-    key_file: str = ""
 
     def __post_init__(self) -> None:
         if self.maintenance_margin_ppm * self.leverage > 1_000_000:
@@ -180,8 +172,8 @@ class ExchangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return self.max_accounts + 2
 
 
-class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole simulator."""
+class SimConfig(DialectSections, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole simulator; sections of dialects beside the venue's: dialects/registry.py."""
 
     name: str
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -191,17 +183,12 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     flow: FlowConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], msgspec.Meta(min_length=1, max_length=1024)]
     venue: ExchangeSection = ExchangeSection()
-    binance: BinanceDialectConfig | None = None  # served only if this section is there
     volatility: VolatilityConfig = VolatilityConfig()
 
     def __post_init__(self) -> None:
         try:
             ns_from_iso(self.start)
-            needed = SUBSCRIBE_WORDS * len(self.instruments) + 96
-            if self.venue.out_words < needed:
-                raise ValueError(
-                    f"venue.out_words {self.venue.out_words} is too small for {len(self.instruments)} instruments, must be at least {needed}"
-                )
+            self.venue.check_room(len(self.instruments))
             seen: set[str] = set()
             for config in self.instruments:
                 _ = config.instrument

@@ -18,8 +18,7 @@ from hftkit.codes import DepthFlag, MessageType, RecordType, Side
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.core.layout import TapKind
 from hftkit.exchange.core.tap import Batch
-from hftkit.exchange.dialects.binary.market_data import DEPTH_ROW
-from hftkit.exchange.venue import Exchange
+from hftkit.exchange.venue import DEPTH_ROW, Exchange
 from hftkit.kernels.jit import kernel, sources_digest
 from hftkit.kernels.memory.journal import append
 from hftkit.kernels.wire.frame import frame_type, frame_words, header

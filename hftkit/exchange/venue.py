@@ -25,13 +25,13 @@ from hftkit.exchange.core.books import touch
 from hftkit.exchange.core.layout import ACCOUNT, CLIENT, CLOSED, COMMAND, HOLDING, HOUSE_ACCOUNTS, KEY, LIMITS, VENUE
 from hftkit.exchange.core.matching import Books, new_reports
 from hftkit.exchange.core.tap import TapRing, new_tap
-from hftkit.exchange.dialects.binary.secrets import load_keys
 from hftkit.instruments import instrument_array
-from hftkit.kernels.wire.sha256 import SCRATCH_WORDS
+from hftkit.kernels.wire.sha256 import KEY_WORDS, SCRATCH_WORDS
 from hftkit.layout import MAX_FRAME_WORDS
 from hftkit.units import E8, NS_PER_MINUTE, NS_PER_S, decimal
 
 INBOX_WORDS = 2048
+BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Exchange.sequences
 SNAPSHOT_LEVELS = 512  # levels a side that a snapshot carries at most: what a replica keeps (layout.BOOK_DEPTH)
 
 
@@ -100,8 +100,11 @@ def _accounts(config: SimConfig, order_burst_ns: int) -> np.ndarray:
     return accounts
 
 
-def new_venue(config: SimConfig, books: Books) -> Exchange:
-    """A venue with no clients round `books`."""
+def new_venue(config: SimConfig, books: Books, keys: np.ndarray | None = None) -> Exchange:
+    """A venue with no clients round `books`.
+
+    `keys`: what signed logons are verified with (dialects/binary/secrets.py). Without them nobody can log on where logons must be signed.
+    """
     limits = config.venue
     n = len(config.instruments)
     clients, state = np.zeros(limits.max_clients, CLIENT.dtype), _state(config)
@@ -128,7 +131,7 @@ def new_venue(config: SimConfig, books: Books) -> Exchange:
         letter=np.zeros(MAX_FRAME_WORDS, np.int64),
         log=np.zeros((limits.n_accounts, 1 << ((limits.out_words // 2).bit_length() - 1)), np.int64),
         limits=_limits(config),
-        keys=load_keys(limits),
+        keys=np.zeros((1, KEY_WORDS), np.int64) if keys is None else keys,
         scratch=np.zeros(SCRATCH_WORDS, np.int64),
         tap=new_tap(),
     )

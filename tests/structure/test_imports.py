@@ -127,7 +127,7 @@ def test_what_every_venue_shares_knows_none() -> None:
 
 
 CORE = "hftkit/exchange/core/"
-BESIDE_THE_CORE = ("dialects", "servers", "market", "faults", "cli")
+BESIDE_THE_CORE = ("dialects", "servers", "market", "faults", "cli", "trading", "sinks")
 
 
 def test_the_core_of_the_exchange_knows_no_dialect() -> None:
@@ -139,6 +139,39 @@ def test_the_core_of_the_exchange_knows_no_dialect() -> None:
         if within(module, tuple(f"hftkit.exchange.{folder}" for folder in BESIDE_THE_CORE))
     ]
     assert not violations, report(violations, "Cure: the core emits records; dialects, servers and markets read them.")
+
+
+DIALECTS = ("hftkit.exchange.dialects.binary", "hftkit.exchange.dialects.binance")
+MEET_DIALECTS = (  # of the exchange: themselves, what carries their bytes, what starts them, and the one place that calls their kernels
+    "hftkit/exchange/dialects/",
+    "hftkit/exchange/servers/",
+    "hftkit/exchange/cli/",
+    "hftkit/exchange/sinks.py",
+)
+
+
+def test_dialects_are_of_equal_rank() -> None:
+    """Orders, margin, markets and faults are said in nobody's words: a dialect is added without a change there."""
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("hftkit")
+        if name(path).startswith("hftkit/exchange/") and not name(path).startswith(MEET_DIALECTS)
+        for module, line in imports(path)
+        if within(module, DIALECTS)
+    ]
+    assert not violations, report(violations, "Cure: make a record (trading/records.py) or a frame (trading/publication.py); sinks.py hands it on.")
+
+
+def test_no_dialect_knows_another() -> None:
+    violations = [
+        f"{name(path)}:{line} imports {module}"
+        for path in python_files("hftkit")
+        for own in DIALECTS
+        if name(path).startswith(own.replace(".", "/") + "/")
+        for module, line in imports(path)
+        if within(module, tuple(other for other in DIALECTS if other != own))
+    ]
+    assert not violations, report(violations, "Cure: what two dialects need belongs into core/, trading/ or venue.py.")
 
 
 def circles(package: str) -> list[str]:

@@ -111,7 +111,7 @@ def names() -> None:
     Example:
       hftkit faults names
     """
-    from hftkit.exchange.faults.page import BINANCE, DIALECT_SETTINGS, DIRECTIONS, KINDS, LATENCY_FROM, SETTINGS, all_settings
+    from hftkit.exchange.faults.page import DIRECTIONS, FAULT_SETTINGS, KINDS, LATENCY_FROM, SETTINGS, all_settings
 
     possible = all_settings()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -127,8 +127,9 @@ def names() -> None:
             table.add_row(f"{kind}_ppm, {kind}_next", where, "0 to 1000000, 1e9", f"a frame {KINDS[kind]}")
         else:
             table.add_row(name, where, f"{setting.lowest:.12g} to {setting.highest:.12g}", setting.doc)
-    for name, setting in DIALECT_SETTINGS.items():
-        table.add_row(name, BINANCE, f"{setting.lowest:.12g} to {setting.highest:.12g}", setting.doc)
+    for dialect, settings in FAULT_SETTINGS.items():
+        for name, setting in settings.items():
+            table.add_row(name, dialect, f"{setting.lowest:.12g} to {setting.highest:.12g}", setting.doc)
     Console().print(table)
     click.echo(
         "\nKIND_ppm: probability in millionths of the frames. KIND_next: for certain, so many of the next frames. Write DIRECTION.NAME=NUMBER."

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from hftkit.exchange.core.layout import HOUSE_ACCOUNTS
-from hftkit.exchange.dialects.binary.market_data import TRADE_ROW
 from hftkit.exchange.faults.line import ENGAGED
 from hftkit.exchange.faults.page import counts_of, settings_of
 from hftkit.exchange.market.history.market import FILLS, RESTED, ROW, ROWS
+from hftkit.exchange.venue import TRADE_ROW
 from hftkit.kernels.market.queue import ESTIMATES
 
 DEPTH = 8  # levels of a side that are shown

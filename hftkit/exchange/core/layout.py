@@ -437,6 +437,7 @@ class BalanceKind(IntEnum):
     TRANSFER = 6  # deposit or withdrawal
     ISOLATED = 7  # a fill, funding or a liquidation moved so much to the wallet of an isolated position; of the account's nothing has changed
     MARGIN_TRANSFER = 8  # the same, because the owner asked for it
+    POSITION = 9  # what is held after a liquidation; for the compiled sinks only, the drop copy has none
 
 
 TAP = Record(
@@ -455,7 +456,7 @@ TAP = Record(
 
 EXECUTION = Record(
     "EXECUTION",
-    "exchange/tap_records.py",
+    "exchange/trading/records.py",
     "One event of one order of a client's account, whatever dialect sent it, with the account after it. A frame: header, sequence, body.",
     (
         _i("header", "word", "as of a wire frame: length, type, version, instrument"),
@@ -492,7 +493,7 @@ EXECUTION = Record(
 
 BALANCE = Record(
     "BALANCE",
-    "exchange/tap_records.py",
+    "exchange/trading/records.py",
     "A wallet or a position changed without a trade. A frame, like EXECUTION.",
     (
         _i("header", "word", ""),

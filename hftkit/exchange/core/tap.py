@@ -2,7 +2,7 @@
 
 It carries every market data frame once (trades, level changes, best bid and offer, market status: word for word as on the wire), and for every
 event of an order of a client's account one EXECUTION record, and a BALANCE record where a wallet or a position changes without a trade
-(tap_records.py). Everything is a frame with the header word of the wire, so that one walk reads it all.
+(trading/records.py). Everything is a frame with the header word of the wire, so that one walk reads it all.
 
 Off by default: then it costs a look at one flag. Writer and reader are the same thread (the venue's, between two slices), so nothing is atomic.
 The venue never waits for it: what does not fit is counted, and the next record that fits comes after a LOST frame that says how many are missing.
@@ -23,6 +23,8 @@ from hftkit.layout import HEADER_WORDS
 TAP_WORDS = 1 << 20  # untouched memory costs nothing; a slice ends when half of it is full
 LOST_WORDS = HEADER_WORDS + 1
 _LOST = int(TapKind.LOST)
+_EXECUTION, _EXECUTION_WORDS = int(TapKind.EXECUTION), EXECUTION.dtype.itemsize // 8
+_BALANCE, _BALANCE_WORDS = int(TapKind.BALANCE), BALANCE.dtype.itemsize // 8
 
 
 class TapRing(NamedTuple):
@@ -30,9 +32,9 @@ class TapRing(NamedTuple):
 
     state: np.ndarray  # TAP (1,)
     ring: np.ndarray  # int64 (a power of two,)
-    execution: np.ndarray  # EXECUTION (1,): the record being written
+    execution: np.ndarray  # EXECUTION (1,): the record being made, for every sink
     execution_words: np.ndarray  # int64: the same memory
-    balance: np.ndarray  # BALANCE (1,)
+    balance: np.ndarray  # BALANCE (1,), likewise
     balance_words: np.ndarray  # int64: the same memory
 
 
@@ -68,6 +70,24 @@ def copy_to_tap(tap: TapRing, words: Any, n_words: int) -> None:
         state.n_missing = 0
     for i in range(n_words):
         _put(tap, words[i])
+
+
+@inner_kernel
+def tap_execution(tap: TapRing) -> None:
+    """The EXECUTION record as it stands, numbered, into the ring."""
+    row = tap.execution[0]
+    tap.state[0].seq += 1
+    row.header, row.seq = header(_EXECUTION, _EXECUTION_WORDS, row.instrument), tap.state[0].seq
+    copy_to_tap(tap, tap.execution_words, _EXECUTION_WORDS)
+
+
+@inner_kernel
+def tap_balance(tap: TapRing) -> None:
+    """The BALANCE record as it stands, numbered, into the ring."""
+    row = tap.balance[0]
+    tap.state[0].seq += 1
+    row.header, row.seq = header(_BALANCE, _BALANCE_WORDS, row.instrument), tap.state[0].seq
+    copy_to_tap(tap, tap.balance_words, _BALANCE_WORDS)
 
 
 @inlined_kernel

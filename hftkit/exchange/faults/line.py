@@ -49,9 +49,9 @@ TABLES = SETTINGS + 3 * BLOCK
 COUNTS = TABLES + 3 * QUANTILES
 COUNT_BLOCK = 16
 FREEZES, ENDED, TURNED_AWAY, OFFERED, DELIVERED = 11, 12, 13, 14, 15  # words of a block of counts, behind the kinds
-DIALECT = COUNTS + 3 * COUNT_BLOCK  # settings of the Binance dialect (dialects/binance/faults.py), then how often each has happened
-DIALECT_WORDS = 64
-PAGE_WORDS = DIALECT + 2 * DIALECT_WORDS
+DIALECT = COUNTS + 3 * COUNT_BLOCK  # for each dialect of dialects/registry.py: its settings, then how often each has happened
+DIALECT_WORDS, N_DIALECTS = 64, 1
+PAGE_WORDS = DIALECT + N_DIALECTS * 2 * DIALECT_WORDS
 # Words of a line's state
 START, END, LAST_DUE, SHIFT, HELD, HELD_DUE, N_LOST, ENGAGED, CLEAN, DOOMED, STAGED, TX_START, TX_END = range(13)
 FREE_AT, BURST_LEFT, REPAIRED, AT_END, SEND_AT = range(13, 18)

@@ -17,15 +17,16 @@ from hdrh.log import HistogramLogReader
 
 from hftkit.codes import Reject
 from hftkit.errors import ConfigError, HftkitError
-from hftkit.exchange.dialects.binance.fault_names import DIALECT_SETTINGS, Setting
+from hftkit.exchange.dialects.registry import FAULT_SETTINGS
 from hftkit.exchange.faults import line
+from hftkit.exchange.faults.setting import Setting
 from hftkit.kernels.memory.histogram import COUNTS_LEN
 from hftkit.session.histogram import to_hdr
 from hftkit.system import private_files
 
 PAGE_MAGIC = 0x3346_4B54_4648  # "HFTKF3"
 DIRECTIONS = ("feed", "order_entry", "response")
-BINANCE = "binance"  # in place of a direction: the answers of that dialect
+DIALECTS = tuple(FAULT_SETTINGS)  # in place of a direction: what that dialect does by itself
 KINDS: dict[str, str] = {  # in the order of fault_line.py
     "drop": "is not delivered, its sequence number is missing",
     "lose": "vanishes and nobody can see it; of an order, or with all answers to an order: outcome unknown",
@@ -66,7 +67,13 @@ SETTINGS: dict[str, Setting] = {
 def all_settings() -> dict[str, Setting]:
     """Every name that can be set with a number ("direction.name"), in the order of the tables."""
     possible = {f"{d}.{key}": setting for d in DIRECTIONS for key, setting in SETTINGS.items() if key.split("_")[0] not in _NEVER[d]}
-    return possible | {f"{BINANCE}.{key}": setting for key, setting in DIALECT_SETTINGS.items()}
+    return possible | {f"{dialect}.{key}": setting for dialect, settings in FAULT_SETTINGS.items() for key, setting in settings.items()}
+
+
+def dialect_words(page: np.ndarray, dialect: str) -> tuple[np.ndarray, np.ndarray]:
+    """Settings and counts of a dialect on a page: two views, int64 (DIALECT_WORDS,) each."""
+    at = line.DIALECT + DIALECTS.index(dialect) * 2 * line.DIALECT_WORDS
+    return page[at : at + line.DIALECT_WORDS], page[at + line.DIALECT_WORDS : at + 2 * line.DIALECT_WORDS]
 
 
 def _no_such(name: str) -> str:
@@ -77,7 +84,7 @@ def _no_such(name: str) -> str:
     names = [*all_settings(), *(f"{d}.{LATENCY_FROM}" for d in DIRECTIONS)]
     near = [full for full in names if full.partition(".")[2] == name] or difflib.get_close_matches(name, names, n=3, cutoff=0.75)
     meant = f"did you mean {' or '.join(near)}?" if near else "`hftkit faults names` lists them all"
-    return f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)} or {BINANCE}; {meant}"
+    return f"there is no fault setting {name!r}: write DIRECTION.NAME with {', '.join(DIRECTIONS)} or {', '.join(DIALECTS)}; {meant}"
 
 
 def words_and_values(name: str, value: float) -> list[tuple[int, int]]:
@@ -90,8 +97,9 @@ def words_and_values(name: str, value: float) -> list[tuple[int, int]]:
         raise ValueError(f"{name} is {value!r}: allowed are {setting.lowest:.12g} to {setting.highest:.12g}")
     if setting.scale == 1 and value != round(value):
         raise ValueError(f"{name} is {value!r}: allowed are whole numbers from {setting.lowest:.12g} to {setting.highest:.12g}")
-    if direction == BINANCE:
-        return [(line.DIALECT + setting.word, round(value * setting.scale))]
+    if direction in DIALECTS:
+        block = line.DIALECT + DIALECTS.index(direction) * 2 * line.DIALECT_WORDS
+        return [(block + setting.word, round(value * setting.scale))]
     if key == "reject_reason" and value != 0 and value not in set(Reject):
         raise ValueError(f"{name} is {value!r}: give a reason code of docs/protocol.md")
     block = line.SETTINGS + DIRECTIONS.index(direction) * line.BLOCK
@@ -159,7 +167,8 @@ def has_table(page: np.ndarray, name: str) -> bool:
 def clear_settings(page: np.ndarray) -> None:
     """Fair weather: every setting 0, and what is frozen or down moves again. Frames under way still arrive when they are due."""
     page[line.SETTINGS : line.TABLES] = 0
-    page[line.DIALECT : line.DIALECT + line.DIALECT_WORDS] = 0
+    for dialect in DIALECTS:
+        dialect_words(page, dialect)[0][:] = 0
     page[line.ACTIVE] = 0
 
 
@@ -212,9 +221,10 @@ def counts_of(page: np.ndarray) -> dict[str, dict[str, int]]:
         block = page[line.COUNTS + d * line.COUNT_BLOCK :][: line.COUNT_BLOCK]
         happened = {what: int(block[k]) for k, what in _COUNTED.items() if block[k]}
         result[direction] = {"offered": int(block[line.OFFERED]), "delivered": int(block[line.DELIVERED]), **happened}
-    counts = page[line.DIALECT + line.DIALECT_WORDS :]
-    if counts.any():
-        result[BINANCE] = {name: int(counts[setting.word]) for name, setting in DIALECT_SETTINGS.items() if counts[setting.word]}
+    for dialect, settings in FAULT_SETTINGS.items():
+        _, counts = dialect_words(page, dialect)
+        if counts.any():
+            result[dialect] = {name: int(counts[setting.word]) for name, setting in settings.items() if counts[setting.word]}
     return result
 
 
@@ -230,7 +240,9 @@ def settings_of(page: np.ndarray) -> dict[str, float]:
                 word -= word % setting.scale
             if word:
                 result[f"{direction}.{name}"] = word / setting.scale
-    for name, setting in DIALECT_SETTINGS.items():
-        if word := int(page[line.DIALECT + setting.word]):
-            result[f"{BINANCE}.{name}"] = word / setting.scale
+    for dialect, settings in FAULT_SETTINGS.items():
+        words, _ = dialect_words(page, dialect)
+        for name, setting in settings.items():
+            if word := int(words[setting.word]):
+                result[f"{dialect}.{name}"] = word / setting.scale
     return result

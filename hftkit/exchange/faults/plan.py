@@ -12,13 +12,13 @@ A plan is TOML (configs/faults/*.toml): a table of settings for each direction, 
     late_us = 300000
     [latency_from]               # further delay, drawn from a recorded histogram
     feed = "latency.hlog#ack"
-    [binance]                    # answers of the Binance dialect
+    [binance]                    # what a dialect does by itself (dialects/registry.py): the answers of this one
     unknown_next = 1
     [[script]]
     after_s = 5.0                # wall time since the start
     set = { "feed.drop_next" = 3, "response.freeze_ms" = 200 }
 
-fault_page.py has the names, fault_line.py and dialects/binance/faults.py say what each kind of fault does. A terminal (`hftkit faults`) or a notebook
+page.py has the names; line.py and each dialect's faults.py say what each kind of fault does. A terminal (`hftkit faults`) or a notebook
 (`FaultControl`) changes the weather of a running simulator at once.
 """
 
@@ -37,10 +37,11 @@ import numpy as np
 from hftkit.codes import MessageType
 from hftkit.config import load_config as load_toml
 from hftkit.errors import ConfigError, HftkitError
+from hftkit.exchange.dialects.registry import FaultSections
 from hftkit.exchange.faults import line
 from hftkit.exchange.faults.line import Faults
 from hftkit.exchange.faults.page import (
-    BINANCE,
+    DIALECTS,
     DIRECTIONS,
     LATENCY_FROM,
     PAGE_MAGIC,
@@ -71,18 +72,17 @@ class ScriptLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     set: dict[str, float]
 
 
-class FaultPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class FaultPlan(FaultSections, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of each direction from the start, recorded latencies, and a script. The default is fair weather.
 
     `latency_from`: direction to "FILE.hlog" or "FILE.hlog#TAG", as `hftkit live` writes them: delays are drawn from that distribution.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 1
-    feed: dict[str, float] = {}
-    order_entry: dict[str, float] = {}
-    response: dict[str, float] = {}
-    binance: dict[str, float] = {}
-    latency_from: dict[str, str] = {}
+    feed: dict[str, float] = msgspec.field(default_factory=dict)
+    order_entry: dict[str, float] = msgspec.field(default_factory=dict)
+    response: dict[str, float] = msgspec.field(default_factory=dict)
+    latency_from: dict[str, str] = msgspec.field(default_factory=dict)
     script: tuple[ScriptLine, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class FaultPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     @property
     def settings(self) -> dict[str, float]:
         """What is set from the start, "direction.name" to value."""
-        return {f"{where}.{name}": value for where in (*DIRECTIONS, BINANCE) for name, value in getattr(self, where).items()}
+        return {f"{where}.{name}": value for where in (*DIRECTIONS, *DIALECTS) for name, value in getattr(self, where).items()}
 
 
 def load_plan(path: Path | str) -> FaultPlan:

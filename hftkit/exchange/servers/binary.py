@@ -13,6 +13,7 @@ import numpy as np
 from hftkit.errors import VenueError
 from hftkit.exchange.config import SimConfig
 from hftkit.exchange.core.layout import Port
+from hftkit.exchange.dialects.binary.secrets import load_keys
 from hftkit.exchange.faults.page import counts_of
 from hftkit.exchange.faults.plan import FaultPlan, new_faults
 from hftkit.exchange.market.flow.build import new_market
@@ -75,7 +76,7 @@ class BinaryServer:
             config, speed = config_for(history.history, config), history.rate or 1.0
         self.config = config
         self.flow, books = new_market(config, seed, skip_minutes, scenario)
-        self.venue = new_venue(config, books)
+        self.venue = new_venue(config, books, load_keys(config.venue))
         self.start_ts = config.start_ns + skip_minutes * NS_PER_MINUTE
         self.speed = speed
         n = config.venue.max_clients

@@ -58,7 +58,7 @@ from hftkit.exchange.faults.line import (
     ready_at,
     taken,
 )
-from hftkit.exchange.trading.orders import reject_order
+from hftkit.exchange.trading.records import record_refusal
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_instrument, frame_words
@@ -136,7 +136,7 @@ def _refuse(venue: Exchange, faults: Faults, index: int, queue: Any, at: int) ->
     venue.state[0].n_frames_in += 1
     venue.state[0].n_client_orders += 1
     reason = faults.page[SETTINGS + ORDER_ENTRY * BLOCK + REJECT_REASON]
-    reject_order(venue, client.account, frame_instrument(queue[at]), queue[at + 2], reason if reason != 0 else _THROTTLED, False)
+    record_refusal(venue, client.account, frame_instrument(queue[at]), queue[at + 2], reason if reason != 0 else _THROTTLED, False)
 
 
 @inner_kernel

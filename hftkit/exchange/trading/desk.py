@@ -16,10 +16,10 @@ from hftkit.exchange.core.accounts import account_index, move_to_isolated
 from hftkit.exchange.core.filters import mark_price
 from hftkit.exchange.core.ladder import find_key, level_above, level_below
 from hftkit.exchange.core.layout import BalanceKind, Op
-from hftkit.exchange.core.tap_records import tap_balance
-from hftkit.exchange.dialects.binary.order_entry import cancel_order, replace_order
+from hftkit.exchange.trading.cancel_replace import cancel_order, replace_order
 from hftkit.exchange.trading.margin import measure
 from hftkit.exchange.trading.orders import cancel_all, client_order
+from hftkit.exchange.trading.records import record_balance
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import compiled_driver, kernel
 
@@ -73,7 +73,7 @@ def margins(venue: Exchange, account: int, figures: Any) -> None:
 def move_margin(venue: Exchange, account: int, instrument: int, amount_e8: int) -> None:
     """From the cross wallet to that of an isolated position (negative: back), because its owner asked for it."""
     move_to_isolated(venue, account, instrument, amount_e8)
-    tap_balance(venue, _MARGIN_TRANSFER, account, instrument, amount_e8, 0, 0, 0)
+    record_balance(venue, _MARGIN_TRANSFER, account, instrument, amount_e8, 0, 0, 0)
 
 
 @kernel

@@ -28,15 +28,12 @@ from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
 from hftkit.exchange.core.accounts import cross_wallet, enter_trade, initial_ppm, insurance_account, is_client, move_to_isolated, part_of
 from hftkit.exchange.core.filters import MAX_NOTIONAL_E8, mark_price, reference_price
 from hftkit.exchange.core.layout import BalanceKind, Op
-from hftkit.exchange.core.tap_records import tap_balance, tap_funding_rate
-from hftkit.exchange.dialects.binary.outbox import listens, next_letter, post
+from hftkit.exchange.trading.records import record_balance, record_funding_rate
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
-from hftkit.kernels.wire.venue_codec import encode_funding
 
 _BUY, _SELL, _LIMIT, _MARKET = int(Side.BUY), int(Side.SELL), int(OrderType.LIMIT), int(OrderType.MARKET)
 _IOC, _NEW, _REDUCE_ONLY = int(TimeInForce.IOC), int(Op.NEW), int(OrderFlag.REDUCE_ONLY)
-_RATE_PER_PPM = 100  # the wire counts rates in 1e-8
 _FUNDING, _TAKEN_OVER, _INSURED = int(BalanceKind.FUNDING), int(BalanceKind.TAKEN_OVER), int(BalanceKind.INSURED)
 _ISOLATED = int(BalanceKind.ISOLATED)
 
@@ -166,8 +163,8 @@ def insure(venue: Exchange, account: int, only: int, floor_e8: int) -> None:
             isolated = venue.holdings[account, i].isolated_e8
             enter_trade(venue, account, i, side, mark, abs(position))
             if isolated != 0:
-                tap_balance(venue, _ISOLATED, account, i, -isolated, 0, mark, 0)
-            tap_balance(venue, _TAKEN_OVER, account, i, venue.accounts[account].wallet_e8 - before, -position, mark, 0)
+                record_balance(venue, _ISOLATED, account, i, -isolated, 0, mark, 0)
+            record_balance(venue, _TAKEN_OVER, account, i, venue.accounts[account].wallet_e8 - before, -position, mark, 0)
             enter_trade(venue, fund, i, 1 - side, mark, abs(position))
             venue.books.exposures[account, i].position -= position
             venue.books.exposures[fund, i].position += position
@@ -175,7 +172,7 @@ def insure(venue: Exchange, account: int, only: int, floor_e8: int) -> None:
     if missing > 0:
         venue.accounts[fund].wallet_e8 -= missing
         venue.accounts[account].wallet_e8 += missing
-        tap_balance(venue, _INSURED, account, -1, missing, 0, 0, 0)
+        record_balance(venue, _INSURED, account, -1, missing, 0, 0, 0)
     venue.accounts[account].n_liquidations += 1
     venue.state[0].n_liquidations += 1
 
@@ -185,7 +182,7 @@ def settle_funding(venue: Exchange) -> None:
     """One funding payment of every position; its owner is told (FUNDING), now or when its connection is back."""
     left, rate = 0, venue.state[0].funding_ppm
     for i in range(venue.instruments.size):
-        tap_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
+        record_funding_rate(venue, i, mark_price(venue.books.tops[i]), rate)
     for account in range(venue.accounts.size):
         for i in range(venue.instruments.size):
             holding = venue.holdings[account, i]
@@ -197,9 +194,6 @@ def settle_funding(venue: Exchange) -> None:
                 left += payment
                 if holding.is_isolated != 0:
                     move_to_isolated(venue, account, i, -payment)
-                    tap_balance(venue, _ISOLATED, account, i, -payment, 0, mark, 0)
-                tap_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
-                if listens(venue, account):
-                    seq, ts = next_letter(venue, account), venue.state[0].ts
-                    post(venue, account, encode_funding(venue.letter, 0, i, seq, ts, holding.position, rate * _RATE_PER_PPM, payment))
+                    record_balance(venue, _ISOLATED, account, i, -payment, 0, mark, 0)
+                record_balance(venue, _FUNDING, account, i, -payment, 0, mark, rate)
     venue.accounts[insurance_account(venue)].wallet_e8 += left

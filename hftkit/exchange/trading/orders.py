@@ -13,9 +13,6 @@ from hftkit.exchange.core.ladder import find_key
 from hftkit.exchange.core.layout import HOUSE_ACCOUNTS, BalanceKind, Op, ReportKind
 from hftkit.exchange.core.matching import apply, end_order, expire, fire_trigger, shed
 from hftkit.exchange.core.queues import due_trigger
-from hftkit.exchange.core.tap_records import tap_balance, tap_event, tap_fill, tap_refusal
-from hftkit.exchange.dialects.binary.market_data import publish_level, publish_quote, publish_trade
-from hftkit.exchange.dialects.binary.outbox import listens, next_letter, post
 from hftkit.exchange.market.flow.agents import Flow, act, next_arrival, open_book
 from hftkit.exchange.trading.margin import (
     closing_order,
@@ -26,20 +23,13 @@ from hftkit.exchange.trading.margin import (
     lacks_margin,
     settle_funding,
 )
+from hftkit.exchange.trading.publication import publish_level, publish_quote, publish_trade
+from hftkit.exchange.trading.records import record_balance, record_event, record_fill, record_position, record_refusal
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel, kernel
-from hftkit.kernels.wire.venue_codec import (
-    encode_cancel_reject,
-    encode_order_ack,
-    encode_order_canceled,
-    encode_order_fill,
-    encode_order_reject,
-    encode_order_triggered,
-    encode_position,
-)
 
-_ACK, _REJECT, _TRADE, _TRIGGERED = int(ReportKind.ACK), int(ReportKind.REJECT), int(ReportKind.TRADE), int(ReportKind.TRIGGERED)
-_CANCELED, _CANCEL_REJECT, _LEVEL = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT), int(ReportKind.LEVEL)
+_REJECT, _TRADE, _LEVEL = int(ReportKind.REJECT), int(ReportKind.TRADE), int(ReportKind.LEVEL)
+_CANCELED, _CANCEL_REJECT = int(ReportKind.CANCELED), int(ReportKind.CANCEL_REJECT)
 _NEW, _CANCEL, _REPLACE, _CANCEL_ALL, _QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.CANCEL_ALL), int(Op.QUOTE)
 _STATE_FILLED, _STATE_CANCELED, _STATE_REJECTED = int(OrderState.FILLED), int(OrderState.CANCELED), int(OrderState.REJECTED)
 _STATE_EXPIRED, _EXPIRED, _LIQUIDATION = int(OrderState.EXPIRED), int(Reject.VENUE_EXPIRED), int(Reject.VENUE_LIQUIDATION)
@@ -54,37 +44,12 @@ _UNKNOWN_INSTRUMENT, _NO_MARGIN = int(Reject.VENUE_UNKNOWN_INSTRUMENT), int(Reje
 
 
 @inner_kernel
-def reject_order(venue: Exchange, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
-    """ORDER_REJECT (or CANCEL_REJECT) to an account."""
-    tap_refusal(venue, account, instrument, client_order_id, reason, of_cancel)
-    if not listens(venue, account):
-        return
-    letter, ts, seq = venue.letter, venue.state[0].ts, next_letter(venue, account)
-    if of_cancel:
-        post(venue, account, encode_cancel_reject(letter, 0, instrument, seq, ts, client_order_id, reason))
-    else:
-        venue.state[0].n_client_rejects += 1
-        post(venue, account, encode_order_reject(letter, 0, instrument, seq, ts, client_order_id, reason))
-
-
-@inner_kernel
 def _answer_owner(venue: Exchange, row: Any, command: Any, op: int) -> None:
-    """ACK, REJECT, CANCELED, CANCEL_REJECT or TRIGGERED of one report, to the drop copy, and to the account if anybody listens."""
-    account = row.account
+    """ACK, REJECT, CANCELED, CANCEL_REJECT or TRIGGERED of one report."""
     if row.kind == _REJECT or row.kind == _CANCEL_REJECT:
-        reject_order(venue, account, row.instrument, row.client_order_id, row.reason, row.kind == _CANCEL_REJECT)
-        return
-    tap_event(venue, row, command, op)
-    if not listens(venue, account):
-        return
-    letter, ts, seq = venue.letter, venue.state[0].ts, next_letter(venue, account)
-    if row.kind == _ACK:
-        n = encode_order_ack(letter, 0, row.instrument, seq, ts, row.client_order_id, row.order_id)
-    elif row.kind == _TRIGGERED:
-        n = encode_order_triggered(letter, 0, row.instrument, seq, ts, row.client_order_id, row.order_id)
+        record_refusal(venue, row.account, row.instrument, row.client_order_id, row.reason, row.kind == _CANCEL_REJECT)
     else:
-        n = encode_order_canceled(letter, 0, row.instrument, seq, ts, row.client_order_id, row.order_id, row.qty, row.reason)
-    post(venue, account, n)
+        record_event(venue, row, command, op)
 
 
 @inner_kernel
@@ -99,17 +64,11 @@ def _fill_owner(
     realised = venue.holdings[account, row.instrument].realised_e8 - realised
     isolated = venue.holdings[account, row.instrument].isolated_e8 - isolated
     if isolated != 0:
-        tap_balance(venue, _ISOLATED, account, row.instrument, isolated, 0, row.price, 0)
-    tap_fill(venue, row, command, account, client_order_id, order_id, side, maker, leaves, filled, fee, realised)
+        record_balance(venue, _ISOLATED, account, row.instrument, isolated, 0, row.price, 0)
+    record_fill(venue, row, command, account, client_order_id, order_id, side, maker, leaves, filled, fee, realised)
     if leaves == 0:
         remember_closed(venue, account, row.instrument, client_order_id, order_id, _STATE_FILLED, filled)
     venue.state[0].n_client_fills += 1
-    if listens(venue, account):
-        letter, ts, seq = venue.letter, venue.state[0].ts, next_letter(venue, account)
-        n = encode_order_fill(
-            letter, 0, row.instrument, seq, ts, client_order_id, order_id, row.trade_id, side, int(maker), row.price, row.qty, leaves, fee
-        )
-        post(venue, account, n)
 
 
 # -- one command -----------------------------------------------------------------------------------------------------
@@ -239,7 +198,7 @@ def client_order(venue: Exchange) -> int:
         return carry_out(venue, command)
     if reason != _DUPLICATE:
         remember_closed(venue, command.account, command.instrument, command.client_order_id, 0, _STATE_REJECTED, 0)
-    reject_order(venue, command.account, command.instrument, command.client_order_id, reason, False)
+    record_refusal(venue, command.account, command.instrument, command.client_order_id, reason, False)
     return reason
 
 
@@ -278,7 +237,7 @@ def _liquidate(venue: Exchange, account: int, only: int) -> None:
     `only`: an isolated position, which then pays with its own wallet only; -1: everything with cross margin.
     """
     floor = cross_wallet(venue, account) if only >= 0 else 0
-    tap_balance(venue, _TAKEOVER, account, only, 0, 0, 0, 0)
+    record_balance(venue, _TAKEOVER, account, only, 0, 0, 0, 0)
     for instrument in range(venue.instruments.size):
         if is_in_liquidation(venue, account, instrument, only):
             cancel_all(venue, account, instrument, _LIQUIDATION)
@@ -287,9 +246,8 @@ def _liquidate(venue: Exchange, account: int, only: int) -> None:
             carry_out(venue, venue.command[0])
     insure(venue, account, only, floor)
     for instrument in range(venue.instruments.size):
-        if is_in_liquidation(venue, account, instrument, only) and listens(venue, account):
-            seq, position = next_letter(venue, account), venue.holdings[account, instrument].position
-            post(venue, account, encode_position(venue.letter, 0, instrument, seq, venue.state[0].ts, position))
+        if is_in_liquidation(venue, account, instrument, only):
+            record_position(venue, account, instrument)
 
 
 @inner_kernel

@@ -10,11 +10,13 @@ import numpy as np
 
 from hftkit.exchange.config import load_config
 from hftkit.exchange.core.layout import ClientState, Port
-from hftkit.exchange.dialects.binary.market_data import refill, set_market
+from hftkit.exchange.dialects.binary.market_data import refill
 from hftkit.exchange.dialects.binary.outbox import sent
+from hftkit.exchange.dialects.binary.secrets import load_keys
 from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import LOGON, NONE, Message, frame, parse
+from hftkit.exchange.trading.publication import set_market
 from hftkit.exchange.venue import Exchange, new_venue
 from hftkit.kernels.jit import kernel
 from tests.unit.exchange.running import QUIET
@@ -52,7 +54,7 @@ class Hand:
         first, *others = config.instruments
         instruments = (msgspec.structs.replace(first, start_price=start_price), *others)
         config = msgspec.structs.replace(config, instruments=instruments, venue=msgspec.structs.replace(config.venue, **options))
-        self.venue = new_venue(config, new_market(config)[1])
+        self.venue = new_venue(config, new_market(config)[1], load_keys(config.venue))
 
     def at(self, ns: int) -> None:
         drive(self.venue, 0, 0, ns, ns)

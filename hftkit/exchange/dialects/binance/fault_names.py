@@ -1,23 +1,12 @@
 """Names of the faults of the Binance dialect (`binance.NAME` in a plan, in `hftkit faults set`), with their words on the fault page.
 
-Apart from faults.py so that the fault page knows the names without the dialect. Words: each fault has one for its settings, and the
-same word of the following block counts how often it has happened.
+Apart from faults.py so that the fault page knows the names (dialects/registry.py) without the dialect. Words: each fault has one for its
+settings, and the same word of the following block counts how often it has happened.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Setting(NamedTuple):
-    """One name: its word in its block, its scale to the page's unit, the values allowed, what it does."""
-
-    word: int
-    scale: int
-    highest: float
-    doc: str
-    lowest: float = 0
-
+from hftkit.exchange.faults.setting import Setting
 
 # Kinds of answers that go wrong: the next n of them for certain, or each with a probability.
 KINDS: dict[str, str] = {

@@ -11,7 +11,7 @@ import random
 import numpy as np
 
 from hftkit.exchange.dialects.binance import fault_names as names
-from hftkit.exchange.faults.line import DIALECT, DIALECT_WORDS
+from hftkit.exchange.faults.page import dialect_words
 
 _CHANGES = ("unknown", "lost", "timeout", "hang_up")
 
@@ -21,8 +21,7 @@ class AnswerFaults:
 
     def __init__(self, page: np.ndarray, seed: int = 1) -> None:
         """`page`: int64 (PAGE_WORDS,)."""
-        self._words = page[DIALECT : DIALECT + DIALECT_WORDS]
-        self._counts = page[DIALECT + DIALECT_WORDS : DIALECT + 2 * DIALECT_WORDS]
+        self._words, self._counts = dialect_words(page, "binance")
         self._random = random.Random(seed)
 
     def kind(self, changes: bool, places_order: bool, exempt: bool = False) -> str:

@@ -28,9 +28,8 @@ from hftkit.exchange.dialects.binance.orders.tickets import Tickets
 from hftkit.exchange.dialects.binance.rest.limits import RateLimits
 from hftkit.exchange.mishaps import Mishaps
 from hftkit.exchange.trading.desk import OrderEntryApi
-from hftkit.exchange.venue import Exchange
+from hftkit.exchange.venue import DEPTH_ROW, Exchange
 
-DEPTH_ROW = 2  # of Exchange.sequences: every level change has the next number
 SWEEP_MS = 1000
 _MS = 1_000_000
 _PPM = 1_000_000

@@ -10,9 +10,8 @@ from __future__ import annotations
 from hftkit.codes import Channel, DepthFlag, Side
 from hftkit.exchange.core.ladder import level_above, level_below
 from hftkit.exchange.core.layout import ClientState
-from hftkit.exchange.core.tap import copy_to_tap
 from hftkit.exchange.dialects.binary.outbox import commit, make_room
-from hftkit.exchange.venue import SNAPSHOT_LEVELS, Exchange
+from hftkit.exchange.venue import BBO_ROW, DEPTH_ROW, SNAPSHOT_LEVELS, Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import (
     DEPTH_WORDS,
@@ -23,15 +22,13 @@ from hftkit.kernels.wire.venue_codec import (
     encode_market_status,
     encode_snapshot_begin,
     encode_snapshot_end,
-    encode_trade,
 )
 from hftkit.layout import MAX_FRAME_WORDS, WORD
 
 _BBO, _TRADE, _DEPTH = int(Channel.BBO), int(Channel.TRADE), int(Channel.DEPTH)
-BBO_ROW, TRADE_ROW, DEPTH_ROW = 0, 1, 2  # of Exchange.sequences
 _ALL = _BBO | _TRADE | _DEPTH
 QUOTE, SNAPSHOT, STATUS = _BBO, _DEPTH, 8  # bits of Exchange.pending
-_FROM_SNAPSHOT, _END_OF_BATCH = int(DepthFlag.SNAPSHOT), int(DepthFlag.END_OF_BATCH)
+_FROM_SNAPSHOT = int(DepthFlag.SNAPSHOT)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _CLOSING = int(ClientState.CLOSING)
 
@@ -55,10 +52,8 @@ def _settle(venue: Exchange, index: int, instrument: int, what: int) -> None:
 
 @inner_kernel
 def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> None:
-    """Copy `venue.frame` to the drop copy, and to every client that subscribed to this channel of this instrument and can take it."""
+    """Copy `venue.frame` to every client that subscribed to this channel of this instrument and can take it."""
     state = venue.state[0]
-    if venue.tap.state[0].on != 0:
-        copy_to_tap(venue.tap, venue.frame, n_words)
     for a in range(state.n_audience):
         index = venue.audience[a]
         if venue.channels[index, instrument] & channel == 0:
@@ -81,51 +76,6 @@ def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> N
         commit(venue, index, n_words)
         if channel == _BBO:
             _settle(venue, index, instrument, QUOTE)  # a newer one
-
-
-@inner_kernel
-def publish_trade(venue: Exchange, instrument: int, trade_id: int, side: int, price: int, qty: int) -> None:
-    """One trade."""
-    venue.sequences[instrument, TRADE_ROW] += 1
-    seq = venue.sequences[instrument, TRADE_ROW]
-    broadcast(venue, instrument, _TRADE, encode_trade(venue.frame, 0, instrument, seq, venue.state[0].ts, trade_id, side, price, qty))
-
-
-@inner_kernel
-def publish_level(venue: Exchange, instrument: int, side: int, price: int, qty: int, last: bool) -> None:
-    """One level change; `last`: the book is whole again after it."""
-    venue.sequences[instrument, DEPTH_ROW] += 1
-    seq = venue.sequences[instrument, DEPTH_ROW]
-    flags = _END_OF_BATCH if last else 0
-    broadcast(venue, instrument, _DEPTH, encode_depth(venue.frame, 0, instrument, seq, venue.state[0].ts, side, flags, price, qty))
-
-
-@inner_kernel
-def _read_quote(venue: Exchange, instrument: int) -> bool:
-    """Bring `venue.quotes` up to date. Was anything different?"""
-    top, quote = venue.books.tops[instrument], venue.quotes[instrument]
-    bid_qty = venue.books.levels[instrument, top.bid - top.base].qty if top.bid != 0 else 0
-    ask_qty = venue.books.levels[instrument, top.ask - top.base].qty if top.ask != 0 else 0
-    if quote[0] == top.bid and quote[1] == bid_qty and quote[2] == top.ask and quote[3] == ask_qty:
-        return False
-    quote[0], quote[1], quote[2], quote[3] = top.bid, bid_qty, top.ask, ask_qty
-    return True
-
-
-@inner_kernel
-def publish_quote(venue: Exchange, instrument: int) -> None:
-    """Best bid and offer, if they changed since they were last published."""
-    if _read_quote(venue, instrument):
-        venue.sequences[instrument, BBO_ROW] += 1
-        q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
-        broadcast(venue, instrument, _BBO, encode_bbo(venue.frame, 0, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
-
-
-@inner_kernel
-def set_market(venue: Exchange, instrument: int, is_open: int) -> None:
-    """Open (1) or halt (0) a market: while it is halted new orders are refused and cancels are not. Everybody who follows it is told."""
-    venue.limits[instrument].open = is_open
-    broadcast(venue, instrument, _ALL, encode_market_status(venue.frame, 0, instrument, 0, venue.state[0].ts, is_open))
 
 
 @inner_kernel

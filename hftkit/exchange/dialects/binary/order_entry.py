@@ -11,12 +11,13 @@ import numpy as np
 
 from hftkit.codes import MessageType, OrderFlag, OrderState, OrderType, Reject, TimeInForce
 from hftkit.exchange.core.accounts import closed_place
-from hftkit.exchange.core.filters import filter_order
 from hftkit.exchange.core.ladder import find_key
-from hftkit.exchange.core.layout import WAITING, Op
+from hftkit.exchange.core.layout import Op
 from hftkit.exchange.dialects.binary.outbox import next_letter, post
-from hftkit.exchange.trading.margin import lacks_margin, measure
-from hftkit.exchange.trading.orders import cancel_all, carry_out, client_order, reject_order, withdraw_quote
+from hftkit.exchange.trading.cancel_replace import cancel_order, replace_order
+from hftkit.exchange.trading.margin import measure
+from hftkit.exchange.trading.orders import cancel_all, client_order, withdraw_quote
+from hftkit.exchange.trading.records import record_refusal
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import encode_account_status, encode_order_status
@@ -24,13 +25,11 @@ from hftkit.kernels.wire.venue_codec import encode_account_status, encode_order_
 _NEW_ORDER, _CANCEL_ORDER, _CANCEL_ALL = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER), int(MessageType.CANCEL_ALL)
 _ORDER_QUERY, _REPLACE_ORDER = int(MessageType.ORDER_QUERY), int(MessageType.REPLACE_ORDER)
 _CONDITIONAL, _MASS_QUOTE, _ACCOUNT_QUERY = int(MessageType.CONDITIONAL_ORDER), int(MessageType.MASS_QUOTE), int(MessageType.ACCOUNT_QUERY)
-_OP_NEW, _OP_CANCEL, _OP_REPLACE, _OP_QUOTE = int(Op.NEW), int(Op.CANCEL), int(Op.REPLACE), int(Op.QUOTE)
+_OP_NEW, _OP_QUOTE = int(Op.NEW), int(Op.QUOTE)
 _LIMIT, _GTC, _GTD, _POST_ONLY = int(OrderType.LIMIT), int(TimeInForce.GTC), int(TimeInForce.GTD), int(OrderFlag.POST_ONLY)
 _SUBMITTED, _PARTIAL = int(OrderState.SUBMITTED), int(OrderState.PARTIALLY_FILLED)
 _THROTTLED, _UNKNOWN_INSTRUMENT = int(Reject.SESSION_THROTTLED), int(Reject.VENUE_UNKNOWN_INSTRUMENT)
-_BAD_PRICE, _BAD_TYPE, _MALFORMED = int(Reject.VENUE_BAD_PRICE), int(Reject.VENUE_BAD_TYPE), int(Reject.SESSION_MALFORMED)
-_NO_MARGIN = int(Reject.VENUE_INSUFFICIENT_MARGIN)
-_MARKET, _ALL_FLAGS = int(OrderType.MARKET), sum(int(flag) for flag in OrderFlag)
+_MARKET, _MALFORMED = int(OrderType.MARKET), int(Reject.SESSION_MALFORMED)
 
 
 # -- questions -------------------------------------------------------------------------------------------------------
@@ -109,7 +108,7 @@ def _mass_quote(venue: Exchange, account: int, instrument: int, body: Any) -> No
     """Withdraw both sides of the last quote, then place the new ones: so that a quote can move past its own other side."""
     command = venue.command[0]
     if instrument < 0 or instrument >= venue.instruments.size:
-        reject_order(venue, account, instrument, body[0], _UNKNOWN_INSTRUMENT, False)
+        record_refusal(venue, account, instrument, body[0], _UNKNOWN_INSTRUMENT, False)
         return
     withdraw_quote(venue, account, instrument)
     for side in range(2):
@@ -123,54 +122,10 @@ def _mass_quote(venue: Exchange, account: int, instrument: int, body: Any) -> No
 
 
 @inner_kernel
-def cancel_order(venue: Exchange, account: int, instrument: int, client_order_id: int) -> int:
-    """Cancel an open order by its id. Returns a Reject code, or 0."""
-    command = venue.command[0]
-    command.op, command.instrument, command.account = _OP_CANCEL, instrument, account
-    command.client_order_id = client_order_id
-    return carry_out(venue, command)
-
-
-@inner_kernel
-def _replace_refusal(venue: Exchange, account: int, body: Any) -> int:
-    """The filters of a new order, as far as they concern price and quantity. An order that is not there is the matching engine's to refuse."""
-    slot = find_key(venue.books.table, account, body[0])
-    if body[1] <= 0:
-        return _BAD_PRICE
-    if slot == 0:
-        return 0
-    order, command = venue.books.orders[slot], venue.command[0]
-    if order.flags & WAITING:
-        return _BAD_TYPE
-    command.instrument, command.account, command.side, command.order_type = order.instrument, account, order.side, _LIMIT
-    command.time_in_force, command.flags, command.price, command.qty = _GTC, order.flags & _ALL_FLAGS, body[1], body[2]
-    command.trigger_price = command.expire_ts = 0
-    limits, top = venue.limits[command.instrument], venue.books.tops[command.instrument]
-    reason = filter_order(command, limits, top, 0, top.base + venue.books.levels.shape[1])
-    if reason != 0:
-        return reason
-    command.qty -= order.filled
-    return _NO_MARGIN if lacks_margin(venue, command, order.price * order.leaves) else 0
-
-
-@inner_kernel
-def replace_order(venue: Exchange, account: int, instrument: int, body: Any) -> int:
-    """Change price and total quantity of an open order. `body`: int64 (3,), client_order_id, ticks, lots. Returns a Reject code, or 0."""
-    command = venue.command[0]
-    reason = _replace_refusal(venue, account, body)
-    if reason != 0:
-        reject_order(venue, account, instrument, body[0], reason, False)
-        return reason
-    command.op, command.instrument, command.account = _OP_REPLACE, instrument, account
-    command.client_order_id, command.price, command.qty, command.flags = body[0], body[1], body[2], 0
-    return carry_out(venue, command)
-
-
-@inner_kernel
 def _place(venue: Exchange, account: int, kind: int, instrument: int, body: Any) -> None:
     """A frame that asks for an order, if the account may send one now."""
     if _throttled(venue, account):
-        reject_order(venue, account, instrument, body[0], _THROTTLED, False)
+        record_refusal(venue, account, instrument, body[0], _THROTTLED, False)
     elif kind == _REPLACE_ORDER:
         replace_order(venue, account, instrument, body)
     elif kind == _MASS_QUOTE:
@@ -188,7 +143,7 @@ def request(venue: Exchange, account: int, kind: int, instrument: int, body: Any
         cancel_order(venue, account, instrument, body[0])
     elif kind == _CANCEL_ALL:
         if instrument >= venue.instruments.size:
-            reject_order(venue, account, instrument, 0, _UNKNOWN_INSTRUMENT, True)
+            record_refusal(venue, account, instrument, 0, _UNKNOWN_INSTRUMENT, True)
         else:
             cancel_all(venue, account, instrument, 0)
     elif kind == _ORDER_QUERY:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hftkit.errors import ConfigError
-from hftkit.exchange.config import ExchangeSection
+from hftkit.exchange.dialects.binary.config import BinaryDialectConfig
 from hftkit.kernels.wire.sha256 import KEY_WORDS, key_midstates
 
 _VARIABLE = re.compile(r"HFTKIT_SIM_SECRET_(\d+)")  # HFTKIT_SIM_SECRET_7: of account 7
@@ -24,7 +24,7 @@ def _from_file(path: Path) -> dict[int, str]:
         raise ConfigError(f"cannot read key file {path}: {error}", 'One line for each account: 7 = "its secret"') from None
 
 
-def load_keys(config: ExchangeSection) -> np.ndarray:
+def load_keys(config: BinaryDialectConfig) -> np.ndarray:
     """int64 (n, KEY_WORDS): what signatures are verified with, (1, KEY_WORDS) of zeros where logons need none. Raises ConfigError."""
     if not config.signed_logon:
         return np.zeros((1, KEY_WORDS), np.int64)

@@ -24,9 +24,9 @@ from hftkit.exchange.core.ladder import find_key, level_above, level_below
 from hftkit.exchange.core.layout import Op
 from hftkit.exchange.core.matching import end_order, level_report, reducible, trade
 from hftkit.exchange.core.queues import add_open, enqueue, full, release_slot, take_slot, unlink
-from hftkit.exchange.dialects.binary.market_data import publish_level, publish_quote, publish_trade
 from hftkit.exchange.market.flow.agents import MAKER, TAKER
 from hftkit.exchange.trading.orders import carry_out, deliver, fire_due, pass_time, shed_reducing
+from hftkit.exchange.trading.publication import publish_level, publish_quote, publish_trade
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.queue import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hftkit.exchange.dialects.binary.market_data import set_market
 from hftkit.exchange.market.history.market import AT_MAX, CLOSED, HOLD, ROW, ROWS, TAPE_WORDS, PlayedHistory
+from hftkit.exchange.trading.publication import set_market
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.layout import WORD

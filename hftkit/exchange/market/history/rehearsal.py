@@ -12,14 +12,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hftkit.codes import MessageType
 from hftkit.errors import DataError
 from hftkit.exchange.config import SimConfig, load_config
 from hftkit.exchange.core.accounts import account_index
 from hftkit.exchange.core.books import new_books
 from hftkit.exchange.core.filters import mark_price
-from hftkit.exchange.core.layout import Op
-from hftkit.exchange.dialects.binary.outbox import fresh_log
+from hftkit.exchange.core.layout import EXECUTION, ExecutionKind, Op, TapKind
+from hftkit.exchange.core.tap import Tap
 from hftkit.exchange.market.history.build import HistoryPlan, history_report, new_history
 from hftkit.exchange.market.history.files import config_for
 from hftkit.exchange.market.history.market import NEVER, ROW, ROWS, PlayedHistory, run_history
@@ -27,42 +26,46 @@ from hftkit.exchange.trading.orders import carry_out, client_order
 from hftkit.exchange.venue import Exchange, new_venue
 from hftkit.kernels.jit import compiled_driver, inner_kernel, kernel
 from hftkit.kernels.market.queue import ESTIMATES
-from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
+from hftkit.kernels.wire.frame import frame_type, frame_words
 
 NEW, CANCEL = 0, 1
 REQUEST = np.dtype(
     [(name, "<i8") for name in ("ts", "action", "client_order_id", "instrument", "side", "order_type", "tif", "flags", "price", "qty")]
 )
 FILL_COLUMNS = ("ts", "client_order_id", "instrument", "side", "maker", "price", "qty", "fee_e8")
-CHUNK = 64  # rows between two looks at the answers: they must fit into the account's log
+CHUNK = 64  # rows between two looks at the drop copy: what they bring about must fit into its ring
 # Words of the cursor
-LOG_AT, N_FILLS, N_REJECTS, N_REQUESTS = range(4)
+N_FILLS, N_REJECTS, N_REQUESTS = range(3)
 REHEARSED, FILLS_FULL = 0, 1
-_FILL, _REJECT = int(MessageType.ORDER_FILL), int(MessageType.ORDER_REJECT)
+_EXECUTION, _TRADE, _REJECTED = int(TapKind.EXECUTION), int(ExecutionKind.TRADE), int(ExecutionKind.REJECTED)
+_WORD = {field.name: word for word, field in enumerate(EXECUTION.fields)}  # every field is one
+_KIND, _TS, _ID, _INSTRUMENT, _SIDE = _WORD["kind"], _WORD["ts"], _WORD["client_order_id"], _WORD["instrument"], _WORD["side"]
+_MAKER, _PRICE, _QTY, _FEE = _WORD["maker"], _WORD["last_price"], _WORD["last_qty"], _WORD["fee_e8"]
 _OP_NEW, _OP_CANCEL = int(Op.NEW), int(Op.CANCEL)
 
 
 @inner_kernel
-def _gather(venue: Exchange, account: int, fills: Any, cursor: Any) -> bool:
-    """Copy what the account was told since the last look. False: no room."""
-    owner, log = venue.accounts[account], venue.log[account]
-    mask, at = log.size - 1, cursor[LOG_AT]
-    while at < owner.log_end:
-        head = log[at & mask]
-        kind = frame_type(head)
-        if kind == _REJECT:
-            cursor[N_REJECTS] += 1
-        elif kind == _FILL:
-            if cursor[N_FILLS] >= fills.shape[0]:
-                return False
-            row = fills[cursor[N_FILLS]]
-            row[0], row[1], row[2] = log[(at + 2) & mask], log[(at + 3) & mask], frame_instrument(head)
-            row[3], row[4], row[5] = log[(at + 6) & mask], log[(at + 7) & mask], log[(at + 8) & mask]
-            row[6], row[7] = log[(at + 9) & mask], log[(at + 11) & mask]
-            cursor[N_FILLS] += 1
+def _gather(venue: Exchange, fills: Any, cursor: Any) -> bool:
+    """Copy what happened to the orders since the last look, from the drop copy. False: no room, or the ring was too small."""
+    tap, ring = venue.tap.state[0], venue.tap.ring
+    mask, at = ring.size - 1, tap.tail
+    while at < tap.head:
+        head = ring[at & mask]
+        if frame_type(head) == _EXECUTION:
+            kind = ring[(at + _KIND) & mask]
+            if kind == _REJECTED:
+                cursor[N_REJECTS] += 1
+            elif kind == _TRADE:
+                if cursor[N_FILLS] >= fills.shape[0]:
+                    return False
+                row = fills[cursor[N_FILLS]]
+                row[0], row[1], row[2] = ring[(at + _TS) & mask], ring[(at + _ID) & mask], ring[(at + _INSTRUMENT) & mask]
+                row[3], row[4], row[5] = ring[(at + _SIDE) & mask], ring[(at + _MAKER) & mask], ring[(at + _PRICE) & mask]
+                row[6], row[7] = ring[(at + _QTY) & mask], ring[(at + _FEE) & mask]
+                cursor[N_FILLS] += 1
         at += frame_words(head)
-    cursor[LOG_AT] = at
-    return True
+    tap.tail = at
+    return tap.n_lost == 0
 
 
 @inner_kernel
@@ -82,20 +85,19 @@ def _ask(venue: Exchange, account: int, request: Any) -> None:
 def run_requests(venue: Exchange, history: PlayedHistory, requests: Any, fills: Any, cursor: Any, account_id: int) -> int:
     """Every request at its time, then the rest of the tape. Returns REHEARSED or FILLS_FULL.
 
-    `requests`: REQUEST (m,) by time; `fills`: int64 (k, 8) of FILL_COLUMNS; `cursor`: int64 (4,).
+    `requests`: REQUEST (m,) by time; `fills`: int64 (k, 8) of FILL_COLUMNS; `cursor`: int64 (3,).
     """
     account = account_index(venue.accounts, account_id)
-    fresh_log(venue, account)
     for r in range(requests.size + 1):
         until = requests[r].ts if r < requests.size else NEVER - 1
         while run_history(venue, history, until, CHUNK) == CHUNK:
-            if not _gather(venue, account, fills, cursor):
+            if not _gather(venue, fills, cursor):
                 return FILLS_FULL
         if r < requests.size:
             venue.state[0].ts = max(venue.state[0].ts, until)
             _ask(venue, account, requests[r])
             cursor[N_REQUESTS] += 1
-        if not _gather(venue, account, fills, cursor):
+        if not _gather(venue, fills, cursor):
             return FILLS_FULL
     return REHEARSED
 
@@ -126,7 +128,8 @@ def rehearse(plan: HistoryPlan, requests: np.ndarray, *, config: SimConfig | Non
     config = config_for(plan.history, config or load_config())
     books = new_books([one.start_ticks for one in config.instruments], config.venue.max_orders, config.venue.ladder_ticks, config.venue.n_accounts)
     venue, history = new_venue(config, books), new_history(plan, config.venue.max_orders)
-    fills, cursor = np.zeros((max_fills, len(FILL_COLUMNS)), np.int64), np.zeros(4, np.int64)
+    fills, cursor = np.zeros((max_fills, len(FILL_COLUMNS)), np.int64), np.zeros(3, np.int64)
+    Tap(venue.tap).open()
     run = compiled_driver(run_requests, venue, history, requests, fills, cursor, 0)
     if run(venue, history, requests, fills, cursor, 1) == FILLS_FULL:
         raise DataError(f"more than {max_fills} fills", "Raise max_fills")

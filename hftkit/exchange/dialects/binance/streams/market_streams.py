@@ -21,6 +21,7 @@ from hftkit.exchange.dialects.binance.streams import market_events as events
 from hftkit.exchange.dialects.binance.streams import stream_names as names
 from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
 from hftkit.exchange.dialects.binance.streams.stream_hub import Audience, Connection, StreamHub
+from hftkit.exchange.venue import DEPTH_ROW
 
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.order_history import Order
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.venue import BinanceDialect
 
 _DEPTH, _STATUS = int(MessageType.DEPTH), int(MessageType.MARKET_STATUS)
-_DEPTH_WORDS, _STATUS_WORDS, _DEPTH_ROW = 7, 4, 2
+_DEPTH_WORDS, _STATUS_WORDS = 7, 4
 _MS = 1_000_000
 _AVERAGED_MS = 30_000  # the moving average of the mark price follows it with this time constant
 _NOT_TIMED = (names.QUIET, names.USER, names.BOOK_TICKER, names.TRADE, names.AGG_TRADE, names.CONTRACT)
@@ -51,7 +52,7 @@ class MarketStreams:
         self.venue, self.hub, self.faults = venue, hub, faults
         symbols = venue.symbols.all
         self.texts = [events.Texts(symbol) for symbol in symbols]
-        sequences = venue.venue.sequences[:, _DEPTH_ROW]
+        sequences = venue.venue.sequences[:, DEPTH_ROW]
         self._plain = BookTickers(symbols, sequences, combined=False)
         self._combined = BookTickers(symbols, sequences, combined=True)
         self._ticker_users: dict[int, tuple[Connection, set[int]]] = {}  # who wants which book tickers
@@ -64,7 +65,7 @@ class MarketStreams:
 
     def update_id(self, instrument: int) -> int:
         """Id of the last change of a book."""
-        return 2 * int(self.venue.venue.sequences[instrument, _DEPTH_ROW])
+        return 2 * int(self.venue.venue.sequences[instrument, DEPTH_ROW])
 
     # -- a batch ---------------------------------------------------------------------------------------------------------
 

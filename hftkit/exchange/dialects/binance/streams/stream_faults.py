@@ -6,7 +6,7 @@ import numpy as np
 
 from hftkit.exchange.dialects.binance import fault_names
 from hftkit.exchange.dialects.binance.streams import stream_names as names
-from hftkit.exchange.faults.line import DIALECT, DIALECT_WORDS
+from hftkit.exchange.faults.page import dialect_words
 
 # What `silent_stream` can be, by number; the order of fault_names.SILENT_STREAMS.
 _SILENT: tuple[tuple[str, ...], ...] = (
@@ -24,8 +24,7 @@ class StreamFaults:
 
     def __init__(self, page: np.ndarray) -> None:
         """`page`: int64 (PAGE_WORDS,)."""
-        self._words = page[DIALECT : DIALECT + DIALECT_WORDS]
-        self._counts = page[DIALECT + DIALECT_WORDS : DIALECT + 2 * DIALECT_WORDS]
+        self._words, self._counts = dialect_words(page, "binance")
 
     def _next(self, word: int) -> bool:
         if self._words[word] <= 0:

@@ -1,6 +1,7 @@
-"""What the drop copy says about orders and wallets of clients' accounts: EXECUTION and BALANCE records (layout.py), made where things happen.
+"""What happened to orders and wallets of clients' accounts, in no dialect's words: EXECUTION and BALANCE records (core/layout.py).
 
-Every function returns at once while nobody drains the ring, and for accounts of the house and of the venue.
+They are made where things happen, one at a time, in the venue's one record of each kind, and handed to the sinks (sinks.py) at once.
+Every function returns at once while nobody listens, and for accounts of the house and of the venue.
 """
 
 from __future__ import annotations
@@ -10,28 +11,19 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import OrderFlag
-from hftkit.exchange.core.accounts import is_client
-from hftkit.exchange.core.layout import BALANCE, EXECUTION, BalanceKind, ExecutionKind, Op, ReportKind, TapKind
-from hftkit.exchange.core.tap import copy_to_tap
+from hftkit.exchange.core.layout import BalanceKind, ExecutionKind, Op, ReportKind
+from hftkit.exchange.sinks import emit_balance, emit_execution, is_heard
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
-from hftkit.kernels.wire.frame import header
 
-_EXECUTION, _EXECUTION_WORDS = int(TapKind.EXECUTION), EXECUTION.dtype.itemsize // 8
-_BALANCE, _BALANCE_WORDS = int(TapKind.BALANCE), BALANCE.dtype.itemsize // 8
 _NEW, _REPLACED, _TRADE, _CANCELED = (int(ExecutionKind[name]) for name in ("NEW", "REPLACED", "TRADE", "CANCELED"))
 _TRIGGERED, _REJECTED, _CANCEL_REJECTED = (int(ExecutionKind[name]) for name in ("TRIGGERED", "REJECTED", "CANCEL_REJECTED"))
 _ACK_REPORT, _TRIGGERED_REPORT = int(ReportKind.ACK), int(ReportKind.TRIGGERED)
 _OP_NEW, _OP_REPLACE, _OP_QUOTE = int(Op.NEW), int(Op.REPLACE), int(Op.QUOTE)
-_FUNDING_RATE, _ALL_FLAGS = int(BalanceKind.FUNDING_RATE), sum(int(flag) for flag in OrderFlag)
+_FUNDING_RATE, _POSITION, _ALL_FLAGS = int(BalanceKind.FUNDING_RATE), int(BalanceKind.POSITION), sum(int(flag) for flag in OrderFlag)
 
 
 @inlined_kernel
-def _watched(venue: Exchange, account: int) -> bool:
-    return venue.tap.state[0].on != 0 and is_client(venue, account)
-
-
-@inner_kernel
 def _begin(venue: Exchange, kind: int, account: int, instrument: int, client_order_id: int, order_id: int, side: int) -> None:
     """Fields that every EXECUTION has; those of the order's terms, fill and refusal are blank."""
     row = venue.tap.execution[0]
@@ -50,24 +42,22 @@ def _terms(venue: Exchange, command: Any) -> None:
     row.price, row.trigger_price, row.expire_ts = command.price, command.trigger_price, command.expire_ts
 
 
-@inner_kernel
+@inlined_kernel
 def _end(venue: Exchange, qty: int, filled: int, leaves: int) -> None:
-    """Quantities, the account as it is now; and into the ring."""
-    tap, row = venue.tap, venue.tap.execution[0]
-    tap.state[0].seq += 1
-    row.header, row.seq = header(_EXECUTION, _EXECUTION_WORDS, row.instrument), tap.state[0].seq
+    """Quantities, the account as it is now; and whoever listens hears of it."""
+    row = venue.tap.execution[0]
     row.qty, row.filled, row.leaves = qty, filled, leaves
     row.wallet_e8, row.position, row.cost_e8 = venue.accounts[row.account].wallet_e8, 0, 0
     if 0 <= row.instrument < venue.instruments.size:
         holding = venue.holdings[row.account, row.instrument]
         row.position, row.cost_e8 = holding.position, holding.cost_e8
-    copy_to_tap(tap, tap.execution_words, _EXECUTION_WORDS)
+    emit_execution(venue)
 
 
 @inner_kernel
-def tap_event(venue: Exchange, row: Any, command: Any, op: int) -> None:
+def record_event(venue: Exchange, row: Any, command: Any, op: int) -> None:
     """ACK, TRIGGERED or CANCELED of one report. `command`: the order that met the book, if `op` is one that does."""
-    if not _watched(venue, row.account):
+    if not is_heard(venue, row.account):
         return
     kind = _CANCELED
     if row.kind == _ACK_REPORT:
@@ -86,7 +76,7 @@ def tap_event(venue: Exchange, row: Any, command: Any, op: int) -> None:
 
 
 @inner_kernel
-def tap_fill(
+def record_fill(
     venue: Exchange,
     row: Any,
     command: Any,
@@ -101,7 +91,7 @@ def tap_fill(
     realised: int,
 ) -> None:
     """One side of a trade, already booked. `fee`, `realised`: 1e-8 quote."""
-    if not _watched(venue, account):
+    if not is_heard(venue, account):
         return
     _begin(venue, _TRADE, account, row.instrument, client_order_id, order_id, side)
     if not maker:
@@ -113,9 +103,9 @@ def tap_fill(
 
 
 @inner_kernel
-def tap_refusal(venue: Exchange, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
+def record_refusal(venue: Exchange, account: int, instrument: int, client_order_id: int, reason: int, of_cancel: bool) -> None:
     """A new order, replace or cancel that was refused."""
-    if not _watched(venue, account):
+    if not is_heard(venue, account):
         return
     _begin(venue, _CANCEL_REJECTED if of_cancel else _REJECTED, account, instrument, client_order_id, 0, -1)
     venue.tap.execution[0].reason = reason
@@ -123,9 +113,9 @@ def tap_refusal(venue: Exchange, account: int, instrument: int, client_order_id:
 
 
 @inner_kernel
-def tap_balance(venue: Exchange, kind: int, account: int, instrument: int, amount_e8: int, moved: int, price: int, rate_ppm: int) -> None:
+def record_balance(venue: Exchange, kind: int, account: int, instrument: int, amount_e8: int, moved: int, price: int, rate_ppm: int) -> None:
     """A change of wallet or position without a trade, already booked. `amount_e8`: 1e-8 quote; `moved`: lots; `price`: ticks."""
-    if not _watched(venue, account):
+    if not is_heard(venue, account):
         return
     row = venue.tap.balance[0]
     row.account, row.account_id, row.wallet_e8 = account, venue.accounts[account].id, venue.accounts[account].wallet_e8
@@ -133,24 +123,21 @@ def tap_balance(venue: Exchange, kind: int, account: int, instrument: int, amoun
     if instrument >= 0:
         row.position, row.cost_e8 = venue.holdings[account, instrument].position, venue.holdings[account, instrument].cost_e8
     row.kind, row.amount_e8, row.moved, row.price, row.rate_ppm = kind, amount_e8, moved, price, rate_ppm
-    _write_balance(venue, instrument)
+    row.ts, row.instrument = venue.state[0].ts, instrument
+    emit_balance(venue)
 
 
 @inner_kernel
-def tap_funding_rate(venue: Exchange, instrument: int, price: int, rate_ppm: int) -> None:
+def record_position(venue: Exchange, account: int, instrument: int) -> None:
+    """What an account holds after a liquidation. Nothing changes by it: the drop copy has the records of what did, and does without this one."""
+    record_balance(venue, _POSITION, account, instrument, 0, 0, 0, 0)
+
+
+@inner_kernel
+def record_funding_rate(venue: Exchange, instrument: int, price: int, rate_ppm: int) -> None:
     """A funding settlement of one instrument. `price`: the mark, ticks."""
-    if venue.tap.state[0].on == 0:
-        return
     row = venue.tap.balance[0]
     row.kind, row.account, row.account_id, row.price, row.rate_ppm = _FUNDING_RATE, -1, 0, price, rate_ppm
     row.amount_e8 = row.moved = row.wallet_e8 = row.position = row.cost_e8 = 0
-    _write_balance(venue, instrument)
-
-
-@inner_kernel
-def _write_balance(venue: Exchange, instrument: int) -> None:
-    tap, row = venue.tap, venue.tap.balance[0]
-    tap.state[0].seq += 1
-    row.header, row.seq = header(_BALANCE, _BALANCE_WORDS, instrument), tap.state[0].seq
     row.ts, row.instrument = venue.state[0].ts, instrument
-    copy_to_tap(tap, tap.balance_words, _BALANCE_WORDS)
+    emit_balance(venue)
