@@ -41,7 +41,11 @@ class DirectVenue:
 
     def new(self, ts: int, coid: int, side: int, price: int, qty: int, tif: int = 0, flags: int = 0, instrument: int = 0) -> None:
         """A limit order, or with price 0 a market order."""
-        self._send(ts, frame(MessageType.NEW_ORDER, instrument, 1, coid, side, int(price == 0), tif, flags, price, qty))
+        self.order(ts, coid, side, int(price == 0), tif, flags, price, qty, instrument)
+
+    def order(self, ts: int, coid: int, side: int, order_type: int, tif: int, flags: int, price: int, qty: int, instrument: int = 0) -> None:
+        """Any order, also one that is refused."""
+        self._send(ts, frame(MessageType.NEW_ORDER, instrument, 1, coid, side, order_type, tif, flags, price, qty))
 
     def cancel(self, ts: int, coid: int, instrument: int = 0) -> None:
         self._send(ts, frame(MessageType.CANCEL_ORDER, instrument, 1, coid))

@@ -5,9 +5,14 @@ behind it the venue assumes plan[LEVELS] price levels one tick apart, level k wi
 level: orders meet what was shown and no more. Growth 0: impact linear in size. Growth 2: K levels hold K**2 times the touch, so that the price moves
 with the square root of the size, the law found in most markets (Toth et al. 2011, Physical Review X 1, 021006). Each level is a fill of its own.
 
-What a limit order good till cancelled does not take comes to rest; a post-only order that would take is refused. An account never meets its own
-orders here. Reduce-only is taken at its word: the engine's risk check lets no more of them leave than there is to reduce. Fees as the instrument
-states, of a maker or a taker, rounded down to 1e-8 quote.
+A declared fast twin of the exchange (hftkit/exchange) on recorded history, without its books, accounts and sockets. The same requests against the
+same tape get the same answers from both, in the same order, down to reason and fee: tests/properties/test_backtest_venue_twin.py drives both. What
+a limit order good till cancelled does not take comes to rest; a post-only order that would take, and a fill-or-kill order that cannot be filled
+whole, are refused. Fees as the instrument states, of a maker or a taker, rounded down to 1e-8 quote.
+
+Where the two differ, by declaration: an account never meets its own orders here; reduce-only is taken at its word (the engine's risk check lets
+no more of them leave than there is to reduce); there is no margin; an id may be used again once its order has ended; a closed market, a price
+band and the exchange's limits of quantity are not known here, nor orders with a trigger or a date; of levels behind the touch see above.
 
 Funding is paid at the times of a schedule on the positions held then, at the middle of the tape's last two-sided quote: position * middle * rate,
 rounded down to 1e-8 quote; longs pay where the rate is positive.
@@ -95,10 +100,15 @@ def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, 
 
 @kernel
 def _refused(desk: Any, instruments: Any, order: int) -> int:
-    """Why the venue refuses the NEW_ORDER frame at word `order` of desk.orders, 0 if it does not."""
+    """Why the venue refuses the NEW_ORDER frame at word `order` of desk.orders, 0 if it does not: the exchange's filters, in its order."""
     words = desk.orders
     instrument, kind, price, qty = frame_instrument(words[order]), words[order + 4], words[order + 7], words[order + 8]
-    if kind < _LIMIT or kind > _MARKET or words[order + 5] < _GTC or words[order + 5] > _FOK:
+    tif, flags, row = words[order + 5], words[order + 6], desk.resting[_slot_of(desk, words[order + 2])]
+    if row[OPEN] != 0 and row[CLIENT] == words[order + 2]:
+        return _DUPLICATE
+    if kind < _LIMIT or kind > _MARKET or tif < _GTC or tif > _FOK:
+        return _BAD_TYPE
+    if flags & _POST_ONLY != 0 and (kind != _LIMIT or tif != _GTC):  # only what may rest
         return _BAD_TYPE
     if qty <= 0:
         return _BAD_QTY
@@ -107,14 +117,14 @@ def _refused(desk: Any, instruments: Any, order: int) -> int:
     quote, ins = desk.quote[instrument], instruments[instrument]
     if kind == _MARKET:
         price = quote[2] if words[order + 3] == _BUY else quote[0]
-    if words[order + 6] & _REDUCE_ONLY == 0 and price * qty * ins.tick_lot_e8 < ins.min_notional_e8:
+    if price > 0 and flags & _REDUCE_ONLY == 0 and price * qty * ins.tick_lot_e8 < ins.min_notional_e8:
         return _MIN_NOTIONAL
-    if kind == _LIMIT and words[order + 5] == _GTC:
-        row = desk.resting[_slot_of(desk, words[order + 2])]
-        if row[OPEN] != 0:
-            return _DUPLICATE if row[CLIENT] == words[order + 2] else _BOOK_FULL
-    if words[order + 6] & _POST_ONLY != 0 and _take(desk, instruments, order, 0, 0, False) > 0:
+    if flags & _POST_ONLY != 0 and _take(desk, instruments, order, 0, 0, False) > 0:
         return _WOULD_TAKE
+    if tif == _FOK and _take(desk, instruments, order, 0, 0, False) < qty:
+        return _NOT_FILLABLE
+    if kind == _LIMIT and tif == _GTC and row[OPEN] != 0:
+        return _BOOK_FULL
     return 0
 
 
@@ -131,9 +141,7 @@ def _new_order(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
     io[NEXT_ID] += 1
     order_id = io[NEXT_ID]
     encode_order_ack(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id)
-    filled = 0
-    if words[order + 5] != _FOK or _take(desk, instruments, order, order_id, time_ns, False) == qty:
-        filled = _take(desk, instruments, order, order_id, time_ns, True)
+    filled = _take(desk, instruments, order, order_id, time_ns, True)
     if filled == qty:
         return
     if words[order + 4] == _LIMIT and words[order + 5] == _GTC:
@@ -141,8 +149,7 @@ def _new_order(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
         rest(desk, _slot_of(desk, client_order_id), book, order_id, client_order_id, words[order + 7], qty - filled)
         return
     slot = answer_slot(desk, time_ns)
-    reason = _NOT_FILLABLE if words[order + 5] == _FOK else _NO_LIQUIDITY
-    encode_order_canceled(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, qty - filled, reason)
+    encode_order_canceled(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, qty - filled, _NO_LIQUIDITY)
 
 
 @kernel
