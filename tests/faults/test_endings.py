@@ -14,11 +14,13 @@ import resource
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hftkit import clock
+from hftkit.errors import HftkitError
 from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.session.replay import replay
 from hftkit.session.telemetry import Snapshot
@@ -59,6 +61,20 @@ def flatten(venue: Venue) -> None:
 
 def holds(now: Snapshot) -> bool:
     return bool(now.ledger["position"].any())
+
+
+def has_traded(session: LiveSession) -> bool:
+    """Whether the page, where there is one, shows a fill."""
+    with contextlib.suppress(HftkitError):
+        return int(session.telemetry(0.1).session["n_fills"]) > 0
+    return False
+
+
+def wait_until_ended_or(session: LiveSession, happened: Callable[[], bool], seconds: float) -> None:
+    deadline = clock.monotonic_s() + seconds
+    while session.running and not happened() and clock.monotonic_s() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            session.process.wait(0.1)
 
 
 def ended(session: LiveSession) -> tuple[int, str]:
@@ -137,10 +153,9 @@ def test_every_part_that_fails_leaves_nothing_unsaid(venue, params, account, tmp
     """Each part fails from the start on, and in the middle of trading, with an Exception and with a SystemExit."""
     monkeypatch.setenv(failpoints.VARIABLE, f"{name},{after}")
     with start(params, venue, tmp_path) as session:
-        deadline = clock.monotonic_s() + 8
-        while session.running and clock.monotonic_s() < deadline:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                session.process.wait(0.1)
+        wait_until_ended_or(session, lambda: (session.folder / "segment-000001.hftj").exists(), PATIENCE_S)
+        wait_until_ended_or(session, lambda: has_traded(session), 30)
+        wait_until_ended_or(session, lambda: False, 5)
         if session.running:
             session.process.send_signal(signal.SIGTERM)
         judge(session, venue)
