@@ -271,6 +271,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
 @click.option("--hedge", default="", help="With --strategy: the second symbol, if there is one.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="With --strategy: a parameter; may be given again.")
 @levels_option
+@p_value_options
 @click.option("--best", type=click.IntRange(1, 64), default=1, show_default=True, help="Freeze so many pairs, one file each, no symbol in two.")
 @click.option("--fdr", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="False-discovery rate (Benjamini-Hochberg).")
 @click.option(
@@ -302,7 +303,8 @@ def freeze(
     pair_names: tuple[str, ...], by_hand: str | None, lead: str | None, hedge: str, values: tuple[str, ...], best: int,
     fdr: float, unit_notional: float, maker_patience: float, reprice_ticks: int, valid_days: int,
     insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float, zscores: str, confidence: float | None,
-    embargo: int, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, levels: bool, as_json: bool,
+    embargo: int, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, levels: bool,
+    p_values: Any, draws: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file a pair for `hftkit live`.
 
@@ -334,7 +336,7 @@ def freeze(
         panel, scales.instruments, out, count=best, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps),
         insist=insist, pairs=pairs or None, execution=execution, embargo=embargo, max_half_life=max_half_life, max_candidates=max(5, 2 * best),
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze", unit_root_level=unit_root_level or None,
-        zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels,
+        zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels, p_values=p_values, draws=draws, seed=seed,
     )  # fmt: skip
     if as_json:
         bodies = [_frozen_as_plain(result) for result in results]

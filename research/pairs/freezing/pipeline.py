@@ -28,6 +28,7 @@ from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import Split, three_way
 from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid, tests_made
+from research.stats.discovery.scan_p_values import Source
 
 HEDGE_RATIOS = (0.2, 5.0)  # a unit of one long and one short leg of ordinary size
 _MONEY_RATIO = "money_ratio"  # column of a scan of levels
@@ -76,12 +77,15 @@ def find_and_freeze(
     unit_root_level: float | None = 0.01,
     guessed: dict[str, tuple[str, ...]] | None = None,
     log: bool = True,
+    p_values: Source = "auto",
+    draws: int | None = None,
+    seed: int = 0,
 ) -> PipelineResult:
     """Run the whole research half: the best pair of `find_and_freeze_many`."""
     return find_and_freeze_many(
         panel, instruments, out_dir, fdr=fdr, costs=costs, fractions=fractions, embargo=embargo, grid=grid, max_half_life=max_half_life,
         execution=execution, pairs=[pair] if pair else None, insist=insist, max_candidates=max_candidates, prefilter=prefilter, made_by=made_by,
-        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level, guessed=guessed, log=log,
+        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level, guessed=guessed, log=log, p_values=p_values, draws=draws, seed=seed,
     )[0]  # fmt: skip
 
 
@@ -108,14 +112,19 @@ def find_and_freeze_many(
     unit_root_level: float | None = 0.01,
     guessed: dict[str, tuple[str, ...]] | None = None,
     log: bool = True,
+    p_values: Source = "auto",
+    draws: int | None = None,
+    seed: int = 0,
 ) -> list[PipelineResult]:
     """Scan once, calibrate, and freeze the `count` best pairs, or each of `pairs` (lead, hedge): one frozen file a pair, best validation first.
 
-    `pairs` restricts the choice, not the search that the q-values come from. `costs` default to the instruments' own taker fees; half a tick is the
-    floor of their half spread. `prefilter`: what is not worth testing (prefilter.py). `made_by`: notebook or command, for the provenance.
-    `zscores`, `confidence`: see calibrate_pair; `unit_root_level`: see scan_pairs. `guessed`: symbol -> fields of its scales that no venue has
-    told, for the file. `max_candidates`: of those found, how many are calibrated. `log`: spreads of log prices, or of prices as they are, in the
-    scan, the calibration and the rule that is frozen.
+    `pairs` restricts the choice, not the search that the q-values come from. `costs` default to the
+    instruments' own taker fees; half a tick is the floor of their half spread. `prefilter`: what is
+    not worth testing (prefilter.py). `made_by`: notebook or command, for the provenance. `zscores`,
+    `confidence`: see calibrate_pair; `unit_root_level`, `p_values`, `draws`, `seed`: see
+    scan_pairs. `guessed`: symbol -> fields of its scales that no venue has told, for the file.
+    `max_candidates`: of those found, how many are calibrated. `log`: spreads of log prices, or of
+    prices as they are, in the scan, the calibration and the rule that is frozen.
 
     Pairs with a symbol in common are not frozen together unless named: they are one risk, and one position at the venue. With fewer than `count`
     that may be frozen there are fewer; with none DataError is raised: not trading is a result. `insist=True` freezes the best of what there is
@@ -132,12 +141,17 @@ def find_and_freeze_many(
         leave_out=illiquid(panel.quality, limits),
         unit_root_level=unit_root_level,
         log=log,
+        p_values=p_values,
+        draws=draws,
+        seed=seed,
     )
     if not log:
         last = panel.closes.iloc[split.train].iloc[-1]
         scan[_MONEY_RATIO] = scan["hedge_ratio"] * last[scan["hedge"]].to_numpy() / last[scan["lead"]].to_numpy()
     found = discoveries(scan, fdr, max_half_life=max_half_life)
     chances: list[str] = []
+    if p_values == "asymptotic":
+        chances.append("the q-values are of asymptotic p-values, which reject too often in short samples and under changing volatility")
     pool = _pool(scan, found, fdr, max_half_life, pairs, insist, chances)
     made, notes = tests_made(scan)["tested"], list[str]()
     candidates = []
@@ -205,7 +219,10 @@ def _pool(
         lost = f"{'/'.join(one)} is no tradable discovery"
     why = _removed(scan if one is None else _only(scan, one), fdr, max_half_life)
     if not insist:
-        raise DataError(f"{lost} among {count} tested at a false-discovery rate of {fdr:g}: {why}", "Use more data, other symbols or other limits")
+        raise DataError(
+            f"{lost} among {count} tested at a false-discovery rate of {fdr:g}: {why}",
+            "Use more data, other symbols or other limits; --insist (insist=True) freezes the best there is, to try the machinery",
+        )
     chances.append(f"no discovery at a false-discovery rate of {fdr:g}: these are the best pairs that chance offers ({why})")
     ours = tested if pairs is None else pd.concat([_only(tested, pair) for pair in pairs])
     pool = tradable(ours, float("inf"), WIDEST_RATIOS)

@@ -17,13 +17,12 @@ import pandas as pd
 
 from hftkit.errors import DataError
 from hftkit.kernels.stats import engle_granger as kernel
-from hftkit.kernels.stats.adf import adf_gram
-from hftkit.kernels.stats.mackinnon import p_value
 from research.data.progress import progress
 from research.stats.cointegration import VERDICTS, detrended
 from research.stats.discovery.multiple_testing import benjamini_hochberg, benjamini_yekutieli, bonferroni
-from research.stats.discovery.pair_statistics import pair_statistics, scratch
+from research.stats.discovery.pair_statistics import pair_statistics
 from research.stats.discovery.scan_p_values import SOURCES, Decided, Rule, Source, decide
+from research.stats.unit_root import dickey_fuller
 from research.stats.validation import TINY, default_maxlag, lag_rule, lags_of, whole
 
 _STATIONARY, _UNCORRELATED, _LEFT_OUT = 6, 7, 8
@@ -83,7 +82,7 @@ def scan_pairs(
     all_pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
     out = np.array([symbol in reasons for symbol in symbols])
     stationary = np.array(
-        [not gone and _has_no_unit_root(series, degree, lags, rule, unit_root_level) for series, gone in zip(flat, out, strict=True)]
+        [not gone and _has_no_unit_root(series, trend, maxlag, autolag, unit_root_level) for series, gone in zip(values, out, strict=True)]
     )
     with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
         correlation = np.corrcoef(np.diff(values))
@@ -163,14 +162,14 @@ def _panel(prices: pd.DataFrame, log: bool, on_bad: str, reasons: dict[str, str]
     return np.log(values) if log else values
 
 
-def _has_no_unit_root(flat: np.ndarray, degree: int, lags: int, rule: int, level: float | None) -> bool:
-    """Dickey-Fuller test of one series, freed of its trend beforehand (asymptotically the test with these terms in the regression)."""
+def _has_no_unit_root(series: np.ndarray, trend: str, maxlag: int | None, autolag: str | None, level: float | None) -> bool:
+    """Whether a Dickey-Fuller test of one series rejects at `level`, by the p-value for this sample size where its distribution is known."""
     if level is None:
         return False
-    out = np.full(3, np.nan)
-    _, d, rows, gram, final = scratch(flat.size, lags)
-    verdict = adf_gram(flat, d, rows, gram, final, out, lags, rule)
-    return bool(verdict == 0 and p_value(out[0], degree, 1) < level)
+    try:
+        return bool(dickey_fuller(series, trend, maxlag, autolag).pvalue_deciding < level)
+    except DataError:
+        return False  # it cannot be tested: the verdict of each of its pairs says why
 
 
 def _table(

@@ -16,6 +16,7 @@ from hftkit.errors import DataError
 from research.stats.cointegration import engle_granger
 from research.stats.discovery import prefilter
 from research.stats.discovery.pair_scan import discoveries, scan_pairs
+from research.stats.unit_root import dickey_fuller
 from research.stats.validation import default_maxlag
 
 
@@ -218,3 +219,17 @@ def test_importing_does_not_import_vectorbt():
 
     code = "import sys, research.stats.cointegration; sys.exit(any(name in sys.modules for name in ('vectorbt', 'statsmodels', 'plotly')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_scan_leaves_out_whom_the_dickey_fuller_test_of_this_length_rejects() -> None:
+    """By the finite p-value where it is known: the asymptotic one would leave out more of these walks than it may."""
+    walks = np.cumsum(np.random.default_rng(11).normal(size=(60, 120)), axis=0)
+    prices = pd.DataFrame(np.exp(0.01 * walks), columns=[f"W{i}" for i in range(120)])
+    tests = {name: dickey_fuller(np.log(prices[name])) for name in prices}
+    finite = {name for name, test in tests.items() if test.pvalue_finite < 0.1}
+    asymptotic = {name for name, test in tests.items() if test.pvalue < 0.1}
+    scan = scan_pairs(prices, unit_root_level=0.1, p_values="asymptotic")
+    stationary = scan[scan["verdict"] == "stationary series"]
+    gone = set(prices) - set(scan.loc[scan["verdict"] == "ok", "lead"])
+    assert gone == finite < asymptotic
+    assert len(stationary) == len(scan) - (120 - len(gone)) * (119 - len(gone))

@@ -143,10 +143,12 @@ def test_random_walks_are_not_traded_unless_one_insists(prices, tmp_path):
     panel = load_panel(tmp_path)
     instruments, from_venue = find_instruments(tmp_path, panel.closes)
     assert not from_venue
-    with pytest.raises(DataError, match="no tradable pair among"):
+    with pytest.raises(DataError, match=r"no tradable pair among.*--insist"):
         find_and_freeze(panel, instruments, tmp_path / "frozen", grid=GRID)
-    insisted = find_and_freeze(panel, instruments, tmp_path / "frozen", grid=GRID, insist=True)
-    assert "chance" in insisted.warnings[0]
+    insisted = find_and_freeze(panel, instruments, tmp_path / "frozen", grid=GRID, insist=True, p_values="asymptotic")
+    assert "asymptotic p-values" in insisted.warnings[0]
+    assert "chance" in insisted.warnings[1]
+    assert set(insisted.scan["method"].dropna()) == {"asymptotic"}
     assert insisted.found.empty
 
 
