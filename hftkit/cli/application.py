@@ -42,6 +42,7 @@ _SUMMARY = {
     "pause": "no new entries in a running session",
     "resume": "let a paused session trade again",
     "flatten": "close everything: of a running session, or of an account without one",
+    "soak": "does a session grow: memory, descriptors and journal over hours",
     "bench": "measure, beside a reference",
     "evidence": "every figure that hftkit can be held against",
     "doctor": "check this machine and installation",
