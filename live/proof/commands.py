@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from hftkit.system import private_files
 from live.proof.soak import Sample, Soak
 from live.proof.soak import soak as run_soak
 
@@ -43,7 +44,7 @@ def soak(
             every_s=every_s, verify=verify, said=_say,
         )  # fmt: skip
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        private_files.write(json_file, msgspec.json.format(msgspec.json.encode(report)), "report", replace=True)
     for line in in_words(report):
         click.echo(line)
     sys.exit(0 if report.exit_code in (0, 3) and report.replay_identical is not False else 1)
