@@ -29,7 +29,7 @@ class LogFile:
         self._lock = threading.Lock()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._kept: deque[bytes] = deque()
-        self._torn = b""  # the rest of a line of which a part was written: it comes first, and is never dropped
+        self._torn = b""  # the rest of a line whose written part could not be taken back: it comes first, and is never dropped
         self._most, self._n_dropped, self._n_failures, self._failing = most_lines, 0, 0, ""
         self._closed = False
 
@@ -79,15 +79,35 @@ class LogFile:
         try:
             failpoints.reach("log file")
             while self._torn or self._kept:
-                line = self._torn or self._kept.popleft()
-                self._torn = line  # until it is written
-                self._torn = line[os.write(self._fd, line) :]  # a disk that fills takes part of a line
+                self._write_whole_locked()
         except BaseException as error:
             self._n_failures += 1
             self._failing = f"{type(error).__name__}: {error}"
             return False
         self._failing = ""
         return True
+
+    def _write_whole_locked(self) -> None:
+        """The oldest line, whole or not at all: a disk that fills takes a part of a line, and that part is taken back."""
+        line, written = self._torn or self._kept.popleft(), 0
+        try:
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+        except BaseException:
+            if self._torn or not self._taken_back(written):
+                self._torn = line[written:]
+            else:
+                self._kept.appendleft(line)
+            raise
+        self._torn = b""
+
+    def _taken_back(self, n_bytes: int) -> bool:
+        """Whether the last bytes that were written are gone from the file again."""
+        if n_bytes:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - n_bytes)
+                return True
+        return n_bytes == 0
 
 
 def _to_stderr(line: bytes) -> None:

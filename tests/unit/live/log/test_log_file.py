@@ -55,8 +55,21 @@ def test_memory_is_bounded_and_what_it_had_no_room_for_is_counted(tmp_path, smal
     small_files(resource.RLIM_INFINITY)
     assert log.flush()
     log.close()
-    assert log.n_dropped == 19
-    assert (tmp_path / "log").read_text().splitlines() == [str(number) for number in (0, *range(20, 30))]  # of 0 one byte was written before
+    assert log.n_dropped == 20
+    assert (tmp_path / "log").read_text().splitlines() == [str(number) for number in range(20, 30)]
+
+
+@pytest.mark.parametrize("room", [1, 100, 4096])
+def test_a_log_that_ends_on_a_full_disk_holds_whole_lines(tmp_path, small_files, room):
+    log = SessionLog(tmp_path / "session.log")
+    small_files(room)
+    for number in range(200):
+        log.event(f"line {number}", number=number)
+    log.close()
+    text = (tmp_path / "session.log").read_text()
+    written = [json.loads(line)["number"] for line in text.splitlines()]
+    assert written == list(range(len(written)))
+    assert text == "" or text.endswith("\n")
 
 
 def test_a_device_that_is_full_a_closed_file_and_a_fact_that_cannot_be_rendered_raise_nothing(tmp_path, capsys):
