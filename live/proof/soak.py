@@ -172,7 +172,7 @@ def soak(
             for sample in watch(session, simulator, seconds, every_s):
                 samples.append(sample)
                 said(sample)
-    code = int(session.process.returncode)
+    code = session.process.wait(0)
     journal = sum(path.stat().st_size for path in session.folder.glob("*.hftj")) / MB
     seen = tuple(samples)
     lasted = seen[-1].seconds / 3600.0
