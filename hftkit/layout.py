@@ -59,6 +59,13 @@ class Record:
         """Aligned numpy structured dtype of the record."""
         return np.dtype([(f.name, f.kind) if f.count == 1 else (f.name, f.kind, (f.count,)) for f in self.fields], align=True)
 
+    def word(self, name: str) -> int:
+        """Index of a field's first word within the record, for who must read it as a word: atomically."""
+        for field in self.fields:
+            if field.name == name:
+                return int(self.dtype.fields[name][1]) // WORD  # type: ignore[index]
+        raise KeyError(f"{self.name} has no field {name!r}; it has {[f.name for f in self.fields]}")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -455,7 +462,80 @@ ACCOUNT = Record(
     ),
 )
 
-RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SESSION, LINE, ACCOUNT)
+LOOP = Record(
+    "LOOP",
+    "live/hot_loop.py",
+    "What the hot loop keeps between two turns (one record). From held_fd on: of a line of several connections, by live/link/line_loop.py. What the "
+    "cold side writes says so.",
+    (
+        _i("order_fd", "descriptor", "order entry socket; by the cold side, before the loop runs"),
+        _i("data_fd", "descriptor", "market data socket; by the cold side, before the loop runs"),
+        _i("wait", "hot_loop.Wait", "configuration: what is done when there is nothing to do"),
+        _i("timer_ns", "ns", "configuration: pause between two looks whether a timer is due"),
+        _i("control_seen", "count", "commands of the control page that were taken"),
+        _i("next_timer", "ns, monotonic", "when it is next looked whether a timer is due"),
+        _i("order_fill", "bytes", "waiting in the receive buffer of order entry"),
+        _i("data_fill", "bytes", "waiting in the receive buffer of market data"),
+        _i("abandon", "flag", "1: return at once. By the cold side, read atomically"),
+        _i("dirty", "flag", "1: something has changed since the last publication"),
+        _i("since_publish", "count", "messages since the last publication"),
+        _i("order_start", "words", "of the walk under way: where its frames begin in order_out"),
+        _i("data_start", "words", "of the walk under way: where its frames begin in data_out"),
+        _i("first_order", "count", "of the walk under way: counter of its first order"),
+        _i("t2", "ns, monotonic", "of the walk under way: when it had sensed"),
+        _i("t3", "ns, monotonic", "of the walk under way: when it had decided"),
+        _i("idle_ns", "ns", "configuration: longest time between two timer events"),
+        _i("idle_until", "ns, monotonic", "when the next timer event comes even if nothing is due"),
+        _i("stall_ns", "ns", "configuration: longest time between two looks at the clock, 0: never mind"),
+        _i("seen", "ns, boot time", "last look at the clock"),
+        _i("is_behind", "flag", "1: old data is still to be read"),
+        _i("drained", "flag", "1: the data socket is empty"),
+        _i("walked", "ns, monotonic", "when the last walk ended"),
+        _i("n_stalls", "count", "times the thread stood still"),
+        _i("stalled_ns", "ns", "for how long, the last time"),
+        _i("held_fd", "descriptor", "order socket that is written; -1: none, line_loop.THROUGH_RING: the out ring"),
+        _i("offered_fd", "descriptor", "order socket to take at LINE_UP; by the thread that opened it"),
+        _i("venue_offset_ns", "ns", "venue's clock minus CLOCK_MONOTONIC; by the cold side"),
+        _i("bell", "descriptor", "eventfd: rung for a loop that sleeps"),
+        _i("out_bell", "descriptor", "eventfd: rung when something is in the out ring"),
+        _i("rest_bell", "descriptor", "eventfd: rung when something is in the REST ring"),
+        _i("batch_at", "words", "frames of the last message that still have to be run: the next one"),
+        _i("batch_end", "words", "their end"),
+        _i("batch_orders", "flag", "1: they are order entry"),
+        _i("send_failed", "count", "times the order socket did not take a whole request"),
+        _i("frames_out", "flag", "1: orders leave as the engine's frames through the REST ring. Out of order_way"),
+        _i("order_way", "codes.OrderWay", "how orders are to leave; by the cold side, read atomically"),
+        _i("n_requests", "count", "requests handed to the order socket"),
+    ),
+)
+
+TAPE_LOOP = Record(
+    "TAPE_LOOP",
+    "kernels/backtest.py",
+    "Where the run of a backtest stands (one record). Its venue's part: kernels/backtest_desk.py, backtest_resting.py and backtest_venue.py.",
+    (
+        _i("engine_row", "row", "next row of the tape for the engine"),
+        _i("venue_row", "row", "next row of the tape for the venue"),
+        _i("order_head", "count", "requests that have arrived at the venue"),
+        _i("order_tail", "count", "requests sent"),
+        _i("answer_head", "count", "answers that have arrived at the engine"),
+        _i("answer_tail", "count", "answers given"),
+        _i("next_timer", "ns, exchange clock", "of the next timer event"),
+        _i("venue_seq", "count", "last order entry sequence of the venue"),
+        _i("next_id", "count", "last id that the venue has given to an order or a trade"),
+        _i("jitter", "count", "additions to the latency that were used"),
+        _i("n_orders", "count", "orders sent"),
+        _i("n_cancels", "count", "cancels sent"),
+        _i("n_rejects", "count", "orders that the venue refused"),
+        _i("started", "flag", "1: logged on, trading enabled"),
+        _i("resting", "count", "orders that rest now"),
+        _i("clear_row", "row", "rows before this one concern no resting order"),
+        _i("next_funding", "ns, exchange clock", "of the next funding, backtest_desk.NEVER: none comes"),
+        _i("funding_row", "row", "its row of the schedule"),
+    ),
+)
+
+RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SESSION, LINE, ACCOUNT, LOOP, TAPE_LOOP)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Frames: the binary protocol

@@ -32,7 +32,7 @@ from hftkit.errors import HftkitError, JournalError, VenueError
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
-from hftkit.layout import EVENT
+from hftkit.layout import EVENT, LOOP
 from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
 from hftkit.session.code_identity import code_identity
 from hftkit.session.control import CONTROL_PAGE, ControlPage, load_kernels
@@ -406,18 +406,18 @@ class Engine:
     def abandon(self) -> None:
         """Have the hot loop return as it is."""
         if self.built:
-            self.shell.io[hot.ABANDON] = 1
+            self.shell.loop["abandon"] = 1
             if self.thread.is_alive():
                 self.thread.join(timeout=5)
 
     def _shell(self, rooms: EngineState) -> hot.LoopContext:
         notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
-        io = np.zeros(hot.IO_WORDS, np.int64)
-        io[hot.WAIT] = int(hot.Wait[self.config.loop.wait.upper()])
-        io[hot.TIMER_NS], io[hot.IDLE_NS] = self.config.loop.timer_us * 1000, self.config.loop.idle_timer_ms * 1_000_000
-        io[hot.STALL_NS] = self.config.loop.stall_ms * 1_000_000
+        settings, loop = self.config.loop, np.zeros(1, LOOP.dtype)
+        loop["wait"], loop["stall_ns"] = int(hot.Wait[settings.wait.upper()]), settings.stall_ms * 1_000_000
+        loop["timer_ns"], loop["idle_ns"] = settings.timer_us * 1000, settings.idle_timer_ms * 1_000_000
         return hot.LoopContext(
-            io=io,
+            loop=loop,
+            loop_words=loop.view(np.int64),
             order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
             data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
             segment=self.journal.segment,

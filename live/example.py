@@ -30,8 +30,10 @@ def example_page() -> Page:
 
 def example_shell(rooms: EngineState) -> hot.LoopContext:
     """A shell in ordinary memory with the types of a real one."""
+    loop = np.zeros(1, layout.LOOP.dtype)
     return hot.LoopContext(
-        io=np.zeros(hot.IO_WORDS, np.int64),
+        loop=loop,
+        loop_words=loop.view(np.int64),
         order_in=np.zeros(8, np.int64),
         data_in=np.zeros(8, np.int64),
         segment=np.zeros(16, np.int64),

@@ -15,12 +15,13 @@ live on the cold side: they reach it through the control page, and it reaches th
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Control, EventKind, Hop, RecordType
+from hftkit.kernels.arrays import EngineState, Int64Array, LoopRecord, StrategyKernels
 from hftkit.kernels.due import timer_due
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
@@ -28,7 +29,7 @@ from hftkit.kernels.memory.histogram import record
 from hftkit.kernels.memory.intrinsics import load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.ring import ring_push
-from hftkit.kernels.memory.telemetry import publish, publish_fill
+from hftkit.kernels.memory.telemetry import Page, publish, publish_fill
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide, sense, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_words
@@ -71,14 +72,7 @@ class Wait(IntEnum):
     BLOCK = 2  # sleeps in poll(): for machines that have better things to do
 
 
-# Words of LoopContext.io (int64)
-ORDER_FD, DATA_FD, WAIT, TIMER_NS, CONTROL_SEEN, NEXT_TIMER, ORDER_FILL, DATA_FILL, ABANDON, DIRTY, SINCE_PUBLISH = range(11)
-ORDER_START, DATA_START, FIRST_ORDER, T2, T3 = range(11, 16)  # of the walk under way: where its frames begin, its first order, its hops
-IDLE_NS, IDLE_UNTIL = 32, 33  # longest time between two timer events; when the next one comes even if nothing is due
-IO_WORDS = 64  # 16 to 31 belong to live/link/line_loop.py
-# Longest time between two looks at the clock (ns), the last look (CLOCK_BOOTTIME), whether old data is still to be read, whether the data socket is
-# empty, when the last walk ended (CLOCK_MONOTONIC), how often the thread stood still and for how long the last time (ns)
-STALL_NS, SEEN, IS_BEHIND, DRAINED, WALKED, N_STALLS, STALLED_NS = range(48, 55)
+ABANDON = layout.LOOP.word("abandon")  # read atomically: the cold side writes it while the loop runs
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
 JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
@@ -101,9 +95,10 @@ _BACKPRESSURE, _REFUSED, _ABANDONED = int(LoopStatus.BACKPRESSURE), int(LoopStat
 
 
 class LoopContext(NamedTuple):
-    """What the loop owns besides the rooms. All int64."""
+    """What the loop owns besides the rooms. int64 where nothing else is said."""
 
-    io: np.ndarray  # (IO_WORDS,) descriptors, waiting, fill of the receive buffers in bytes
+    loop: np.ndarray  # LOOP (1,) descriptors, waiting, fill of the receive buffers
+    loop_words: np.ndarray  # int64 view of loop
     order_in: np.ndarray  # (RECEIVE_WORDS,)
     data_in: np.ndarray  # (RECEIVE_WORDS,)
     segment: np.ndarray  # the current journal segment
@@ -116,7 +111,7 @@ class LoopContext(NamedTuple):
 
 
 @kernel
-def _note(shell: Any, kind: int, words: Any, start: int, n: int) -> None:
+def _note(shell: LoopContext, kind: int, words: Int64Array, start: int, n: int) -> None:
     shell.scratch[14] = kind
     for i in range(min(n, NOTE_WORDS - 1)):
         shell.scratch[15 + i] = words[start + i]
@@ -124,7 +119,7 @@ def _note(shell: Any, kind: int, words: Any, start: int, n: int) -> None:
 
 
 @kernel
-def _journal_decisions(rooms: Any, shell: Any, n_want: int, now: int) -> None:
+def _journal_decisions(rooms: EngineState, shell: LoopContext, n_want: int, now: int) -> None:
     """A refused want leaves no bytes, so it gets a record of its own; and a note."""
     for i in range(n_want):
         if rooms.allowed[i].reason != 0:
@@ -133,7 +128,7 @@ def _journal_decisions(rooms: Any, shell: Any, n_want: int, now: int) -> None:
 
 
 @kernel
-def _flush(fd: int, out: Any, out_end: Any, which: int) -> int:
+def _flush(fd: int, out: Int64Array, out_end: Int64Array, which: int) -> int:
     """Send what is in an output buffer; what the socket does not take stays, moved to the front. 0, or 1 if the peer is gone."""
     total = out_end[which] * 8
     sent = 0
@@ -163,67 +158,67 @@ def _flush(fd: int, out: Any, out_end: Any, which: int) -> int:
 
 
 @inlined_kernel
-def walk(rooms: Any, strategies: Any, shell: Any, t1: int) -> int:
+def walk(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, t1: int) -> int:
     """sense, decide, commit for the event in rooms.event, with the clock read between, and the journal written. Returns what was sensed.
 
-    What is to be sent lies in rooms.order_out from io[ORDER_START] and in rooms.data_out from io[DATA_START].
+    What is to be sent lies in rooms.order_out from loop.order_start and in rooms.data_out from loop.data_start.
     """
-    io = shell.io
-    io[FIRST_ORDER], io[ORDER_START], io[DATA_START] = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
+    loop = shell.loop[0]
+    loop.first_order, loop.order_start, loop.data_start = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
     sensed = sense(rooms, strategies)
-    io[T2] = monotonic_ns(shell.scratch)
+    loop.t2 = monotonic_ns(shell.scratch)
     n_want = decide(rooms, sensed)
-    io[T3] = monotonic_ns(shell.scratch)
+    loop.t3 = monotonic_ns(shell.scratch)
     commit(rooms, sensed, n_want)
     if n_want > 0:
         _journal_decisions(rooms, shell, n_want, t1)
-    if rooms.out_end[0] > io[ORDER_START]:
-        append(rooms.order_out, shell.segment, shell.journal, _ORDER_OUT, t1, io[ORDER_START], rooms.out_end[0] - io[ORDER_START])
-    if rooms.out_end[1] > io[DATA_START]:
-        append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, io[DATA_START], rooms.out_end[1] - io[DATA_START])
+    if rooms.out_end[0] > loop.order_start:
+        append(rooms.order_out, shell.segment, shell.journal, _ORDER_OUT, t1, loop.order_start, rooms.out_end[0] - loop.order_start)
+    if rooms.out_end[1] > loop.data_start:
+        append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, loop.data_start, rooms.out_end[1] - loop.data_start)
     return sensed
 
 
 @inlined_kernel
-def stamp(rooms: Any, shell: Any, page: Any, t1: int) -> None:
+def stamp(rooms: EngineState, shell: LoopContext, page: Page, t1: int) -> None:
     """Record the hops of the walk that has just been sent."""
-    io = shell.io
+    loop = shell.loop[0]
     t4 = monotonic_ns(shell.scratch)
     last_order = rooms.session[0].next_order
-    if last_order > io[FIRST_ORDER]:
-        record(page.histograms[_SIGNAL_HOP], io[T2] - t1)
-        record(page.histograms[_RISK_HOP], io[T3] - io[T2])
-        record(page.histograms[_SEND_HOP], t4 - io[T3])
+    if last_order > loop.first_order:
+        record(page.histograms[_SIGNAL_HOP], loop.t2 - t1)
+        record(page.histograms[_RISK_HOP], loop.t3 - loop.t2)
+        record(page.histograms[_SEND_HOP], t4 - loop.t3)
         record(page.histograms[_TICK_TO_ORDER_HOP], t4 - t1)
-        for counter in range(io[FIRST_ORDER], last_order):
+        for counter in range(loop.first_order, last_order):
             shell.sent_at[counter % shell.sent_at.size] = t4
     record(page.histograms[_TICK_HOP], t4 - t1)
-    io[DIRTY] = 1
-    io[WALKED] = t4
+    loop.dirty = 1
+    loop.walked = t4
 
 
 @inlined_kernel
-def stood_still(io: Any, scratch: Any) -> bool:
-    """Whether this thread has not looked at the clock for longer than io[STALL_NS]: then what it has not read yet is old."""
+def stood_still(loop: LoopRecord, scratch: Int64Array) -> bool:
+    """Whether this thread has not looked at the clock for longer than loop.stall_ns: then what it has not read yet is old."""
     boot = boottime_ns(scratch)
-    gap = boot - io[SEEN]
-    first, io[SEEN] = io[SEEN] == 0, boot
-    if first or io[STALL_NS] == 0 or gap <= io[STALL_NS]:
+    gap = boot - loop.seen
+    first, loop.seen = loop.seen == 0, boot
+    if first or loop.stall_ns == 0 or gap <= loop.stall_ns:
         return False
-    io[N_STALLS] += 1
-    io[STALLED_NS] = gap
-    io[IS_BEHIND] = 1
+    loop.n_stalls += 1
+    loop.stalled_ns = gap
+    loop.is_behind = 1
     return True
 
 
 @kernel
-def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> int:
+def run_event(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, t1: int) -> int:
     """The walk for the event in rooms.event, its bytes handed to the sockets. Returns a LoopStatus."""
     sensed = walk(rooms, strategies, shell, t1)
     status = _RUNNING
-    if rooms.out_end[0] > shell.io[ORDER_START] and _flush(shell.io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
+    if rooms.out_end[0] > shell.loop[0].order_start and _flush(shell.loop[0].order_fd, rooms.order_out, rooms.out_end, 0) != 0:
         status = _ORDER_LOST
-    if rooms.out_end[1] > shell.io[DATA_START] and _flush(shell.io[DATA_FD], rooms.data_out, rooms.out_end, 1) != 0:
+    if rooms.out_end[1] > shell.loop[0].data_start and _flush(shell.loop[0].data_fd, rooms.data_out, rooms.out_end, 1) != 0:
         status = _DATA_LOST
     stamp(rooms, shell, page, t1)
     if sensed == SENSED_LOST_SESSION:
@@ -234,7 +229,7 @@ def run_event(rooms: Any, strategies: Any, shell: Any, page: Any, t1: int) -> in
 
 
 @kernel
-def after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
+def after_answer(rooms: EngineState, shell: LoopContext, page: Page, t1: int) -> None:
     """What the watchers want to know of an order entry answer."""
     e = rooms.event[0]
     if e.client_order_id != 0:
@@ -249,35 +244,35 @@ def after_answer(rooms: Any, shell: Any, page: Any, t1: int) -> None:
 
 
 @kernel
-def publish_if_due(rooms: Any, shell: Any, page: Any, now: int, idle: bool) -> None:
+def publish_if_due(rooms: EngineState, shell: LoopContext, page: Page, now: int, idle: bool) -> None:
     """Publish telemetry if something has changed and the burst is over, or has been long."""
-    shell.io[SINCE_PUBLISH] += 1
-    if shell.io[DIRTY] != 0 and (idle or shell.io[SINCE_PUBLISH] >= PUBLISH_EVERY):
+    shell.loop[0].since_publish += 1
+    if shell.loop[0].dirty != 0 and (idle or shell.loop[0].since_publish >= PUBLISH_EVERY):
         publish(rooms, page, now)
-        shell.io[DIRTY] = 0
-        shell.io[SINCE_PUBLISH] = 0
+        shell.loop[0].dirty = 0
+        shell.loop[0].since_publish = 0
 
 
 @kernel
-def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: bool) -> int:
-    """Read one socket once and run every whole frame. Returns a LoopStatus; sets shell.io[DIRTY] if anything was run."""
-    io = shell.io
+def pump(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, is_order_entry: bool) -> int:
+    """Read one socket once and run every whole frame. Returns a LoopStatus; sets shell.loop[0].dirty if anything was run."""
+    loop = shell.loop[0]
     words = shell.order_in if is_order_entry else shell.data_in
-    fill_index = ORDER_FILL if is_order_entry else DATA_FILL
-    n = receive(io[ORDER_FD] if is_order_entry else io[DATA_FD], words, io[fill_index], MSG_DONTWAIT)
-    if n == 0 and io[fill_index] < words.size * 8:
+    fill = loop.order_fill if is_order_entry else loop.data_fill
+    n = receive(loop.order_fd if is_order_entry else loop.data_fd, words, fill, MSG_DONTWAIT)
+    if n == 0 and fill < words.size * 8:
         return _ORDER_LOST if is_order_entry else _DATA_LOST
     if n < 0:
         if errno() != EAGAIN:
             return _ORDER_LOST if is_order_entry else _DATA_LOST
-        if io[fill_index] < 8:
-            io[DRAINED] = io[DRAINED] if is_order_entry else 1
+        if fill < 8:
+            loop.drained = loop.drained if is_order_entry else 1
             return _RUNNING
         n = 0  # frames may be left from before the journal was rolled
     if not is_order_entry:
-        io[DRAINED] = 1 if n < words.size * 8 - io[fill_index] else 0
+        loop.drained = 1 if n < words.size * 8 - fill else 0
     t1 = monotonic_ns(shell.scratch)
-    end = (io[fill_index] + n) // 8
+    end = (fill + n) // 8
     position = 0
     status = _RUNNING
     while status == _RUNNING:
@@ -290,7 +285,7 @@ def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: boo
         if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
             status = _JOURNAL_FULL
             break
-        if io[WALKED] - t1 > io[STALL_NS] > 0 and io[IS_BEHIND] == 0 and stood_still(io, shell.scratch):  # in the midst of it
+        if loop.walked - t1 > loop.stall_ns > 0 and loop.is_behind == 0 and stood_still(loop, shell.scratch):  # in the midst of it
             status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
             if status != _RUNNING:
                 break
@@ -298,22 +293,34 @@ def pump(rooms: Any, strategies: Any, shell: Any, page: Any, is_order_entry: boo
         status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1)
         position += n_words
         publish_if_due(rooms, shell, page, t1, False)
-    left = io[fill_index] + n - position * 8
+    left = fill + n - position * 8
     if position > 0:
         for i in range((left + 7) // 8):
             words[i] = words[position + i]
-    io[fill_index] = left
+    if is_order_entry:
+        loop.order_fill = left
+    else:
+        loop.data_fill = left
     return status
 
 
 @kernel
 def _run_frame(
-    rooms: Any, strategies: Any, shell: Any, page: Any, words: Any, position: int, n_words: int, verdict: int, is_order_entry: bool, t1: int
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    words: Int64Array,
+    position: int,
+    n_words: int,
+    verdict: int,
+    is_order_entry: bool,
+    t1: int,
 ) -> int:
     kind = _ORDER_IN if is_order_entry else _DATA_IN
     append(words, shell.segment, shell.journal, kind, t1, position, n_words)
     if not take_frame(rooms, words, position, verdict, is_order_entry, t1):
-        shell.io[DIRTY] = 1
+        shell.loop[0].dirty = 1
         return _RUNNING
     status = run_event(rooms, strategies, shell, page, t1)
     if is_order_entry:
@@ -322,7 +329,9 @@ def _run_frame(
 
 
 @kernel
-def _own_event(rooms: Any, strategies: Any, shell: Any, page: Any, kind: int, code: int, record_type: int, now: int) -> int:
+def _own_event(
+    rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, kind: int, code: int, record_type: int, now: int
+) -> int:
     """A timer or control event: journalled, then run like any other."""
     clear_event(rooms.event, kind, -1, now, 0, 0)
     rooms.event[0].code = code
@@ -332,59 +341,59 @@ def _own_event(rooms: Any, strategies: Any, shell: Any, page: Any, kind: int, co
 
 
 @inlined_kernel
-def take_timer(rooms: Any, io: Any, now: int) -> bool:
+def take_timer(rooms: EngineState, loop: LoopRecord, now: int) -> bool:
     """Whether a timer event is to be run now: one is due to be looked at, and it would do something, or the last one is long ago."""
-    if now < io[NEXT_TIMER]:
+    if now < loop.next_timer:
         return False
-    io[NEXT_TIMER] = now + io[TIMER_NS]
-    if now < io[IDLE_UNTIL] and not timer_due(rooms, now):
+    loop.next_timer = now + loop.timer_ns
+    if now < loop.idle_until and not timer_due(rooms, now):
         return False
-    io[IDLE_UNTIL] = now + io[IDLE_NS]
+    loop.idle_until = now + loop.idle_ns
     return True
 
 
 @kernel
-def _obey(rooms: Any, strategies: Any, shell: Any, page: Any, code: int, now: int) -> int:
+def _obey(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, code: int, now: int) -> int:
     """Run the next command of the control page, if it may be run, and answer it."""
-    shell.io[CONTROL_SEEN] += 1
+    shell.loop[0].control_seen += 1
     admitted, status = admits(shell.control, code), _RUNNING
     if admitted:
         status = _own_event(rooms, strategies, shell, page, _CONTROL, code, _CONTROL_IN, now)
-    answer_command(shell.control, shell.io[CONTROL_SEEN], code, admitted, rooms.risk, rooms.session, now)
+    answer_command(shell.control, shell.loop[0].control_seen, code, admitted, rooms.risk, rooms.session, now)
     return status
 
 
 @kernel
-def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
+def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page) -> int:
     """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
-    io = shell.io
+    loop = shell.loop[0]
     if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
         return _JOURNAL_FULL
-    if stood_still(io, shell.scratch):
+    if stood_still(loop, shell.scratch):
         status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
         if status != _RUNNING:
             return status
-    code = command_at(shell.control, io[CONTROL_SEEN])
+    code = command_at(shell.control, loop.control_seen)
     if code != NO_COMMAND:
         status = _obey(rooms, strategies, shell, page, code, monotonic_ns(shell.scratch))
         if status != _RUNNING:
             return status
-    if rooms.out_end[0] > 0 and _flush(io[ORDER_FD], rooms.order_out, rooms.out_end, 0) != 0:
+    if rooms.out_end[0] > 0 and _flush(loop.order_fd, rooms.order_out, rooms.out_end, 0) != 0:
         return _ORDER_LOST
     status = pump(rooms, strategies, shell, page, True)
     if status == _RUNNING:
         status = pump(rooms, strategies, shell, page, False)
-    if status == _RUNNING and io[IS_BEHIND] != 0 and io[DRAINED] != 0:
+    if status == _RUNNING and loop.is_behind != 0 and loop.drained != 0:
         if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
             return _JOURNAL_FULL
-        io[IS_BEHIND] = 0
+        loop.is_behind = 0
         status = _own_event(rooms, strategies, shell, page, _CONTROL, _CAUGHT_UP, _CONTROL_IN, monotonic_ns(shell.scratch))
     if status != _RUNNING:
         return status
     if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
         return _JOURNAL_FULL
     now = monotonic_ns(shell.scratch)
-    if take_timer(rooms, io, now):
+    if take_timer(rooms, loop, now):
         status = _own_event(rooms, strategies, shell, page, _TIMER, 0, _TIMER_IN, now)
     if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
         status = _LOGGED_OUT
@@ -392,22 +401,22 @@ def turn(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
 
 
 @kernel
-def hot_loop(rooms: Any, strategies: Any, shell: Any, page: Any) -> int:
+def hot_loop(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page) -> int:
     """Run until something needs the interpreter. Returns a LoopStatus."""
-    io = shell.io
+    loop = shell.loop[0]
     status = _RUNNING
     while status == _RUNNING:
         before = shell.journal[1]
         status = turn(rooms, strategies, shell, page)
-        if load_acquire(io, ABANDON) != 0:
+        if load_acquire(shell.loop_words, ABANDON) != 0:
             status = _ABANDONED
         publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
-        if status == _RUNNING and shell.journal[1] == before and io[WAIT] != _SPIN:
-            if io[WAIT] == _YIELD:
+        if status == _RUNNING and shell.journal[1] == before and loop.wait != _SPIN:
+            if loop.wait == _YIELD:
                 yield_processor()
             else:
-                shell.scratch[2] = pollfd(io[ORDER_FD])
-                shell.scratch[3] = pollfd(io[DATA_FD])
+                shell.scratch[2] = pollfd(loop.order_fd)
+                shell.scratch[3] = pollfd(loop.data_fd)
                 wait_readable(shell.scratch[2:4], 1)
     publish(rooms, page, monotonic_ns(shell.scratch))
     return status

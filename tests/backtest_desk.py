@@ -58,12 +58,12 @@ class DirectVenue:
         self._collect()
 
     def _collect(self) -> None:
-        io, slots = self.desk.io, int(self.desk.plan[words.ANSWER_SLOTS])
-        while io[words.ANSWER_HEAD] < io[words.ANSWER_TAIL]:
-            at = int(io[words.ANSWER_HEAD]) % slots * words.SLOT_WORDS
+        loop, slots = self.desk.loop[0], int(self.desk.plan[words.ANSWER_SLOTS])
+        while loop["answer_head"] < loop["answer_tail"]:
+            at = int(loop["answer_head"]) % slots * words.SLOT_WORDS
             length = int(self.desk.answers[at + 1]) & 0xFFFF
             self.answers += unpack_frames(self.desk.answers[at + 1 : at + 1 + length // 8].tobytes())
-            io[words.ANSWER_HEAD] += 1
+            loop["answer_head"] += 1
 
     @property
     def fills(self) -> list[tuple[int, int, int, int]]:

@@ -7,12 +7,13 @@ the other way leaves first. It shows how a strategy is made; it is not made to e
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from hftkit import FrozenParams, SignalReason, Strategy
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import mid_ticks
 
@@ -33,7 +34,7 @@ ENTER, LEAVE = int(SignalReason.ENTRY), int(SignalReason.EXIT)
 
 
 @kernel
-def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any, signal: Any) -> int:
+def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
     """Look at one instrument after a change of its book; writes the wanted target, returns the reason."""
     s = signal[slot]
     s.ts_event = event[0].ts_event  # the venue's clock: the only one that a replay has

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from hftkit.codes import Control, MessageType, RecordType
 from hftkit.errors import DataError
 from hftkit.kernels import backtest as kernel
 from hftkit.kernels import backtest_desk as words
+from hftkit.kernels.backtest_desk import BacktestVenueState
 from hftkit.kernels.backtest_venue import MAX_LEVELS
 from hftkit.kernels.jit import compiled_driver, sources_digest
 from hftkit.kernels.market.queue import ESTIMATES
@@ -29,7 +30,7 @@ from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.replay import CURSOR_WORDS, FILLS, SAMPLES
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
-from hftkit.layout import MONEY_SCALE
+from hftkit.layout import MONEY_SCALE, TAPE_LOOP
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, state_digest, strategy_kernels
 from hftkit.session.journal import JournalWriter, words_of
@@ -48,25 +49,6 @@ UNLIMITED = Limits(
     max_rejects=10**9,
 )
 BAR_LOTS = 10**12  # quantity shown at the touch of a tape made of bars: a bar does not say how much could be traded
-
-
-class BacktestVenueState(NamedTuple):
-    """The tape, the simulated venue and what is in flight between it and the engine. All int64, times in ns."""
-
-    tape: np.ndarray  # (rows * TAPE_WORDS,) frames
-    quote: np.ndarray  # (n, 6) the touch of each instrument: words BID ..
-    market: np.ndarray  # (n, MARKET_WORDS) what rests, what was printed last: words N_BUYS ..
-    resting: np.ndarray  # (capacity, RESTING_WORDS) resting orders
-    ladder: np.ndarray  # (2 n, capacity, 2) resting orders of each side in ascending priority: key, slot
-    sums: np.ndarray  # (n, SUM_WORDS) what of them each estimate filled: words RESTED ..
-    funding: np.ndarray  # (m, FUNDING_WORDS) when funding is due, and what it came to
-    taken: np.ndarray  # (3,) lots of the print at work that went to resting orders, by estimate
-    orders: np.ndarray  # (ORDER_SLOTS * SLOT_WORDS,) on their way to the venue
-    answers: np.ndarray  # (plan[ANSWER_SLOTS] * SLOT_WORDS,) on their way back
-    jitter: np.ndarray  # (m,) ns added to the latency of one order after another
-    plan: np.ndarray  # (PLAN_WORDS,)
-    io: np.ndarray  # (IO_WORDS,)
-    word: np.ndarray  # (1,) payload of a journalled control
 
 
 @dataclass(frozen=True)
@@ -280,7 +262,7 @@ def backtest(
     desk = new_desk(config, tape, latency or Latency(), depth or Depth(), queue or Queue())
     if funding is not None and len(funding):
         desk = desk._replace(funding=_funding_rows(funding, len(config.instruments)))
-        desk.io[words.NEXT_FUNDING] = desk.funding[0, words.FUNDING_NS]
+        desk.loop[0]["next_funding"] = desk.funding[0, words.FUNDING_NS]
     desk.plan[words.TIMER_NS], desk.plan[words.SAMPLE_NS] = timer_ns, sample_every_ns
     return run_desk(config, desk, max_fills=max_fills, journal=journal)
 
@@ -304,17 +286,17 @@ def run_desk(config: SessionConfig, desk: BacktestVenueState, *, max_fills: int 
         writer.close()
     if status == kernel.TAPE_QUEUE_FULL:
         raise DataError("more orders or answers are in flight than the simulated venue holds", "Shorten the latency or limit the open orders")
-    done = desk.io
+    done = desk.loop[0]
     return BacktestResult(
         config=config,
         rooms=rooms,
         fills=fills[: cursor[FILLS]].copy(),
         samples=samples[: cursor[SAMPLES]].copy(),
-        events=int(done[words.ENGINE_ROW]),
-        orders=int(done[words.ORDERS]),
-        rejects=int(done[words.REJECTS]),
+        events=int(done["engine_row"]),
+        orders=int(done["n_orders"]),
+        rejects=int(done["n_rejects"]),
         vetoes=int(rooms.risk[0]["n_vetoes"]),
-        cancels=int(done[words.CANCELS]),
+        cancels=int(done["n_cancels"]),
         queue=desk.sums,
         funding=desk.funding[desk.funding[:, words.FUNDING_POSITION] != 0],
     )
@@ -365,8 +347,8 @@ def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: D
     plan[words.LEVELS], plan[words.GROWTH] = depth.levels, depth.growth
     plan[words.ESTIMATE], plan[words.PARTICIPATION] = ESTIMATES.index(queue.estimate), round(queue.participation * 1_000_000)
     plan[words.ANSWER_SLOTS] = 1 << max(2048, 4 * capacity - 1).bit_length()
-    io = np.zeros(words.IO_WORDS, np.int64)
-    io[words.NEXT_FUNDING] = words.NEVER
+    loop = np.zeros(1, TAPE_LOOP.dtype)
+    loop["next_funding"] = words.NEVER
     market[:, words.BEST_SELL], market[:, words.QUOTES] = words.NEVER, queue.kinds(n)
     return BacktestVenueState(
         tape=np.ascontiguousarray(tape).reshape(-1),
@@ -381,7 +363,7 @@ def new_desk(config: SessionConfig, tape: np.ndarray, latency: Latency, depth: D
         answers=np.zeros(plan[words.ANSWER_SLOTS] * words.SLOT_WORDS, np.int64),
         jitter=latency.jitter(),
         plan=plan,
-        io=io,
+        loop=loop,
         word=np.array([int(Control.NONE)], np.int64),
     )
 

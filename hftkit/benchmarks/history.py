@@ -71,9 +71,9 @@ def _rest(config: SessionConfig, tape: np.ndarray, orders: list[tuple[int, int, 
         desk.orders[1:10] = header(int(MessageType.NEW_ORDER), 9, 0), 1, i, side, 0, 0, 0, price, lots
         if not request(desk, instruments, 1, 0):
             raise WrongAnswer("the venue has no room for the answers")
-    if desk.io[words.RESTING] != len(orders):
-        raise WrongAnswer(f"{desk.io[words.RESTING]} orders rest of {len(orders)}")
-    desk.io[words.ANSWER_HEAD], desk.io[words.VENUE_SEQ] = desk.io[words.ANSWER_TAIL], 0
+    if desk.loop[0]["resting"] != len(orders):
+        raise WrongAnswer(f"{desk.loop[0]['resting']} orders rest of {len(orders)}")
+    desk.loop[0]["answer_head"], desk.loop[0]["venue_seq"] = desk.loop[0]["answer_tail"], 0
     return desk
 
 
@@ -121,8 +121,8 @@ def resting_backtest() -> list[Result]:
             began = monotonic_ns()
             result = run_desk(config, desk)
             figures[name].append(_EVENTS / ((monotonic_ns() - began) / 1e9))
-            if (result.events, int(desk.io[words.RESTING]), len(result.fills)) != (_EVENTS, len(orders), 0):
-                raise WrongAnswer(f"{name}: {result.events} events, {desk.io[words.RESTING]} orders rest, {len(result.fills)} fills")
+            if (result.events, int(desk.loop[0]["resting"]), len(result.fills)) != (_EVENTS, len(orders), 0):
+                raise WrongAnswer(f"{name}: {result.events} events, {desk.loop[0]['resting']} orders rest, {len(result.fills)} fills")
     base = float(np.median(figures["backtest_resting_0"]))
     results = []
     for name, (_, orders, note) in cases.items():

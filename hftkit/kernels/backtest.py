@@ -11,34 +11,20 @@ entry is backtest_venue.py, its memory backtest_desk.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Control, EventKind, MessageType, RecordType
+from hftkit.kernels.arrays import EngineState, Float64Array, Int64Array, StrategyKernels
 from hftkit.kernels.backtest_desk import (
-    ANSWER_HEAD,
     ANSWER_SLOTS,
-    ANSWER_TAIL,
-    CANCELS,
-    CLEAR_ROW,
     DATA_LATENCY,
-    ENGINE_ROW,
-    JITTER,
     JOURNALLED,
     NEVER,
-    NEXT_FUNDING,
-    NEXT_TIMER,
-    ORDER_HEAD,
     ORDER_LATENCY,
     ORDER_SLOTS,
-    ORDER_TAIL,
-    ORDERS,
-    RESTING,
     SAMPLE_NS,
     SLOT_WORDS,
-    STARTED,
     TAPE_WORDS,
     TIMER_NS,
-    VENUE_SEQ,
+    BacktestVenueState,
 )
 from hftkit.kernels.backtest_resting import ANSWERED, NO_ROOM, QUIET, market_until
 from hftkit.kernels.backtest_venue import pay_funding, request
@@ -67,31 +53,44 @@ _CONNECT, _ENABLE = int(Control.CONNECT), int(Control.ENABLE)
 
 
 @kernel
-def _dispatch(rooms: Any, desk: Any, now: int) -> bool:
+def _dispatch(rooms: EngineState, desk: BacktestVenueState, now: int) -> bool:
     """Put the NEW_ORDER and CANCEL_ORDER frames of order_out on their way to the venue. False if too many are in flight."""
-    io, out = desk.io, rooms.order_out
+    loop, out = desk.loop[0], rooms.order_out
     position = 0
     while position < rooms.out_end[0]:
         n_words, kind = frame_words(out[position]), frame_type(out[position])
         if kind == _NEW_ORDER or kind == _CANCEL_ORDER:
-            if io[ORDER_TAIL] - io[ORDER_HEAD] >= ORDER_SLOTS:
+            if loop.order_tail - loop.order_head >= ORDER_SLOTS:
                 return False
-            due = now + desk.plan[ORDER_LATENCY] + desk.jitter[io[JITTER] % desk.jitter.size]
-            if io[ORDER_TAIL] > io[ORDER_HEAD]:  # one connection: an order never overtakes the one before
-                due = max(due, desk.orders[((io[ORDER_TAIL] - 1) % ORDER_SLOTS) * SLOT_WORDS])
-            slot = (io[ORDER_TAIL] % ORDER_SLOTS) * SLOT_WORDS
+            due = now + desk.plan[ORDER_LATENCY] + desk.jitter[loop.jitter % desk.jitter.size]
+            if loop.order_tail > loop.order_head:  # one connection: an order never overtakes the one before
+                due = max(due, desk.orders[((loop.order_tail - 1) % ORDER_SLOTS) * SLOT_WORDS])
+            slot = (loop.order_tail % ORDER_SLOTS) * SLOT_WORDS
             desk.orders[slot] = due
             for k in range(n_words):
                 desk.orders[slot + 1 + k] = out[position + k]
-            io[ORDER_TAIL] += 1
-            io[JITTER] += 1
-            io[ORDERS if kind == _NEW_ORDER else CANCELS] += 1
+            loop.order_tail += 1
+            loop.jitter += 1
+            if kind == _NEW_ORDER:
+                loop.n_orders += 1
+            else:
+                loop.n_cancels += 1
         position += n_words
     return True
 
 
 @inlined_kernel
-def _run_event(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fills: Any, segment: Any, journal: Any, now: int) -> bool:
+def _run_event(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    desk: BacktestVenueState,
+    cursor: Int64Array,
+    samples: Float64Array,
+    fills: Int64Array,
+    segment: Int64Array,
+    journal: Int64Array,
+    now: int,
+) -> bool:
     """The walk for the event in rooms.event; what it sends goes into the journal and to the venue. False if the queue is full."""
     sensed = sense(rooms, strategies)
     n_want = decide(rooms, sensed)
@@ -117,7 +116,9 @@ def _run_event(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any
 
 
 @kernel
-def _control(rooms: Any, desk: Any, segment: Any, journal: Any, kind: int, record_type: int, code: int, now: int) -> None:
+def _control(
+    rooms: EngineState, desk: BacktestVenueState, segment: Int64Array, journal: Int64Array, kind: int, record_type: int, code: int, now: int
+) -> None:
     """A timer or an operator's command as the event to run next."""
     clear_event(rooms.event, kind, -1, now, 0, 0)
     rooms.event[0].code = code
@@ -127,41 +128,60 @@ def _control(rooms: Any, desk: Any, segment: Any, journal: Any, kind: int, recor
 
 
 @kernel
-def _start(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fills: Any, segment: Any, journal: Any, now: int) -> None:
+def _start(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    desk: BacktestVenueState,
+    cursor: Int64Array,
+    samples: Float64Array,
+    fills: Int64Array,
+    segment: Int64Array,
+    journal: Int64Array,
+    now: int,
+) -> None:
     """Log on and enable trading, as a live session does before its first quote."""
-    io = desk.io
+    loop = desk.loop[0]
     _control(rooms, desk, segment, journal, _CONTROL, _CONTROL_IN, _CONNECT, now)
     _run_event(rooms, strategies, desk, cursor, samples, fills, segment, journal, now)
-    io[VENUE_SEQ] += 1
-    n_words = encode_logon_ack(desk.answers, 1, io[VENUE_SEQ], now, rooms.session[0].account, 2)
+    loop.venue_seq += 1
+    n_words = encode_logon_ack(desk.answers, 1, loop.venue_seq, now, rooms.session[0].account, 2)
     if desk.plan[JOURNALLED] != 0:
         append(desk.answers, segment, journal, _ORDER_IN, now, 1, n_words)
     if take_frame(rooms, desk.answers, 1, FRAME_OK, True, now):
         _run_event(rooms, strategies, desk, cursor, samples, fills, segment, journal, now)
     _control(rooms, desk, segment, journal, _CONTROL, _CONTROL_IN, _ENABLE, now)
     _run_event(rooms, strategies, desk, cursor, samples, fills, segment, journal, now)
-    io[STARTED] = 1
-    io[NEXT_TIMER] = now + desk.plan[TIMER_NS] if desk.plan[TIMER_NS] > 0 else NEVER
+    loop.started = 1
+    loop.next_timer = now + desk.plan[TIMER_NS] if desk.plan[TIMER_NS] > 0 else NEVER
 
 
 @kernel
-def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, fills: Any, segment: Any, journal: Any) -> int:
-    """Run the tape from where desk.io stands. Returns a TAPE_* code.
+def run_tape(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    desk: BacktestVenueState,
+    cursor: Int64Array,
+    samples: Float64Array,
+    fills: Int64Array,
+    segment: Int64Array,
+    journal: Int64Array,
+) -> int:
+    """Run the tape from where desk.loop stands. Returns a TAPE_* code.
 
     `desk`: hftkit.backtest.run.BacktestVenueState; `samples`, `fills`, `cursor` as of kernels/replay.py (cursor int64); `segment`, `journal`: as of
     kernels/memory/journal.py, unused unless desk.plan[JOURNALLED].
     """
-    tape, io, plan = desk.tape, desk.io, desk.plan
+    tape, loop, plan = desk.tape, desk.loop[0], desk.plan
     rows, answer_mask = tape.size // TAPE_WORDS, plan[ANSWER_SLOTS] - 1
-    if io[STARTED] == 0:
+    if loop.started == 0:
         _start(rooms, strategies, desk, cursor, samples, fills, segment, journal, tape[2] + plan[DATA_LATENCY] - 1)
     while True:
-        row = io[ENGINE_ROW]
+        row = loop.engine_row
         data_at = tape[row * TAPE_WORDS + 2] + plan[DATA_LATENCY] if row < rows else NEVER
-        order_at = desk.orders[(io[ORDER_HEAD] % ORDER_SLOTS) * SLOT_WORDS] if io[ORDER_HEAD] < io[ORDER_TAIL] else NEVER
-        answer_at = desk.answers[(io[ANSWER_HEAD] & answer_mask) * SLOT_WORDS] if io[ANSWER_HEAD] < io[ANSWER_TAIL] else NEVER
+        order_at = desk.orders[(loop.order_head % ORDER_SLOTS) * SLOT_WORDS] if loop.order_head < loop.order_tail else NEVER
+        answer_at = desk.answers[(loop.answer_head & answer_mask) * SLOT_WORDS] if loop.answer_head < loop.answer_tail else NEVER
         now = min(min(order_at, answer_at), data_at)
-        if io[RESTING] > 0 and io[CLEAR_ROW] < rows and tape[io[CLEAR_ROW] * TAPE_WORDS + 2] <= now:
+        if loop.resting > 0 and loop.clear_row < rows and tape[loop.clear_row * TAPE_WORDS + 2] <= now:
             met = market_until(desk, rooms.instruments, now)
             if met == NO_ROOM:
                 return TAPE_QUEUE_FULL
@@ -169,34 +189,34 @@ def run_tape(rooms: Any, strategies: Any, desk: Any, cursor: Any, samples: Any, 
                 continue  # the answer may be the next thing to happen
         if now == NEVER:
             return TAPE_END
-        if io[NEXT_FUNDING] <= now:
-            met = market_until(desk, rooms.instruments, io[NEXT_FUNDING])
+        if loop.next_funding <= now:
+            met = market_until(desk, rooms.instruments, loop.next_funding)
             if met == NO_ROOM or (met == QUIET and not pay_funding(desk, rooms.instruments)):
                 return TAPE_QUEUE_FULL
             continue
         if plan[JOURNALLED] != 0 and not fits(segment, journal, JOURNAL_RESERVE_WORDS):
             return TAPE_JOURNAL_FULL
         going = True
-        if io[NEXT_TIMER] < now:
-            now = io[NEXT_TIMER]
-            io[NEXT_TIMER] = now + plan[TIMER_NS]
+        if loop.next_timer < now:
+            now = loop.next_timer
+            loop.next_timer = now + plan[TIMER_NS]
             _control(rooms, desk, segment, journal, _TIMER, _TIMER_IN, 0, now)
         elif order_at == now:
             market_until(desk, rooms.instruments, now)
-            if not request(desk, rooms.instruments, (io[ORDER_HEAD] % ORDER_SLOTS) * SLOT_WORDS + 1, now):
+            if not request(desk, rooms.instruments, (loop.order_head % ORDER_SLOTS) * SLOT_WORDS + 1, now):
                 return TAPE_QUEUE_FULL
-            io[ORDER_HEAD] += 1
+            loop.order_head += 1
             continue
         elif answer_at == now:
-            slot = (io[ANSWER_HEAD] & answer_mask) * SLOT_WORDS + 1
+            slot = (loop.answer_head & answer_mask) * SLOT_WORDS + 1
             if plan[JOURNALLED] != 0:
                 append(desk.answers, segment, journal, _ORDER_IN, now, slot, frame_words(desk.answers[slot]))
-            io[ANSWER_HEAD] += 1
+            loop.answer_head += 1
             going = take_frame(rooms, desk.answers, slot, FRAME_OK, True, now)
         else:
             if plan[JOURNALLED] != 0:
                 append(tape, segment, journal, _DATA_IN, now, row * TAPE_WORDS, TAPE_WORDS)
-            io[ENGINE_ROW] = row + 1
+            loop.engine_row = row + 1
             going = take_frame(rooms, tape, row * TAPE_WORDS, FRAME_OK, False, now)
         if going and not _run_event(rooms, strategies, desk, cursor, samples, fills, segment, journal, now):
             return TAPE_QUEUE_FULL

@@ -1,4 +1,4 @@
-"""The memory of the backtest's venue: words of its arrays, its answers, its orders by price. The arrays: hftkit/backtest/run.py.
+"""The memory of the backtest's venue: words of its arrays, its answers, its orders by price. Allocated by hftkit/backtest/run.py.
 
 Resting orders have a row each in desk.resting (slot: client order id modulo the capacity, as in the engine's own order table) and an entry in their
 ladder: one a side of an instrument, entries (key, slot) in ascending order of priority, best price and oldest order last. The key is the price of a
@@ -8,9 +8,12 @@ many others rest behind.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
+
+import numpy as np
 
 from hftkit.codes import Side
+from hftkit.kernels.arrays import InstrumentArray, Int64Array
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.queue import ORDER, PRICE, ROW_WORDS
 from hftkit.kernels.wire.venue_codec import encode_order_fill
@@ -23,11 +26,6 @@ NEVER = 2**63 - 1
 # Words of desk.plan (int64): fixed for a run
 DATA_LATENCY, ORDER_LATENCY, ANSWER_LATENCY, TIMER_NS, SAMPLE_NS, JOURNALLED, LEVELS, GROWTH, ESTIMATE, PARTICIPATION, ANSWER_SLOTS = range(11)
 PLAN_WORDS = 12
-# Words of desk.io (int64): where the run stands
-ENGINE_ROW, VENUE_ROW, ORDER_HEAD, ORDER_TAIL, ANSWER_HEAD, ANSWER_TAIL, NEXT_TIMER, VENUE_SEQ, NEXT_ID, JITTER, ORDERS, REJECTS, STARTED = range(13)
-RESTING, CANCELS, CLEAR_ROW = 13, 14, 15  # orders that rest now; cancels sent; rows before this one concern no resting order
-NEXT_FUNDING, FUNDING_ROW = 16, 17  # exchange time of the next funding, NEVER; its row
-IO_WORDS = 18
 # Words of desk.funding (int64 (m, 5)), by time: of the schedule time ns, instrument, rate in 1e-8; what was paid for how many lots, 1e-8 quote
 FUNDING_NS, FUNDING_INSTRUMENT, FUNDING_RATE, FUNDING_POSITION, FUNDING_PAID = range(5)
 FUNDING_WORDS = 5
@@ -49,6 +47,25 @@ _PPM = 1_000_000
 _BUY = int(Side.BUY)
 
 
+class BacktestVenueState(NamedTuple):
+    """The tape, the simulated venue and what is in flight between it and the engine. All int64, times in ns."""
+
+    tape: np.ndarray  # (rows * TAPE_WORDS,) frames
+    quote: np.ndarray  # (n, 6) the touch of each instrument: words BID ..
+    market: np.ndarray  # (n, MARKET_WORDS) what rests, what was printed last: words N_BUYS ..
+    resting: np.ndarray  # (capacity, RESTING_WORDS) resting orders
+    ladder: np.ndarray  # (2 n, capacity, 2) resting orders of each side in ascending priority: key, slot
+    sums: np.ndarray  # (n, SUM_WORDS) what of them each estimate filled: words RESTED ..
+    funding: np.ndarray  # (m, FUNDING_WORDS) when funding is due, and what it came to
+    taken: np.ndarray  # (3,) lots of the print at work that went to resting orders, by estimate
+    orders: np.ndarray  # (ORDER_SLOTS * SLOT_WORDS,) on their way to the venue
+    answers: np.ndarray  # (plan[ANSWER_SLOTS] * SLOT_WORDS,) on their way back
+    jitter: np.ndarray  # (m,) ns added to the latency of one order after another
+    plan: np.ndarray  # (PLAN_WORDS,)
+    loop: np.ndarray  # TAPE_LOOP (1,)
+    word: np.ndarray  # (1,) payload of a journalled control
+
+
 @inlined_kernel
 def key_of(side: int, price: int) -> int:
     """Priority of a price (ticks) on a side: the larger the better."""
@@ -56,13 +73,13 @@ def key_of(side: int, price: int) -> int:
 
 
 @inlined_kernel
-def left(quote: Any, side: int) -> int:
+def left(quote: Int64Array, side: int) -> int:
     """Lots that are left of the touch of a side. `quote`: a row of desk.quote."""
     return max(0, quote[2 * side + 1] - quote[SOLD - side])
 
 
 @kernel
-def first_at(ladder: Any, n: int, key: int) -> int:
+def first_at(ladder: Int64Array, n: int, key: int) -> int:
     """Index of the first of a ladder's `n` entries (int64 (m, 2)) whose key is at least `key`; found from the end."""
     step, high = 1, n
     while step <= n and ladder[n - step, 0] >= key:
@@ -79,7 +96,7 @@ def first_at(ladder: Any, n: int, key: int) -> int:
 
 
 @kernel
-def _note_best(desk: Any, book: int) -> None:
+def _note_best(desk: BacktestVenueState, book: int) -> None:
     row = desk.market[book >> 1]
     side, n = book & 1, row[N_BUYS + (book & 1)]
     if n == 0:
@@ -89,7 +106,7 @@ def _note_best(desk: Any, book: int) -> None:
 
 
 @kernel
-def rest(desk: Any, slot: int, book: int, order_id: int, client_order_id: int, price: int, lots: int) -> None:
+def rest(desk: BacktestVenueState, slot: int, book: int, order_id: int, client_order_id: int, price: int, lots: int) -> None:
     """An order comes to rest in a free slot: behind its price in the ladder. Its place among what history shows is found when history touches it."""
     row, ladder, n = desk.resting[slot], desk.ladder[book], desk.market[book >> 1][N_BUYS + (book & 1)]
     row[ORDER], row[PRICE], row[ID], row[CLIENT], row[BOOK], row[OPEN] = 0, price, order_id, client_order_id, book, lots
@@ -99,14 +116,14 @@ def rest(desk: Any, slot: int, book: int, order_id: int, client_order_id: int, p
         ladder[k, 0], ladder[k, 1] = ladder[k - 1, 0], ladder[k - 1, 1]
     ladder[at, 0], ladder[at, 1] = key, slot
     desk.market[book >> 1][N_BUYS + (book & 1)] = n + 1
-    desk.io[RESTING] += 1
+    desk.loop[0].resting += 1
     if at == n:  # a new best price: what was looked at before did not know it
-        desk.io[CLEAR_ROW] = desk.io[VENUE_ROW]
+        desk.loop[0].clear_row = desk.loop[0].venue_row
     _note_best(desk, book)
 
 
 @kernel
-def remove(desk: Any, slot: int) -> None:
+def remove(desk: BacktestVenueState, slot: int) -> None:
     """A resting order leaves its ladder and its slot."""
     row = desk.resting[slot]
     book = row[BOOK]
@@ -118,29 +135,38 @@ def remove(desk: Any, slot: int) -> None:
         ladder[k, 0], ladder[k, 1] = ladder[k + 1, 0], ladder[k + 1, 1]
     row[OPEN] = 0
     desk.market[book >> 1][N_BUYS + (book & 1)] = n
-    desk.io[RESTING] -= 1
+    desk.loop[0].resting -= 1
     _note_best(desk, book)
 
 
 @kernel
-def has_room(desk: Any, frames: int) -> bool:
+def has_room(desk: BacktestVenueState, frames: int) -> bool:
     """Whether so many more answer frames fit between the venue and the engine."""
-    return desk.io[ANSWER_TAIL] - desk.io[ANSWER_HEAD] + frames <= desk.plan[ANSWER_SLOTS]
+    return desk.loop[0].answer_tail - desk.loop[0].answer_head + frames <= desk.plan[ANSWER_SLOTS]
 
 
 @kernel
-def answer_slot(desk: Any, time_ns: int) -> int:
+def answer_slot(desk: BacktestVenueState, time_ns: int) -> int:
     """Word of the next free answer frame in desk.answers (flat), its due time set; answers keep their order."""
-    slot = (desk.io[ANSWER_TAIL] & (desk.plan[ANSWER_SLOTS] - 1)) * SLOT_WORDS
+    slot = (desk.loop[0].answer_tail & (desk.plan[ANSWER_SLOTS] - 1)) * SLOT_WORDS
     desk.answers[slot] = time_ns + desk.plan[ANSWER_LATENCY]
-    desk.io[ANSWER_TAIL] += 1
-    desk.io[VENUE_SEQ] += 1
+    desk.loop[0].answer_tail += 1
+    desk.loop[0].venue_seq += 1
     return slot + 1
 
 
 @kernel
 def report_fill(
-    desk: Any, instruments: Any, book: int, client_order_id: int, order_id: int, maker: int, price: int, lots: int, rest: int, time_ns: int
+    desk: BacktestVenueState,
+    instruments: InstrumentArray,
+    book: int,
+    client_order_id: int,
+    order_id: int,
+    maker: int,
+    price: int,
+    lots: int,
+    rest: int,
+    time_ns: int,
 ) -> None:
     """A trade of `lots` at `price` ticks: its fee (1e-8 quote, rounded down), the venue's position, the answer. `rest`: lots still open."""
     instrument, side = book >> 1, book & 1
@@ -149,7 +175,7 @@ def report_fill(
     ppm = ins.maker_fee_ppm if maker != 0 else ins.taker_fee_ppm
     fee = notional // _PPM * ppm + notional % _PPM * ppm // _PPM
     desk.market[instrument, POSITION] += lots if side == _BUY else -lots
-    desk.io[NEXT_ID] += 1
+    desk.loop[0].next_id += 1
     slot = answer_slot(desk, time_ns)
-    sequence, trade = desk.io[VENUE_SEQ], desk.io[NEXT_ID]
+    sequence, trade = desk.loop[0].venue_seq, desk.loop[0].next_id
     encode_order_fill(desk.answers, slot, instrument, sequence, time_ns, client_order_id, order_id, trade, side, maker, price, lots, rest, fee)

@@ -14,11 +14,9 @@ A row that concerns no resting order costs a few comparisons with the best resti
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import MessageType, Side
+from hftkit.kernels.arrays import InstrumentArray, Int64Array
 from hftkit.kernels.backtest_desk import (
-    ANSWER_TAIL,
     ASK,
     BARS,
     BEST_BUY,
@@ -26,7 +24,6 @@ from hftkit.kernels.backtest_desk import (
     BID,
     BOOK,
     BOUGHT,
-    CLEAR_ROW,
     CLIENT,
     ESTIMATE,
     FILLS,
@@ -39,11 +36,10 @@ from hftkit.kernels.backtest_desk import (
     QUOTES,
     RECORDED,
     RESTED,
-    RESTING,
     SOLD,
     TAPE_WORDS,
     TYPICAL,
-    VENUE_ROW,
+    BacktestVenueState,
     first_at,
     has_room,
     key_of,
@@ -78,7 +74,7 @@ _BBO, _BUY = int(MessageType.BBO), int(Side.BUY)
 
 
 @kernel
-def _shown(desk: Any, instrument: int, side: int, price: int) -> int:
+def _shown(desk: BacktestVenueState, instrument: int, side: int, price: int) -> int:
     """Lots that the tape shows at a price, UNKNOWN where it does not say."""
     if desk.market[instrument, QUOTES] != RECORDED:
         return UNKNOWN
@@ -91,7 +87,7 @@ def _shown(desk: Any, instrument: int, side: int, price: int) -> int:
 
 
 @kernel
-def _look(desk: Any, book: int, low: int, high: int) -> None:
+def _look(desk: BacktestVenueState, book: int, low: int, high: int) -> None:
     """Before the tape moves: every order of one price (entries low..high of its ladder) takes its place, the oldest first."""
     ladder, older, sums = desk.ladder[book], -1, desk.sums[book >> 1]
     for k in range(high - 1, low - 1, -1):
@@ -106,7 +102,7 @@ def _look(desk: Any, book: int, low: int, high: int) -> None:
 
 
 @kernel
-def _touch(desk: Any, instrument: int, side: int, price: int, before: int, after: int, tell: bool) -> None:
+def _touch(desk: BacktestVenueState, instrument: int, side: int, price: int, before: int, after: int, tell: bool) -> None:
     """The tape shows `after` lots at a price instead of `before`. `tell`: a real change of the queue there, not only of what is shown."""
     book, key = 2 * instrument + side, key_of(side, price)
     ladder, n = desk.ladder[book], desk.market[instrument, N_BUYS + side]
@@ -121,7 +117,7 @@ def _touch(desk: Any, instrument: int, side: int, price: int, before: int, after
 
 
 @kernel
-def _fill(desk: Any, instruments: Any, slot: int, lots: int, time_ns: int) -> None:
+def _fill(desk: BacktestVenueState, instruments: InstrumentArray, slot: int, lots: int, time_ns: int) -> None:
     """`lots` of a resting order trade at its price, as maker."""
     row = desk.resting[slot]
     row[OPEN] -= lots
@@ -136,7 +132,7 @@ def _fill(desk: Any, instruments: Any, slot: int, lots: int, time_ns: int) -> No
 
 
 @kernel
-def _serve(desk: Any, instruments: Any, slot: int, through: bool, volume: int, time_ns: int) -> None:
+def _serve(desk: BacktestVenueState, instruments: InstrumentArray, slot: int, through: bool, volume: int, time_ns: int) -> None:
     """One resting order, its place known, meets a print of `volume` lots."""
     row = desk.resting[slot]
     instrument, side = row[BOOK] >> 1, row[BOOK] & 1
@@ -160,7 +156,7 @@ def _serve(desk: Any, instruments: Any, slot: int, through: bool, volume: int, t
 
 
 @kernel
-def _serve_side(desk: Any, instruments: Any, book: int, price: int, volume: int, hits: bool, time_ns: int) -> None:
+def _serve_side(desk: BacktestVenueState, instruments: InstrumentArray, book: int, price: int, volume: int, hits: bool, time_ns: int) -> None:
     """Every resting order of one side that a print reaches, by price, then time. `hits`: it traded against this side."""
     ladder, key = desk.ladder[book], key_of(book & 1, price)
     high = desk.market[book >> 1, N_BUYS + (book & 1)]
@@ -176,7 +172,7 @@ def _serve_side(desk: Any, instruments: Any, book: int, price: int, volume: int,
 
 
 @kernel
-def _print(desk: Any, instruments: Any, instrument: int, aggressor: int, price: int, volume: int, time_ns: int) -> None:
+def _print(desk: BacktestVenueState, instruments: InstrumentArray, instrument: int, aggressor: int, price: int, volume: int, time_ns: int) -> None:
     for e in range(3):
         desk.taken[e] = 0
     _serve_side(desk, instruments, 2 * instrument + 1 - aggressor, price, volume, True, time_ns)
@@ -187,7 +183,7 @@ def _print(desk: Any, instruments: Any, instrument: int, aggressor: int, price: 
 
 
 @kernel
-def _cross(desk: Any, instruments: Any, instrument: int, side: int, price: int, qty: int, time_ns: int) -> int:
+def _cross(desk: BacktestVenueState, instruments: InstrumentArray, instrument: int, side: int, price: int, qty: int, time_ns: int) -> int:
     """A new quote of `side` meets the resting orders of the other side that it reaches. Returns the lots of it that are gone."""
     book, kind = 2 * instrument + 1 - side, desk.market[instrument, QUOTES]
     ladder, key, gone = desk.ladder[book], key_of(1 - side, price), 0
@@ -214,7 +210,7 @@ def _cross(desk: Any, instruments: Any, instrument: int, side: int, price: int, 
 
 
 @kernel
-def _quote(desk: Any, instruments: Any, instrument: int, base: int, time_ns: int) -> None:
+def _quote(desk: BacktestVenueState, instruments: InstrumentArray, instrument: int, base: int, time_ns: int) -> None:
     """The BBO row at word `base` of the tape: what was shown elsewhere goes, then both sides stand as recorded, the bid first."""
     quote, tape = desk.quote[instrument], desk.tape
     for side in range(2):
@@ -237,7 +233,7 @@ def _quote(desk: Any, instruments: Any, instrument: int, base: int, time_ns: int
 
 
 @inlined_kernel
-def _concerns(market: Any, quote: Any, tape: Any, base: int) -> bool:
+def _concerns(market: Int64Array, quote: Int64Array, tape: Int64Array, base: int) -> bool:
     """May the row at word `base` reach a resting order, or change the queue of one, the touch being `quote` or anything that reaches none?"""
     buy, sell = market[BEST_BUY], market[BEST_SELL]
     if frame_type(tape[base]) != _BBO:
@@ -247,7 +243,7 @@ def _concerns(market: Any, quote: Any, tape: Any, base: int) -> bool:
 
 
 @inlined_kernel
-def _look_ahead(desk: Any, row: int, rows: int) -> int:
+def _look_ahead(desk: BacktestVenueState, row: int, rows: int) -> int:
     """The first of the rows from `row`, the venue's next, that may concern a resting order; at most LOOK_AHEAD further."""
     tape = desk.tape
     end = min(rows, row + LOOK_AHEAD)
@@ -260,7 +256,7 @@ def _look_ahead(desk: Any, row: int, rows: int) -> int:
 
 
 @inlined_kernel
-def _pass_by(desk: Any, row: int, end: int, until_ns: int) -> int:
+def _pass_by(desk: BacktestVenueState, row: int, end: int, until_ns: int) -> int:
     """Rows from `row` that concern nobody, to `end` (a row) or `until_ns`. Returns the first not passed."""
     tape = desk.tape
     while row < end and tape[row * TAPE_WORDS + 2] <= until_ns:
@@ -278,21 +274,21 @@ def _pass_by(desk: Any, row: int, end: int, until_ns: int) -> int:
 
 
 @kernel
-def market_until(desk: Any, instruments: Any, until_ns: int) -> int:
+def market_until(desk: BacktestVenueState, instruments: InstrumentArray, until_ns: int) -> int:
     """The venue's market up to exchange time `until_ns`, or to the first row that it had to answer. Returns QUIET, ANSWERED or NO_ROOM.
 
-    desk.quote is then what the tape shows, less what was taken since. While orders rest, io[CLEAR_ROW] is the first row that may concern one:
+    desk.quote is then what the tape shows, less what was taken since. While orders rest, loop.clear_row is the first row that may concern one:
     until then the venue may as well sleep.
     """
-    tape, io = desk.tape, desk.io
-    rows, answers = tape.size // TAPE_WORDS, io[ANSWER_TAIL]
+    tape, loop = desk.tape, desk.loop[0]
+    rows, answers = tape.size // TAPE_WORDS, loop.answer_tail
     while True:
-        row = _pass_by(desk, io[VENUE_ROW], io[CLEAR_ROW] if io[RESTING] > 0 else rows, until_ns)
-        io[VENUE_ROW] = row
+        row = _pass_by(desk, loop.venue_row, loop.clear_row if loop.resting > 0 else rows, until_ns)
+        loop.venue_row = row
         base = row * TAPE_WORDS
         if row >= rows or tape[base + 2] > until_ns:
             return QUIET
-        if not has_room(desk, io[RESTING]):
+        if not has_room(desk, loop.resting):
             return NO_ROOM
         instrument = frame_instrument(tape[base])
         if frame_type(tape[base]) == _BBO:
@@ -300,7 +296,7 @@ def market_until(desk: Any, instruments: Any, until_ns: int) -> int:
         else:
             _print(desk, instruments, instrument, tape[base + 4], tape[base + 5], tape[base + 6], tape[base + 2])
             desk.market[instrument, TYPICAL] = tape[base + 6]
-        io[VENUE_ROW] = row + 1
-        io[CLEAR_ROW] = _look_ahead(desk, row + 1, rows)
-        if io[ANSWER_TAIL] != answers:
+        loop.venue_row = row + 1
+        loop.clear_row = _look_ahead(desk, row + 1, rows)
+        if loop.answer_tail != answers:
             return ANSWERED

@@ -20,9 +20,8 @@ rounded down to 1e-8 quote; longs pay where the rate is positive.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import MessageType, OrderFlag, OrderType, Reject, Side, TimeInForce
+from hftkit.kernels.arrays import InstrumentArray
 from hftkit.kernels.backtest_desk import (
     ASK,
     BID,
@@ -32,19 +31,14 @@ from hftkit.kernels.backtest_desk import (
     FUNDING_PAID,
     FUNDING_POSITION,
     FUNDING_RATE,
-    FUNDING_ROW,
     GROWTH,
     ID,
     LEVELS,
     NEVER,
-    NEXT_FUNDING,
-    NEXT_ID,
     OPEN,
     POSITION,
-    REJECTS,
     TAPE_WORDS,
-    VENUE_ROW,
-    VENUE_SEQ,
+    BacktestVenueState,
     answer_slot,
     has_room,
     remove,
@@ -69,12 +63,12 @@ _BOOK_FULL, _WOULD_TAKE = int(Reject.BOOK_FULL), int(Reject.BOOK_POST_ONLY_WOULD
 
 
 @kernel
-def _slot_of(desk: Any, client_order_id: int) -> int:
+def _slot_of(desk: BacktestVenueState, client_order_id: int) -> int:
     return (client_order_id & 0xFFFFFFFF) % desk.resting.shape[0]
 
 
 @kernel
-def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, trade: bool) -> int:
+def _take(desk: BacktestVenueState, instruments: InstrumentArray, order: int, order_id: int, time_ns: int, trade: bool) -> int:
     """Lots that the NEW_ORDER frame at word `order` can take, level by level within its limit; with `trade` it takes them, a fill a level."""
     words = desk.orders
     instrument, side, qty = frame_instrument(words[order]), words[order + 3], words[order + 8]
@@ -99,7 +93,7 @@ def _take(desk: Any, instruments: Any, order: int, order_id: int, time_ns: int, 
 
 
 @kernel
-def _refused(desk: Any, instruments: Any, order: int) -> int:
+def _refused(desk: BacktestVenueState, instruments: InstrumentArray, order: int) -> int:
     """Why the venue refuses the NEW_ORDER frame at word `order` of desk.orders, 0 if it does not: the exchange's filters, in its order."""
     words = desk.orders
     instrument, kind, price, qty = frame_instrument(words[order]), words[order + 4], words[order + 7], words[order + 8]
@@ -129,18 +123,18 @@ def _refused(desk: Any, instruments: Any, order: int) -> int:
 
 
 @kernel
-def _new_order(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
-    words, io = desk.orders, desk.io
+def _new_order(desk: BacktestVenueState, instruments: InstrumentArray, order: int, time_ns: int) -> None:
+    words, loop = desk.orders, desk.loop[0]
     instrument, client_order_id, qty = frame_instrument(words[order]), words[order + 2], words[order + 8]
     reason = _refused(desk, instruments, order)
     slot = answer_slot(desk, time_ns)
     if reason != 0:
-        io[REJECTS] += 1
-        encode_order_reject(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, reason)
+        loop.n_rejects += 1
+        encode_order_reject(desk.answers, slot, instrument, loop.venue_seq, time_ns, client_order_id, reason)
         return
-    io[NEXT_ID] += 1
-    order_id = io[NEXT_ID]
-    encode_order_ack(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id)
+    loop.next_id += 1
+    order_id = loop.next_id
+    encode_order_ack(desk.answers, slot, instrument, loop.venue_seq, time_ns, client_order_id, order_id)
     filled = _take(desk, instruments, order, order_id, time_ns, True)
     if filled == qty:
         return
@@ -149,23 +143,23 @@ def _new_order(desk: Any, instruments: Any, order: int, time_ns: int) -> None:
         rest(desk, _slot_of(desk, client_order_id), book, order_id, client_order_id, words[order + 7], qty - filled)
         return
     slot = answer_slot(desk, time_ns)
-    encode_order_canceled(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, client_order_id, order_id, qty - filled, _NO_LIQUIDITY)
+    encode_order_canceled(desk.answers, slot, instrument, loop.venue_seq, time_ns, client_order_id, order_id, qty - filled, _NO_LIQUIDITY)
 
 
 @kernel
-def _cancel(desk: Any, order: int, time_ns: int) -> None:
+def _cancel(desk: BacktestVenueState, order: int, time_ns: int) -> None:
     instrument, client_order_id = frame_instrument(desk.orders[order]), desk.orders[order + 2]
     at = _slot_of(desk, client_order_id)
     row, slot = desk.resting[at], answer_slot(desk, time_ns)
     if row[OPEN] == 0 or row[CLIENT] != client_order_id:
-        encode_cancel_reject(desk.answers, slot, instrument, desk.io[VENUE_SEQ], time_ns, client_order_id, _UNKNOWN)
+        encode_cancel_reject(desk.answers, slot, instrument, desk.loop[0].venue_seq, time_ns, client_order_id, _UNKNOWN)
         return
-    encode_order_canceled(desk.answers, slot, instrument, desk.io[VENUE_SEQ], time_ns, client_order_id, row[ID], row[OPEN], 0)
+    encode_order_canceled(desk.answers, slot, instrument, desk.loop[0].venue_seq, time_ns, client_order_id, row[ID], row[OPEN], 0)
     remove(desk, at)
 
 
 @kernel
-def request(desk: Any, instruments: Any, order: int, time_ns: int) -> bool:
+def request(desk: BacktestVenueState, instruments: InstrumentArray, order: int, time_ns: int) -> bool:
     """The venue works the NEW_ORDER or CANCEL_ORDER frame at word `order` of desk.orders, at its exchange time ns. False: no room for the answers."""
     if not has_room(desk, _REQUEST_ANSWERS):
         return False
@@ -177,12 +171,12 @@ def request(desk: Any, instruments: Any, order: int, time_ns: int) -> bool:
 
 
 @kernel
-def _middle(desk: Any, instrument: int) -> int:
+def _middle(desk: BacktestVenueState, instrument: int) -> int:
     """Bid + ask (half ticks) of the last two-sided quote of an instrument, 0 if there was none."""
     quote, tape = desk.quote[instrument], desk.tape
     if quote[BID] > 0 and quote[ASK] > 0:
         return quote[BID] + quote[ASK]
-    for row in range(desk.io[VENUE_ROW] - 1, -1, -1):
+    for row in range(desk.loop[0].venue_row - 1, -1, -1):
         base = row * TAPE_WORDS
         if frame_type(tape[base]) == _BBO and frame_instrument(tape[base]) == instrument and tape[base + 3] > 0 and tape[base + 5] > 0:
             return tape[base + 3] + tape[base + 5]
@@ -190,11 +184,11 @@ def _middle(desk: Any, instrument: int) -> int:
 
 
 @kernel
-def pay_funding(desk: Any, instruments: Any) -> bool:
+def pay_funding(desk: BacktestVenueState, instruments: InstrumentArray) -> bool:
     """The next row of desk.funding, the venue's market being that of its time ns: what it costs, and the answer. False: no room for the answer."""
     if not has_room(desk, 1):
         return False
-    io, row = desk.io, desk.funding[desk.io[FUNDING_ROW]]
+    loop, row = desk.loop[0], desk.funding[desk.loop[0].funding_row]
     time_ns, instrument, rate = row[FUNDING_NS], row[FUNDING_INSTRUMENT], row[FUNDING_RATE]
     position, middle = desk.market[instrument, POSITION], _middle(desk, instrument)
     if position != 0 and middle != 0:
@@ -202,7 +196,7 @@ def pay_funding(desk: Any, instruments: Any) -> bool:
         paid = value // _RATE_SCALE * rate + value % _RATE_SCALE * rate // _RATE_SCALE
         row[FUNDING_POSITION], row[FUNDING_PAID] = position, paid
         slot = answer_slot(desk, time_ns)
-        encode_funding(desk.answers, slot, instrument, io[VENUE_SEQ], time_ns, position, rate, paid)
-    io[FUNDING_ROW] += 1
-    io[NEXT_FUNDING] = desk.funding[io[FUNDING_ROW], FUNDING_NS] if io[FUNDING_ROW] < desk.funding.shape[0] else NEVER
+        encode_funding(desk.answers, slot, instrument, loop.venue_seq, time_ns, position, rate, paid)
+    loop.funding_row += 1
+    loop.next_funding = desk.funding[loop.funding_row, FUNDING_NS] if loop.funding_row < desk.funding.shape[0] else NEVER
     return True

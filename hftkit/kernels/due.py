@@ -8,9 +8,8 @@ shells' own longest pause between two timers, and never differs between a sessio
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Trading
+from hftkit.kernels.arrays import EngineState
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.step import STOP_WANTED
 from hftkit.kernels.trading.legs import all_flat, plan_legs
@@ -20,7 +19,7 @@ _FLATTENING = int(Trading.FLATTENING)
 
 
 @kernel
-def _orders_due(rooms: Any, now: int) -> bool:
+def _orders_due(rooms: EngineState, now: int) -> bool:
     """Whether `_commit_timer` would ask for an order, move its first_open on, or log out. `now`: ns monotonic."""
     s = rooms.session[0]
     n_open = 0
@@ -35,7 +34,7 @@ def _orders_due(rooms: Any, now: int) -> bool:
 
 
 @kernel
-def _legs_due(rooms: Any, now: int) -> bool:
+def _legs_due(rooms: EngineState, now: int) -> bool:
     """Whether planning the legs at `now` (ns monotonic) would want an order or change a leg: tried on a copy of them."""
     trading = rooms.risk[0].trading
     for i in range(rooms.legs_words.size):
@@ -50,7 +49,7 @@ def _legs_due(rooms: Any, now: int) -> bool:
 
 
 @kernel
-def timer_due(rooms: Any, now: int) -> bool:
+def timer_due(rooms: EngineState, now: int) -> bool:
     """Whether a timer event at `now` (ns monotonic) would change more than SESSION's ts_now and n_timers.
 
     `rooms`: hftkit.session.engine_state.EngineState.

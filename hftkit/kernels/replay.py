@@ -6,10 +6,9 @@ journal holds next: refused wants (DECISION), order entry bytes, market data byt
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit import layout
 from hftkit.codes import EventKind, RecordType
+from hftkit.kernels.arrays import EngineState, Float64Array, Int64Array, StrategyKernels
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
 from hftkit.kernels.step import commit, decide, sense, take_frame
@@ -35,14 +34,14 @@ _ALLOWED_WORDS = layout.ALLOWED.dtype.itemsize // 8
 
 
 @kernel
-def _advance(segment: Any, cursor: Any, n_words: int) -> None:
+def _advance(segment: Int64Array, cursor: Int64Array, n_words: int) -> None:
     cursor[CRC] = segment[cursor[POSITION] + 3]
     cursor[POSITION] += RECORD_HEADER_WORDS + n_words
     cursor[SEQUENCE] += 1
 
 
 @kernel
-def _expect(segment: Any, cursor: Any, record_type: int, words: Any, start: int, n_words: int) -> bool:
+def _expect(segment: Int64Array, cursor: Int64Array, record_type: int, words: Int64Array, start: int, n_words: int) -> bool:
     """The next record must be of this type and hold these words."""
     position = cursor[POSITION]
     length = check_record(segment, position, cursor[SEQUENCE], cursor[CRC])
@@ -63,7 +62,7 @@ def _expect(segment: Any, cursor: Any, record_type: int, words: Any, start: int,
 
 
 @kernel
-def _take(rooms: Any, segment: Any, position: int, record_type: int, n_words: int) -> bool:
+def _take(rooms: EngineState, segment: Int64Array, position: int, record_type: int, n_words: int) -> bool:
     """Build rooms.event from an input record. False if it was a malformed frame."""
     start = position + RECORD_HEADER_WORDS
     time_ns = segment[position + 2]
@@ -77,7 +76,7 @@ def _take(rooms: Any, segment: Any, position: int, record_type: int, n_words: in
 
 
 @kernel
-def _compare_outputs(rooms: Any, segment: Any, cursor: Any, n_want: int) -> bool:
+def _compare_outputs(rooms: EngineState, segment: Int64Array, cursor: Int64Array, n_want: int) -> bool:
     for i in range(n_want):
         if rooms.allowed[i].reason != 0:
             if not _expect(segment, cursor, _DECISION, rooms.allowed_words, i * _ALLOWED_WORDS, _ALLOWED_WORDS):
@@ -97,7 +96,7 @@ def _compare_outputs(rooms: Any, segment: Any, cursor: Any, n_want: int) -> bool
 
 
 @kernel
-def keep_sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
+def keep_sample(rooms: EngineState, samples: Float64Array, cursor: Int64Array, every_ns: int) -> None:
     """Keep the first strategy's signal once per `every_ns` of exchange time, for pictures and research."""
     s = rooms.signal[0]
     n = cursor[SAMPLES]
@@ -115,7 +114,7 @@ def keep_sample(rooms: Any, samples: Any, cursor: Any, every_ns: int) -> None:
 
 
 @kernel
-def keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
+def keep_fill(rooms: EngineState, fills: Int64Array, cursor: Int64Array) -> None:
     """Keep the event if it is a fill, as one row of `fills` int64 (m, 8)."""
     e = rooms.event[0]
     n = cursor[FILLS]
@@ -133,7 +132,9 @@ def keep_fill(rooms: Any, fills: Any, cursor: Any) -> None:
 
 
 @kernel
-def replay_segment(rooms: Any, strategies: Any, segment: Any, cursor: Any, samples: Any, fills: Any, every_ns: int) -> int:
+def replay_segment(
+    rooms: EngineState, strategies: StrategyKernels, segment: Int64Array, cursor: Int64Array, samples: Float64Array, fills: Int64Array, every_ns: int
+) -> int:
     """Replay records of one segment (int64 words) from cursor[POSITION]. Returns a REPLAY_* code.
 
     `samples`: float64 (m, 8) of exchange time ns, spread, mean, std, zscore, equity 1e-8 quote, lead lots, hedge lots, one at most in

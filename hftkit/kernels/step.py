@@ -13,12 +13,12 @@ same, because none of them reads a clock, a random number or anything outside it
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from numba import types
 
 from hftkit import layout
 from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
+from hftkit.kernels.arrays import EngineState, Int64Array, OrderRecord, SessionRecord, StrategyKernels
 from hftkit.kernels.jit import array_type, inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
 from hftkit.kernels.market.signals import stale
@@ -89,7 +89,7 @@ STOP_WANTED, LOGOUT_SENT, LOGGED_OUT = 1, 2, 3
 
 
 @inlined_kernel
-def _sense_market_data(rooms: Any, strategies: Any) -> int:
+def _sense_market_data(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_market_data += 1
     s.ts_exchange = max(s.ts_exchange, e.ts_event)
@@ -125,7 +125,7 @@ def _sense_market_data(rooms: Any, strategies: Any) -> int:
 
 
 @kernel
-def _sense_external_fill(rooms: Any, reason: int) -> int:
+def _sense_external_fill(rooms: EngineState, reason: int) -> int:
     """The fill in rooms.event is of an order that this session did not send. `reason`: 413, 415, 416, or 0 for another client."""
     if not take_external_fill(rooms.event, rooms.instruments, rooms.ledger, rooms.legs, rooms.external, reason, rooms.session[0].ts_now):
         return SENSED_NOTHING
@@ -136,7 +136,7 @@ def _sense_external_fill(rooms: Any, reason: int) -> int:
 
 
 @kernel
-def _sense_position(rooms: Any) -> int:
+def _sense_position(rooms: EngineState) -> int:
     """What the venue says of a position: taken in where it is a correction, or stands in order with the fills and differs from them."""
     e, s = rooms.event[0], rooms.session[0]
     held, final = rooms.ledger[e.instrument].position, rooms.rules[0] & VENUE_IS_FINAL != 0
@@ -159,7 +159,7 @@ def _sense_position(rooms: Any) -> int:
 
 
 @kernel
-def _watch_refusal(rooms: Any, o: Any) -> None:
+def _watch_refusal(rooms: EngineState, o: OrderRecord) -> None:
     """The order `o` of a leg has ended in this event: was it refused, whatever it was for, and by whatever answer we know?
 
     Refused is what was rejected, and what the venue's own checks ended before anything of it had traded. Each leg counts for itself: that
@@ -181,7 +181,7 @@ def _watch_refusal(rooms: Any, o: Any) -> None:
 
 
 @kernel
-def _sense_order_answer(rooms: Any) -> int:
+def _sense_order_answer(rooms: EngineState) -> int:
     e, s = rooms.event[0], rooms.session[0]
     final = rooms.rules[0] & VENUE_IS_FINAL != 0
     slot = apply_order_event(rooms.event, rooms.orders, rooms.open_qty)
@@ -222,7 +222,7 @@ def _sense_order_answer(rooms: Any) -> int:
 
 
 @kernel
-def _sense_order_entry(rooms: Any) -> int:
+def _sense_order_entry(rooms: EngineState) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_order_entry += 1
     s.ts_exchange = max(s.ts_exchange, e.ts_event)
@@ -253,7 +253,7 @@ def _sense_order_entry(rooms: Any) -> int:
 
 
 @kernel
-def _sense_control(rooms: Any) -> int:
+def _sense_control(rooms: EngineState) -> int:
     code, r, s = rooms.event[0].code, rooms.risk[0], rooms.session[0]
     if code == _CONNECT:
         return SENSED_CONNECT
@@ -280,7 +280,7 @@ def _sense_control(rooms: Any) -> int:
 
 
 @inlined_kernel
-def sense(rooms: Any, strategies: Any) -> int:
+def sense(rooms: EngineState, strategies: StrategyKernels) -> int:
     """Take in rooms.event: update the room it concerns, evaluate the strategies it concerns. Returns a SENSED_* code.
 
     `rooms`: hftkit.session.engine_state.EngineState; `strategies`: tuple of first-class kernels, one for each slot of `legs`.
@@ -302,7 +302,7 @@ def sense(rooms: Any, strategies: Any) -> int:
 
 
 @inlined_kernel
-def decide(rooms: Any, sensed: int) -> int:
+def decide(rooms: EngineState, sensed: int) -> int:
     """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included).
 
     A file whose validity is over by the venue's clock wants nothing new from here on (trading/validity.py).
@@ -340,14 +340,14 @@ def decide(rooms: Any, sensed: int) -> int:
 
 
 @kernel
-def _next_sequence(s: Any) -> int:
+def _next_sequence(s: SessionRecord) -> int:
     s.seq_out += 1
     s.ts_last_sent = s.ts_now
     return s.seq_out
 
 
 @kernel
-def _commit_connect(rooms: Any) -> int:
+def _commit_connect(rooms: EngineState) -> int:
     s = rooms.session[0]
     end = rooms.out_end[0]
     for i in range(rooms.logon.size):
@@ -366,7 +366,7 @@ def _commit_connect(rooms: Any) -> int:
 
 
 @kernel
-def _commit_timer(rooms: Any) -> int:
+def _commit_timer(rooms: EngineState) -> int:
     """Heartbeat, queries for orders and cancels without an answer, logout once flat."""
     s = rooms.session[0]
     if s.logged_on == 0:
@@ -397,7 +397,7 @@ def _commit_timer(rooms: Any) -> int:
 
 
 @inlined_kernel
-def commit(rooms: Any, sensed: int, n_want: int) -> int:
+def commit(rooms: EngineState, sensed: int, n_want: int) -> int:
     """Encode what was decided into order_out and data_out. Returns 1 if anything is to be sent."""
     s = rooms.session[0]
     produced = 0
@@ -425,7 +425,7 @@ def commit(rooms: Any, sensed: int, n_want: int) -> int:
 
 
 @inlined_kernel
-def take_frame(rooms: Any, words: Any, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:
+def take_frame(rooms: EngineState, words: Int64Array, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:
     """Decode the frame at words[position] into rooms.event. False if it is malformed: counted, and nothing else happens.
 
     `verdict`: of `check_frame`; `t1`: ns monotonic at which its bytes became readable.
@@ -443,7 +443,7 @@ def take_frame(rooms: Any, words: Any, position: int, verdict: int, is_order_ent
 
 
 @kernel
-def step(rooms: Any, strategies: Any) -> int:
+def step(rooms: EngineState, strategies: StrategyKernels) -> int:
     """sense, decide, commit. Returns 1 if anything is to be sent; the frames are in order_out and data_out up to out_end."""
     sensed = sense(rooms, strategies)
     n_want = decide(rooms, sensed)

@@ -5,12 +5,13 @@ What it believes: nothing. On every change of its books it wants `target` units.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.strategies import Strategy
 
@@ -29,7 +30,7 @@ _ENTRY, _EXIT = int(SignalReason.ENTRY), int(SignalReason.EXIT)
 
 
 @kernel
-def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any, signal: Any) -> int:
+def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
     """Write the fixed target into SIGNAL[slot]. Arguments as in hftkit.kernels.step.STRATEGY_SIGNATURE."""
     s = signal[slot]
     s.ts_event = event[0].ts_event

@@ -23,12 +23,13 @@ probability of at least
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.moments import KINDS, held, moments, push
 from hftkit.kernels.market.reversion import next_target
@@ -90,12 +91,12 @@ _ENTRY, _IMBALANCE, _LOW_CONFIDENCE = int(SignalReason.ENTRY), int(SignalReason.
 
 
 @kernel
-def _zscore(spread: float, state: Any, full: bool) -> float:
+def _zscore(spread: float, state: Float64Array, full: bool) -> float:
     return (spread - state[MEAN]) / state[STD] if full and state[STD] > 0.0 else math.nan
 
 
 @kernel
-def _push_bar(spread: float, params: Any, state: Any, with_moments: bool) -> None:
+def _push_bar(spread: float, params: Float64Array, state: Float64Array, with_moments: bool) -> None:
     """One bar closes at `spread` (log price, or price): its z-score against the moments before it, then the window that includes it."""
     kind, window = int(params[ZSCORE]), int(params[WINDOW])
     size = held(kind, window)
@@ -111,7 +112,7 @@ def _push_bar(spread: float, params: Any, state: Any, with_moments: bool) -> Non
 
 
 @kernel
-def _close_bars(bar: int, params: Any, state: Any) -> None:
+def _close_bars(bar: int, params: Float64Array, state: Float64Array) -> None:
     """Close every bar before `bar`, at the last spread seen."""
     bars = bar - int(state[BAR])
     if bars <= 0:
@@ -125,7 +126,7 @@ def _close_bars(bar: int, params: Any, state: Any) -> None:
 
 
 @kernel
-def seed(tail: Any, params: Any, state: Any) -> int:
+def seed(tail: Float64Array, params: Float64Array, state: Float64Array) -> int:
     """Close one bar for each spread of `tail` float64 (m,), log price or price, oldest first. Returns the number of values in the window."""
     for t in range(tail.size):
         _push_bar(tail[t], params, state, True)
@@ -133,7 +134,7 @@ def seed(tail: Any, params: Any, state: Any) -> int:
 
 
 @kernel
-def _start(bar: int, params: Any, state: Any) -> None:
+def _start(bar: int, params: Float64Array, state: Float64Array) -> None:
     """The first event decides whether the frozen tail still fits."""
     window = int(params[WINDOW])
     tail_next = int(params[TAIL_END_NS]) // int(params[BAR_NS])  # first bar after the frozen tail
@@ -150,7 +151,7 @@ def _start(bar: int, params: Any, state: Any) -> None:
 
 
 @kernel
-def _believed(z: float, params: Any, state: Any) -> bool:
+def _believed(z: float, params: Float64Array, state: Float64Array) -> bool:
     """Whether the frozen reversion model, if there is one, gives an entry at `z` enough probability."""
     if params[GATED] == 0.0:
         return True
@@ -161,7 +162,7 @@ def _believed(z: float, params: Any, state: Any) -> bool:
 
 
 @kernel
-def on_book(slot: int, event: Any, book: Any, legs: Any, params: Any, state: Any, signal: Any) -> int:
+def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
     """Evaluate one strategy slot after a book change. Owns SIGNAL[slot] and its own `state`.
 
     `event` EVENT (1,), `book` BOOK (n,), `legs` LEGS (k,) (which instruments), `params` float64 (p,) of `pack_params`, `state` float64 (s,) of

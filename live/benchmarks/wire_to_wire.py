@@ -35,7 +35,7 @@ from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
-from hftkit.layout import FRAME
+from hftkit.layout import FRAME, LOOP
 from hftkit.session.control import ControlPage
 from hftkit.session.engine_state import build_engine_state, strategy_kernels
 from hftkit.session.journal import JournalWriter
@@ -171,13 +171,13 @@ def engine(folder: Path) -> Responder:
     control = ControlPage.create(folder / "control.page")
     near_order, far_order = _tcp_pair()
     near_data, far_data = _tcp_pair()
-    io = np.zeros(hot.IO_WORDS, np.int64)
-    io[hot.ORDER_FD], io[hot.DATA_FD], io[hot.TIMER_NS] = far_order.fileno(), far_data.fileno(), 10**15
-    io[hot.NEXT_TIMER] = 2**62
+    words = np.zeros(1, LOOP.dtype)
+    words["order_fd"], words["data_fd"], words["timer_ns"], words["next_timer"] = far_order.fileno(), far_data.fileno(), 10**15, 2**62
     rooms.session[0]["heartbeat_ns"] = 2**60
     notes = format_ring(np.zeros(ring_words(1024, hot.NOTE_WORDS), np.int64), 1024, hot.NOTE_WORDS)
     shell = hot.LoopContext(
-        io=io,
+        loop=words,
+        loop_words=words.view(np.int64),
         order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
         data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
         segment=journal.segment,

@@ -16,11 +16,13 @@ pause lasts is held, and not used.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from hftkit.codes import Control, EventKind, OrderRoute, RecordType
+from hftkit.kernels.arrays import EngineState, OctetArray, StrategyKernels
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import (
     VIEW_BYTES,
@@ -35,20 +37,18 @@ from hftkit.kernels.memory.byte_ring import (
 from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, command_at
 from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquire
 from hftkit.kernels.memory.journal import append, fits
-from hftkit.kernels.memory.telemetry import publish
+from hftkit.kernels.memory.telemetry import Page, publish
 from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
 from hftkit.kernels.wire.link import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS, VENUE_OFFSET, Kind
+from hftkit.layout import LOOP
+from hftkit.session import engine_state
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
     ABANDON,
-    CONTROL_SEEN,
-    IS_BEHIND,
     JOURNAL_RESERVE_WORDS,
-    NEXT_TIMER,
-    ORDER_START,
-    WAIT,
+    LoopContext,
     LoopStatus,
     Wait,
     after_answer,
@@ -60,15 +60,7 @@ from live.hot_loop import (
 )
 from live.link.raw_ring import RawRing, raw_ring
 
-# Words of Shell.io of a line (the upper half)
-HELD_FD, OFFERED_FD = 16, 17  # order socket that is written; the one to take at LINE_UP. -1: none, THROUGH_RING: the out ring
-VENUE_OFFSET_NS = 18  # venue's clock minus CLOCK_MONOTONIC
-BELL, OUT_BELL = 19, 20  # eventfds: rung for a loop that sleeps; rung when something is in the out ring
-BATCH_AT, BATCH_END, BATCH_ORDERS = 21, 22, 23  # frames of the last message that still have to be run
-SEND_FAILED = 24  # times the order socket did not take a whole request
-FRAMES_OUT = 25  # 1: orders leave as the engine's frames through the REST ring. Written by this thread, out of ORDER_WAY
-ORDER_WAY, REST_BELL = 26, 27  # codes.OrderWay, written by the cold side; eventfd, rung when something is in the REST ring
-N_REQUESTS = 28  # requests handed to the order socket
+ORDER_WAY = LOOP.word("order_way")  # read atomically: the cold side writes it while the loop runs
 THROUGH_RING = -2
 MESSAGES_A_TURN = 256  # of one ring, before the others, the operator and the timer are looked at again
 OUT_BYTES = 65536
@@ -89,6 +81,12 @@ _BY_SOCKET, _BY_REST = int(OrderRoute.SOCKET), int(OrderRoute.REST)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 
 
+# What a dialect brings: its own named tuple of arrays, and three compiled functions over it (hftkit/binance/calls.py has those of Binance)
+DialectLine: TypeAlias = Any  # of any fields, but `state`: int64, words of kernels/wire/link.py
+DialectFunction: TypeAlias = Callable[..., int]
+DialectFunctions: TypeAlias = tuple[DialectFunction, DialectFunction, DialectFunction]  # translate, encode_orders, answer_data_requests
+
+
 class Wire(NamedTuple):
     """What the loop of a line owns besides Shell and Line."""
 
@@ -103,7 +101,7 @@ class Wire(NamedTuple):
     order_octets: np.ndarray  # uint8 view of rooms.order_out
 
 
-def new_wire(rooms: Any, n_instruments: int, ring_words: int = RING_WORDS) -> Wire:
+def new_wire(rooms: engine_state.EngineState, n_instruments: int, ring_words: int = RING_WORDS) -> Wire:
     """Allocate it."""
     frames = np.zeros(2 * ROOM_WORDS, np.int64)
     return Wire(
@@ -120,29 +118,31 @@ def new_wire(rooms: Any, n_instruments: int, ring_words: int = RING_WORDS) -> Wi
 
 
 @kernel
-def _send(rooms: Any, shell: Any, line: Any, wire: Any, encode: Any) -> None:
+def _send(rooms: EngineState, shell: LoopContext, line: DialectLine, wire: Wire, encode: DialectFunction) -> None:
     """Encode what the walk has produced and hand it to whoever sends. A request that cannot be sent is asked for later, never sent again."""
-    io, start, end = shell.io, shell.io[ORDER_START], rooms.out_end[0]
+    loop, start, end = shell.loop[0], shell.loop[0].order_start, rooms.out_end[0]
     rooms.out_end[0] = start
-    ts_ms = (monotonic_ns(shell.scratch) + io[VENUE_OFFSET_NS]) // 1_000_000
+    ts_ms = (monotonic_ns(shell.scratch) + loop.venue_offset_ns) // 1_000_000
     n = encode(line, rooms.order_out, start, end, ts_ms, wire.out, 0)
-    if io[FRAMES_OUT] != 0:
+    if loop.frames_out != 0:
         byte_ring_push(wire.rest_ring.words, wire.rest_ring.octets, wire.order_octets, start * 8, (end - start) * 8, 0, 0)
-        ring_bell(io[REST_BELL], shell.scratch)
+        ring_bell(loop.rest_bell, shell.scratch)
         return
-    io[N_REQUESTS] += 1 if n > 0 else 0
-    if n > 0 and io[HELD_FD] == THROUGH_RING:
+    loop.n_requests += 1 if n > 0 else 0
+    if n > 0 and loop.held_fd == THROUGH_RING:
         byte_ring_push(wire.out_ring.words, wire.out_ring.octets, wire.out, 0, n, 0, 0)
-        ring_bell(io[OUT_BELL], shell.scratch)
-    elif n > 0 and (io[HELD_FD] < 0 or transmit(io[HELD_FD], wire.out, 0, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n):
-        io[SEND_FAILED] += 1
-        io[HELD_FD] = -1
+        ring_bell(loop.out_bell, shell.scratch)
+    elif n > 0 and (loop.held_fd < 0 or transmit(loop.held_fd, wire.out, 0, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n):
+        loop.send_failed += 1
+        loop.held_fd = -1
 
 
 @kernel
-def _run_event(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, encode: Any, t1: int) -> int:
+def _run_event(
+    rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, line: DialectLine, wire: Wire, encode: DialectFunction, t1: int
+) -> int:
     sensed = walk(rooms, strategies, shell, t1)
-    if rooms.out_end[0] > shell.io[ORDER_START]:
+    if rooms.out_end[0] > shell.loop[0].order_start:
         _send(rooms, shell, line, wire, encode)
     stamp(rooms, shell, page, t1)
     return _REFUSED if sensed == SENSED_LOST_SESSION else _RUNNING
@@ -150,7 +150,17 @@ def _run_event(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wi
 
 @kernel
 def _own_event(
-    rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, encode: Any, kind: int, code: int, record_type: int, now: int
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    encode: DialectFunction,
+    kind: int,
+    code: int,
+    record_type: int,
+    now: int,
 ) -> int:
     """A timer, control or disconnect event: journalled, then run like any other."""
     clear_event(rooms.event, kind, -1, now, 0, 0)
@@ -161,18 +171,20 @@ def _own_event(
 
 
 @kernel
-def _run_batch(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, encode: Any, t1: int) -> int:
-    """Run the frames between io[BATCH_AT] and io[BATCH_END]; what the journal has no room for stays."""
-    io, words = shell.io, wire.frames
-    is_order_entry = io[BATCH_ORDERS] != 0
-    while io[BATCH_AT] < io[BATCH_END]:
+def _run_batch(
+    rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, line: DialectLine, wire: Wire, encode: DialectFunction, t1: int
+) -> int:
+    """Run the frames between loop.batch_at and loop.batch_end; what the journal has no room for stays."""
+    loop, words = shell.loop[0], wire.frames
+    is_order_entry = loop.batch_orders != 0
+    while loop.batch_at < loop.batch_end:
         if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
             return _JOURNAL_FULL
-        at = io[BATCH_AT]
+        at = loop.batch_at
         n_words = frame_words(words[at])
         append(words, shell.segment, shell.journal, _ORDER_IN if is_order_entry else _DATA_IN, t1, at, n_words)
-        io[BATCH_AT] = at + n_words
-        if not take_frame(rooms, words, at, check_frame(words, at, io[BATCH_END]), is_order_entry, t1):
+        loop.batch_at = at + n_words
+        if not take_frame(rooms, words, at, check_frame(words, at, loop.batch_end), is_order_entry, t1):
             continue
         status = _run_event(rooms, strategies, shell, page, line, wire, encode, t1)
         if is_order_entry:
@@ -184,9 +196,19 @@ def _run_batch(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wi
 
 
 @kernel
-def _answer_engine(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, encode: Any, answer: Any, t1: int) -> int:
+def _answer_engine(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    encode: DialectFunction,
+    answer: DialectFunction,
+    t1: int,
+) -> int:
     """What the engine asked of market data (SUBSCRIBE, SNAPSHOT_REQUEST) is answered from the line's own books, until it asks no more."""
-    io, status = shell.io, _RUNNING
+    loop, status = shell.loop[0], _RUNNING
     while status == _RUNNING and rooms.out_end[1] > 0:
         end = answer(line, rooms.data_out, 0, rooms.out_end[1], wire.answers, 0)
         rooms.out_end[1] = 0
@@ -196,7 +218,7 @@ def _answer_engine(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any
             while at + n_words < end and n_words + frame_words(wire.answers[at + n_words]) <= wire.frames.size:
                 n_words += frame_words(wire.answers[at + n_words])
             copy_words(wire.frames, 0, wire.answers, at, n_words)
-            io[BATCH_AT], io[BATCH_END], io[BATCH_ORDERS] = 0, n_words, 0
+            loop.batch_at, loop.batch_end, loop.batch_orders = 0, n_words, 0
             status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
             at += n_words
     return status
@@ -204,14 +226,14 @@ def _answer_engine(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any
 
 @kernel
 def _run_message(
-    rooms: Any,
-    strategies: Any,
-    shell: Any,
-    page: Any,
-    line: Any,
-    wire: Any,
-    functions: Any,
-    octets: Any,
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    functions: DialectFunctions,
+    octets: OctetArray,
     start: int,
     n_bytes: int,
     kind: int,
@@ -219,29 +241,29 @@ def _run_message(
 ) -> int:
     """Translate one payload and run what comes of it, the answers to it included."""
     translate, encode, answer = functions
-    io, low, subject = shell.io, kind & 0xFF, kind >> 8
+    loop, low, subject = shell.loop[0], kind & 0xFF, kind >> 8
     of_market = low == _MARKET or low == _REST_DEPTH or low == FRAMES or (subject == _MARKET and (low == _LINE_UP or low == _LINE_DOWN))
     status = _RUNNING
     if low == _LINE_DOWN and not of_market and rooms.session[0].logged_on != 0:
         line.state[LOGON_DUE] = 1  # acknowledged again once both parts are back
         status = _own_event(rooms, strategies, shell, page, line, wire, encode, _DISCONNECT, 0, _DISCONNECT_IN, t1)
     if status == _RUNNING:
-        io[BATCH_AT], io[BATCH_ORDERS] = 0, 0 if of_market else 1
+        loop.batch_at, loop.batch_orders = 0, 0 if of_market else 1
         if low == FRAMES:
             copy_bytes(wire.frame_octets, 0, octets, start, n_bytes)
-            io[BATCH_END] = n_bytes >> 3
+            loop.batch_end = n_bytes >> 3
         elif low == ORDER_FRAME:
             copy_bytes(wire.frame_octets, 0, octets, start, n_bytes)
             line.state[ORDER_SEQ] += 1
             wire.frames[1] = line.state[ORDER_SEQ]  # its place among the line's own
-            io[BATCH_END] = n_bytes >> 3
+            loop.batch_end = n_bytes >> 3
         else:
-            io[BATCH_END] = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
+            loop.batch_end = max(translate(line, octets, start, n_bytes, kind, t1, wire.frames, 0), 0)
         status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
     while status == _RUNNING and (line.state[LOGON_DUE] != 0 or line.state[LOGOUT_DUE] != 0 or line.state[HEARTBEAT_DUE] != 0):
-        io[BATCH_AT], io[BATCH_ORDERS] = 0, 1
-        io[BATCH_END] = max(translate(line, octets, start, 0, _DUE, t1, wire.frames, 0), 0)
-        if io[BATCH_END] == 0:
+        loop.batch_at, loop.batch_orders = 0, 1
+        loop.batch_end = max(translate(line, octets, start, 0, _DUE, t1, wire.frames, 0), 0)
+        if loop.batch_end == 0:
             break
         status = _run_batch(rooms, strategies, shell, page, line, wire, encode, t1)
     if status == _RUNNING and rooms.out_end[1] > 0:
@@ -250,12 +272,21 @@ def _run_message(
 
 
 @kernel
-def _follow_order_way(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, now: int) -> int:
+def _follow_order_way(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    functions: DialectFunctions,
+    now: int,
+) -> int:
     """Tell the line that its order part has come or gone, if it has. Returns a LoopStatus."""
-    io = shell.io
-    way = load_acquire(io, ORDER_WAY)
-    io[FRAMES_OUT] = 1 if way == _BY_REST else 0
-    up = way == _BY_REST or (way == _BY_SOCKET and io[HELD_FD] != -1)
+    loop = shell.loop[0]
+    way = load_acquire(shell.loop_words, ORDER_WAY)
+    loop.frames_out = 1 if way == _BY_REST else 0
+    up = way == _BY_REST or (way == _BY_SOCKET and loop.held_fd != -1)
     if up == (line.state[ORDER_UP] & 1 != 0):
         return _RUNNING
     kind = (_LINE_UP if up else _LINE_DOWN) | _ORDER_API << 8
@@ -263,22 +294,32 @@ def _follow_order_way(rooms: Any, strategies: Any, shell: Any, page: Any, line: 
 
 
 @kernel
-def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, ring: Any, reserve: int) -> int:
+def _pump(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    functions: DialectFunctions,
+    ring: RawRing,
+    reserve: int,
+) -> int:
     """Run what waits in one ring, up to MESSAGES_A_TURN. Returns a LoopStatus."""
-    said, io = wire.said, shell.io
+    said, loop = wire.said, shell.loop[0]
     for _ in range(MESSAGES_A_TURN):
         if byte_ring_front(ring.words, said) == 0:
             return _RUNNING
         if not fits(shell.segment, shell.journal, reserve):
             return _JOURNAL_FULL
-        if stood_still(io, shell.scratch):
+        if stood_still(loop, shell.scratch):
             now = monotonic_ns(shell.scratch)
             status = _own_event(rooms, strategies, shell, page, line, wire, functions[1], _CONTROL, _STALL, _CONTROL_IN, now)
             if status != _RUNNING:
                 return status
         kind, n_bytes, start, t1 = said[VIEW_KIND], said[VIEW_BYTES], said[VIEW_START], said[VIEW_TIME]
         if kind >> 8 == _ORDER_API and (kind & 0xFF == _LINE_UP or kind & 0xFF == _LINE_DOWN):
-            io[HELD_FD] = io[OFFERED_FD] if kind & 0xFF == _LINE_UP else -1
+            loop.held_fd = loop.offered_fd if kind & 0xFF == _LINE_UP else -1
             status = _follow_order_way(rooms, strategies, shell, page, line, wire, functions, t1)
         else:
             status = _run_message(rooms, strategies, shell, page, line, wire, functions, ring.octets, start, n_bytes, kind, t1)
@@ -289,7 +330,7 @@ def _pump(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: A
 
 
 @kernel
-def _are_empty(wire: Any) -> bool:
+def _are_empty(wire: Wire) -> bool:
     """Whether nothing waits in the rings. (What waits in the sockets the line knows by the venue's time of each message.)"""
     waiting = 0
     for i in range(len(wire.rings)):
@@ -298,33 +339,45 @@ def _are_empty(wire: Any) -> bool:
 
 
 @kernel
-def _obey(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any, code: int, now: int) -> int:
+def _obey(
+    rooms: EngineState,
+    strategies: StrategyKernels,
+    shell: LoopContext,
+    page: Page,
+    line: DialectLine,
+    wire: Wire,
+    functions: DialectFunctions,
+    code: int,
+    now: int,
+) -> int:
     """Run the next command of the control page, if it may be run, and answer it."""
-    shell.io[CONTROL_SEEN] += 1
+    shell.loop[0].control_seen += 1
     admitted, status = admits(shell.control, code), _RUNNING
     if admitted:
         status = _own_event(rooms, strategies, shell, page, line, wire, functions[1], _CONTROL, code, _CONTROL_IN, now)
         if status == _RUNNING:
             status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
-    answer_command(shell.control, shell.io[CONTROL_SEEN], code, admitted, rooms.risk, rooms.session, now)
+    answer_command(shell.control, shell.loop[0].control_seen, code, admitted, rooms.risk, rooms.session, now)
     return status
 
 
 @kernel
-def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any) -> int:
+def line_turn(
+    rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, line: DialectLine, wire: Wire, functions: DialectFunctions
+) -> int:
     """One turn: what was left over, operator, every ring, timer. Returns a LoopStatus."""
-    io, encode = shell.io, functions[1]
+    loop, encode = shell.loop[0], functions[1]
     reserve = min(MESSAGE_RESERVE_WORDS + 2 * wire.answers.size, shell.segment.size // 2)
     now = monotonic_ns(shell.scratch)
     if not fits(shell.segment, shell.journal, reserve):
         return _JOURNAL_FULL
-    line.state[VENUE_OFFSET] = io[VENUE_OFFSET_NS]
+    line.state[VENUE_OFFSET] = loop.venue_offset_ns
     status = _RUNNING
-    if stood_still(io, shell.scratch):
+    if stood_still(loop, shell.scratch):
         status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, _STALL, _CONTROL_IN, now)
     if status == _RUNNING:
         status = _run_batch(rooms, strategies, shell, page, line, wire, encode, now)
-    code = command_at(shell.control, io[CONTROL_SEEN])
+    code = command_at(shell.control, loop.control_seen)
     if status == _RUNNING and code != NO_COMMAND:
         status = _obey(rooms, strategies, shell, page, line, wire, functions, code, now)
     if status == _RUNNING:
@@ -332,17 +385,17 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
     for i in range(len(wire.rings)):
         if status == _RUNNING:
             status = _pump(rooms, strategies, shell, page, line, wire, functions, wire.rings[i], reserve)
-    if status == _RUNNING and io[IS_BEHIND] != 0 and _are_empty(wire):
+    if status == _RUNNING and loop.is_behind != 0 and _are_empty(wire):
         if not fits(shell.segment, shell.journal, reserve):
             return _JOURNAL_FULL
-        io[IS_BEHIND] = 0
+        loop.is_behind = 0
         now = monotonic_ns(shell.scratch)
         status = _own_event(rooms, strategies, shell, page, line, wire, encode, _CONTROL, _CAUGHT_UP, _CONTROL_IN, now)
     if status != _RUNNING:
         return status
     now = monotonic_ns(shell.scratch)
-    if now >= io[NEXT_TIMER]:
-        if take_timer(rooms, io, now):
+    if now >= loop.next_timer:
+        if take_timer(rooms, loop, now):
             status = _own_event(rooms, strategies, shell, page, line, wire, encode, _TIMER, 0, _TIMER_IN, now)
         if status == _RUNNING:
             status = _run_message(rooms, strategies, shell, page, line, wire, functions, wire.out, 0, 0, _DUE, now)
@@ -352,22 +405,24 @@ def line_turn(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wir
 
 
 @kernel
-def line_loop(rooms: Any, strategies: Any, shell: Any, page: Any, line: Any, wire: Any, functions: Any) -> int:
+def line_loop(
+    rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, line: DialectLine, wire: Wire, functions: DialectFunctions
+) -> int:
     """Run until something needs the interpreter. `functions`: translate, encode_orders, answer_data_requests of the dialect. A LoopStatus."""
-    io = shell.io
+    loop = shell.loop[0]
     status = _RUNNING
     while status == _RUNNING:
         before = shell.journal[1]
         status = line_turn(rooms, strategies, shell, page, line, wire, functions)
-        if load_acquire(io, ABANDON) != 0:
+        if load_acquire(shell.loop_words, ABANDON) != 0:
             status = _ABANDONED
         publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
-        if status == _RUNNING and shell.journal[1] == before and io[WAIT] != _SPIN:
-            if io[WAIT] == _YIELD:
+        if status == _RUNNING and shell.journal[1] == before and loop.wait != _SPIN:
+            if loop.wait == _YIELD:
                 yield_processor()
             else:
-                shell.scratch[3] = pollfd(io[BELL])
+                shell.scratch[3] = pollfd(loop.bell)
                 if wait_readable(shell.scratch[3:4], 1) > 0:
-                    hush_bell(io[BELL], shell.scratch)
+                    hush_bell(loop.bell, shell.scratch)
     publish(rooms, page, monotonic_ns(shell.scratch))
     return status

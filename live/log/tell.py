@@ -11,7 +11,6 @@ from hftkit.codes import Control, SignalReason, Trading
 from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.session.telemetry import write_space
 from hftkit.units import iso_from_ns
-from live import hot_loop as hot
 from live.book_watch import BookWatch
 from live.log.status_line import StatusLine
 
@@ -62,10 +61,10 @@ class Tell:
     def books(self) -> None:
         """Which books are stale, and that this process stood still."""
         engine = self._engine
-        stalls = int(engine.shell.io[hot.N_STALLS])
+        stalls = int(engine.shell.loop["n_stalls"][0])
         if stalls != self._stalls:
             self._stalls = stalls
-            seconds = round(int(engine.shell.io[hot.STALLED_NS]) / 1e9, 1)
+            seconds = round(int(engine.shell.loop["stalled_ns"][0]) / 1e9, 1)
             engine.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
         if engine.rooms.risk[0]["trading"] >= Trading.STOPPING or engine.trading_since == 0.0:
             return

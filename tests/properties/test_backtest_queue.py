@@ -102,7 +102,7 @@ def test_every_order_is_accounted_for(case: tuple[HistoryTape, np.ndarray], esti
     for row in rows[rows[:, words.OPEN] > 0]:
         gone[int(row[words.CLIENT])] += int(row[words.OPEN])
     assert gone == {coid: int(row["qty"]) for coid, row in news.items()}
-    assert venue.desk.io[words.RESTING] == (rows[:, words.OPEN] > 0).sum()
+    assert venue.desk.loop[0]["resting"] == (rows[:, words.OPEN] > 0).sum()
 
 
 @st.composite

@@ -51,7 +51,7 @@ def test_post_only_is_refused_where_it_would_take_and_rests_where_not():
     desk.new(T, 3, SELL, 99, 2, flags=POST)
     assert kinds(desk.answers) == [MessageType.ORDER_REJECT, MessageType.ORDER_ACK, MessageType.ORDER_REJECT]
     assert {body[2] for kind, _, _, body in desk.answers if kind == MessageType.ORDER_REJECT} == {int(Reject.BOOK_POST_ONLY_WOULD_TAKE)}
-    assert desk.desk.io[words.RESTING] == 1
+    assert desk.desk.loop[0]["resting"] == 1
 
 
 def test_a_cancel_takes_out_what_is_left_and_an_unknown_one_is_rejected():
@@ -81,7 +81,7 @@ def test_immediate_orders_and_markets_leave_nothing_behind():
     desk.new(T, 2, BUY, 0, 99)
     ends = [body[3] for kind, _, _, body in desk.answers if kind == MessageType.ORDER_CANCELED]
     assert ends == [2, 99 - 12]  # 4 at the touch, 12 one tick behind
-    assert desk.desk.io[words.RESTING] == 0
+    assert desk.desk.loop[0]["resting"] == 0
 
 
 @pytest.mark.parametrize(("estimate", "reached"), [("optimistic", 3), ("neutral", 3), ("pessimistic", 4)])

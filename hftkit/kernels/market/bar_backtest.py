@@ -10,11 +10,11 @@ Returns and costs are fractions of one leg's notional (the lead's); the hedge le
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from hftkit.codes import SignalReason
+from hftkit.kernels.arrays import Float64Array, Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.reversion import next_target
 
@@ -27,7 +27,7 @@ RESULT_FIELDS = 7
 
 
 @kernel
-def zscores(spread: Any, mean: Any, std: Any, z: Any) -> int:
+def zscores(spread: Float64Array, mean: Float64Array, std: Float64Array, z: Float64Array) -> int:
     """z = (spread - mean) / std, NaN where the window is not full or has no variance. All float64 (n,). Returns the finite ones."""
     finite = 0
     for t in range(spread.size):
@@ -41,7 +41,15 @@ def zscores(spread: Any, mean: Any, std: Any, z: Any) -> int:
 
 @kernel
 def walk_rule(
-    z: Any, belief: Any, targets: Any, reasons: Any, entry_z: float, exit_z: float, stop_z: float, max_holding_bars: int, confidence: float
+    z: Float64Array,
+    belief: Float64Array,
+    targets: Int64Array,
+    reasons: Int64Array,
+    entry_z: float,
+    exit_z: float,
+    stop_z: float,
+    max_holding_bars: int,
+    confidence: float,
 ) -> int:
     """Targets of the rule, bar by bar, from flat. Returns the number of entries.
 
@@ -68,7 +76,7 @@ def walk_rule(
 
 
 @kernel
-def net_returns(targets: Any, step: Any, net: Any, cost: float, carry: float) -> float:
+def net_returns(targets: Int64Array, step: Float64Array, net: Float64Array, cost: float, carry: float) -> float:
     """Return of each bar after costs; returns the turnover (units traded).
 
     `targets`: int64 (n,); `step`: float64 (n,): return of one unit from the close before to this close; `net`: float64 (n,) out; `cost`:
@@ -90,7 +98,7 @@ def net_returns(targets: Any, step: Any, net: Any, cost: float, carry: float) ->
 
 
 @kernel
-def summarise(net: Any, targets: Any, out: Any) -> int:
+def summarise(net: Float64Array, targets: Int64Array, out: Float64Array) -> int:
     """Fill NET (sum), SHARPE (per bar, not annualised; 0 without variance), DRAWDOWN (largest fall of the running sum, >= 0), EXPOSURE,
     DEVIATION (of the returns of a bar, sample)."""
     n = net.size
@@ -118,15 +126,15 @@ def summarise(net: Any, targets: Any, out: Any) -> int:
 
 @kernel
 def sweep_cells(
-    z: Any,
-    belief: Any,
-    step: Any,
-    cells: Any,
-    targets: Any,
-    reasons: Any,
-    net: Any,
-    together: Any,
-    out: Any,
+    z: Float64Array,
+    belief: Float64Array,
+    step: Float64Array,
+    cells: Float64Array,
+    targets: Int64Array,
+    reasons: Int64Array,
+    net: Float64Array,
+    together: Float64Array,
+    out: Float64Array,
     cost: float,
     carry: float,
     confidence: float,
@@ -156,7 +164,7 @@ def sweep_cells(
 
 
 @kernel
-def outcomes(z: Any, out: Any, entry_z: float, exit_z: float, stop_z: float, max_holding_bars: int) -> int:
+def outcomes(z: Float64Array, out: Int64Array, entry_z: float, exit_z: float, stop_z: float, max_holding_bars: int) -> int:
     """What would become of a trade begun at each bar: 1 it left by the exit, 0 by the stop or the holding limit, -1 it would not begin or has not
     ended.
 

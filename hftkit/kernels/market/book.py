@@ -25,9 +25,8 @@ near the touch, so they move few entries.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import DepthFlag, EventKind, Side, Sync
+from hftkit.kernels.arrays import BookArray, BookRecord, EventArray, EventRecord, Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.layout import BOOK_DEPTH
 
@@ -47,7 +46,7 @@ BOOK_LOST = 2  # a gap: ask for a snapshot
 
 
 @kernel
-def set_level(side_levels: Any, n: int, direction: int, price: int, qty: int) -> int:
+def set_level(side_levels: Int64Array, n: int, direction: int, price: int, qty: int) -> int:
     """Set the total at a price in one side's levels (int64 (BOOK_DEPTH, 2), best last); qty 0 removes. Returns the new count, -1 - count
     if the worst level was dropped to make room. `direction`: 1 for bids, -1 for asks.
     """
@@ -83,7 +82,7 @@ def set_level(side_levels: Any, n: int, direction: int, price: int, qty: int) ->
 
 
 @kernel
-def _apply_level(b: Any, levels: Any, instrument: int, side: int, price: int, qty: int) -> None:
+def _apply_level(b: BookRecord, levels: Int64Array, instrument: int, side: int, price: int, qty: int) -> None:
     if side == _BUY:
         n = set_level(levels[instrument, 0], b.n_bid, 1, price, qty)
         if n < 0:
@@ -103,7 +102,7 @@ def _apply_level(b: Any, levels: Any, instrument: int, side: int, price: int, qt
 
 
 @kernel
-def _clear(b: Any, sync: int) -> None:
+def _clear(b: BookRecord, sync: int) -> None:
     b.sync = sync
     b.n_bid = 0
     b.n_ask = 0
@@ -115,7 +114,7 @@ def _clear(b: Any, sync: int) -> None:
 
 
 @kernel
-def _renew(e: Any, b: Any) -> None:
+def _renew(e: EventRecord, b: BookRecord) -> None:
     """The event (EVENT record) shows the book as it is at e.ts_event: good for a while from its reception."""
     if b.max_age_ns == 0 or e.ts_recv < b.hold_until:
         return
@@ -127,7 +126,7 @@ def _renew(e: Any, b: Any) -> None:
 
 
 @kernel
-def _note_trade(e: Any, b: Any) -> None:
+def _note_trade(e: EventRecord, b: BookRecord) -> None:
     """A trade that is newer than the book: from now on it has to follow."""
     if b.max_age_ns != 0 and b.behind_ts == 0 and e.ts_event > b.ts_event and b.sync == _SYNCED:
         b.behind_ts = e.ts_event
@@ -136,7 +135,7 @@ def _note_trade(e: Any, b: Any) -> None:
 
 
 @kernel
-def hold_books(book: Any, now: int, until_caught_up: bool) -> None:
+def hold_books(book: BookArray, now: int, until_caught_up: bool) -> None:
     """No book (BOOK (n,)) may be traded on: for as long as `until_caught_up` stands, then until it changes after another `max_behind_ns`.
 
     `now`: ns monotonic.
@@ -149,7 +148,7 @@ def hold_books(book: Any, now: int, until_caught_up: bool) -> None:
 
 
 @kernel
-def _apply_depth(e: Any, b: Any, levels: Any) -> int:
+def _apply_depth(e: EventRecord, b: BookRecord, levels: Int64Array) -> int:
     if e.flags & _IS_SNAPSHOT:
         if b.sync == _LOADING:
             _apply_level(b, levels, e.instrument, e.side, e.price, e.qty)
@@ -176,7 +175,7 @@ def _apply_depth(e: Any, b: Any, levels: Any) -> int:
 
 
 @kernel
-def apply_to_book(event: Any, book: Any, levels: Any) -> int:
+def apply_to_book(event: EventArray, book: BookArray, levels: Int64Array) -> int:
     """Apply one market data event (EVENT (1,)) to the replicas. Returns BOOK_QUIET, BOOK_CHANGED or BOOK_LOST."""
     e = event[0]
     b = book[e.instrument]
@@ -214,7 +213,7 @@ def apply_to_book(event: Any, book: Any, levels: Any) -> int:
 
 
 @kernel
-def _apply_bbo(e: Any, b: Any) -> int:
+def _apply_bbo(e: EventRecord, b: BookRecord) -> int:
     """A best bid/offer: the whole book for a follower of that channel alone (a bar replayed as a quote, a book ticker feed)."""
     if e.seq <= b.seq_bbo:
         b.n_stale += 1

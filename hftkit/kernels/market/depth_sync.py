@@ -29,9 +29,8 @@ Prices ticks, quantities lots, times ns, ids of the venue; `words` int64, frames
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import DepthFlag, MessageType
+from hftkit.kernels.arrays import Int64Array, LineState, SyncRecord
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 from hftkit.kernels.market.book import LOW_LEVELS, set_level
 from hftkit.kernels.memory.ring import ring_push
@@ -66,7 +65,7 @@ _ASK_SNAPSHOT, _ASK_INSTRUMENTS = int(Request.SNAPSHOT), int(Request.INSTRUMENTS
 
 
 @inner_kernel
-def ask(line: Any, kind: int, instrument: int, client_order_id: int, order_id: int) -> None:
+def ask(line: LineState, kind: int, instrument: int, client_order_id: int, order_id: int) -> None:
     """Push a request (codes of `state.Request`) to the cold side. One that finds no room is repeated by whoever still needs it."""
     line.note[s.REQUEST_KIND] = kind
     line.note[s.REQUEST_INSTRUMENT] = instrument
@@ -77,7 +76,7 @@ def ask(line: Any, kind: int, instrument: int, client_order_id: int, order_id: i
 
 
 @inner_kernel
-def _ask_snapshot(line: Any, instrument: int, t_recv: int) -> None:
+def _ask_snapshot(line: LineState, instrument: int, t_recv: int) -> None:
     y = line.sync[instrument]
     if t_recv >= y.not_before and (y.asked_at == 0 or t_recv - y.asked_at > RETRY_NS):
         y.asked_at = max(t_recv, 1)
@@ -85,7 +84,7 @@ def _ask_snapshot(line: Any, instrument: int, t_recv: int) -> None:
 
 
 @inner_kernel
-def doubt_scales(line: Any, instrument: int, t_recv: int) -> None:
+def doubt_scales(line: LineState, instrument: int, t_recv: int) -> None:
     """Ask whether the instrument is still counted as we count it (time ns monotonic), not more often than every RETRY_NS."""
     y = line.sync[instrument]
     if y.doubted_at == 0 or t_recv - y.doubted_at > RETRY_NS:
@@ -94,7 +93,7 @@ def doubt_scales(line: Any, instrument: int, t_recv: int) -> None:
 
 
 @inlined_kernel
-def is_late(line: Any, sent: int, t_recv: int) -> bool:
+def is_late(line: LineState, sent: int, t_recv: int) -> bool:
     """Whether what the venue sent at `sent` (ns, exchange clock) was received later than allowed."""
     offset, most = line.state[s.VENUE_OFFSET], line.state[s.MAX_LATE]
     return most != 0 and offset != 0 and t_recv + offset - sent > most
@@ -104,7 +103,7 @@ def is_late(line: Any, sent: int, t_recv: int) -> bool:
 
 
 @inner_kernel
-def show_nothing(line: Any, instrument: int, words: Any, position: int) -> int:
+def show_nothing(line: LineState, instrument: int, words: Int64Array, position: int) -> int:
     """Empty the engine's book: a snapshot that begins and does not end."""
     y = line.sync[instrument]
     y.n_over = 0
@@ -115,7 +114,7 @@ def show_nothing(line: Any, instrument: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def show_all(line: Any, instrument: int, words: Any, position: int) -> int:
+def show_all(line: LineState, instrument: int, words: Int64Array, position: int) -> int:
     """Give the engine the whole book as a snapshot."""
     y = line.sync[instrument]
     seq, ts = y.seq_depth, y.ts_event
@@ -131,21 +130,21 @@ def show_all(line: Any, instrument: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def _tell(line: Any, instrument: int, side: int, price: int, qty: int, ts: int, words: Any, position: int) -> int:
+def _tell(line: LineState, instrument: int, side: int, price: int, qty: int, ts: int, words: Int64Array, position: int) -> int:
     y = line.sync[instrument]
     y.seq_depth += 1
     return position + encode_depth(words, position, instrument, y.seq_depth, ts, side, 0, price, qty)
 
 
 @inlined_kernel
-def _end_batch(words: Any, first: int, position: int) -> int:
+def _end_batch(words: Int64Array, first: int, position: int) -> int:
     if position > first:
         words[position - DEPTH_WORDS + _FLAGS_WORD] |= _END
     return position
 
 
 @kernel
-def _qty_at(side_levels: Any, n: int, direction: int, price: int) -> int:
+def _qty_at(side_levels: Int64Array, n: int, direction: int, price: int) -> int:
     i = n - 1
     while i >= 0 and side_levels[i, 0] * direction > price * direction:
         i -= 1
@@ -153,7 +152,7 @@ def _qty_at(side_levels: Any, n: int, direction: int, price: int) -> int:
 
 
 @inner_kernel
-def _set(line: Any, instrument: int, side: int, price: int, qty: int, tell: bool, words: Any, position: int) -> int:
+def _set(line: LineState, instrument: int, side: int, price: int, qty: int, tell: bool, words: Int64Array, position: int) -> int:
     """One level of the truth; with `tell` the engine hears of it. Beyond the horizon: left."""
     y = line.sync[instrument]
     levels = line.levels[instrument, side]
@@ -185,7 +184,7 @@ def _set(line: Any, instrument: int, side: int, price: int, qty: int, tell: bool
 
 
 @kernel
-def _n_better(side_levels: Any, n: int, direction: int, price: int) -> int:
+def _n_better(side_levels: Int64Array, n: int, direction: int, price: int) -> int:
     count = 0
     while count < n and count < s.OVER_LEVELS and (price == 0 or side_levels[n - 1 - count, 0] * direction > price * direction):
         count += 1
@@ -193,7 +192,7 @@ def _n_better(side_levels: Any, n: int, direction: int, price: int) -> int:
 
 
 @inlined_kernel
-def _over_qty(y: Any, side: int, price: int, truth: int, active: bool) -> int:
+def _over_qty(y: SyncRecord, side: int, price: int, truth: int, active: bool) -> int:
     """What the engine's book should show at a price that a bookTicker may have changed."""
     if not active:
         return truth
@@ -204,7 +203,7 @@ def _over_qty(y: Any, side: int, price: int, truth: int, active: bool) -> int:
 
 
 @inner_kernel
-def _put_over(line: Any, instrument: int, active: bool, words: Any, position: int) -> int:
+def _put_over(line: LineState, instrument: int, active: bool, words: Int64Array, position: int) -> int:
     """Show the truth (not `active`), or the truth with the bookTicker over it. Tells only what differs from what is shown."""
     y = line.sync[instrument]
     over, levels = line.over[instrument], line.levels[instrument]
@@ -233,7 +232,7 @@ def _put_over(line: Any, instrument: int, active: bool, words: Any, position: in
 
 
 @inner_kernel
-def _over_level(line: Any, instrument: int, side: int, price: int, words: Any, position: int) -> int:
+def _over_level(line: LineState, instrument: int, side: int, price: int, words: Int64Array, position: int) -> int:
     """One level of an active bookTicker, unless `_put_over` has already seen to it."""
     y = line.sync[instrument]
     over = line.over[instrument]
@@ -251,7 +250,17 @@ def _over_level(line: Any, instrument: int, side: int, price: int, words: Any, p
 
 @inner_kernel
 def take_ticker(
-    line: Any, instrument: int, update_id: int, ts: int, bid: int, bid_qty: int, ask_: int, ask_qty: int, late: bool, words: Any, position: int
+    line: LineState,
+    instrument: int,
+    update_id: int,
+    ts: int,
+    bid: int,
+    bid_qty: int,
+    ask_: int,
+    ask_qty: int,
+    late: bool,
+    words: Int64Array,
+    position: int,
 ) -> int:
     """A bookTicker: the book itself where depth is not followed, else put over the depth book if it is newer. A late one shows nothing."""
     y = line.sync[instrument]
@@ -284,7 +293,7 @@ def take_ticker(
 
 
 @inner_kernel
-def take_trade(line: Any, instrument: int, trade_id: int, ts: int, side: int, price: int, qty: int, words: Any, position: int) -> int:
+def take_trade(line: LineState, instrument: int, trade_id: int, ts: int, side: int, price: int, qty: int, words: Int64Array, position: int) -> int:
     """A trade with an id that grows by one: repeated ones are left, missing ones leave a gap in our sequence too. qty 0: only its id counts."""
     y = line.sync[instrument]
     if y.trade_id != 0:
@@ -306,18 +315,18 @@ def take_trade(line: Any, instrument: int, trade_id: int, ts: int, side: int, pr
 
 
 @inner_kernel
-def _is_crossed(line: Any, instrument: int) -> bool:
+def _is_crossed(line: LineState, instrument: int) -> bool:
     y = line.sync[instrument]
     return y.n_bid > 0 and y.n_ask > 0 and line.levels[instrument, 0, y.n_bid - 1, 0] >= line.levels[instrument, 1, y.n_ask - 1, 0]
 
 
 @inlined_kernel
-def _runs_low(y: Any) -> bool:
+def _runs_low(y: SyncRecord) -> bool:
     return (y.bid_horizon != 0 and y.n_bid < LOW_LEVELS) or (y.ask_horizon != 0 and y.n_ask < LOW_LEVELS)
 
 
 @inner_kernel
-def _start_over(line: Any, instrument: int, words: Any, position: int) -> int:
+def _start_over(line: LineState, instrument: int, words: Int64Array, position: int) -> int:
     y = line.sync[instrument]
     y.state = WAITING
     y.buffered = 0
@@ -328,7 +337,7 @@ def _start_over(line: Any, instrument: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def lose_book(line: Any, instrument: int, t_recv: int, words: Any, position: int) -> int:
+def lose_book(line: LineState, instrument: int, t_recv: int, words: Int64Array, position: int) -> int:
     """An event of this book could not be read: what it said is missing. The engine's book is emptied at once, a snapshot mends it."""
     y = line.sync[instrument]
     if line.scales[instrument].depth == 0:
@@ -350,7 +359,7 @@ def lose_book(line: Any, instrument: int, t_recv: int, words: Any, position: int
 
 
 @inner_kernel
-def line_down(line: Any, t_recv: int, words: Any, position: int) -> int:
+def line_down(line: LineState, t_recv: int, words: Int64Array, position: int) -> int:
     """The market line is lost (time ns monotonic): all books empty, all ids forgotten. A trade may be missed: our sequence has a gap."""
     for i in range(line.sync.size):
         position = _start_over(line, i, words, position)
@@ -364,7 +373,7 @@ def line_down(line: Any, t_recv: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def _buffer_event(line: Any, instrument: int, first_id: int, last_id: int, previous_id: int, ts: int, n_bid: int, n_ask: int) -> None:
+def _buffer_event(line: LineState, instrument: int, first_id: int, last_id: int, previous_id: int, ts: int, n_bid: int, n_ask: int) -> None:
     y = line.sync[instrument]
     if y.buffered > 0:
         if last_id <= y.buffer_last:
@@ -393,7 +402,7 @@ def _buffer_event(line: Any, instrument: int, first_id: int, last_id: int, previ
 
 @inner_kernel
 def take_depth(
-    line: Any,
+    line: LineState,
     instrument: int,
     first_id: int,
     last_id: int,
@@ -403,7 +412,7 @@ def take_depth(
     n_bid: int,
     n_ask: int,
     t_recv: int,
-    words: Any,
+    words: Int64Array,
     position: int,
 ) -> int:
     """A depth event (U, u, pu; its levels are in line.incoming) by the table above. `sent`: the venue's time of the message, ns."""
@@ -427,7 +436,9 @@ def take_depth(
 
 
 @inner_kernel
-def _apply(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, late: bool, t_recv: int, words: Any, position: int) -> int:
+def _apply(
+    line: LineState, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, late: bool, t_recv: int, words: Int64Array, position: int
+) -> int:
     """The levels of line.incoming onto the truth, and what follows for the engine."""
     y = line.sync[instrument]
     first, seq = position, y.seq_depth
@@ -458,7 +469,7 @@ def _apply(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask:
 
 
 @inner_kernel
-def _replay_buffer(line: Any, instrument: int, at: int) -> None:
+def _replay_buffer(line: LineState, instrument: int, at: int) -> None:
     """The buffered events from word `at` onto the truth; the engine hears nothing yet."""
     y = line.sync[instrument]
     buffer = line.buffer[instrument]
@@ -475,7 +486,9 @@ def _replay_buffer(line: Any, instrument: int, at: int) -> None:
 
 
 @inner_kernel
-def take_snapshot(line: Any, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, t_recv: int, words: Any, position: int) -> int:
+def take_snapshot(
+    line: LineState, instrument: int, last_id: int, ts: int, n_bid: int, n_ask: int, t_recv: int, words: Int64Array, position: int
+) -> int:
     """A REST snapshot (levels best first in line.incoming) by the table above."""
     y = line.sync[instrument]
     if y.state != WAITING or line.scales[instrument].depth == 0:

@@ -24,10 +24,10 @@ drift to noise is such that the gain settles at 2 / (window + 1), that of the av
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 ROLLING, EWMA, KALMAN = range(3)
@@ -36,7 +36,7 @@ SPANS_HELD = 3  # windows that EWMA and KALMAN look back
 
 
 @kernel
-def push(ring: Any, head: int, count: int, value: float) -> tuple[int, int]:
+def push(ring: Float64Array, head: int, count: int, value: float) -> tuple[int, int]:
     """Append one value, dropping the oldest when full. Returns the new (head, count).
 
     `ring`: float64 (window,); `head`: index that is written next, starts at 0; `count`: values held, starts at 0. A value that is
@@ -54,7 +54,7 @@ def push(ring: Any, head: int, count: int, value: float) -> tuple[int, int]:
 
 
 @kernel
-def mean_std(ring: Any, head: int, count: int) -> tuple[float, float]:
+def mean_std(ring: Float64Array, head: int, count: int) -> tuple[float, float]:
     """Mean and sample standard deviation (ddof = 1) of the values held, in the values' own unit.
 
     `ring`, `head`, `count` as kept by `push`. The mean is NaN with no value, the std is NaN with fewer than two, 0.0 without variance.
@@ -90,7 +90,7 @@ def mean_std(ring: Any, head: int, count: int) -> tuple[float, float]:
 
 
 @kernel
-def ewma_mean_std(ring: Any, head: int, count: int, window: int) -> tuple[float, float]:
+def ewma_mean_std(ring: Float64Array, head: int, count: int, window: int) -> tuple[float, float]:
     """Exponentially weighted mean and standard deviation of the values held; weight (1 - 2 / (window + 1)) ** age, age in bars.
 
     `ring`, `head`, `count` as kept by `push`. NaN as for `mean_std`. Equals pandas' ewm(span=window) over the values held.
@@ -128,7 +128,7 @@ def ewma_mean_std(ring: Any, head: int, count: int, window: int) -> tuple[float,
 
 
 @kernel
-def local_level(ring: Any, head: int, count: int, window: int) -> tuple[float, float]:
+def local_level(ring: Float64Array, head: int, count: int, window: int) -> tuple[float, float]:
     """Predicted level of the next bar and the standard deviation round it, by the Kalman filter of the local level model over the values held.
 
     `ring`, `head`, `count` as kept by `push`; `window` (bars) sets the gain 2 / (window + 1) at which the filter settles. The filter starts at the
@@ -164,7 +164,7 @@ def held(kind: int, window: int) -> int:
 
 
 @kernel
-def moments(kind: int, window: int, ring: Any, head: int, count: int) -> tuple[float, float]:
+def moments(kind: int, window: int, ring: Float64Array, head: int, count: int) -> tuple[float, float]:
     """Mean and standard deviation of one kind from `ring` float64 (held(kind, window),), in the values' own unit."""
     if kind == EWMA:
         return ewma_mean_std(ring, head, count, window)
@@ -174,7 +174,7 @@ def moments(kind: int, window: int, ring: Any, head: int, count: int) -> tuple[f
 
 
 @kernel
-def trailing_moments(values: Any, ring: Any, mean: Any, std: Any, kind: int, window: int) -> int:
+def trailing_moments(values: Float64Array, ring: Float64Array, mean: Float64Array, std: Float64Array, kind: int, window: int) -> int:
     """For each bar, mean and std from the values *before* it: what a decision at that bar may know.
 
     `values`: float64 (n,), one a bar; `ring`: float64 (held(kind, window),) scratch; outputs `mean`, `std`: float64 (n,), NaN until the ring

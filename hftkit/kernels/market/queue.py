@@ -22,8 +22,7 @@ PowerProbQueueModel with n = 1, pessimistic its RiskAdverseQueueModel.
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import inlined_kernel, kernel
 
 OPTIMISTIC, NEUTRAL, PESSIMISTIC = range(3)
@@ -46,13 +45,13 @@ def _part(amount: int, share: int, whole: int) -> int:
 
 
 @kernel
-def is_new(row: Any, order_id: int, price: int, leaves: int) -> bool:
+def is_new(row: Int64Array, order_id: int, price: int, leaves: int) -> bool:
     """Has the order (ids, ticks, lots) no place yet, or lost it (another price, a larger quantity)?"""
     return row[ORDER] != order_id or row[PRICE] != price or leaves > row[LEAVES]
 
 
 @kernel
-def join(row: Any, order_id: int, price: int, filled: int, leaves: int, shown: int) -> None:
+def join(row: Int64Array, order_id: int, price: int, filled: int, leaves: int, shown: int) -> None:
     """The order comes to rest behind `shown` lots of history (UNKNOWN: not recorded). Price in ticks, `filled` and `leaves` in lots."""
     row[ORDER], row[PRICE], row[BASE], row[FILLED], row[LEAVES], row[PRINTED] = order_id, price, filled, filled, leaves, 0
     row[AHEAD + OPTIMISTIC], row[AHEAD + NEUTRAL], row[AHEAD + PESSIMISTIC] = 0, shown, shown
@@ -61,7 +60,7 @@ def join(row: Any, order_id: int, price: int, filled: int, leaves: int, shown: i
 
 
 @kernel
-def behind(row: Any, before: Any) -> None:
+def behind(row: Int64Array, before: Int64Array) -> None:
     """Time priority among clients: no estimate puts an order ahead of an older one (`before`, a row) at its price."""
     for e in range(3):
         if row[AHEAD + e] != UNKNOWN:
@@ -69,7 +68,7 @@ def behind(row: Any, before: Any) -> None:
 
 
 @kernel
-def claim(row: Any, estimate: int, total: int, through: bool, volume: int, limit: int, taken: int) -> int:
+def claim(row: Int64Array, estimate: int, total: int, through: bool, volume: int, limit: int, taken: int) -> int:
     """Lots that an order gets of one print in one estimate; what is ahead of it shrinks.
 
     `total`: lots it brought to rest; `through`: the print was beyond its price; `volume`: lots of the print; `limit`: what clients may have of
@@ -90,7 +89,7 @@ def claim(row: Any, estimate: int, total: int, through: bool, volume: int, limit
 
 
 @kernel
-def level_changed(row: Any, before: int, after: int) -> None:
+def level_changed(row: Int64Array, before: int, after: int) -> None:
     """History shows `after` lots at the order's price instead of `before`. What prints do not explain are cancels."""
     cancels, whole = max(0, before - after - row[PRINTED]), before - row[PRINTED]
     row[PRINTED] = 0

@@ -13,10 +13,10 @@ They depend on z-scores only: those at the close of the last MEMORY bars, from a
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 FEATURES = ("size", "step_5", "step_20", "volatility", "crossings")
@@ -25,7 +25,7 @@ _FAST, _SLOW = 5, 20
 
 
 @kernel
-def push_zscore(ring: Any, head: int, count: int, z: float) -> tuple[int, int]:
+def push_zscore(ring: Float64Array, head: int, count: int, z: float) -> tuple[int, int]:
     """Append the z-score of a closed bar, NaN included. Returns the new (head, count). `ring`: float64 (MEMORY,), oldest dropped."""
     ring[head] = z
     head += 1
@@ -35,7 +35,7 @@ def push_zscore(ring: Any, head: int, count: int, z: float) -> tuple[int, int]:
 
 
 @kernel
-def reversion_features(ring: Any, head: int, count: int, z: float, out: Any) -> bool:
+def reversion_features(ring: Float64Array, head: int, count: int, z: float, out: Float64Array) -> bool:
     """Fill `out` float64 (5,), fields in the order of FEATURES. False, and NaN in all, if a z-score of the memory is missing or not finite.
 
     `ring`, `head`, `count`: as kept by `push_zscore`; `z`: of this moment, standard deviations.
@@ -65,7 +65,7 @@ def reversion_features(ring: Any, head: int, count: int, z: float, out: Any) -> 
 
 
 @kernel
-def features_of_bars(z: Any, ring: Any, out: Any) -> int:
+def features_of_bars(z: Float64Array, ring: Float64Array, out: Float64Array) -> int:
     """`reversion_features` at the close of each bar. `z`: float64 (n,); `ring`: float64 (MEMORY,) scratch; `out`: float64 (n, 5). Returns the
     whole rows."""
     head, count, whole = 0, 0, 0

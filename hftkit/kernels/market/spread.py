@@ -10,8 +10,8 @@ own may differ in the last bit, so research calls this kernel and not numpy.
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 SPREADS = ("logs", "levels")  # names of the two in a frozen file; kernels hold the index
@@ -25,7 +25,7 @@ def log_spread(mid_lead: float, mid_hedge: float, hedge_ratio: float, offset: fl
 
 
 @kernel
-def log_spreads(mid_lead: Any, mid_hedge: Any, spread: Any, hedge_ratio: float, offset: float) -> int:
+def log_spreads(mid_lead: Float64Array, mid_hedge: Float64Array, spread: Float64Array, hedge_ratio: float, offset: float) -> int:
     """`log_spread` bar by bar. `mid_lead`, `mid_hedge`: float64 (n,) ticks; `spread`: float64 (n,) out. Returns n."""
     for t in range(spread.size):
         spread[t] = log_spread(mid_lead[t], mid_hedge[t], hedge_ratio, offset)
@@ -39,7 +39,9 @@ def level_spread(mid_lead: float, mid_hedge: float, hedge_ratio: float, lead_tic
 
 
 @kernel
-def level_spreads(mid_lead: Any, mid_hedge: Any, spread: Any, hedge_ratio: float, lead_tick: float, hedge_tick: float) -> int:
+def level_spreads(
+    mid_lead: Float64Array, mid_hedge: Float64Array, spread: Float64Array, hedge_ratio: float, lead_tick: float, hedge_tick: float
+) -> int:
     """`level_spread` bar by bar. `mid_lead`, `mid_hedge`: float64 (n,) ticks; `spread`: float64 (n,) out. Returns n."""
     for t in range(spread.size):
         spread[t] = level_spread(mid_lead[t], mid_hedge[t], hedge_ratio, lead_tick, hedge_tick)

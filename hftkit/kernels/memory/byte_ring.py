@@ -11,10 +11,9 @@ length -1. So the consumer reads a payload where it lies: `byte_ring_front`, use
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.intrinsics import copy_bytes, load_acquire, store_release
 
@@ -39,7 +38,7 @@ def new_byte_ring(words: int) -> np.ndarray:
 
 
 @kernel
-def byte_ring_push(ring: Any, ring_bytes: Any, payload: Any, start: int, n_bytes: int, kind: int, time: int) -> int:
+def byte_ring_push(ring: Int64Array, ring_bytes: OctetArray, payload: OctetArray, start: int, n_bytes: int, kind: int, time: int) -> int:
     """Append payload[start:start + n_bytes] (uint8) with its kind and time (ns). 1, or 0 if it does not fit (counted as dropped). Producer only."""
     size = ring[WORDS]
     need = RECORD_HEAD + ((n_bytes + 7) >> 3)
@@ -63,7 +62,7 @@ def byte_ring_push(ring: Any, ring_bytes: Any, payload: Any, start: int, n_bytes
 
 
 @kernel
-def byte_ring_front(ring: Any, view: Any) -> int:
+def byte_ring_front(ring: Int64Array, view: Int64Array) -> int:
     """The oldest record: `view` (int64 (VIEW_WORDS,)) gets the place of its bytes in the byte view of the ring, their number, kind and time (ns).
     1, or 0 if the ring is empty. Consumer only; the bytes stay until `byte_ring_release`.
     """
@@ -86,12 +85,12 @@ def byte_ring_front(ring: Any, view: Any) -> int:
 
 
 @kernel
-def byte_ring_release(ring: Any, view: Any) -> None:
+def byte_ring_release(ring: Int64Array, view: Int64Array) -> None:
     """Give back the record that `byte_ring_front` put into `view` (int64). Consumer only."""
     store_release(ring, TAIL, view[VIEW_AFTER])
 
 
 @kernel
-def byte_ring_backlog(ring: Any) -> int:
+def byte_ring_backlog(ring: Int64Array) -> int:
     """Words (int64) waiting, headers and fillers included. From any thread."""
     return load_acquire(ring, HEAD) - load_acquire(ring, TAIL)

@@ -13,9 +13,8 @@ answered. The reader counts by itself (`seen` is its own memory), so that nothin
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Control, Outcome, Trading
+from hftkit.kernels.arrays import Int64Array, RiskArray, SessionArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.intrinsics import compare_exchange, fence_release, load_acquire, store_release
 
@@ -36,7 +35,7 @@ _DONE, _REFUSED = int(Outcome.DONE), int(Outcome.REFUSED)
 
 
 @kernel
-def put_command(words: Any, code: int) -> int:
+def put_command(words: Int64Array, code: int) -> int:
     """Add a command (codes.Control). Returns its number from 1, or 0 if the last SLOTS commands have not been answered yet."""
     while True:
         written = load_acquire(words, WRITTEN)
@@ -53,7 +52,7 @@ def put_command(words: Any, code: int) -> int:
 
 
 @kernel
-def withdraw_command(words: Any, number: int, code: int) -> bool:
+def withdraw_command(words: Int64Array, number: int, code: int) -> bool:
     """Turn command `number` (from 1) into NONE where it has not been taken yet. The reader refuses NONE."""
     if load_acquire(words, DONE) >= number:
         return False
@@ -61,14 +60,14 @@ def withdraw_command(words: Any, number: int, code: int) -> bool:
 
 
 @kernel
-def command_at(words: Any, seen: int) -> int:
+def command_at(words: Int64Array, seen: int) -> int:
     """The code of the command after the first `seen` ones (a count), NO_COMMAND if there is none yet."""
     there = load_acquire(words, FIRST_SLOT + seen % SLOTS)
     return there & _CODE_MASK if there >> _CODE_BITS == seen + 1 else NO_COMMAND
 
 
 @kernel
-def admits(words: Any, code: int) -> bool:
+def admits(words: Int64Array, code: int) -> bool:
     """Whether a command code may become an event. Unknown codes may not; nor a person's, but STOP, before start-up is complete."""
     if code <= 0 or code > _LAST:
         return False
@@ -92,7 +91,7 @@ def _outcome(code: int, admitted: bool, trading: int, stop_requested: int) -> in
 
 
 @kernel
-def answer_command(words: Any, number: int, code: int, admitted: bool, risk: Any, session: Any, now: int) -> None:
+def answer_command(words: Int64Array, number: int, code: int, admitted: bool, risk: RiskArray, session: SessionArray, now: int) -> None:
     """Acknowledge command `number`. `risk` RISK (1,), `session` SESSION (1,): the state after it; `now`: ns, monotonic."""
     at = FIRST_ANSWER + (number - 1) % SLOTS * ANSWER_WORDS
     words[at + A_NUMBER] = 0

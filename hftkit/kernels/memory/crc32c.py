@@ -6,10 +6,9 @@ at import from the polynomial.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import kernel
 
 _POLYNOMIAL = 0x82F63B78
@@ -31,7 +30,7 @@ _TABLES = _tables()
 
 
 @kernel
-def crc32c_words(words: Any, start: int, count: int, crc: int) -> int:
+def crc32c_words(words: Int64Array, start: int, count: int, crc: int) -> int:
     """CRC-32C of words[start : start + count] (int64, as little-endian bytes), continuing from `crc` (0 to begin)."""
     state = crc ^ 0xFFFFFFFF
     for i in range(start, start + count):

@@ -7,8 +7,7 @@ Source of the index formula: the HdrHistogram reference implementation's publish
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.intrinsics import leading_zeros
 
@@ -31,6 +30,6 @@ def counts_index(value_ns: int) -> int:
 
 
 @kernel
-def record(counts: Any, value_ns: int) -> None:
+def record(counts: Int64Array, value_ns: int) -> None:
     """Count one value (ns) in `counts` (int64, (COUNTS_LEN,))."""
     counts[counts_index(value_ns)] += 1

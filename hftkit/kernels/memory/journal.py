@@ -13,8 +13,7 @@ a torn page shows as a CRC that does not fit, and the reader cuts there.
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.crc32c import crc32c_words
 from hftkit.kernels.memory.intrinsics import store_release
@@ -33,13 +32,13 @@ STATE_WORDS = 8
 
 
 @kernel
-def fits(segment: Any, state: Any, n_words: int) -> bool:
+def fits(segment: Int64Array, state: Int64Array, n_words: int) -> bool:
     """Whether a record with `n_words` of payload, and an end mark after it, still fits."""
     return state[POSITION] + RECORD_HEADER_WORDS + n_words + 1 <= segment.size
 
 
 @kernel
-def append(words: Any, segment: Any, state: Any, record_type: int, time_ns: int, start: int, n_words: int) -> int:
+def append(words: Int64Array, segment: Int64Array, state: Int64Array, record_type: int, time_ns: int, start: int, n_words: int) -> int:
     """Append words[start : start + n_words] as one record. 1, or 0 if the segment is full: nothing was written."""
     if not fits(segment, state, n_words):
         return 0
@@ -66,7 +65,7 @@ def append(words: Any, segment: Any, state: Any, record_type: int, time_ns: int,
 
 
 @kernel
-def check_record(segment: Any, position: int, sequence: int, crc: int) -> int:
+def check_record(segment: Int64Array, position: int, sequence: int, crc: int) -> int:
     """Verify the record at word `position` that should carry `sequence`, after a record with `crc`.
 
     Returns its payload length in words; -1 at the end mark or the end of the segment, -2 impossible length (torn or altered), -3 wrong
@@ -89,7 +88,7 @@ def check_record(segment: Any, position: int, sequence: int, crc: int) -> int:
 
 
 @kernel
-def index_records(segment: Any, position: int, sequence: int, crc: int, found: Any) -> tuple[int, int, int]:
+def index_records(segment: Int64Array, position: int, sequence: int, crc: int, found: Int64Array) -> tuple[int, int, int]:
     """Verify records from word `position` on, as long as they are good and fit into `found`, int64 (n, 3): first payload word, payload words, type.
 
     `sequence`: of the first; `crc`: of the record before it. Returns (records found, next position in words, CRC of the last).

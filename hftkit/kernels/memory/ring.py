@@ -11,10 +11,9 @@ when the copy says full (or empty), so that in steady flow the two cores do not 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.intrinsics import copy_words, load_acquire, store_release
 
@@ -41,7 +40,7 @@ def format_ring(words: np.ndarray, slots: int, slot_words: int) -> np.ndarray:
 
 
 @kernel
-def ring_push(ring: Any, message: Any, start: int) -> int:
+def ring_push(ring: Int64Array, message: Int64Array, start: int) -> int:
     """Copy one slot's words from message[start:] into the ring. 1, or 0 if it is full (counted as dropped). Producer only."""
     head = ring[HEAD]
     if head - ring[TAIL_COPY] >= ring[SLOTS]:
@@ -60,7 +59,7 @@ def ring_push(ring: Any, message: Any, start: int) -> int:
 
 
 @kernel
-def ring_pop(ring: Any, message: Any, start: int) -> int:
+def ring_pop(ring: Int64Array, message: Int64Array, start: int) -> int:
     """Copy the oldest slot into message[start:]. 1, or 0 if the ring is empty. Consumer only."""
     tail = ring[TAIL]
     if ring[HEAD_COPY] <= tail:
@@ -78,7 +77,7 @@ def ring_pop(ring: Any, message: Any, start: int) -> int:
 
 
 @kernel
-def ring_push_many(ring: Any, messages: Any, start: int, count: int) -> int:
+def ring_push_many(ring: Int64Array, messages: Int64Array, start: int, count: int) -> int:
     """Push up to `count` messages laid one after another from messages[start:], with one release for all. How many fitted. Producer only."""
     head = ring[HEAD]
     if head + count - ring[TAIL_COPY] > ring[SLOTS]:
@@ -94,7 +93,7 @@ def ring_push_many(ring: Any, messages: Any, start: int, count: int) -> int:
 
 
 @kernel
-def ring_pop_many(ring: Any, messages: Any, start: int, most: int) -> int:
+def ring_pop_many(ring: Int64Array, messages: Int64Array, start: int, most: int) -> int:
     """Pop up to `most` messages into messages[start:], with one release for all. How many there were. Consumer only."""
     tail = ring[TAIL]
     if ring[HEAD_COPY] - tail < most:

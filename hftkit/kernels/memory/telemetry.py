@@ -7,10 +7,11 @@ records into the page itself, and a reader may see them one entry apart.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from hftkit.kernels.arrays import EngineState, EventArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.intrinsics import fence_release, load_acquire, store_release
 
@@ -38,7 +39,7 @@ class Page(NamedTuple):
 
 
 @kernel
-def publish(rooms: Any, page: Any, now: int) -> None:
+def publish(rooms: EngineState, page: Page, now: int) -> None:
     """Copy the state of `rooms` into the page. `now`: ns monotonic."""
     sequence = load_acquire(page.head, SEQUENCE)
     store_release(page.head, SEQUENCE, sequence + 1)
@@ -57,7 +58,7 @@ def publish(rooms: Any, page: Any, now: int) -> None:
 
 
 @kernel
-def publish_fill(page: Any, event: Any, realized_e8: int) -> None:
+def publish_fill(page: Page, event: EventArray, realized_e8: int) -> None:
     """Append the fill in `event` (EVENT (1,)) to the page's table; `realized_e8`: the instrument's realised P&L after it."""
     e = event[0]
     row = page.head[N_FILLS] % page.fills.shape[0]

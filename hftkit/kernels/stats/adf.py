@@ -13,10 +13,10 @@ the columns. Only additions build the Gram matrix, so an outlier at the edge of 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.ols import OLS_OK, cholesky_nested, householder_nested, t_statistic
 from hftkit.kernels.stats.sums import dot
@@ -29,7 +29,7 @@ ADF_TOO_SHORT = 3  # no degree of freedom left; 0..2 are the verdicts of ols.py
 
 
 @kernel
-def differences(u: Any, d: Any) -> int:
+def differences(u: Float64Array, d: Float64Array) -> int:
     """d[j] = u[j+1] - u[j]. `u`: float64 (n,); `d`: float64 (>= n - 1,). Returns N = n - 1."""
     n = u.size - 1
     for j in range(n):
@@ -38,7 +38,7 @@ def differences(u: Any, d: Any) -> int:
 
 
 @kernel
-def lag_gram(u: Any, d: Any, gram: Any, p: int) -> int:
+def lag_gram(u: Float64Array, d: Float64Array, gram: Float64Array, p: int) -> int:
     """Gram matrix of the columns level, lag 1 .. lag p, target over the rows j = p .. N-1. Returns the number of rows.
 
     `u`: float64 (n,); `d`: from `differences`; `gram`: float64 (>= p+2, >= p+2), upper triangle out.
@@ -67,7 +67,7 @@ def lag_gram(u: Any, d: Any, gram: Any, p: int) -> int:
 
 
 @kernel
-def _put(gram: Any, value: float, i: int, j: int, p: int) -> None:
+def _put(gram: Float64Array, value: float, i: int, j: int, p: int) -> None:
     """Store the product of lags i <= j; lag 0 is the target, in the last column."""
     if i > 0:
         gram[i, j] = value
@@ -78,7 +78,7 @@ def _put(gram: Any, value: float, i: int, j: int, p: int) -> None:
 
 
 @kernel
-def _add(gram: Any, value: float, i: int, j: int, p: int) -> None:
+def _add(gram: Float64Array, value: float, i: int, j: int, p: int) -> None:
     if i > 0:
         gram[i, j] += value
     elif j > 0:
@@ -88,7 +88,7 @@ def _add(gram: Any, value: float, i: int, j: int, p: int) -> None:
 
 
 @kernel
-def final_gram(u: Any, d: Any, gram: Any, final: Any, p: int, lag: int) -> int:
+def final_gram(u: Float64Array, d: Float64Array, gram: Float64Array, final: Float64Array, p: int, lag: int) -> int:
     """Columns lag 1 .. lag `lag`, level, target over the rows j = lag .. N-1, from the Gram matrix over j = p .. N-1. Returns the number of rows.
 
     The level comes last of the regressors, so that its t is read off. `final`: float64 (>= lag+2, >= lag+2), upper triangle out.
@@ -116,7 +116,7 @@ def final_gram(u: Any, d: Any, gram: Any, final: Any, p: int, lag: int) -> int:
 
 
 @kernel
-def choose_lag(z: Any, rss: Any, nobs: int, level: int, maxlag: int, autolag: int) -> int:
+def choose_lag(z: Float64Array, rss: Float64Array, nobs: int, level: int, maxlag: int, autolag: int) -> int:
     """The lag length among 0..maxlag, from the nested regressions on columns 0..level+lag. `autolag`: a LAG_* code.
 
     AIC and BIC of a Gaussian regression, constants dropped; the first of equals wins. LAG_T: longest lag whose last t reaches T_STOP, else 0.
@@ -142,7 +142,9 @@ def choose_lag(z: Any, rss: Any, nobs: int, level: int, maxlag: int, autolag: in
 
 
 @kernel
-def adf_gram(u: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag: int, autolag: int) -> int:
+def adf_gram(
+    u: Float64Array, d: Float64Array, rows: Float64Array, gram: Float64Array, final: Float64Array, out: Float64Array, maxlag: int, autolag: int
+) -> int:
     """Dickey-Fuller t without deterministic terms. Returns 0, or a verdict of ols.py, or ADF_TOO_SHORT.
 
     `u`: float64 (n,); scratch `d` (>= n - 1,), `rows` (2, >= maxlag+2), `gram` and `final` (>= maxlag+2, >= maxlag+2).
@@ -173,7 +175,7 @@ def adf_gram(u: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, maxlag:
 
 
 @kernel
-def fill_columns(u: Any, columns: Any, trend: int, lag: int, sample_lag: int, level_last: bool) -> int:
+def fill_columns(u: Float64Array, columns: Float64Array, trend: int, lag: int, sample_lag: int, level_last: bool) -> int:
     """Columns of the regression over the rows j = sample_lag .. N-1, one a row of `columns` (>= trend+lag+2, >= rows). Returns the rows."""
     n = u.size - 1
     nobs = n - sample_lag
@@ -194,7 +196,7 @@ def fill_columns(u: Any, columns: Any, trend: int, lag: int, sample_lag: int, le
 
 
 @kernel
-def adf_columns(u: Any, columns: Any, rows: Any, out: Any, trend: int, maxlag: int, autolag: int) -> int:
+def adf_columns(u: Float64Array, columns: Float64Array, rows: Float64Array, out: Float64Array, trend: int, maxlag: int, autolag: int) -> int:
     """Dickey-Fuller t with `trend` deterministic terms (0..3), for data of any conditioning. Returns 0, OLS_SINGULAR or ADF_TOO_SHORT.
 
     `u`: float64 (n,); scratch `columns` (>= trend+maxlag+2, >= n - 1), `rows` (2, >= trend+maxlag+2); `out`: float64 (3,): statistic, lag, rows used.

@@ -10,10 +10,10 @@ then one dot product, so a scan costs O(n * maxlag) a pair.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array, Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.adf import OUT_LAG, OUT_NOBS, OUT_STATISTIC, adf_gram
 from hftkit.kernels.stats.half_life import half_life
@@ -31,7 +31,7 @@ MAX_R_SQUARED = 1.0 - 100.0 * math.sqrt(2.0**-52)
 
 
 @kernel
-def hedge_residual(y: Any, x: Any, residual: Any) -> float:
+def hedge_residual(y: Float64Array, x: Float64Array, residual: Float64Array) -> float:
     """Slope of y on x, both free of their trend; writes y - slope * x. All float64 (n,). NaN if x has no variance."""
     xx = dot(x, x)
     xy = dot(x, y)
@@ -45,7 +45,18 @@ def hedge_residual(y: Any, x: Any, residual: Any) -> float:
 
 @kernel
 def engle_granger_pair(
-    y: Any, x: Any, residual: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, total: float, trend: int, maxlag: int, autolag: int
+    y: Float64Array,
+    x: Float64Array,
+    residual: Float64Array,
+    d: Float64Array,
+    rows: Float64Array,
+    gram: Float64Array,
+    final: Float64Array,
+    out: Float64Array,
+    total: float,
+    trend: int,
+    maxlag: int,
+    autolag: int,
 ) -> int:
     """One ordered pair. Returns a PAIR_*, ADF_* or OLS_* verdict, also written into `out`.
 
@@ -77,7 +88,18 @@ def engle_granger_pair(
 
 @kernel
 def engle_granger_pairs(
-    panel: Any, totals: Any, pairs: Any, residual: Any, d: Any, rows: Any, gram: Any, final: Any, out: Any, trend: int, maxlag: int, autolag: int
+    panel: Float64Array,
+    totals: Float64Array,
+    pairs: Int64Array,
+    residual: Float64Array,
+    d: Float64Array,
+    rows: Float64Array,
+    gram: Float64Array,
+    final: Float64Array,
+    out: Float64Array,
+    trend: int,
+    maxlag: int,
+    autolag: int,
 ) -> int:
     """Many ordered pairs, one after the other; releases the interpreter, so a scan runs one call a thread. Returns pairs with verdict 0.
 

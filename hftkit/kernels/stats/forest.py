@@ -12,10 +12,10 @@ as float32 with float64 thresholds; so does this, or a value at a threshold woul
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 LINK, OFFSET, SCALE, TREES, ROOTS = range(5)
@@ -25,7 +25,7 @@ FEATURE, VALUE, LEFT, RIGHT = range(NODE_WORDS)  # words of a node; VALUE is the
 
 
 @kernel
-def tree_probability(features: Any, table: Any) -> float:
+def tree_probability(features: Float64Array, table: Float64Array) -> float:
     """Probability 0..1. NaN if a feature is not finite or there is no tree: no claim, so no trade.
 
     `features`: float64 (k,); `table`: float64 (words,), may be longer than the trees.
@@ -50,7 +50,7 @@ def tree_probability(features: Any, table: Any) -> float:
 
 
 @kernel
-def tree_probabilities(rows: Any, table: Any, out: Any) -> int:
+def tree_probabilities(rows: Float64Array, table: Float64Array, out: Float64Array) -> int:
     """`tree_probability` of each row of float64 (m, k) into `out` float64 (m,). Returns m."""
     for i in range(rows.shape[0]):
         out[i] = tree_probability(rows[i], table)
@@ -58,7 +58,7 @@ def tree_probabilities(rows: Any, table: Any, out: Any) -> int:
 
 
 @kernel
-def check_table(table: Any, n_features: int) -> int:
+def check_table(table: Float64Array, n_features: int) -> int:
     """0 if `tree_probability` can walk the table safely, else the index (from 1) of the first word that is wrong.
 
     `table`: float64 (words,), exactly as long as its trees; `n_features`: number of features it may ask for.

@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 
 @kernel
-def reversion_slope(spread: Any) -> float:
+def reversion_slope(spread: Float64Array) -> float:
     """The b above, by least squares. `spread`: float64 (n,). NaN with fewer than three values or without variance."""
     n = spread.size - 1
     if n < 2:
@@ -49,7 +49,7 @@ def reversion_slope(spread: Any) -> float:
 
 
 @kernel
-def half_life(spread: Any) -> float:
+def half_life(spread: Float64Array) -> float:
     """Half-life in bars. Infinite if the spread does not revert (b >= 0), 0 if it overshoots at once (b <= -1), NaN without variance."""
     slope = reversion_slope(spread)
     if math.isnan(slope):

@@ -11,10 +11,10 @@ A trend is an integer: 0 none ("n"), 1 constant ("c"), 2 constant and linear ("c
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 
 TRENDS = ("n", "c", "ct", "ctt")
@@ -179,7 +179,7 @@ def p_value(statistic: float, trend: int, n_series: int) -> float:
 
 
 @kernel
-def critical_values(out: Any, trend: int, n_series: int, nobs: int) -> int:
+def critical_values(out: Float64Array, trend: int, n_series: int, nobs: int) -> int:
     """Critical values at 1, 5 and 10 % for a sample of `nobs`. `out`: float64 (3,); NaN where the papers give none. Returns 0."""
     for level in range(3):
         c = _CRITICAL_TABLE[trend, n_series - 1, level]

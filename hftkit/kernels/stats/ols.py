@@ -12,10 +12,10 @@ Above MIN_PIVOT the answers keep ten digits; below it, Cholesky says so and the 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.sums import dot, total
 
@@ -29,7 +29,7 @@ OLS_SINGULAR = 2  # a column is zero, or a combination of others
 
 
 @kernel
-def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
+def remove_trend(values: Float64Array, out: Float64Array, coefficients: Float64Array, trend: int) -> float:
     """Subtract the least-squares polynomial of degree trend - 1 (trend 0: nothing). Returns the remaining sum of squares.
 
     `values`, `out`: float64 (n,); `coefficients`: float64 (3,), in the orthogonal basis 1, tau, tau^2 - mean(tau^2) with tau from -1 to 1.
@@ -75,7 +75,7 @@ def remove_trend(values: Any, out: Any, coefficients: Any, trend: int) -> float:
 
 
 @kernel
-def cholesky_nested(gram: Any, z: Any, rss: Any, m: int) -> int:
+def cholesky_nested(gram: Float64Array, z: Float64Array, rss: Float64Array, m: int) -> int:
     """Nested regressions from a Gram matrix. Returns an OLS_* verdict.
 
     `gram`: float64 (>= m, >= m), upper triangle of the m columns' inner products, target last; overwritten by its factor. Outputs, in units of the
@@ -107,7 +107,7 @@ def cholesky_nested(gram: Any, z: Any, rss: Any, m: int) -> int:
 
 
 @kernel
-def householder_nested(columns: Any, z: Any, rss: Any, m: int, nobs: int) -> int:
+def householder_nested(columns: Float64Array, z: Float64Array, rss: Float64Array, m: int, nobs: int) -> int:
     """Nested regressions from the columns themselves. Returns an OLS_* verdict.
 
     `columns`: float64 (>= m, >= nobs), one column of the regression a row, target last; overwritten. Outputs `z` and `rss` (>= m - 1,) as of

@@ -6,14 +6,13 @@ machine.
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Float64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.vector import BLOCK, dot_of_blocks, sum_of_blocks
 
 
 @kernel
-def total(a: Any) -> float:
+def total(a: Float64Array) -> float:
     """Sum of float64 (n,)."""
     blocks = a.size // BLOCK
     rest = 0.0
@@ -23,7 +22,7 @@ def total(a: Any) -> float:
 
 
 @kernel
-def dot(a: Any, b: Any) -> float:
+def dot(a: Float64Array, b: Float64Array) -> float:
     """Sum of a[i] * b[i]; float64 (n,) each, `b` at least as long as `a`."""
     blocks = a.size // BLOCK
     rest = 0.0

@@ -11,17 +11,16 @@ with the autoregressive filter: (2009), "Heteroskedastic time series with a unit
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Float64Array, Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.stats.engle_granger import STATISTIC, engle_granger_pair
 from hftkit.kernels.stats.ols import remove_trend
 
 
 @kernel
-def signed_walk(shocks: Any, signs: Any, filters: Any, changes: Any, walk: Any, order: int) -> int:
+def signed_walk(shocks: Float64Array, signs: Float64Array, filters: Float64Array, changes: Float64Array, walk: Float64Array, order: int) -> int:
     """One bootstrap walk. `shocks`, `signs`: float64 (n - 1,); `filters`: float64 (>= order,), a_1 .. a_order; returns n.
 
     Scratch `changes` float64 (n - 1,); output `walk` float64 (n,). Changes before the first count as zero.
@@ -38,7 +37,17 @@ def signed_walk(shocks: Any, signs: Any, filters: Any, changes: Any, walk: Any, 
 
 @kernel
 def signed_panel(
-    shocks: Any, orders: Any, filters: Any, wanted: Any, signs: Any, changes: Any, walk: Any, panel: Any, totals: Any, coefficients: Any, trend: int
+    shocks: Float64Array,
+    orders: Int64Array,
+    filters: Float64Array,
+    wanted: Int64Array,
+    signs: Float64Array,
+    changes: Float64Array,
+    walk: Float64Array,
+    panel: Float64Array,
+    totals: Float64Array,
+    coefficients: Float64Array,
+    trend: int,
 ) -> int:
     """The bootstrap walks of the series that are `wanted`, each freed of its trend 0..3. Returns how many.
 
@@ -58,9 +67,28 @@ def signed_panel(
 
 @kernel
 def bootstrap_statistics(
-    shocks: Any, orders: Any, filters: Any, wanted: Any, pairs: Any, signs: Any, changes: Any, walk: Any, panel: Any, totals: Any, coefficients: Any,
-    residual: Any, d: Any, rows: Any, gram: Any, final: Any, row: Any, out: Any, trend: int, maxlag: int, autolag: int,
-) -> int:  # fmt: skip
+    shocks: Float64Array,
+    orders: Int64Array,
+    filters: Float64Array,
+    wanted: Int64Array,
+    pairs: Int64Array,
+    signs: Float64Array,
+    changes: Float64Array,
+    walk: Float64Array,
+    panel: Float64Array,
+    totals: Float64Array,
+    coefficients: Float64Array,
+    residual: Float64Array,
+    d: Float64Array,
+    rows: Float64Array,
+    gram: Float64Array,
+    final: Float64Array,
+    row: Float64Array,
+    out: Float64Array,
+    trend: int,
+    maxlag: int,
+    autolag: int,
+) -> int:
     """Engle-Granger statistics of the `pairs` int64 (k, 2) under each row of `signs` float64 (draws, n - 1). Returns the draws.
 
     Arrays as in `signed_panel` and `engle_granger_pair` (`row`: its float64 (FIELDS,)). Output `out` float64 (draws, k); NaN where there is none.

@@ -10,9 +10,8 @@ does not enter again by itself. A fill that an earlier correction had brought in
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Side
+from hftkit.kernels.arrays import EventArray, ExternalArray, InstrumentArray, LedgerArray, LegsArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.trading.ledger import apply_external_fill, correct_position
 from hftkit.kernels.trading.legs import correct_legs
@@ -21,7 +20,9 @@ _BUY = int(Side.BUY)
 
 
 @kernel
-def take_external_fill(event: Any, instruments: Any, ledger: Any, legs: Any, external: Any, reason: int, now: int) -> bool:
+def take_external_fill(
+    event: EventArray, instruments: InstrumentArray, ledger: LedgerArray, legs: LegsArray, external: ExternalArray, reason: int, now: int
+) -> bool:
     """Take in the fill in EVENT (1,): side, price (ticks), qty (lots), fee. `reason`: codes.Reject, 0 for another client. Whether it was new."""
     e = event[0]
     row = external[e.instrument]
@@ -37,7 +38,16 @@ def take_external_fill(event: Any, instruments: Any, ledger: Any, legs: Any, ext
 
 
 @kernel
-def take_correction(event: Any, instruments: Any, ledger: Any, legs: Any, external: Any, compared_with: int, known_until: int, now: int) -> bool:
+def take_correction(
+    event: EventArray,
+    instruments: InstrumentArray,
+    ledger: LedgerArray,
+    legs: LegsArray,
+    external: ExternalArray,
+    compared_with: int,
+    known_until: int,
+    now: int,
+) -> bool:
     """Take over the position (lots) in EVENT (1,), if the ledger still is at `compared_with`. Whether it did.
 
     `known_until`: exchange time (ns) up to which it holds every fill; 0 where fills come in order with it.

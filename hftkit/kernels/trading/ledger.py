@@ -10,9 +10,8 @@ equity = realized + unrealized - fees - funding.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Side
+from hftkit.kernels.arrays import BookArray, InstrumentArray, LedgerArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import tradable
 
@@ -20,7 +19,7 @@ _BUY = int(Side.BUY)
 
 
 @kernel
-def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price: int, qty: int, fee_e8: int, maker: int) -> None:
+def apply_fill(ledger: LedgerArray, instruments: InstrumentArray, instrument: int, side: int, price: int, qty: int, fee_e8: int, maker: int) -> None:
     """Book one fill: price in ticks, qty in lots (> 0), fee in 1e-8 quote (negative is a rebate)."""
     row = ledger[instrument]
     sign = 1 if side == _BUY else -1
@@ -52,7 +51,7 @@ def apply_fill(ledger: Any, instruments: Any, instrument: int, side: int, price:
 
 
 @kernel
-def apply_external_fill(ledger: Any, instruments: Any, instrument: int, side: int, price: int, qty: int, fee_e8: int) -> None:
+def apply_external_fill(ledger: LedgerArray, instruments: InstrumentArray, instrument: int, side: int, price: int, qty: int, fee_e8: int) -> None:
     """Book a fill of an order that was not ours, at its price (ticks) and with its fee (1e-8 quote): in the money, not among what we have traded."""
     row = ledger[instrument]
     bought, sold, turnover, fills = row.bought_qty, row.sold_qty, row.turnover_e8, row.n_fills
@@ -63,7 +62,7 @@ def apply_external_fill(ledger: Any, instruments: Any, instrument: int, side: in
 
 
 @kernel
-def correct_position(ledger: Any, instruments: Any, instrument: int, position: int, compared_with: int) -> bool:
+def correct_position(ledger: LedgerArray, instruments: InstrumentArray, instrument: int, position: int, compared_with: int) -> bool:
     """Take over the venue's `position` (lots) that no fill explains, if the ledger still is at `compared_with` and has a mark. Whether it did.
 
     Booked like a fill at mark without a fee: what it closes is realised there, so equity is the same before and after, but for 1e-8 of rounding.
@@ -91,13 +90,13 @@ def correct_position(ledger: Any, instruments: Any, instrument: int, position: i
 
 
 @kernel
-def apply_funding(ledger: Any, instrument: int, amount_e8: int) -> None:
+def apply_funding(ledger: LedgerArray, instrument: int, amount_e8: int) -> None:
     """Book one funding payment in 1e-8 quote: paid, negative: received."""
     ledger[instrument].funding_e8 += amount_e8
 
 
 @kernel
-def mark(ledger: Any, instruments: Any, instrument: int, mark_price: int) -> None:
+def mark(ledger: LedgerArray, instruments: InstrumentArray, instrument: int, mark_price: int) -> None:
     """Value the position at `mark_price` in half ticks (best_bid + best_ask)."""
     row = ledger[instrument]
     row.mark_price = mark_price
@@ -105,7 +104,7 @@ def mark(ledger: Any, instruments: Any, instrument: int, mark_price: int) -> Non
 
 
 @kernel
-def mark_to_book(ledger: Any, instruments: Any, book: Any, instrument: int) -> bool:
+def mark_to_book(ledger: LedgerArray, instruments: InstrumentArray, book: BookArray, instrument: int) -> bool:
     """Mark at the mid of a trusted book. Whether a position's value changed."""
     b = book[instrument]
     if not tradable(b):

@@ -27,9 +27,20 @@ leg is closed, and the target that was held is missed (`skip`).
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Action, LegState, OrderFlag, OrderType, Reject, Side, SignalReason, TimeInForce, Trading
+from hftkit.kernels.arrays import (
+    BookArray,
+    BookRecord,
+    InstrumentArray,
+    InstrumentRecord,
+    Int64Array,
+    LegsArray,
+    LegsRecord,
+    OrderArray,
+    OrderRecord,
+    SignalArray,
+    WantArray,
+)
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import stale, tradable
 from hftkit.kernels.trading.orders import slot_of, working
@@ -55,7 +66,7 @@ def nearest_ratio(lots: int, numerator: int, denominator: int) -> int:
 
 
 @kernel
-def residual_of(leg: Any) -> int:
+def residual_of(leg: LegsRecord) -> int:
     """Hedge lots too many (positive) or missing (negative); 0 for a single instrument."""
     if leg.hedge < 0:
         return 0
@@ -63,7 +74,7 @@ def residual_of(leg: Any) -> int:
 
 
 @kernel
-def fill_leg(leg: Any, leg_index: int, side: int, qty: int) -> None:
+def fill_leg(leg: LegsRecord, leg_index: int, side: int, qty: int) -> None:
     """Book a fill of `qty` lots on leg 0 (lead) or 1 (hedge)."""
     signed = qty if side == _BUY else -qty
     if leg_index == 0:
@@ -73,7 +84,7 @@ def fill_leg(leg: Any, leg_index: int, side: int, qty: int) -> None:
 
 
 @kernel
-def end_order(leg: Any, o: Any, now: int) -> None:
+def end_order(leg: LegsRecord, o: OrderRecord, now: int) -> None:
     """Forget the working order of a leg once it is final (ORDER record `o`); an attempt that filled nothing is retried only after `retry_ns`.
 
     One that was cancelled on our wish is no failed attempt. An order that the leg no longer works on changes nothing.
@@ -89,20 +100,20 @@ def end_order(leg: Any, o: Any, now: int) -> None:
 
 
 @kernel
-def smallest_order(ins: Any, price: int) -> int:
+def smallest_order(ins: InstrumentRecord, price: int) -> int:
     """Lots of the smallest order that reaches the venue's minimum notional at this price (ticks), rounded up; at least 1."""
     lot_notional = max(price, 1) * ins.tick_lot_e8
     return max((ins.min_notional_e8 + lot_notional - 1) // lot_notional, 1)
 
 
 @kernel
-def _leg_possible(b: Any, ins: Any, unit: int, slippage: int) -> bool:
+def _leg_possible(b: BookRecord, ins: InstrumentRecord, unit: int, slippage: int) -> bool:
     """Whether a unit of one leg could be sent now, at the worst price it may ask for."""
     return tradable(b) and abs(unit) >= smallest_order(ins, b.best_bid - slippage)
 
 
 @kernel
-def _tolerance(leg: Any, book: Any, instruments: Any) -> int:
+def _tolerance(leg: LegsRecord, book: BookArray, instruments: InstrumentArray) -> int:
     """Residual lots that need no action: the configured ones, or what the venue would not take as an order. None when flat."""
     if leg.lead_position == 0:
         return 0
@@ -114,7 +125,7 @@ def _tolerance(leg: Any, book: Any, instruments: Any) -> int:
 
 
 @kernel
-def _enter_state(leg: Any, state: int, ts_event: int, now: int) -> None:
+def _enter_state(leg: LegsRecord, state: int, ts_event: int, now: int) -> None:
     if state == _ENTERING or leg.state == _ENTERING or leg.state == _OPEN:
         if state == _OPEN:
             leg.entering_ns += now - leg.ts_since
@@ -134,7 +145,7 @@ def _enter_state(leg: Any, state: int, ts_event: int, now: int) -> None:
 
 
 @kernel
-def _entered(leg: Any, book: Any, instruments: Any) -> bool:
+def _entered(leg: LegsRecord, book: BookArray, instruments: InstrumentArray) -> bool:
     """Whether the lead is filled, or as far as the venue would take another order: what a resting order leaves may be too small to be sent."""
     missing = abs(leg.target * leg.unit_lead - leg.lead_position)
     if missing == 0 or leg.maker_patience_ns == 0 or leg.lead_order != 0 or leg.lead_position == 0:
@@ -144,7 +155,16 @@ def _entered(leg: Any, book: Any, instruments: Any) -> bool:
 
 @kernel
 def _transition(
-    leg: Any, book: Any, instruments: Any, wanted: int, trading: int, naked: bool, late: bool, possible: bool, ts_event: int, now: int
+    leg: LegsRecord,
+    book: BookArray,
+    instruments: InstrumentArray,
+    wanted: int,
+    trading: int,
+    naked: bool,
+    late: bool,
+    possible: bool,
+    ts_event: int,
+    now: int,
 ) -> None:
     """One move of the table above. `wanted`: the signal's target in units, already 0 where positions are to be left; `possible`: both legs are."""
     if wanted == 0:
@@ -174,7 +194,9 @@ def _transition(
 
 
 @kernel
-def _ask(want: Any, n: int, slot: int, leg_index: int, instrument: int, lots: int, least: int, book: Any, slippage: int, market: bool) -> int:
+def _ask(
+    want: WantArray, n: int, slot: int, leg_index: int, instrument: int, lots: int, least: int, book: BookArray, slippage: int, market: bool
+) -> int:
     """Append an order for signed `lots`, not less than `least` (rounding up); returns the new number of wants. Without a trusted book only a
     market order goes out."""
     b = book[instrument]
@@ -199,7 +221,7 @@ def _ask(want: Any, n: int, slot: int, leg_index: int, instrument: int, lots: in
 
 
 @kernel
-def _lead_goal(leg: Any) -> int:
+def _lead_goal(leg: LegsRecord) -> int:
     if leg.state == _ENTERING or leg.state == _OPEN:
         return leg.target * leg.unit_lead
     if leg.state == _UNWINDING and leg.hedge >= 0:
@@ -210,7 +232,7 @@ def _lead_goal(leg: Any) -> int:
 
 
 @kernel
-def _post(leg: Any, want: Any, n: int, slot: int, lots: int, book: Any) -> int:
+def _post(leg: LegsRecord, want: WantArray, n: int, slot: int, lots: int, book: BookArray) -> int:
     """Append a post-only order for signed `lots` of the lead at the touch: its own side of the quoted spread, not the other. New number of wants."""
     b = book[leg.lead]
     if not watched(leg, book):
@@ -226,7 +248,17 @@ def _post(leg: Any, want: Any, n: int, slot: int, lots: int, book: Any) -> int:
 
 @kernel
 def _plan_patient_lead(
-    slot: int, leg: Any, lead_lots: int, naked: bool, trading: int, forced: bool, book: Any, orders: Any, want: Any, n: int, now: int
+    slot: int,
+    leg: LegsRecord,
+    lead_lots: int,
+    naked: bool,
+    trading: int,
+    forced: bool,
+    book: BookArray,
+    orders: OrderArray,
+    want: WantArray,
+    n: int,
+    now: int,
 ) -> int:
     """What the lead wants where it is worked with patience: let rest, pull, post or take. Returns the number of wants."""
     if trading == _PAUSED and leg.state == _ENTERING:
@@ -246,7 +278,18 @@ def _plan_patient_lead(
 
 
 @kernel
-def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, orders: Any, want: Any, n: int, trading: int, now: int) -> int:
+def plan_legs(
+    slot: int,
+    signal: SignalArray,
+    book: BookArray,
+    instruments: InstrumentArray,
+    legs: LegsArray,
+    orders: OrderArray,
+    want: WantArray,
+    n: int,
+    trading: int,
+    now: int,
+) -> int:
     """Advance one pair and append what it wants to trade. Returns the number of wants.
 
     `signal` SIGNAL (k,), `legs` LEGS (k,), `orders` ORDER (capacity,), `want` WANT (MAX_WANTS,), `n`: wants already there, `trading`: codes.Trading,
@@ -293,7 +336,7 @@ def plan_legs(slot: int, signal: Any, book: Any, instruments: Any, legs: Any, or
 
 
 @kernel
-def _leave(leg: Any, ts_event: int, now: int) -> None:
+def _leave(leg: LegsRecord, ts_event: int, now: int) -> None:
     """Somebody else has changed the position of this pair: it is left at once, and not entered again until the signal has left its target."""
     if leg.target != 0:
         leg.skip = leg.target
@@ -304,7 +347,7 @@ def _leave(leg: Any, ts_event: int, now: int) -> None:
 
 
 @kernel
-def _shift(leg: Any, leg_index: int, lots: int, ts_event: int, now: int) -> None:
+def _shift(leg: LegsRecord, leg_index: int, lots: int, ts_event: int, now: int) -> None:
     if leg_index == 0:
         leg.lead_position += lots
     else:
@@ -313,7 +356,7 @@ def _shift(leg: Any, leg_index: int, lots: int, ts_event: int, now: int) -> None
 
 
 @kernel
-def correct_legs(legs: Any, instrument: int, lots: int, ts_event: int, now: int) -> None:
+def correct_legs(legs: LegsArray, instrument: int, lots: int, ts_event: int, now: int) -> None:
     """The account's position in `instrument` has changed by signed `lots` without an order of ours: the legs follow, so that they sum to the ledger.
 
     What closes is taken from the legs that hold it, in the order of their slots; what is left, or opens, goes to the first strategy that trades
@@ -336,7 +379,7 @@ def correct_legs(legs: Any, instrument: int, lots: int, ts_event: int, now: int)
 
 
 @kernel
-def count_refusal(leg: Any, leg_index: int, refused: Any, slot: int, reason: int, now: int) -> int:
+def count_refusal(leg: LegsRecord, leg_index: int, refused: Int64Array, slot: int, reason: int, now: int) -> int:
     """The venue has refused an order of this leg, as the `refused[slot, leg]`-th in a row: each doubles the pause. How many there were.
 
     A reduce-only order without a position to reduce (409) waits longer at once: whether the position is still there is asked for meanwhile.
@@ -354,7 +397,7 @@ def count_refusal(leg: Any, leg_index: int, refused: Any, slot: int, reason: int
 
 
 @kernel
-def note_sent(leg: Any, leg_index: int, client_order_id: int) -> None:
+def note_sent(leg: LegsRecord, leg_index: int, client_order_id: int) -> None:
     """Remember the working order of a leg."""
     if leg_index == 0:
         leg.lead_order = client_order_id
@@ -363,7 +406,7 @@ def note_sent(leg: Any, leg_index: int, client_order_id: int) -> None:
 
 
 @kernel
-def note_refused(leg: Any, leg_index: int, now: int) -> None:
+def note_refused(leg: LegsRecord, leg_index: int, now: int) -> None:
     """Risk refused the leg's order: try again after a pause, not on every tick."""
     if leg_index == 0:
         leg.lead_retry_at = now + leg.retry_ns
@@ -372,7 +415,7 @@ def note_refused(leg: Any, leg_index: int, now: int) -> None:
 
 
 @kernel
-def all_flat(legs: Any, orders: Any, n_strategies: int) -> bool:
+def all_flat(legs: LegsArray, orders: OrderArray, n_strategies: int) -> bool:
     """Whether no strategy holds a position or has a working order."""
     for k in range(n_strategies):
         leg = legs[k]

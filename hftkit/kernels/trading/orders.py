@@ -20,11 +20,10 @@ fill or the end that says why is on its way, so the order is queried too. A quer
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import EventKind, OrderState, Reject, Side
+from hftkit.kernels.arrays import EventArray, EventRecord, OpenArray, OrderArray, OrderRecord, SessionArray, WantArray
 from hftkit.kernels.jit import kernel
 
 _FREE, _PENDING, _SUBMITTED = int(OrderState.FREE), int(OrderState.PENDING_SUBMIT), int(OrderState.SUBMITTED)
@@ -55,27 +54,27 @@ def is_final(state: int) -> bool:
 
 
 @kernel
-def slot_of(orders: Any, client_order_id: int) -> int:
+def slot_of(orders: OrderArray, client_order_id: int) -> int:
     """Slot of an order, -1 if the table does not know the id."""
     slot = (client_order_id & ((1 << COUNTER_BITS) - 1)) % orders.size
     return slot if client_order_id > 0 and orders[slot].client_order_id == client_order_id else -1
 
 
 @kernel
-def working(orders: Any, client_order_id: int) -> bool:
+def working(orders: OrderArray, client_order_id: int) -> bool:
     """Whether the id is a known order that is not final."""
     slot = slot_of(orders, client_order_id)
     return slot >= 0 and not is_final(orders[slot].state)
 
 
 @kernel
-def next_slot_free(orders: Any, session: Any) -> bool:
+def next_slot_free(orders: OrderArray, session: SessionArray) -> bool:
     """Whether the slot of the next order may be taken."""
     return is_final(orders[(session[0].next_order) % orders.size].state)
 
 
 @kernel
-def create(allowed: Any, index: int, orders: Any, open_qty: Any, session: Any) -> int:
+def create(allowed: WantArray, index: int, orders: OrderArray, open_qty: OpenArray, session: SessionArray) -> int:
     """Enter ALLOWED[index] as PENDING_SUBMIT; the caller has seen that the slot is free. Returns its slot."""
     a = allowed[index]
     counter = session[0].next_order
@@ -105,7 +104,7 @@ def create(allowed: Any, index: int, orders: Any, open_qty: Any, session: Any) -
 
 
 @kernel
-def _open(open_qty: Any, instrument: int, side: int, qty: int, n: int) -> None:
+def _open(open_qty: OpenArray, instrument: int, side: int, qty: int, n: int) -> None:
     row = open_qty[instrument]
     if side == _BUY:
         row.buy_qty += qty
@@ -115,7 +114,7 @@ def _open(open_qty: Any, instrument: int, side: int, qty: int, n: int) -> None:
 
 
 @kernel
-def move(o: Any, open_qty: Any, event: int, filled: int) -> int:
+def move(o: OrderRecord, open_qty: OpenArray, event: int, filled: int) -> int:
     """Move an order by one event of the table above; `filled` lots for the fill events. 0, or the Reject code of an illegal move."""
     state = NEXT_STATE[o.state, event]
     if state < 0 or filled < 0 or o.filled_qty + filled > o.qty:
@@ -130,7 +129,7 @@ def move(o: Any, open_qty: Any, event: int, filled: int) -> int:
 
 
 @kernel
-def _by_status(e: Any, o: Any, open_qty: Any) -> int:
+def _by_status(e: EventRecord, o: OrderRecord, open_qty: OpenArray) -> int:
     """ORDER_STATUS settles an unknown outcome: what the venue says is the truth, except for fills it still has to report.
 
     The answer to a query may come after the order's end: then it must know the same fills, or say that the venue has forgotten the order.
@@ -151,7 +150,7 @@ def _by_status(e: Any, o: Any, open_qty: Any) -> int:
 
 
 @kernel
-def note_cancel(orders: Any, client_order_id: int, now: int) -> None:
+def note_cancel(orders: OrderArray, client_order_id: int, now: int) -> None:
     """A cancel of this order leaves now (ns monotonic)."""
     slot = slot_of(orders, client_order_id)
     if slot >= 0:
@@ -159,7 +158,7 @@ def note_cancel(orders: Any, client_order_id: int, now: int) -> None:
 
 
 @kernel
-def wants_query(o: Any, now: int, timeout_ns: int) -> bool:
+def wants_query(o: OrderRecord, now: int, timeout_ns: int) -> bool:
     """Whether an open order must be asked for: no answer to it, or to its cancel, within `timeout_ns`. Times ns monotonic."""
     if is_final(o.state):
         return False
@@ -169,7 +168,7 @@ def wants_query(o: Any, now: int, timeout_ns: int) -> bool:
 
 
 @kernel
-def apply_order_event(event: Any, orders: Any, open_qty: Any) -> int:
+def apply_order_event(event: EventArray, orders: OrderArray, open_qty: OpenArray) -> int:
     """Apply one order entry answer (EVENT (1,)). Returns the slot of the order, -1 unknown id, -2 illegal transition."""
     e = event[0]
     slot = slot_of(orders, e.client_order_id)

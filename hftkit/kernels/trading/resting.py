@@ -19,9 +19,8 @@ order book".) What the book shows includes our own order, so the estimate is nev
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Action, EventKind, Side, TimeInForce
+from hftkit.kernels.arrays import BookArray, EventArray, EventRecord, LegsArray, LegsRecord, OrderArray, OrderRecord, WantArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import tradable
 from hftkit.kernels.trading.orders import slot_of
@@ -31,7 +30,7 @@ _TRADE, _DEPTH, _BBO = int(EventKind.TRADE), int(EventKind.DEPTH), int(EventKind
 
 
 @kernel
-def _shown_at(e: Any, side: int, price: int) -> int:
+def _shown_at(e: EventRecord, side: int, price: int) -> int:
     """Lots that a market data event (EVENT record) shows at `price` (ticks) of one side, -1 if it does not say."""
     if e.kind == _DEPTH:
         return e.qty if e.side == side and e.price == price else -1
@@ -45,7 +44,7 @@ def _shown_at(e: Any, side: int, price: int) -> int:
 
 
 @kernel
-def watch_queues(legs: Any, event: Any, orders: Any) -> None:
+def watch_queues(legs: LegsArray, event: EventArray, orders: OrderArray) -> None:
     """Take one market data event (EVENT (1,)) into the estimates of all strategies (LEGS (k,)) whose lead order rests in that instrument."""
     e = event[0]
     for k in range(legs.size):
@@ -65,13 +64,13 @@ def watch_queues(legs: Any, event: Any, orders: Any) -> None:
 
 
 @kernel
-def watched(leg: Any, book: Any) -> bool:
+def watched(leg: LegsRecord, book: BookArray) -> bool:
     """Whether every book of the pair can be traded on: only then may an order rest."""
     return tradable(book[leg.lead]) and (leg.hedge < 0 or tradable(book[leg.hedge]))
 
 
 @kernel
-def may_stay(leg: Any, o: Any, book: Any, lead_lots: int, urgent: bool) -> bool:
+def may_stay(leg: LegsRecord, o: OrderRecord, book: BookArray, lead_lots: int, urgent: bool) -> bool:
     """Whether the working lead order `o` (ORDER record) may rest on. `lead_lots`: signed lots still wanted."""
     wanted = lead_lots if o.side == _BUY else -lead_lots
     if urgent or o.qty - o.filled_qty > wanted or not watched(leg, book):
@@ -82,7 +81,7 @@ def may_stay(leg: Any, o: Any, book: Any, lead_lots: int, urgent: bool) -> bool:
 
 
 @kernel
-def pull(leg: Any, slot: int, o: Any, want: Any, n: int) -> int:
+def pull(leg: LegsRecord, slot: int, o: OrderRecord, want: WantArray, n: int) -> int:
     """Ask for the cancel of the resting lead order `o` of strategy `slot`, once, and not before it is acknowledged. The new number of wants."""
     if o.time_in_force != _GTC or o.ts_ack == 0 or o.ts_cancel != 0 or n >= want.size:
         return n

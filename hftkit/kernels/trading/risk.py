@@ -11,9 +11,8 @@ needs no quote: a market order that reduces. So a position can always be left, a
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Action, OrderFlag, OrderType, Reject, Side, Trading
+from hftkit.kernels.arrays import BookArray, InstrumentArray, LedgerArray, LimitArray, OpenArray, RiskArray, RiskRecord, WantArray, WantRecord
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import stale, tradable
 
@@ -38,7 +37,7 @@ def _room(position: int, open_same_side: int, sign: int, limit: int) -> int:
 
 
 @kernel
-def _worst_exposure(ledger: Any, open_qty: Any, instruments: Any) -> int:
+def _worst_exposure(ledger: LedgerArray, open_qty: OpenArray, instruments: InstrumentArray) -> int:
     """Sum over instruments of the largest |position| that open orders could lead to, at mark, in 1e-8 quote."""
     total = 0
     for i in range(ledger.size):
@@ -49,14 +48,14 @@ def _worst_exposure(ledger: Any, open_qty: Any, instruments: Any) -> int:
 
 
 @kernel
-def _refill(r: Any, now: int) -> None:
+def _refill(r: RiskRecord, now: int) -> None:
     if now > r.ts_tokens:
         r.tokens_ns = min(r.tokens_ns + now - r.ts_tokens, r.order_burst * (NS_PER_S // r.max_orders_per_s))
         r.ts_tokens = now
 
 
 @kernel
-def _check_shape(a: Any, book: Any, limit: Any, reducible: int, now: int) -> int:
+def _check_shape(a: WantRecord, book: BookArray, limit: LimitArray, reducible: int, now: int) -> int:
     """Is it an order at all, at a price that fits the market? 0 or the reason. A market order that needs no quote is cut to `reducible` lots."""
     if a.qty <= 0 or a.side < 0 or a.side > 1 or (a.order_type != _LIMIT and a.order_type != _MARKET):
         return _BAD
@@ -75,7 +74,17 @@ def _check_shape(a: Any, book: Any, limit: Any, reducible: int, now: int) -> int
 
 
 @kernel
-def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, risk: Any, now: int, n_open: int) -> int:
+def check_order(
+    a: WantRecord,
+    book: BookArray,
+    instruments: InstrumentArray,
+    ledger: LedgerArray,
+    open_qty: OpenArray,
+    limit: LimitArray,
+    risk: RiskArray,
+    now: int,
+    n_open: int,
+) -> int:
     """Check one NEW in place: `a` (ALLOWED record) keeps its quantity, gets a smaller one, or is refused. 0 or the codes.Reject.
 
     `now`: ns monotonic; `n_open`: open orders over all instruments, those of this step included.
@@ -128,7 +137,18 @@ def check_order(a: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any,
 
 
 @kernel
-def check_want(want: Any, index: int, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, allowed: Any, risk: Any, now: int) -> int:
+def check_want(
+    want: WantArray,
+    index: int,
+    book: BookArray,
+    instruments: InstrumentArray,
+    ledger: LedgerArray,
+    open_qty: OpenArray,
+    limit: LimitArray,
+    allowed: WantArray,
+    risk: RiskArray,
+    now: int,
+) -> int:
     """Copy WANT[index] into ALLOWED[index], checked (a NEW). 0 if it passed (whole or shrunk), else the codes.Reject; the action is then NONE.
 
     To be called want by want, with each approved order entered into the order table before the next: its open quantity counts.
@@ -152,7 +172,7 @@ def check_want(want: Any, index: int, book: Any, instruments: Any, ledger: Any, 
 
 
 @kernel
-def halt(risk: Any, reason: int) -> None:
+def halt(risk: RiskArray, reason: int) -> None:
     """Stop trading for the rest of the session; only orders that reduce positions pass from now on."""
     if risk[0].trading < _HALTED:
         risk[0].trading = _HALTED
@@ -160,7 +180,7 @@ def halt(risk: Any, reason: int) -> None:
 
 
 @kernel
-def watch_equity(ledger: Any, instruments: Any, risk: Any) -> None:
+def watch_equity(ledger: LedgerArray, instruments: InstrumentArray, risk: RiskArray) -> None:
     """Session P&L, drawdown and exposure at mark after a change; halts when the loss limit is reached."""
     equity = 0
     exposure = 0
@@ -178,7 +198,7 @@ def watch_equity(ledger: Any, instruments: Any, risk: Any) -> None:
 
 
 @kernel
-def watch_rejects(rejected: int, risk: Any) -> None:
+def watch_rejects(rejected: int, risk: RiskArray) -> None:
     """Count venue rejects in a row (`rejected` 1 for a reject, 0 for an acknowledgement); halts at the limit."""
     r = risk[0]
     if rejected == 0:

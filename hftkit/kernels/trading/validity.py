@@ -10,16 +10,15 @@ The reason becomes EXPIRED, so that telemetry and monitor say why nothing is ent
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import LegState, SignalReason
+from hftkit.kernels.arrays import LegsArray, SignalArray
 from hftkit.kernels.jit import kernel
 
 _OPEN, _STOP, _EXPIRED = int(LegState.OPEN), int(SignalReason.STOP), int(SignalReason.EXPIRED)
 
 
 @kernel
-def expire(slot: int, legs: Any, signal: Any) -> None:
+def expire(slot: int, legs: LegsArray, signal: SignalArray) -> None:
     """Cut SIGNAL[slot] to the table above. `legs` LEGS (k,), `signal` SIGNAL (k,): target in units."""
     s, leg = signal[slot], legs[slot]
     if leg.state != _OPEN or s.target != leg.target:

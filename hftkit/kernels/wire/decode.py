@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import EventKind, MessageType
+from hftkit.kernels.arrays import EventArray, EventRecord, Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words
 from hftkit.layout import HEADER_WORDS
@@ -51,7 +50,7 @@ MALFORMED = -1
 
 
 @kernel
-def clear_event(event: Any, kind: int, instrument: int, ts_recv: int, ts_event: int, seq: int) -> None:
+def clear_event(event: EventArray, kind: int, instrument: int, ts_recv: int, ts_event: int, seq: int) -> None:
     """Start a new event in `event` (EVENT, (1,)): the common fields set, all others 0."""
     e = event[0]
     e.kind = kind
@@ -74,7 +73,7 @@ def clear_event(event: Any, kind: int, instrument: int, ts_recv: int, ts_event: 
 
 
 @kernel
-def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instruments: int) -> int:
+def decode_market_data(words: Int64Array, start: int, event: EventArray, ts_recv: int, n_instruments: int) -> int:
     """Decode the whole frame at words[start] (int64; checked by `check_frame`) into `event`. Returns its EventKind, or MALFORMED.
 
     Prices in ticks, quantities in lots; a price or quantity below zero, or an instrument out of range, is malformed.
@@ -131,7 +130,7 @@ def decode_market_data(words: Any, start: int, event: Any, ts_recv: int, n_instr
 
 
 @kernel
-def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instruments: int) -> int:
+def decode_order_entry(words: Int64Array, start: int, event: EventArray, ts_recv: int, n_instruments: int) -> int:
     """Decode an order entry answer at words[start] into `event`. Returns its EventKind, or MALFORMED."""
     word0 = words[start]
     instrument = frame_instrument(word0)
@@ -180,7 +179,7 @@ def decode_order_entry(words: Any, start: int, event: Any, ts_recv: int, n_instr
 
 
 @kernel
-def _decode_external_fill(words: Any, start: int, e: Any, instrument: int) -> int:
+def _decode_external_fill(words: Int64Array, start: int, e: EventRecord, instrument: int) -> int:
     e.kind = EVENT_EXTERNAL_FILL
     e.order_id = words[start + 3]
     e.trade_id = words[start + 4]
@@ -195,7 +194,7 @@ def _decode_external_fill(words: Any, start: int, e: Any, instrument: int) -> in
 
 
 @kernel
-def _decode_order_answer(words: Any, start: int, e: Any, kind: int) -> int:
+def _decode_order_answer(words: Int64Array, start: int, e: EventRecord, kind: int) -> int:
     e.client_order_id = words[start + 3]
     if kind == _ORDER_ACK:
         e.kind = EVENT_ORDER_ACK

@@ -6,9 +6,8 @@ MAX_FRAME_WORDS fit. `seq` is the session's own sequence number.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import MessageType
+from hftkit.kernels.arrays import Int64Array, OrderRecord
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import ALL_INSTRUMENTS, FRAME
@@ -24,7 +23,7 @@ _CANCEL_ALL, _CANCEL_ALL_WORDS = int(MessageType.CANCEL_ALL), FRAME[MessageType.
 
 
 @kernel
-def encode_new_order(out: Any, end: int, seq: int, order: Any) -> int:
+def encode_new_order(out: Int64Array, end: int, seq: int, order: OrderRecord) -> int:
     """NEW_ORDER from an ORDER record."""
     out[end] = header(_NEW_ORDER, _NEW_ORDER_WORDS, order.instrument)
     out[end + 1] = seq
@@ -39,7 +38,7 @@ def encode_new_order(out: Any, end: int, seq: int, order: Any) -> int:
 
 
 @kernel
-def encode_cancel(out: Any, end: int, seq: int, instrument: int, client_order_id: int) -> int:
+def encode_cancel(out: Int64Array, end: int, seq: int, instrument: int, client_order_id: int) -> int:
     """CANCEL_ORDER of one order."""
     out[end] = header(_CANCEL, _CANCEL_WORDS, instrument)
     out[end + 1] = seq
@@ -48,7 +47,7 @@ def encode_cancel(out: Any, end: int, seq: int, instrument: int, client_order_id
 
 
 @kernel
-def encode_order_query(out: Any, end: int, seq: int, instrument: int, client_order_id: int) -> int:
+def encode_order_query(out: Int64Array, end: int, seq: int, instrument: int, client_order_id: int) -> int:
     """ORDER_QUERY of one order."""
     out[end] = header(_QUERY, _QUERY_WORDS, instrument)
     out[end + 1] = seq
@@ -57,7 +56,7 @@ def encode_order_query(out: Any, end: int, seq: int, instrument: int, client_ord
 
 
 @kernel
-def encode_heartbeat(out: Any, end: int, seq: int, ts_client: int) -> int:
+def encode_heartbeat(out: Int64Array, end: int, seq: int, ts_client: int) -> int:
     """HEARTBEAT; `ts_client` in ns is echoed by the venue."""
     out[end] = header(_HEARTBEAT, _HEARTBEAT_WORDS, ALL_INSTRUMENTS)
     out[end + 1] = seq
@@ -66,7 +65,7 @@ def encode_heartbeat(out: Any, end: int, seq: int, ts_client: int) -> int:
 
 
 @kernel
-def encode_logout(out: Any, end: int, seq: int) -> int:
+def encode_logout(out: Int64Array, end: int, seq: int) -> int:
     """LOGOUT."""
     out[end] = header(_LOGOUT, _LOGOUT_WORDS, ALL_INSTRUMENTS)
     out[end + 1] = seq
@@ -74,7 +73,7 @@ def encode_logout(out: Any, end: int, seq: int) -> int:
 
 
 @kernel
-def encode_cancel_all(out: Any, end: int, seq: int) -> int:
+def encode_cancel_all(out: Int64Array, end: int, seq: int) -> int:
     """CANCEL_ALL over all instruments."""
     out[end] = header(_CANCEL_ALL, _CANCEL_ALL_WORDS, ALL_INSTRUMENTS)
     out[end + 1] = seq
@@ -82,7 +81,7 @@ def encode_cancel_all(out: Any, end: int, seq: int) -> int:
 
 
 @kernel
-def encode_snapshot_request(out: Any, end: int, seq: int, instrument: int) -> int:
+def encode_snapshot_request(out: Int64Array, end: int, seq: int, instrument: int) -> int:
     """SNAPSHOT_REQUEST of one instrument (market data socket)."""
     out[end] = header(_SNAPSHOT, _SNAPSHOT_WORDS, instrument)
     out[end + 1] = seq
@@ -90,7 +89,7 @@ def encode_snapshot_request(out: Any, end: int, seq: int, instrument: int) -> in
 
 
 @kernel
-def encode_subscribe(out: Any, end: int, seq: int, instrument: int, channels: int) -> int:
+def encode_subscribe(out: Int64Array, end: int, seq: int, instrument: int, channels: int) -> int:
     """SUBSCRIBE to `channels` (codes.Channel bits) of one instrument, or of all with ALL_INSTRUMENTS."""
     out[end] = header(_SUBSCRIBE, _SUBSCRIBE_WORDS, instrument)
     out[end + 1] = seq

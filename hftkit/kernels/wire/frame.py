@@ -6,10 +6,9 @@ caught by NUMBA_BOUNDSCHECK=1.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import kernel
 from hftkit.layout import FRAMES, HEADER_WORDS, MAX_FRAME_WORDS, PROTOCOL_VERSION, WORD
 
@@ -50,7 +49,7 @@ def frame_instrument(word0: int) -> int:
 
 
 @kernel
-def check_frame(words: Any, start: int, end: int) -> int:
+def check_frame(words: Int64Array, start: int, end: int) -> int:
     """Is there a whole, plausible frame at word `start` of the received words[:end]? Returns a FRAME_* verdict."""
     if end - start < 1:
         return FRAME_INCOMPLETE

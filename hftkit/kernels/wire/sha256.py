@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import inlined_kernel, kernel
 
 _MASK = 0xFFFFFFFF
@@ -42,7 +43,7 @@ def _rotate(x: int, n: int) -> int:
 
 
 @kernel
-def compress(scratch: Any, state: Any) -> None:
+def compress(scratch: Int64Array, state: Int64Array) -> None:
     """One block: `scratch[:16]` are its words, `state`: int64 (8,), updated. `scratch`: int64 (>= 64,), overwritten."""
     for t in range(16, 64):
         a, b = scratch[t - 15], scratch[t - 2]
@@ -79,7 +80,7 @@ def _swap(word: int) -> int:
 
 
 @kernel
-def _outer_hash(state: Any, key: Any, scratch: Any) -> None:
+def _outer_hash(state: Int64Array, key: Int64Array, scratch: Int64Array) -> None:
     """HMAC's second half in place: the digest of the inner hash in `state`, hashed again after the outer key."""
     for i in range(STATE):
         scratch[i] = state[i]
@@ -92,7 +93,7 @@ def _outer_hash(state: Any, key: Any, scratch: Any) -> None:
 
 
 @kernel
-def hmac_sha256(text: Any, n: int, key: Any, scratch: Any) -> None:
+def hmac_sha256(text: OctetArray, n: int, key: Int64Array, scratch: Int64Array) -> None:
     """HMAC-SHA256 (RFC 2104, FIPS 180-4) of text[:n] (uint8). `key`: midstates (sha256.key_midstates). Digest: scratch[64:72], 32 bit words."""
     digest = scratch[64 : 64 + STATE]
     for i in range(STATE):
@@ -112,7 +113,7 @@ def hmac_sha256(text: Any, n: int, key: Any, scratch: Any) -> None:
 
 
 @kernel
-def signature_matches(words: Any, at: int, signature_at: int, key: Any, scratch: Any) -> bool:
+def signature_matches(words: Int64Array, at: int, signature_at: int, key: Int64Array, scratch: Int64Array) -> bool:
     """Is `words[signature_at:][:4]` the HMAC of `words[at:][:7]`? `key`: one row of `key_midstates`.
 
     `scratch`: int64 (SCRATCH_WORDS,), overwritten.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import kernel
 
 # Words of `ws`
@@ -37,7 +38,7 @@ _RESERVED_BITS, _FINAL, _MASKED = 0x70, 0x80, 0x80
 
 
 @kernel
-def next_mask(state: Any, slot: int) -> int:
+def next_mask(state: Int64Array, slot: int) -> int:
     """A masking key of 32 bits; state[slot] (int64, not 0) is a xorshift64 generator."""
     x = state[slot]
     x ^= x << 13
@@ -48,7 +49,7 @@ def next_mask(state: Any, slot: int) -> int:
 
 
 @kernel
-def _put_header(out: Any, at: int, opcode: int, n: int) -> int:
+def _put_header(out: OctetArray, at: int, opcode: int, n: int) -> int:
     """Header of a final masked frame with `n` bytes, before its key. The new end."""
     out[at] = _FINAL | opcode
     if n < 126:
@@ -62,7 +63,7 @@ def _put_header(out: Any, at: int, opcode: int, n: int) -> int:
 
 
 @kernel
-def put_frame(out: Any, at: int, payload: Any, start: int, n: int, opcode: int, state: Any, slot: int) -> int:
+def put_frame(out: OctetArray, at: int, payload: OctetArray, start: int, n: int, opcode: int, state: Int64Array, slot: int) -> int:
     """Append a masked frame with payload[start:start + n] (uint8) to out[at:]; n + MAX_HEADER bytes must be free. The new end."""
     at = _put_header(out, at, opcode, n)
     mask = next_mask(state, slot)
@@ -75,19 +76,19 @@ def put_frame(out: Any, at: int, payload: Any, start: int, n: int, opcode: int, 
 
 
 @kernel
-def seal_frame(out: Any, at: int, n: int, opcode: int, state: Any, slot: int) -> int:
+def seal_frame(out: OctetArray, at: int, n: int, opcode: int, state: Int64Array, slot: int) -> int:
     """Make out[at + MAX_HEADER :][:n] (uint8) the payload of a masked frame that begins at `at`. The new end (payload moved forward)."""
     return put_frame(out, at, out, at + MAX_HEADER, n, opcode, state, slot)
 
 
 @kernel
-def _fail(ws: Any, code: int) -> int:
+def _fail(ws: Int64Array, code: int) -> int:
     ws[WS_CLOSE_CODE] = code
     return WS_ERROR
 
 
 @kernel
-def _control(data: Any, at: int, n: int, opcode: int, ws: Any, pongs: Any) -> int:
+def _control(data: OctetArray, at: int, n: int, opcode: int, ws: Int64Array, pongs: OctetArray) -> int:
     if opcode == PING:
         ws[WS_PINGS] += 1
         if ws[WS_PONG_LENGTH] + n + MAX_HEADER <= pongs.size:  # only the last of many pings must be answered (RFC 6455, 5.5.3)
@@ -109,7 +110,7 @@ def _control(data: Any, at: int, n: int, opcode: int, ws: Any, pongs: Any) -> in
 
 
 @kernel
-def _join(data: Any, at: int, n: int, final: bool, opcode: int, ws: Any, message: Any) -> int:
+def _join(data: OctetArray, at: int, n: int, final: bool, opcode: int, ws: Int64Array, message: OctetArray) -> int:
     """One fragment of a message."""
     if (opcode == CONTINUATION) != (ws[WS_FRAGMENTS] != 0):
         return _fail(ws, PROTOCOL_ERROR)
@@ -130,7 +131,7 @@ def _join(data: Any, at: int, n: int, final: bool, opcode: int, ws: Any, message
 
 
 @kernel
-def deframe(data: Any, start: int, end: int, ws: Any, message: Any, pongs: Any) -> int:
+def deframe(data: OctetArray, start: int, end: int, ws: Int64Array, message: OctetArray, pongs: OctetArray) -> int:
     """Take the frame at data[start:end]. A WS_ verdict: WS_MESSAGE (at ws[WS_START], ws[WS_LENGTH] bytes, in `message` if ws[WS_JOINED]),
     WS_CONTROL (nothing to read; also a fragment that is not the last), WS_CLOSED (by the peer), WS_INCOMPLETE, WS_ERROR.
 

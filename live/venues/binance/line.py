@@ -39,22 +39,13 @@ from live.link.breaker import Breaker
 from live.link.clock_offset import ClockOffset
 from live.link.door import TradingGate
 from live.link.line_loop import (
-    BELL,
     COLD_RING,
     FRAMES,
-    HELD_FD,
     MARKET_RING,
-    N_REQUESTS,
-    OFFERED_FD,
-    ORDER_WAY,
     ORDERS_RING,
-    OUT_BELL,
     PRIVATE_RING,
     PUBLIC_RING,
-    REST_BELL,
-    SEND_FAILED,
     THROUGH_RING,
-    VENUE_OFFSET_NS,
     Wire,
     new_wire,
 )
@@ -175,11 +166,11 @@ class BinanceLine:
         return listed_instruments(info, symbols, fees)
 
     def build(
-        self, rooms: EngineState, io: np.ndarray, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage
+        self, rooms: EngineState, loop: np.void, instruments: tuple[Instrument, ...], units: Sequence[int], page: ColdPage
     ) -> tuple[Line, Wire]:
-        """The memory of the line, for the hot loop. `units`: lots of one unit of each instrument; `io`: the hot loop's words."""
+        """The memory of the line, for the hot loop. `units`: lots of one unit of each instrument; `loop`: the hot loop's LOOP record."""
         key = self.key
-        self.rooms, self.io, self.page, self.instruments = rooms, io, page, instruments
+        self.rooms, self.hot, self.page, self.instruments = rooms, loop, page, instruments
         unsigned = key is None or not key.hmac_secret
         self.line = binance_line.new_line(
             instruments,
@@ -194,8 +185,9 @@ class BinanceLine:
         )
         self.wire = new_wire(rooms, len(instruments))
         self._bell, self._out_bell, self._rest_bell = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3))
-        io[BELL], io[OUT_BELL], io[REST_BELL], io[HELD_FD], io[OFFERED_FD] = self._bell, self._out_bell, self._rest_bell, -1, -1
-        io[ORDER_WAY] = int(OrderRoute.CLOSED)
+        loop["bell"], loop["out_bell"], loop["rest_bell"] = self._bell, self._out_bell, self._rest_bell
+        loop["held_fd"] = loop["offered_fd"] = -1
+        loop["order_way"] = int(OrderRoute.CLOSED)
         self._reconciler = Reconciler(units, self.config.mismatch_share)
         self._set_offset(self.offset.offset_ns(clock.monotonic_ns()))
         self.line.state[words_of.MAX_LATE] = int(rooms.book["max_age_ns"].max())
@@ -268,10 +260,7 @@ class BinanceLine:
             self._say,
             self._bell,
             seed=os.getpid(),
-            io=self.io,
-            held=HELD_FD,
-            offered=OFFERED_FD,
-            requests=N_REQUESTS,
+            loop=self.hot,
             through_ring=THROUGH_RING,
             out_bell=self._out_bell,
             take_out=lambda: take_all(self.wire.out_ring),
@@ -332,7 +321,7 @@ class BinanceLine:
         self.page.account[0]["n_task_failures"] += 1
 
     def _set_offset(self, offset_ns: int) -> None:
-        self.io[VENUE_OFFSET_NS] = offset_ns
+        self.hot["venue_offset_ns"] = offset_ns
 
     # -- the engine's turn ------------------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -347,8 +336,8 @@ class BinanceLine:
             self.order_breaker.succeed(now)
         if self.trading:
             self._account_watch.turn(new, self.rooms.ledger)
-        if self.io[SEND_FAILED] != self._send_failed:
-            self._send_failed = int(self.io[SEND_FAILED])
+        if self.hot["send_failed"] != self._send_failed:
+            self._send_failed = int(self.hot["send_failed"])
             if LinePart.ORDERS in self.streams:
                 self.streams[LinePart.ORDERS].drop()
         self._choose_way(now)
@@ -392,7 +381,7 @@ class BinanceLine:
         leaving = int(self.rooms.risk["trading"][0]) > Trading.PAUSED and self.now_ms() >= self._socket_closed_until_ms
         before, way = self.ways.way, self.ways.choose(now, allowed, up, leaving)
         if way is not before:
-            self.io[ORDER_WAY] = self.page.account[0]["order_way"] = int(way)
+            self.hot["order_way"] = self.page.account[0]["order_way"] = int(way)
             os.eventfd_write(self._bell, 1)
 
     def _watch_threads(self) -> None:

@@ -18,6 +18,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hftkit import clock
 from hftkit.errors import VenueError
 from live.link.stream import Connection, Stream
@@ -52,16 +54,13 @@ def open_order_api(url: str, key: ApiKey, now_ms: Callable[[], int], timeout_s: 
 class OrderStream(Stream):
     """Owner: the part's own thread.
 
-    `io`: the hot loop's words; `held` and `offered`: the words of the descriptor it writes to and of the one it is to take; `requests`: that of
-    the number of requests it has sent."""
+    `loop`: the hot loop's LOOP record. The descriptor that it writes to is held_fd, the one it is to take offered_fd.
+    """
 
     def __init__(
         self,
         *arguments: Any,
-        io: Any,
-        held: int,
-        offered: int,
-        requests: int,
+        loop: np.void,
         through_ring: int,
         out_bell: int,
         take_out: Callable[[], bytes],
@@ -69,7 +68,7 @@ class OrderStream(Stream):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self._io, self._held, self._offered, self._requests = io, held, offered, requests
+        self._loop = loop
         self._through_ring, self._out_bell, self._take_out = through_ring, out_bell, take_out
         self._answer_ns, self._asked_at, self._answered = int(answer_s * 1e9), 0, 0
         self._retired: list[socket.socket] = []
@@ -82,8 +81,8 @@ class OrderStream(Stream):
     def _offer(self, connection: Connection) -> None:
         """Offer the descriptor: the hot thread takes it when LINE_UP reaches it."""
         self._close_retired()
-        self._answered, self._asked_at = int(self._io[self._requests]), 0
-        self._io[self._offered] = self._through_ring if isinstance(connection.socket, ssl.SSLSocket) else connection.fd
+        self._answered, self._asked_at = int(self._loop["n_requests"]), 0
+        self._loop["offered_fd"] = self._through_ring if isinstance(connection.socket, ssl.SSLSocket) else connection.fd
 
     def on_second(self, connection: Connection) -> None:
         """Orders go through the new connection from now on; the old one is read a little longer for its answers."""
@@ -92,7 +91,7 @@ class OrderStream(Stream):
 
     def on_turn(self, connections: list[Connection], now: int, spoke: bool) -> None:
         """Watch that requests are answered."""
-        requests = int(self._io[self._requests])
+        requests = int(self._loop["n_requests"])
         if spoke or requests == self._answered:
             self._answered, self._asked_at = requests, 0
         elif self._asked_at == 0:
@@ -103,7 +102,7 @@ class OrderStream(Stream):
 
     def on_down(self) -> None:
         """No descriptor is on offer any more."""
-        self._io[self._offered] = -1
+        self._loop["offered_fd"] = -1
 
     def extra_descriptors(self) -> list[int]:
         """The bell that the hot thread rings."""
@@ -132,7 +131,7 @@ class OrderStream(Stream):
         self._retired.append(connection.socket)
 
     def _close_retired(self) -> None:
-        keep = [old for old in self._retired if old.fileno() == self._io[self._held]]
+        keep = [old for old in self._retired if old.fileno() == self._loop["held_fd"]]
         for old in self._retired:
             if old not in keep:
                 old.close()

@@ -129,7 +129,7 @@ class BinanceVenue:
             for index, unit in ((int(row["lead"]), int(row["unit_lead"])), (int(row["hedge"]), int(row["unit_hedge"]))):
                 if index >= 0:
                     units[index] = max(units[index], abs(unit))
-        self._memory = self.line.build(rooms, shell.io, config.instruments, units, cold_page(page_path))
+        self._memory = self.line.build(rooms, shell.loop[0], config.instruments, units, cold_page(page_path))
         touch(*self._memory)
 
     def connect(self) -> None:

@@ -69,10 +69,10 @@ class BinaryVenue:
     def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """Open both sockets."""
         venue = self._venue
-        for port, what, word in ((venue.order_port, "order entry", hot.ORDER_FD), (venue.market_port, "market data", hot.DATA_FD)):
+        for port, what, field in ((venue.order_port, "order entry", "order_fd"), (venue.market_port, "market data", "data_fd")):
             connection = connect(venue.host, port, what, venue.connect_timeout_s, self._wait)
             connection.setblocking(False)
-            shell.io[word] = connection.fileno()
+            shell.loop[0][field] = connection.fileno()
             self._sockets.append(connection)
 
     def connect(self) -> None:

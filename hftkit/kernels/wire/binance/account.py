@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.decimal import REFUSED, is_text, steps_of
@@ -43,7 +44,7 @@ _FUNDING, _FUNDING_REPEATED, _FUNDING_UNNAMED = int(_C.FUNDING), int(_C.FUNDING_
 
 
 @inner_kernel
-def _position_row(line: Any, data: Any, at: int, end: int) -> int:
+def _position_row(line: LineState, data: OctetArray, at: int, end: int) -> int:
     """One row of positions (stream or REST) into line.positions. 0, or `refused`. A symbol that is not ours: left, counted."""
     k = line.inner
     if scan_object(data, at, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
@@ -69,7 +70,7 @@ def _position_row(line: Any, data: Any, at: int, end: int) -> int:
 
 
 @inner_kernel
-def position_rows(line: Any, data: Any, start: int, end: int) -> int:
+def position_rows(line: LineState, data: OctetArray, start: int, end: int) -> int:
     """All rows of the array data[start:end], checked before. 0, or `refused`."""
     at = next_item(data, start + 1, end)
     while at >= 0:
@@ -82,7 +83,7 @@ def position_rows(line: Any, data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
+def tell_positions(line: LineState, ts: int, words: Int64Array, position: int) -> int:
     """A POSITION frame for each instrument of which line.positions (lots) has one. New position in `words`."""
     for i in range(line.positions.size):
         if line.positions[i] != REFUSED:
@@ -91,7 +92,7 @@ def tell_positions(line: Any, ts: int, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def _wallet(line: Any, data: Any, start: int, end: int) -> int:
+def _wallet(line: LineState, data: OctetArray, start: int, end: int) -> int:
     """The quote asset's row of `B`: wallet balance and its change (`bc`) in 1e-8 into line.number[1] and [2], REFUSED if there is none.
 
     The first other asset whose balance has changed: its row of fee_assets into [3], -2 if there is none, and its change into [4]. 0, or `refused`.
@@ -123,7 +124,7 @@ def _wallet(line: Any, data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: Any, position: int) -> int:
+def account_update(line: LineState, data: OctetArray, start: int, end: int, ts: int, words: Int64Array, position: int) -> int:
     """The `a` object data[start:end] of ACCOUNT_UPDATE, of exchange time `ts` ns. New position in `words`, or `refused`."""
     k = line.inner
     if scan_object(data, start, end, ACCOUNT_KEYS, k, N_ACCOUNT) < 0:
@@ -154,7 +155,7 @@ def account_update(line: Any, data: Any, start: int, end: int, ts: int, words: A
 
 
 @inner_kernel
-def _funding(line: Any, instrument: int, ts: int, words: Any, position: int) -> int:
+def _funding(line: LineState, instrument: int, ts: int, words: Int64Array, position: int) -> int:
     """What `_wallet` has found of a payment on `instrument`: in the quote asset, or in another one at its price."""
     n = line.number
     change = n[2]
@@ -168,7 +169,7 @@ def _funding(line: Any, instrument: int, ts: int, words: Any, position: int) -> 
 
 
 @inner_kernel
-def _tell_funding(line: Any, instrument: int, paid_e8: int, ts: int, words: Any, position: int) -> int:
+def _tell_funding(line: LineState, instrument: int, paid_e8: int, ts: int, words: Int64Array, position: int) -> int:
     """FUNDING, once for each symbol and time of the transaction (`T`): a second connection, or a repeated message, tells nothing new.
 
     The venue settles a symbol an hour apart at the least, so what is not later than the last one is that one again.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.wire.binance.json import ESCAPED, NUMBER, STRING
 
@@ -23,7 +24,7 @@ MAX_EXPONENT = 60
 
 
 @kernel
-def _digits(data: Any, start: int, end: int, decimals: int) -> int:
+def _digits(data: OctetArray, start: int, end: int, decimals: int) -> int:
     """Digits with at most one point, times 10 ** decimals; REFUSED if that is not whole or too large. No sign, no exponent."""
     value: Any = 0
     point, seen = -1, 0
@@ -56,7 +57,7 @@ def _digits(data: Any, start: int, end: int, decimals: int) -> int:
 
 
 @kernel
-def _with_exponent(data: Any, start: int, end: int, decimals: int) -> int:
+def _with_exponent(data: OctetArray, start: int, end: int, decimals: int) -> int:
     """`_digits` of a number that may have an exponent."""
     at = start
     while at < end and data[at] != 69 and data[at] != 101:
@@ -80,7 +81,7 @@ def _with_exponent(data: Any, start: int, end: int, decimals: int) -> int:
 
 
 @kernel
-def parse_steps(data: Any, start: int, end: int, mantissa: int, decimals: int) -> int:
+def parse_steps(data: OctetArray, start: int, end: int, mantissa: int, decimals: int) -> int:
     """Steps of mantissa / 10 ** decimals in the decimal data[start:end] (uint8), or REFUSED. `decimals` <= 18."""
     at = start
     negative = at < end and data[at] == _MINUS
@@ -121,7 +122,7 @@ def parse_steps(data: Any, start: int, end: int, mantissa: int, decimals: int) -
 
 
 @kernel
-def steps_of(data: Any, tokens: Any, slot: int, mantissa: int, decimals: int) -> int:
+def steps_of(data: OctetArray, tokens: Int64Array, slot: int, mantissa: int, decimals: int) -> int:
     """`parse_steps` of a string or number token; REFUSED for any other."""
     kind = tokens[slot, 0]
     if kind != STRING and kind != NUMBER:
@@ -130,7 +131,7 @@ def steps_of(data: Any, tokens: Any, slot: int, mantissa: int, decimals: int) ->
 
 
 @kernel
-def integer_of(data: Any, tokens: Any, slot: int) -> int:
+def integer_of(data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """A whole number token (ids, times: JSON numbers without fraction or exponent), or REFUSED."""
     if tokens[slot, 0] != NUMBER:
         return REFUSED
@@ -148,6 +149,6 @@ def integer_of(data: Any, tokens: Any, slot: int) -> int:
 
 
 @inlined_kernel
-def is_text(tokens: Any, slot: int) -> bool:
+def is_text(tokens: Int64Array, slot: int) -> bool:
     """Whether a token is a string."""
     return tokens[slot, 0] == STRING or tokens[slot, 0] == ESCAPED

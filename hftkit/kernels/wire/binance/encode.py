@@ -7,11 +7,10 @@ the request's is a letter and the engine's id in hex (order_api.py), the order's
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import MessageType, OrderFlag, OrderType, TimeInForce
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.order_api import CANCEL, HEARTBEAT, MODIFY, PLACE, QUERY
@@ -59,7 +58,7 @@ _LENGTH = 0  # word of line.number: bytes of the signed text
 
 
 @kernel
-def put_text(out: Any, at: int, text: int) -> int:
+def put_text(out: OctetArray, at: int, text: int) -> int:
     """One of the constant texts (index) into out[at:] (uint8). The new end, as of all that follow."""
     for i in range(_LENGTHS[text]):
         out[at + i] = _BYTES[_STARTS[text] + i]
@@ -67,7 +66,7 @@ def put_text(out: Any, at: int, text: int) -> int:
 
 
 @kernel
-def put_bytes(out: Any, at: int, source: Any, start: int, n: int) -> int:
+def put_bytes(out: OctetArray, at: int, source: OctetArray, start: int, n: int) -> int:
     """source[start:start + n] (uint8)."""
     for i in range(n):
         out[at + i] = source[start + i]
@@ -75,7 +74,7 @@ def put_bytes(out: Any, at: int, source: Any, start: int, n: int) -> int:
 
 
 @kernel
-def put_hex(out: Any, at: int, value: int, digits: int) -> int:
+def put_hex(out: OctetArray, at: int, value: int, digits: int) -> int:
     """The low `digits` hex digits of an int64."""
     for i in range(digits):
         out[at + i] = _HEX[(value >> (4 * (digits - 1 - i))) & 15]
@@ -83,7 +82,7 @@ def put_hex(out: Any, at: int, value: int, digits: int) -> int:
 
 
 @kernel
-def put_integer(out: Any, at: int, value: int) -> int:
+def put_integer(out: OctetArray, at: int, value: int) -> int:
     """A number that is not negative (int64)."""
     n, rest = 1, value // 10
     while rest > 0:
@@ -95,7 +94,7 @@ def put_integer(out: Any, at: int, value: int) -> int:
 
 
 @kernel
-def put_decimal(out: Any, at: int, steps: int, mantissa: int, decimals: int) -> int:
+def put_decimal(out: OctetArray, at: int, steps: int, mantissa: int, decimals: int) -> int:
     """`steps` (not negative) of mantissa / 10 ** decimals as plain decimal text, with all its decimals."""
     value, unit = steps * mantissa, 1
     for _ in range(decimals):
@@ -115,7 +114,7 @@ def put_decimal(out: Any, at: int, steps: int, mantissa: int, decimals: int) -> 
 
 
 @inner_kernel
-def _begin(out: Any, at: int, name: int, quoted: bool) -> int:
+def _begin(out: OctetArray, at: int, name: int, quoted: bool) -> int:
     out[at] = _QUOTE
     at = put_text(out, at + 1, name)
     out[at], out[at + 1] = _QUOTE, _COLON
@@ -126,7 +125,7 @@ def _begin(out: Any, at: int, name: int, quoted: bool) -> int:
 
 
 @inner_kernel
-def _finish(line: Any, out: Any, name: int, start: int, at: int, quoted: bool) -> int:
+def _finish(line: LineState, out: OctetArray, name: int, start: int, at: int, quoted: bool) -> int:
     """Close the parameter whose value is out[start:at], and put it into the signed text too."""
     n, text = line.number[_LENGTH], line.text
     if n > 0:
@@ -143,38 +142,38 @@ def _finish(line: Any, out: Any, name: int, start: int, at: int, quoted: bool) -
 
 
 @inner_kernel
-def _word(line: Any, out: Any, at: int, name: int, value: int) -> int:
+def _word(line: LineState, out: OctetArray, at: int, name: int, value: int) -> int:
     start = _begin(out, at, name, True)
     return _finish(line, out, name, start, put_text(out, start, value), True)
 
 
 @inner_kernel
-def _number(line: Any, out: Any, at: int, name: int, value: int) -> int:
+def _number(line: LineState, out: OctetArray, at: int, name: int, value: int) -> int:
     start = _begin(out, at, name, False)
     return _finish(line, out, name, start, put_integer(out, start, value), False)
 
 
 @inner_kernel
-def _amount(line: Any, out: Any, at: int, name: int, steps: int, mantissa: int, decimals: int) -> int:
+def _amount(line: LineState, out: OctetArray, at: int, name: int, steps: int, mantissa: int, decimals: int) -> int:
     start = _begin(out, at, name, True)
     return _finish(line, out, name, start, put_decimal(out, start, steps, mantissa, decimals), True)
 
 
 @inner_kernel
-def _order_id(line: Any, out: Any, at: int, name: int, client_order_id: int) -> int:
+def _order_id(line: LineState, out: OctetArray, at: int, name: int, client_order_id: int) -> int:
     start = _begin(out, at, name, True)
     return _finish(line, out, name, start, put_hex(out, put_text(out, start, _HK), client_order_id, 16), True)
 
 
 @inner_kernel
-def _symbol(line: Any, out: Any, at: int, instrument: int) -> int:
+def _symbol(line: LineState, out: OctetArray, at: int, instrument: int) -> int:
     start = _begin(out, at, _SYMBOL, True)
     end = put_bytes(out, start, line.symbols[instrument], 0, line.scales[instrument].symbol_bytes)
     return _finish(line, out, _SYMBOL, start, end, True)
 
 
 @inner_kernel
-def _open(line: Any, out: Any, position: int, letter: int, subject: int, method: int) -> int:
+def _open(line: LineState, out: OctetArray, position: int, letter: int, subject: int, method: int) -> int:
     """Begin a request: its id, its method, and apiKey where it is signed."""
     line.number[_LENGTH] = 0
     at = put_text(out, position + MAX_HEADER, _OPEN)
@@ -188,13 +187,13 @@ def _open(line: Any, out: Any, position: int, letter: int, subject: int, method:
 
 
 @inner_kernel
-def _window(line: Any, out: Any, at: int) -> int:
+def _window(line: LineState, out: OctetArray, at: int) -> int:
     window = line.state[s.RECV_WINDOW]
     return _number(line, out, at, _RECV_WINDOW, window) if window > 0 else at
 
 
 @inner_kernel
-def _close(line: Any, out: Any, position: int, at: int) -> int:
+def _close(line: LineState, out: OctetArray, position: int, at: int) -> int:
     """Sign, close the braces, mask. The end of the frame."""
     if line.state[s.SIGNED] != 0:
         hmac_sha256(line.text, line.number[_LENGTH], line.key, line.hash_words)
@@ -211,7 +210,7 @@ def _close(line: Any, out: Any, position: int, at: int) -> int:
 
 
 @inner_kernel
-def _place(line: Any, words: Any, start: int, instrument: int, ts: int, out: Any, position: int) -> int:
+def _place(line: LineState, words: Int64Array, start: int, instrument: int, ts: int, out: OctetArray, position: int) -> int:
     """order.place of the NEW_ORDER at words[start]."""
     c = line.scales[instrument]
     side, kind, tif, flags = words[start + _O_SIDE], words[start + _O_TYPE], words[start + _O_TIF], words[start + _O_FLAGS]
@@ -242,7 +241,7 @@ def _place(line: Any, words: Any, start: int, instrument: int, ts: int, out: Any
 
 
 @inner_kernel
-def _by_id(line: Any, letter: int, method: int, instrument: int, coid: int, ts: int, out: Any, position: int) -> int:
+def _by_id(line: LineState, letter: int, method: int, instrument: int, coid: int, ts: int, out: OctetArray, position: int) -> int:
     """order.cancel or order.status of one order."""
     at = _open(line, out, position, letter, coid, method)
     at = _order_id(line, out, at, _ORIG_ID, coid)
@@ -254,7 +253,7 @@ def _by_id(line: Any, letter: int, method: int, instrument: int, coid: int, ts: 
 
 
 @inner_kernel
-def _modify(line: Any, words: Any, start: int, instrument: int, ts: int, out: Any, position: int) -> int:
+def _modify(line: LineState, words: Int64Array, start: int, instrument: int, ts: int, out: OctetArray, position: int) -> int:
     """order.modify of the REPLACE_ORDER at words[start]."""
     c, coid = line.scales[instrument], words[start + _COID]
     slot = track_of(line, coid)
@@ -274,7 +273,7 @@ def _modify(line: Any, words: Any, start: int, instrument: int, ts: int, out: An
 
 
 @inner_kernel
-def _cancel_all(line: Any, instrument: int, ts: int, out: Any, position: int) -> int:
+def _cancel_all(line: LineState, instrument: int, ts: int, out: OctetArray, position: int) -> int:
     """CANCEL_ALL: the order API has no word for it, so each open order of this line is cancelled by its id."""
     for slot in range(line.tracks.size):
         o = line.tracks[slot]
@@ -284,7 +283,7 @@ def _cancel_all(line: Any, instrument: int, ts: int, out: Any, position: int) ->
 
 
 @inner_kernel
-def _session(line: Any, words: Any, start: int, kind: int, ts: int, out: Any, position: int) -> int:
+def _session(line: LineState, words: Int64Array, start: int, kind: int, ts: int, out: OctetArray, position: int) -> int:
     """LOGON and LOGOUT are acknowledged by the line itself; HEARTBEAT becomes session.status, whose answer says the venue's time."""
     if kind == _LOGON:
         line.state[s.LOGON_DUE], line.state[s.LOGGED_ON], line.state[s.ORDER_SEQ] = 1, 0, 0
@@ -303,7 +302,7 @@ def _session(line: Any, words: Any, start: int, kind: int, ts: int, out: Any, po
 
 
 @inner_kernel
-def encode_request(line: Any, words: Any, start: int, ts: int, out: Any, position: int) -> int:
+def encode_request(line: LineState, words: Int64Array, start: int, ts: int, out: OctetArray, position: int) -> int:
     """The order entry frame at words[start] (int64) as a request in out[position:] (uint8, REQUEST_BYTES free). `ts`: Unix ms. New end."""
     word0 = words[start]
     kind, instrument = frame_type(word0), frame_instrument(word0)
@@ -327,7 +326,7 @@ def encode_request(line: Any, words: Any, start: int, ts: int, out: Any, positio
 
 
 @inner_kernel
-def encode_frames(line: Any, words: Any, start: int, end: int, ts: int, out: Any, position: int) -> int:
+def encode_frames(line: LineState, words: Int64Array, start: int, end: int, ts: int, out: OctetArray, position: int) -> int:
     """All order entry frames words[start:end] (int64); what no longer fits in `out` is counted as not encoded. New end."""
     while start < end:
         n = frame_words(words[start])

@@ -6,10 +6,9 @@ otherwise: then the general scanner reads the message again. So it is only ever 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.bits import trailing_zeros
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.intrinsics import load_8
@@ -55,7 +54,7 @@ def texts() -> np.ndarray:
 
 
 @inlined_kernel
-def _end_of_text(data: Any, at: int, end: int) -> int:
+def _end_of_text(data: OctetArray, at: int, end: int) -> int:
     """First byte from `at` that is a quote, a backslash or a control character; `end` or more if there is none. Eight bytes at a time.
 
     The lowest bit found is right, those above it need not be: H. Warren, Hacker's Delight, 6-1.
@@ -73,7 +72,7 @@ def _end_of_text(data: Any, at: int, end: int) -> int:
 
 
 @inlined_kernel
-def _end_of_digits(data: Any, at: int, end: int) -> int:
+def _end_of_digits(data: OctetArray, at: int, end: int) -> int:
     """First byte from `at` that is no digit, at most `end`."""
     while at < end and at + 8 <= data.size:
         word = load_8(data, at) ^ _ZEROS
@@ -87,7 +86,7 @@ def _end_of_digits(data: Any, at: int, end: int) -> int:
 
 
 @inlined_kernel
-def _end_of_flag(data: Any, at: int, end: int) -> int:
+def _end_of_flag(data: OctetArray, at: int, end: int) -> int:
     """First byte after a true or false, BROKEN for anything else."""
     if at + 8 > data.size:
         after = skip_value(data, at, end)
@@ -99,7 +98,7 @@ def _end_of_flag(data: Any, at: int, end: int) -> int:
 
 
 @inlined_kernel
-def _value(data: Any, at: int, end: int, follows: int) -> int:
+def _value(data: OctetArray, at: int, end: int, follows: int) -> int:
     """First byte after the value that begins at `at`, without its closing quote; BROKEN if it is not plain."""
     start = at
     if follows == DIGITS:
@@ -118,7 +117,7 @@ def _value(data: Any, at: int, end: int, follows: int) -> int:
 
 
 @inlined_kernel
-def _is_literal(data: Any, at: int, end: int, literals: Any, literal: int, n: int) -> bool:
+def _is_literal(data: OctetArray, at: int, end: int, literals: OctetArray, literal: int, n: int) -> bool:
     """Whether data[at : at + n] is the literal piece; eight bytes at a time as long as they belong to the message."""
     if at + n > end:
         return False
@@ -138,7 +137,7 @@ def _is_literal(data: Any, at: int, end: int, literals: Any, literal: int, n: in
 
 
 @kernel
-def scan_expected(data: Any, at: int, end: int, rows: Any, literals: Any, tokens: Any, n_slots: int) -> int:
+def scan_expected(data: OctetArray, at: int, end: int, rows: Int64Array, literals: OctetArray, tokens: Int64Array, n_slots: int) -> int:
     """Tokens of the object at `at` if it is as the template `rows` says, else BROKEN. Position after it.
 
     A LEVELS span is only bracketed here: who reads it (market.read_levels) checks every byte of it.

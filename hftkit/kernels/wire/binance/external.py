@@ -8,11 +8,10 @@ id, or where there is none by what its order had filled so far. Whatever cannot 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import Reject
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.binance.json import STRING
 from hftkit.kernels.wire.binance.state import Counter
@@ -26,7 +25,7 @@ _FILLS, _REPEATED = int(Counter.EXTERNAL_FILLS), int(Counter.EXTERNAL_REPEATED)
 
 
 @kernel
-def _begins(data: Any, tokens: Any, slot: int, prefix: Any) -> bool:
+def _begins(data: OctetArray, tokens: Int64Array, slot: int, prefix: OctetArray) -> bool:
     if tokens[slot, 0] != STRING or tokens[slot, 2] - tokens[slot, 1] < prefix.size:
         return False
     same = True
@@ -36,7 +35,7 @@ def _begins(data: Any, tokens: Any, slot: int, prefix: Any) -> bool:
 
 
 @kernel
-def forced_by(data: Any, tokens: Any, slot: int, calculated: bool, adl: bool) -> int:
+def forced_by(data: OctetArray, tokens: Int64Array, slot: int, calculated: bool, adl: bool) -> int:
     """Why the venue sent this order itself (codes.Reject), 0 if it did not: by its client id (a token), then by execution type and status."""
     if _begins(data, tokens, slot, _P1) or adl:
         return _ADL
@@ -46,13 +45,13 @@ def forced_by(data: Any, tokens: Any, slot: int, calculated: bool, adl: bool) ->
 
 
 @inner_kernel
-def count_external(line: Any, reason: int) -> None:
+def count_external(line: LineState, reason: int) -> None:
     """An order that is not of this session was heard of."""
     line.counters[_FORCED if reason != 0 else _FOREIGN] += 1
 
 
 @inner_kernel
-def is_told(line: Any, instrument: int, order_id: int, trade_id: int, total: int) -> bool:
+def is_told(line: LineState, instrument: int, order_id: int, trade_id: int, total: int) -> bool:
     """Whether a fill after which its order had filled `total` lots was told before; else it is remembered as told."""
     o = line.outside[instrument]
     if (trade_id != 0 and trade_id <= o.trade_id) or (trade_id == 0 and order_id == o.order_id and total <= o.filled):
@@ -64,7 +63,7 @@ def is_told(line: Any, instrument: int, order_id: int, trade_id: int, total: int
 
 @inner_kernel
 def tell_external_fill(
-    line: Any,
+    line: LineState,
     instrument: int,
     order_id: int,
     trade_id: int,
@@ -74,7 +73,7 @@ def tell_external_fill(
     fee_e8: int,
     reason: int,
     ts: int,
-    words: Any,
+    words: Int64Array,
     position: int,
 ) -> int:
     """EXTERNAL_FILL (ticks, lots, 1e-8 quote, ns), and the account is compared at once. New position in `words`."""

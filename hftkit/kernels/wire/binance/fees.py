@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray, ScaleRecord
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.memory.intrinsics import load_8
 from hftkit.kernels.wire.binance.decimal import REFUSED, steps_of
@@ -37,14 +38,14 @@ def times_price(amount_e8: int, price_e8: int) -> int:
 
 
 @inner_kernel
-def expected_fee(scale: Any, price: int, qty: int, maker: int) -> int:
+def expected_fee(scale: ScaleRecord, price: int, qty: int, maker: int) -> int:
     """Fee in 1e-8 quote of a fill at the rate of the instrument (SCALE record): price ticks, qty lots."""
     notional, ppm = price * qty * scale.tick_lot_e8, scale.maker_fee_ppm if maker != 0 else scale.taker_fee_ppm
     return notional // _PPM * ppm + notional % _PPM * ppm // _PPM
 
 
 @inner_kernel
-def asset_row(line: Any, name: int, n_bytes: int) -> int:
+def asset_row(line: LineState, name: int, n_bytes: int) -> int:
     """Row of an asset in line.fee_assets, a free one on first sight, -1 if there is none. `name`: its bytes in one word."""
     for i in range(line.fee_assets.size):
         row = line.fee_assets[i]
@@ -57,7 +58,7 @@ def asset_row(line: Any, name: int, n_bytes: int) -> int:
 
 
 @inner_kernel
-def asset_of(line: Any, data: Any, tokens: Any, slot: int) -> int:
+def asset_of(line: LineState, data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """Row of the asset that a string token names: 0 the quote asset or none named, -1 one that has no row."""
     if tokens[slot, 0] != STRING:
         return 0
@@ -71,7 +72,7 @@ def asset_of(line: Any, data: Any, tokens: Any, slot: int) -> int:
 
 
 @inner_kernel
-def fee_of(line: Any, data: Any, tokens: Any, fee: int, asset: int, instrument: int, price: int, qty: int, maker: int) -> int:
+def fee_of(line: LineState, data: OctetArray, tokens: Int64Array, fee: int, asset: int, instrument: int, price: int, qty: int, maker: int) -> int:
     """Commission of a fill (ticks, lots) in 1e-8 quote, REFUSED if token `fee` is no such number; absent it is 0. `asset`: its asset's token."""
     n = line.number
     n[_ROW] = -1
@@ -92,7 +93,7 @@ def fee_of(line: Any, data: Any, tokens: Any, fee: int, asset: int, instrument: 
 
 
 @inner_kernel
-def note_fee(line: Any) -> None:
+def note_fee(line: LineState) -> None:
     """The fill whose commission `fee_of` has read last was told to the engine: count it, by its asset."""
     n = line.number
     if n[_ROW] != 0:
@@ -107,7 +108,7 @@ def note_fee(line: Any) -> None:
 
 
 @inner_kernel
-def take_fee_price(line: Any, data: Any, start: int, n_bytes: int) -> None:
+def take_fee_price(line: LineState, data: OctetArray, start: int, n_bytes: int) -> None:
     """The price of an asset, from the cold side: three int64 words, name, its length, price in 1e-8 quote."""
     if n_bytes != 24:
         return

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.wire.binance.names import MAX_TEXT, identify, identify_words
 
@@ -32,7 +33,7 @@ for _letter, _byte in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
 
 
 @inlined_kernel
-def skip_space(data: Any, at: int, end: int) -> int:
+def skip_space(data: OctetArray, at: int, end: int) -> int:
     """First byte at or after `at` that is not white space."""
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1
@@ -48,7 +49,7 @@ def _hex_digit(byte: int) -> int:
 
 
 @kernel
-def _escape(data: Any, at: int, end: int) -> int:
+def _escape(data: OctetArray, at: int, end: int) -> int:
     """Position after the escape whose backslash is at `at`, or BROKEN."""
     if at + 1 >= end:
         return BROKEN
@@ -63,7 +64,7 @@ def _escape(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def skip_string(data: Any, at: int, end: int) -> int:
+def skip_string(data: OctetArray, at: int, end: int) -> int:
     """Position after the string whose opening quote is at `at`, BROKEN, or for one with escapes: -2 - position."""
     at += 1
     escaped = False
@@ -84,14 +85,14 @@ def skip_string(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def _skip_digits(data: Any, at: int, end: int) -> int:
+def _skip_digits(data: OctetArray, at: int, end: int) -> int:
     while at < end and _ZERO <= data[at] <= _NINE:
         at += 1
     return at
 
 
 @kernel
-def skip_number(data: Any, at: int, end: int) -> int:
+def skip_number(data: OctetArray, at: int, end: int) -> int:
     """Position after the number that begins at `at`, or BROKEN."""
     if at < end and data[at] == _MINUS:
         at += 1
@@ -116,7 +117,7 @@ def skip_number(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def _skip_word(data: Any, at: int, end: int, word: Any) -> int:
+def _skip_word(data: OctetArray, at: int, end: int, word: OctetArray) -> int:
     if at + word.size > end:
         return BROKEN
     for i in range(word.size):
@@ -126,7 +127,7 @@ def _skip_word(data: Any, at: int, end: int, word: Any) -> int:
 
 
 @kernel
-def _skip_scalar(data: Any, at: int, end: int) -> int:
+def _skip_scalar(data: OctetArray, at: int, end: int) -> int:
     """Position after a string, number or word, or BROKEN. `at` is within the message."""
     byte = data[at]
     if byte == _QUOTE:
@@ -142,7 +143,7 @@ def _skip_scalar(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def _skip_key(data: Any, at: int, end: int) -> int:
+def _skip_key(data: OctetArray, at: int, end: int) -> int:
     """Position after a key and its colon, or BROKEN."""
     at = skip_space(data, at, end)
     if at >= end or data[at] != _QUOTE:
@@ -157,7 +158,7 @@ def _skip_key(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def skip_value(data: Any, at: int, end: int) -> int:
+def skip_value(data: OctetArray, at: int, end: int) -> int:
     """Position after the value that begins at or after `at` (white space first), or BROKEN. All of it is checked; open brackets are bits."""
     depth, objects = 0, 0
     while True:
@@ -205,7 +206,7 @@ def skip_value(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def put_token(data: Any, at: int, end: int, tokens: Any, slot: int) -> int:
+def put_token(data: OctetArray, at: int, end: int, tokens: Int64Array, slot: int) -> int:
     """The value that begins at `at` as row `slot` of `tokens` (int64 (TOKENS, 3)). Position after it, or BROKEN."""
     byte = data[at]
     if byte == _QUOTE:
@@ -236,7 +237,7 @@ def put_token(data: Any, at: int, end: int, tokens: Any, slot: int) -> int:
 
 
 @kernel
-def identify_escaped(data: Any, start: int, end: int, table: Any) -> int:
+def identify_escaped(data: OctetArray, start: int, end: int, table: Int64Array) -> int:
     """`identify` of a string with escapes, checked before: what it stands for. -1 for a text that is not there, or not ASCII."""
     w0: Any = 0
     w1: Any = 0
@@ -268,7 +269,7 @@ def identify_escaped(data: Any, start: int, end: int, table: Any) -> int:
 
 
 @inlined_kernel
-def text_number(data: Any, tokens: Any, slot: int, table: Any) -> int:
+def text_number(data: OctetArray, tokens: Int64Array, slot: int, table: Int64Array) -> int:
     """Number of a string token in a `key_table`, -1 if it is not there or no string."""
     kind = tokens[slot, 0]
     if kind == STRING:
@@ -277,7 +278,7 @@ def text_number(data: Any, tokens: Any, slot: int, table: Any) -> int:
 
 
 @kernel
-def scan_object(data: Any, at: int, end: int, table: Any, tokens: Any, n_slots: int) -> int:
+def scan_object(data: OctetArray, at: int, end: int, table: Int64Array, tokens: Int64Array, n_slots: int) -> int:
     """Tokens of the object that begins at or after `at`. Position after it, or BROKEN. Rows 0 .. n_slots - 1 of `tokens` are written."""
     for i in range(n_slots):
         tokens[i, 0] = ABSENT
@@ -319,7 +320,7 @@ def scan_object(data: Any, at: int, end: int, table: Any, tokens: Any, n_slots: 
 
 
 @inlined_kernel
-def next_item(data: Any, at: int, end: int) -> int:
+def next_item(data: OctetArray, at: int, end: int) -> int:
     """Of an array that was checked: `at` is after its opening bracket or after an item. Start of the next item, BROKEN if there is none."""
     at = skip_space(data, at, end)
     if at < end and data[at] == _COMMA:

@@ -7,8 +7,7 @@ ticks, quantities lots, times ns. What happens to a book is decided in kernels/m
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import doubt_scales, is_late, lose_book, take_depth, take_snapshot, take_ticker, take_trade
 from hftkit.kernels.wire.binance import state as s
@@ -75,7 +74,7 @@ def refused(counter: int) -> int:
 
 
 @kernel
-def why_not(tokens: Any, slot: int, wanted: int) -> int:
+def why_not(tokens: Int64Array, slot: int, wanted: int) -> int:
     """`refused` for a token that did not give a number: absent, another type than `wanted` (a token code), or no such number."""
     kind = tokens[slot, 0]
     if kind == ABSENT:
@@ -84,7 +83,7 @@ def why_not(tokens: Any, slot: int, wanted: int) -> int:
 
 
 @inner_kernel
-def instrument_of(line: Any, data: Any, tokens: Any, slot: int) -> int:
+def instrument_of(line: LineState, data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """Instrument id of a symbol token, or `refused`."""
     if not is_text(tokens, slot):
         return refused(_MISSING if tokens[slot, 0] == ABSENT else _WRONG_TYPE)
@@ -93,7 +92,7 @@ def instrument_of(line: Any, data: Any, tokens: Any, slot: int) -> int:
 
 
 @inlined_kernel
-def time_of(data: Any, tokens: Any, slot: int) -> int:
+def time_of(data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """A time token in ms as ns, or `refused`."""
     ms = integer_of(data, tokens, slot)
     if ms == REFUSED:
@@ -102,7 +101,7 @@ def time_of(data: Any, tokens: Any, slot: int) -> int:
 
 
 @inlined_kernel
-def id_of(data: Any, tokens: Any, slot: int) -> int:
+def id_of(data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """An id token (not negative), or `refused`."""
     value = integer_of(data, tokens, slot)
     if value == REFUSED:
@@ -111,7 +110,7 @@ def id_of(data: Any, tokens: Any, slot: int) -> int:
 
 
 @inlined_kernel
-def amount_of(data: Any, tokens: Any, slot: int, mantissa: int, decimals: int) -> int:
+def amount_of(data: OctetArray, tokens: Int64Array, slot: int, mantissa: int, decimals: int) -> int:
     """A price or quantity token in steps (not negative), or `refused`."""
     value = steps_of(data, tokens, slot, mantissa, decimals)
     if value == REFUSED:
@@ -120,7 +119,7 @@ def amount_of(data: Any, tokens: Any, slot: int, mantissa: int, decimals: int) -
 
 
 @inner_kernel
-def _book_ticker(line: Any, data: Any, t_recv: int, words: Any, position: int) -> int:
+def _book_ticker(line: LineState, data: OctetArray, t_recv: int, words: Int64Array, position: int) -> int:
     k = line.tokens
     instrument = instrument_of(line, data, k, _s)
     update_id, ts = id_of(data, k, _u), time_of(data, k, _T)
@@ -140,7 +139,7 @@ def _book_ticker(line: Any, data: Any, t_recv: int, words: Any, position: int) -
 
 
 @inlined_kernel
-def _plain_level(data: Any, at: int, end: int) -> int:
+def _plain_level(data: OctetArray, at: int, end: int) -> int:
     """If `["digits and points","digits and points"]` begins at `at`: length of the first text * 4096 + length of the whole. Else 0."""
     i = at + 2
     if i >= end or data[at] != 91 or data[at + 1] != 34:
@@ -159,7 +158,7 @@ def _plain_level(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def _any_level(data: Any, at: int, end: int, tokens: Any) -> int:
+def _any_level(data: OctetArray, at: int, end: int, tokens: Int64Array) -> int:
     """A level in any JSON form: its two values as tokens _LEVEL, _LEVEL + 1; what follows them is skipped. Position after it, or BROKEN."""
     opening = 91
     for i in range(2):
@@ -180,7 +179,7 @@ def _any_level(data: Any, at: int, end: int, tokens: Any) -> int:
 
 
 @inner_kernel
-def read_levels(line: Any, data: Any, slot: int, instrument: int, side: int, ordered: bool) -> int:
+def read_levels(line: LineState, data: OctetArray, slot: int, instrument: int, side: int, ordered: bool) -> int:
     """[[price, quantity], ...] into line.incoming[side]. How many levels, or `refused`. Checks every byte of the span. `ordered`: best first, no
     quantity 0 (a snapshot).
     """
@@ -222,7 +221,7 @@ def read_levels(line: Any, data: Any, slot: int, instrument: int, side: int, ord
 
 
 @inner_kernel
-def _depth_update(line: Any, data: Any, t_recv: int, words: Any, position: int) -> int:
+def _depth_update(line: LineState, data: OctetArray, t_recv: int, words: Int64Array, position: int) -> int:
     k = line.tokens
     instrument = instrument_of(line, data, k, _s)
     first_id, last_id, previous_id, ts = id_of(data, k, _U), id_of(data, k, _u), id_of(data, k, _pu), time_of(data, k, _T)
@@ -243,7 +242,7 @@ def _depth_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
 
 
 @inner_kernel
-def _trade(line: Any, data: Any, is_aggregate: bool, words: Any, position: int) -> int:
+def _trade(line: LineState, data: OctetArray, is_aggregate: bool, words: Int64Array, position: int) -> int:
     k = line.tokens
     if is_aggregate != (line.state[s.USE_TRADES] == _USE_AGG):
         return refused(_N_IGNORED)
@@ -266,7 +265,7 @@ def _trade(line: Any, data: Any, is_aggregate: bool, words: Any, position: int) 
 
 
 @inner_kernel
-def _mark_price(line: Any, data: Any, position: int) -> int:
+def _mark_price(line: LineState, data: OctetArray, position: int) -> int:
     k = line.tokens
     instrument = instrument_of(line, data, k, _s)
     ts, funding_ts = time_of(data, k, _E), time_of(data, k, _T)
@@ -285,7 +284,7 @@ def _mark_price(line: Any, data: Any, position: int) -> int:
 
 
 @inner_kernel
-def _hole(line: Any, data: Any, event: int, why: int, t_recv: int, words: Any, position: int) -> int:
+def _hole(line: LineState, data: OctetArray, event: int, why: int, t_recv: int, words: Int64Array, position: int) -> int:
     """An event of market data was refused (`why`: negative, see `refused`). If it names one of our instruments, what it said of it is missing.
 
     The book of a depth event is lost, and that of a bookTicker where the book is made of these; a trade whose numbers are none makes the scales
@@ -304,7 +303,7 @@ def _hole(line: Any, data: Any, event: int, why: int, t_recv: int, words: Any, p
 
 
 @inner_kernel
-def _event(line: Any, data: Any, event: int, t_recv: int, words: Any, position: int) -> int:
+def _event(line: LineState, data: OctetArray, event: int, t_recv: int, words: Int64Array, position: int) -> int:
     """One event whose tokens are in line.tokens. New position, or `refused`."""
     if event == BOOK_TICKER:
         return _book_ticker(line, data, t_recv, words, position)
@@ -316,7 +315,7 @@ def _event(line: Any, data: Any, event: int, t_recv: int, words: Any, position: 
 
 
 @inner_kernel
-def _expected_event(line: Any, data: Any, at: int, end: int) -> int:
+def _expected_event(line: LineState, data: OctetArray, at: int, end: int) -> int:
     """Tokens of an event in its documented order. Position after it * 8 + event, or BROKEN."""
     if at + 8 > end:
         return BROKEN
@@ -337,7 +336,7 @@ def _expected_event(line: Any, data: Any, at: int, end: int) -> int:
 
 
 @inner_kernel
-def _expected(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def _expected(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """The short way; `refused` for whatever is not as documented."""
     at, closing = start, 0
     if start + 2 < end and data[start + 2] == 115:  # {"s: an envelope
@@ -352,7 +351,7 @@ def _expected(line: Any, data: Any, start: int, end: int, t_recv: int, words: An
 
 
 @inner_kernel
-def _general(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def _general(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """Any order, any white space, unknown members: one object, or an envelope around one."""
     k = line.tokens
     at = scan_object(data, start, end, KEYS, k, N_MARKET)
@@ -375,7 +374,7 @@ def _general(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any
 
 
 @inner_kernel
-def market_message(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def market_message(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """One message data[start:end] of a market stream. New position in `words`, or `refused`."""
     after = _expected(line, data, start, end, t_recv, words, position)
     if after >= 0:
@@ -386,7 +385,7 @@ def market_message(line: Any, data: Any, start: int, end: int, t_recv: int, word
 
 
 @inner_kernel
-def rest_depth(line: Any, data: Any, start: int, end: int, instrument: int, t_recv: int, words: Any, position: int) -> int:
+def rest_depth(line: LineState, data: OctetArray, start: int, end: int, instrument: int, t_recv: int, words: Int64Array, position: int) -> int:
     """Body of GET depth for `instrument`. New position, or `refused`. After a body that cannot be used the need for one stands."""
     k = line.tokens
     if instrument < 0 or instrument >= line.sync.size:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.intrinsics import load_8
 
@@ -51,7 +52,7 @@ def _slot(words: tuple[int, int, int], length: int) -> int:
 
 
 @inlined_kernel
-def identify_words(w0: int, w1: int, w2: int, n_bytes: int, table: Any) -> int:
+def identify_words(w0: int, w1: int, w2: int, n_bytes: int, table: Int64Array) -> int:
     """Number of a text, given as its words and length, in a `key_table`; -1 if it is not there."""
     mask = table.shape[0] - 1
     at = ((w0 * _K1 + w1 * _K2 + w2 * _K3 + n_bytes) >> _FOLD) & mask
@@ -63,7 +64,7 @@ def identify_words(w0: int, w1: int, w2: int, n_bytes: int, table: Any) -> int:
 
 
 @inlined_kernel
-def _word(data: Any, start: int, n_bytes: int) -> int:
+def _word(data: OctetArray, start: int, n_bytes: int) -> int:
     """The first eight of n_bytes bytes as an identity word, zero padded."""
     if start + 8 <= data.size:
         return load_8(data, start) & _LOW_BYTES[min(n_bytes, 8)]
@@ -74,7 +75,7 @@ def _word(data: Any, start: int, n_bytes: int) -> int:
 
 
 @kernel
-def identify(data: Any, start: int, n_bytes: int, table: Any) -> int:
+def identify(data: OctetArray, start: int, n_bytes: int, table: Int64Array) -> int:
     """Number of the text data[start:][:n_bytes] (uint8) in a `key_table`, -1 if it is not there."""
     if n_bytes <= 0 or n_bytes > MAX_TEXT:
         return -1

@@ -7,11 +7,10 @@ engine: the order is asked for (Request.ORDER) until the venue has said what bec
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import Reject
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
@@ -90,7 +89,7 @@ def is_unknown_outcome(status: int, code: int) -> bool:
 
 
 @inner_kernel
-def _rate_limits(line: Any, data: Any, start: int, end: int) -> None:
+def _rate_limits(line: LineState, data: OctetArray, start: int, end: int) -> None:
     """What is used of the limits (counts), as the answer says."""
     k = line.inner
     at = next_item(data, start + 1, end)
@@ -110,14 +109,14 @@ def _rate_limits(line: Any, data: Any, start: int, end: int) -> None:
 
 
 @inner_kernel
-def _ask_outcome(line: Any, slot: int) -> None:
+def _ask_outcome(line: LineState, slot: int) -> None:
     o = line.tracks[slot]
     line.counters[_UNKNOWN_OUTCOMES] += 1
     ask(line, _ASK_ORDER, o.instrument, o.client_order_id, o.order_id)
 
 
 @inner_kernel
-def _result(line: Any, data: Any, letter: int, slot: int, t_recv: int, words: Any, position: int) -> int:
+def _result(line: LineState, data: OctetArray, letter: int, slot: int, t_recv: int, words: Int64Array, position: int) -> int:
     """An order object (tokens in line.inner) as answer to a request about the order in `slot`."""
     k = line.inner
     o = line.tracks[slot]
@@ -150,7 +149,7 @@ def _result(line: Any, data: Any, letter: int, slot: int, t_recv: int, words: An
 
 
 @inner_kernel
-def _error(line: Any, letter: int, slot: int, status: int, code: int, t_recv: int, words: Any, position: int) -> int:
+def _error(line: LineState, letter: int, slot: int, status: int, code: int, t_recv: int, words: Int64Array, position: int) -> int:
     o = line.tracks[slot]
     ts = line.state[s.TS_SERVER]
     if letter == QUERY and code == _NOT_FOUND:
@@ -168,7 +167,7 @@ def _error(line: Any, letter: int, slot: int, status: int, code: int, t_recv: in
 
 
 @inner_kernel
-def _heartbeat(line: Any, data: Any, echo: int) -> None:
+def _heartbeat(line: LineState, data: OctetArray, echo: int) -> None:
     """Answer to session.status: what DUE will tell the engine (ns)."""
     ts = time_of(data, line.inner, _SERVER)
     if ts >= 0:
@@ -177,7 +176,7 @@ def _heartbeat(line: Any, data: Any, echo: int) -> None:
 
 
 @inner_kernel
-def order_answer(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def order_answer(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """One answer data[start:end] (uint8). New position in `words`, or `refused`."""
     k = line.tokens
     at = scan_object(data, start, end, TOP_KEYS, k, 5)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.wire.binance import state as s
 from hftkit.kernels.wire.binance.account import position_rows, tell_positions
@@ -28,7 +27,7 @@ _NOT_JSON, _WRONG_TYPE, _OUT_OF_RANGE, _UNKNOWN_ORDERS = int(_C.NOT_JSON), int(_
 
 
 @inner_kernel
-def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, position: int) -> int:
+def rest_positions(line: LineState, data: OctetArray, start: int, end: int, words: Int64Array, position: int) -> int:
     """Body of GET positionRisk: a POSITION for every instrument (lots), those that it does not list are flat."""
     at = check_array(data, start, end)
     if at < 0:
@@ -40,7 +39,7 @@ def rest_positions(line: Any, data: Any, start: int, end: int, words: Any, posit
 
 
 @kernel
-def check_array(data: Any, start: int, end: int) -> int:
+def check_array(data: OctetArray, start: int, end: int) -> int:
     """Position of the opening bracket if data[start:end] (uint8) is one JSON array, else -1."""
     at = skip_space(data, start, end)
     if at >= end or data[at] != 91:
@@ -50,7 +49,7 @@ def check_array(data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def rest_trades(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def rest_trades(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """Body of GET userTrades of one order (oldest first): the fills that were missing."""
     at = check_array(data, start, end)
     if at < 0:
@@ -76,7 +75,7 @@ def rest_trades(line: Any, data: Any, start: int, end: int, t_recv: int, words: 
 
 
 @inner_kernel
-def _order_of(line: Any, data: Any, slot: int) -> int:
+def _order_of(line: LineState, data: OctetArray, slot: int) -> int:
     """Slot of the order that a userTrades row belongs to; `slot` is that of the row before."""
     k = line.inner
     order_id, instrument = id_of(data, k, _torder), instrument_of(line, data, k, _tsymbol)
@@ -94,7 +93,7 @@ def _order_of(line: Any, data: Any, slot: int) -> int:
 
 
 @inner_kernel
-def _rest_fill(line: Any, data: Any, slot: int, t_recv: int, words: Any, position: int) -> int:
+def _rest_fill(line: LineState, data: OctetArray, slot: int, t_recv: int, words: Int64Array, position: int) -> int:
     k = line.inner
     o = line.tracks[slot]
     c = line.scales[o.instrument]

@@ -18,9 +18,8 @@ Quantities lots, prices ticks, fees 1e-8 quote, times ns. Frames go to `words` f
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import OrderState, Reject
+from hftkit.kernels.arrays import Int64Array, LineState
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.depth_sync import RETRY_NS, ask
 from hftkit.kernels.wire.binance import state as s
@@ -41,27 +40,27 @@ _SUBMITTED, _PARTIAL = int(OrderState.SUBMITTED), int(OrderState.PARTIALLY_FILLE
 
 
 @inner_kernel
-def next_order_seq(line: Any) -> int:
+def next_order_seq(line: LineState) -> int:
     """Sequence (count) of the next order entry frame."""
     line.state[s.ORDER_SEQ] += 1
     return line.state[s.ORDER_SEQ]
 
 
 @inner_kernel
-def doubt(line: Any) -> None:
+def doubt(line: LineState) -> None:
     """Something says that the account is not what we think: positions are asked for; the cold side, which watches the counter, compares at once."""
     line.counters[_DOUBTED] += 1
     ask(line, _ASK_POSITIONS, 0, 0, 0)
 
 
 @inner_kernel
-def is_tracked(line: Any, client_order_id: int) -> bool:
+def is_tracked(line: LineState, client_order_id: int) -> bool:
     """Whether the line knows this order, of whatever session it is."""
     return client_order_id > 0 and line.tracks[(client_order_id & 0xFFFFFFFF) % line.tracks.size].client_order_id == client_order_id
 
 
 @inner_kernel
-def track_of(line: Any, client_order_id: int) -> int:
+def track_of(line: LineState, client_order_id: int) -> int:
     """Slot of an order of this line, -1 (counted) if it is not in the table."""
     slot = (client_order_id & 0xFFFFFFFF) % line.tracks.size
     if client_order_id > 0 and line.tracks[slot].client_order_id == client_order_id:
@@ -71,7 +70,7 @@ def track_of(line: Any, client_order_id: int) -> int:
 
 
 @inner_kernel
-def start_track(line: Any, client_order_id: int, instrument: int, side: int, qty: int) -> None:
+def start_track(line: LineState, client_order_id: int, instrument: int, side: int, qty: int) -> None:
     """An order leaves: its slot (count modulo capacity, as in the engine's table) is taken."""
     line.state[s.EPOCH] = client_order_id >> 32
     o = line.tracks[(client_order_id & 0xFFFFFFFF) % line.tracks.size]
@@ -82,7 +81,7 @@ def start_track(line: Any, client_order_id: int, instrument: int, side: int, qty
 
 
 @inner_kernel
-def _ask_trades(line: Any, slot: int, t_recv: int) -> None:
+def _ask_trades(line: LineState, slot: int, t_recv: int) -> None:
     o = line.tracks[slot]
     if o.asked_at == 0 or t_recv - o.asked_at > RETRY_NS:
         o.asked_at = max(t_recv, 1)
@@ -91,7 +90,7 @@ def _ask_trades(line: Any, slot: int, t_recv: int) -> None:
 
 
 @inner_kernel
-def acknowledged(line: Any, slot: int, order_id: int, ts: int, words: Any, position: int) -> int:
+def acknowledged(line: LineState, slot: int, order_id: int, ts: int, words: Int64Array, position: int) -> int:
     """The venue has the order, under its own `order_id`."""
     o = line.tracks[slot]
     if o.stage != SENT:
@@ -103,7 +102,7 @@ def acknowledged(line: Any, slot: int, order_id: int, ts: int, words: Any, posit
 
 
 @inner_kernel
-def rejected(line: Any, slot: int, reason: int, ts: int, words: Any, position: int) -> int:
+def rejected(line: LineState, slot: int, reason: int, ts: int, words: Int64Array, position: int) -> int:
     """The venue refuses the order. `reason`: codes.Reject."""
     o = line.tracks[slot]
     if o.stage != SENT:
@@ -116,7 +115,7 @@ def rejected(line: Any, slot: int, reason: int, ts: int, words: Any, position: i
 
 
 @inner_kernel
-def absent(line: Any, slot: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+def absent(line: LineState, slot: int, ts: int, t_recv: int, words: Int64Array, position: int) -> int:
     """The venue does not know the order. It may be on its way: the third such answer (count) is believed, if the first is a receive window old."""
     o = line.tracks[slot]
     o.absent += 1
@@ -131,7 +130,7 @@ def absent(line: Any, slot: int, ts: int, t_recv: int, words: Any, position: int
 
 
 @inner_kernel
-def ended(line: Any, slot: int, filled: int, reason: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+def ended(line: LineState, slot: int, filled: int, reason: int, ts: int, t_recv: int, words: Int64Array, position: int) -> int:
     """The rest of the order is gone, after `filled` lots in all. `reason`: codes.Reject, 0 asked for."""
     o = line.tracks[slot]
     if o.stage == FINAL or o.stage == FREE:
@@ -152,7 +151,7 @@ def ended(line: Any, slot: int, filled: int, reason: int, ts: int, t_recv: int, 
 
 @inner_kernel
 def filled(
-    line: Any,
+    line: LineState,
     slot: int,
     order_id: int,
     trade_id: int,
@@ -163,7 +162,7 @@ def filled(
     maker: int,
     ts: int,
     t_recv: int,
-    words: Any,
+    words: Int64Array,
     position: int,
 ) -> int:
     """A fill of `qty` lots, after which the venue has filled `total` lots of the order."""
@@ -183,7 +182,7 @@ def filled(
 
 @inner_kernel
 def book_fill(
-    line: Any, slot: int, trade_id: int, qty: int, price: int, fee_e8: int, maker: int, ts: int, t_recv: int, words: Any, position: int
+    line: LineState, slot: int, trade_id: int, qty: int, price: int, fee_e8: int, maker: int, ts: int, t_recv: int, words: Int64Array, position: int
 ) -> int:
     """Tell the engine of a fill that follows the last one it knows (lots, ticks, 1e-8 quote)."""
     o = line.tracks[slot]
@@ -203,7 +202,7 @@ def book_fill(
 
 
 @inner_kernel
-def trades_arrived(line: Any, slot: int, t_recv: int) -> None:
+def trades_arrived(line: LineState, slot: int, t_recv: int) -> None:
     """All trades of an answer were booked: ask again (ns monotonic) if some are still missing."""
     o = line.tracks[slot]
     missing = o.stage != FINAL and o.venue_filled > o.filled
@@ -215,7 +214,7 @@ def trades_arrived(line: Any, slot: int, t_recv: int) -> None:
 
 
 @inner_kernel
-def still_open(line: Any, slot: int, order_id: int, total: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+def still_open(line: LineState, slot: int, order_id: int, total: int, ts: int, t_recv: int, words: Int64Array, position: int) -> int:
     """A query says that the order is alive, with `total` lots filled."""
     o = line.tracks[slot]
     if o.stage == FINAL:
@@ -232,7 +231,7 @@ def still_open(line: Any, slot: int, order_id: int, total: int, ts: int, t_recv:
 
 
 @inner_kernel
-def ask_everything(line: Any) -> None:
+def ask_everything(line: LineState) -> None:
     """The user stream was away, and has no replay: every open order and the positions are asked for. Requests are codes of state.Request."""
     for slot in range(line.tracks.size):
         o = line.tracks[slot]

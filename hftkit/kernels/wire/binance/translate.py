@@ -5,9 +5,8 @@ All three have one fixed signature, so that a loop can take them as first-class 
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import MessageType
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.market.depth_sync import SYNCED, line_down, show_all, show_nothing
 from hftkit.kernels.wire.binance import state as s
@@ -32,7 +31,7 @@ _BOTH_UP = 3
 
 
 @inner_kernel
-def _due(line: Any, words: Any, position: int) -> int:
+def _due(line: LineState, words: Int64Array, position: int) -> int:
     """What the order line owes the engine: acknowledgement of logon (once order API and user stream are up) and logout, heartbeats."""
     ts = line.state[s.TS_SERVER]
     if line.state[s.LOGON_DUE] != 0 and line.state[s.ORDER_UP] == _BOTH_UP:
@@ -48,7 +47,7 @@ def _due(line: Any, words: Any, position: int) -> int:
 
 
 @inner_kernel
-def _line_changed(line: Any, up: bool, which: int, t_recv: int, words: Any, position: int) -> int:
+def _line_changed(line: LineState, up: bool, which: int, t_recv: int, words: Int64Array, position: int) -> int:
     if which == _MARKET:
         return position if up else line_down(line, t_recv, words, position)
     bit = 1 if which == _ORDER_API else 2
@@ -62,7 +61,7 @@ def _line_changed(line: Any, up: bool, which: int, t_recv: int, words: Any, posi
 
 
 @inner_kernel
-def _order_side(line: Any, payload: Any, start: int, end: int, kind: int, t_recv: int, words: Any, position: int) -> int:
+def _order_side(line: LineState, payload: OctetArray, start: int, end: int, kind: int, t_recv: int, words: Int64Array, position: int) -> int:
     if kind == _USER:
         return user_message(line, payload, start, end, t_recv, words, position)
     if kind == _REST_POSITION:
@@ -78,7 +77,7 @@ def _order_side(line: Any, payload: Any, start: int, end: int, kind: int, t_recv
     return _due(line, words, after) if after >= 0 else after
 
 
-def translate(line: Any, payload: Any, start: int, n_bytes: int, kind: int, t_recv: int, words: Any, position: int) -> int:
+def translate(line: LineState, payload: OctetArray, start: int, n_bytes: int, kind: int, t_recv: int, words: Int64Array, position: int) -> int:
     """One payload to frames in `words` from `position` (binance_line.py). The new position, -1 if there are not ROOM_WORDS free."""
     if words.size - position < s.ROOM_WORDS:
         return -1
@@ -98,12 +97,12 @@ def translate(line: Any, payload: Any, start: int, n_bytes: int, kind: int, t_re
     return after
 
 
-def encode_orders(line: Any, words: Any, start: int, end: int, ts_unix_ms: int, out: Any, position: int) -> int:
+def encode_orders(line: LineState, words: Int64Array, start: int, end: int, ts_unix_ms: int, out: OctetArray, position: int) -> int:
     """Order entry frames words[start:end] to masked WebSocket frames in out[position:]. The new position."""
     return encode_frames(line, words, start, end, ts_unix_ms, out, position)
 
 
-def answer_data_requests(line: Any, words: Any, start: int, end: int, target: Any, position: int) -> int:
+def answer_data_requests(line: LineState, words: Int64Array, start: int, end: int, target: Int64Array, position: int) -> int:
     """Market data requests words[start:end] answered in `target` from the line's own books. The new position.
 
     A SNAPSHOT_REQUEST gets the book if it is whole, else an empty one until it is. SUBSCRIBE needs no answer: the shell subscribes.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hftkit.codes import Reject
+from hftkit.kernels.arrays import Int64Array, LineState, OctetArray
 from hftkit.kernels.jit import inner_kernel, kernel
 from hftkit.kernels.market.depth_sync import ask
 from hftkit.kernels.wire.binance import state as s
@@ -78,7 +79,7 @@ _ID_BYTES = 18  # hk and 16 hex digits
 
 
 @kernel
-def hex_number(data: Any, start: int, end: int) -> int:
+def hex_number(data: OctetArray, start: int, end: int) -> int:
     """16 lower-case hex digits (uint8) as a positive int64, or 0."""
     if end - start != 16:
         return 0
@@ -93,7 +94,7 @@ def hex_number(data: Any, start: int, end: int) -> int:
 
 
 @kernel
-def client_id(data: Any, tokens: Any, slot: int) -> int:
+def client_id(data: OctetArray, tokens: Int64Array, slot: int) -> int:
     """The engine's id in a client order id token (`hk` and 16 hex digits), 0 if it is not ours."""
     start, end = tokens[slot, 1], tokens[slot, 2]
     if tokens[slot, 0] != STRING or end - start != _ID_BYTES or data[start] != 104 or data[start + 1] != 107:
@@ -102,7 +103,7 @@ def client_id(data: Any, tokens: Any, slot: int) -> int:
 
 
 @kernel
-def eight_bytes(data: Any, tokens: Any, slot: int, offset: int) -> int:
+def eight_bytes(data: OctetArray, tokens: Int64Array, slot: int, offset: int) -> int:
     """Bytes `offset` to `offset` + 7 of a text token as a little-endian word, zero padded; 0 if it is no text."""
     word: Any = 0
     if tokens[slot, 0] == STRING:
@@ -112,7 +113,7 @@ def eight_bytes(data: Any, tokens: Any, slot: int, offset: int) -> int:
 
 
 @kernel
-def text_code(data: Any, start: int, end: int) -> int:
+def text_code(data: OctetArray, start: int, end: int) -> int:
     """63 bits that stand for the text data[start:end] (uint8), never 0: FNV-1a. Equal texts have equal codes."""
     code: Any = np.uint64(0xCBF29CE484222325)
     for i in range(start, end):
@@ -122,7 +123,7 @@ def text_code(data: Any, start: int, end: int) -> int:
 
 
 @inner_kernel
-def _tell_foreign(line: Any, data: Any, client_order_id: int, execution: int) -> None:
+def _tell_foreign(line: LineState, data: OctetArray, client_order_id: int, execution: int) -> None:
     """An order event that is nobody's here goes to the cold side, which decides what it means. `client_order_id` 0: not of our form."""
     k, note = line.inner, line.note
     order_id = id_of(data, k, _oi)
@@ -132,7 +133,7 @@ def _tell_foreign(line: Any, data: Any, client_order_id: int, execution: int) ->
 
 
 @inner_kernel
-def _end_reason(data: Any, k: Any, filled: int) -> int:
+def _end_reason(data: OctetArray, k: Int64Array, filled: int) -> int:
     """Why the venue ended an order by itself after `filled` lots (codes.Reject). A post-only order it ended untouched would have taken."""
     if filled == 0 and text_number(data, k, _of, _GTX) == 0 and (k[_oer, 0] == ABSENT or text_number(data, k, _oer, _NO_REASON) == 0):
         return _WOULD_TAKE
@@ -142,7 +143,7 @@ def _end_reason(data: Any, k: Any, filled: int) -> int:
 
 
 @inner_kernel
-def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) -> int:
+def _order_update(line: LineState, data: OctetArray, t_recv: int, words: Int64Array, position: int) -> int:
     """The `o` object of ORDER_TRADE_UPDATE, its tokens in line.inner."""
     k = line.inner
     if not is_text(k, _oc):
@@ -185,7 +186,17 @@ def _order_update(line: Any, data: Any, t_recv: int, words: Any, position: int) 
 
 @inner_kernel
 def _ending(
-    line: Any, data: Any, slot: int, order_id: int, execution: int, status: int, total: int, ts: int, t_recv: int, words: Any, position: int
+    line: LineState,
+    data: OctetArray,
+    slot: int,
+    order_id: int,
+    execution: int,
+    status: int,
+    total: int,
+    ts: int,
+    t_recv: int,
+    words: Int64Array,
+    position: int,
 ) -> int:
     """The order is over, if the venue says so: by what happened, or by the status it has now. FILLED with less than was sent: the venue cut it."""
     k = line.inner
@@ -203,7 +214,9 @@ def _ending(
 
 
 @inner_kernel
-def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int, ts: int, t_recv: int, words: Any, position: int) -> int:
+def _fill(
+    line: LineState, data: OctetArray, slot: int, order_id: int, last: int, total: int, ts: int, t_recv: int, words: Int64Array, position: int
+) -> int:
     k = line.inner
     o = line.tracks[slot]
     c = line.scales[o.instrument]
@@ -227,7 +240,7 @@ def _fill(line: Any, data: Any, slot: int, order_id: int, last: int, total: int,
 
 
 @inner_kernel
-def _external_update(line: Any, data: Any, client_order_id: int, execution: int, status: int, words: Any, position: int) -> int:
+def _external_update(line: LineState, data: OctetArray, client_order_id: int, execution: int, status: int, words: Int64Array, position: int) -> int:
     """An order that this session did not send. What cannot be read of a fill makes the account be compared at once."""
     k = line.inner
     instrument = instrument_of(line, data, k, _os)
@@ -263,7 +276,7 @@ def _external_update(line: Any, data: Any, client_order_id: int, execution: int,
 
 
 @inner_kernel
-def _count(line: Any, data: Any, event: int, position: int) -> int:
+def _count(line: LineState, data: OctetArray, event: int, position: int) -> int:
     """Events that change nothing in the engine: counted, some with a request to the shell."""
     if event == TRADE_LITE:
         line.counters[_HINTS] += 1
@@ -285,7 +298,7 @@ def _count(line: Any, data: Any, event: int, position: int) -> int:
 
 
 @inner_kernel
-def user_message(line: Any, data: Any, start: int, end: int, t_recv: int, words: Any, position: int) -> int:
+def user_message(line: LineState, data: OctetArray, start: int, end: int, t_recv: int, words: Int64Array, position: int) -> int:
     """One message data[start:end] (uint8) of the user data stream. New position in `words`, or `refused`."""
     if scan_expected(data, start, end, _ORDER_ROWS, _LITERALS, line.inner, N_ORDER) == end:
         line.counters[_FAST] += 1
