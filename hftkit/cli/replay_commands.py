@@ -7,7 +7,7 @@ import json
 import click
 
 from hftkit.compilation.compile_progress import says_compilation
-from hftkit.errors import JournalError
+from hftkit.errors import HftkitError, JournalError
 from hftkit.units import from_e8
 
 
@@ -15,20 +15,23 @@ from hftkit.units import from_e8
 @click.argument("journal", type=click.Path(exists=True, file_okay=False))
 @click.option("--verify", is_flag=True, help="Exit 0 only if every decision, every outgoing byte and the final state are identical.")
 @click.option("--allow-torn", is_flag=True, help="With --verify: accept a journal whose last record was torn by a crash, up to the cut.")
+@click.option("--check-writers", is_flag=True, help="Also check that each array of the engine is written by its own file alone (slow).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @says_compilation
-def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
+def replay(journal: str, verify: bool, allow_torn: bool, check_writers: bool, as_json: bool) -> None:
     """Run a session's JOURNAL (its folder) through the engine's step again.
 
     \b
     Example:
       hftkit replay data/journals/1763700000 --verify
+      hftkit replay data/journals/1763700000 --check-writers
     """
     from hftkit.session.replay import replay as run
 
-    result = run(journal)
+    result = run(journal, check_writers=check_writers)
+    breaches = result.writers.report() if result.writers is not None else ()
     ledger = result.rooms.ledger
-    summary = {
+    summary: dict[str, object] = {
         "identical": result.identical,
         "ended": result.ended,
         "torn": result.torn,
@@ -43,6 +46,8 @@ def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
         "funding": from_e8(int(ledger["funding_e8"].sum()), 4),
         "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum()), 4),
     }
+    if result.writers is not None:
+        summary["breaches"] = breaches
     if as_json:
         click.echo(json.dumps(summary, indent=2, sort_keys=True))
     else:
@@ -57,6 +62,10 @@ def replay(journal: str, verify: bool, allow_torn: bool, as_json: bool) -> None:
         if result.code_differs and not result.identical:
             click.echo(f"not the session's code: {result.code_differs}")
         click.echo("identical: every decision and every outgoing byte" if result.identical else f"DIFFERENT: {result.difference}")
+        if result.writers is not None and not breaches:
+            click.echo(f"each array was written by its own file alone: {len(result.writers.written)} kinds of writes seen")
+    if breaches:
+        raise HftkitError("; ".join(breaches), "Let the owner write it, or declare it in EXCEPTIONS of hftkit/session/writers.py")
     if verify and not result.identical:
         if result.code_differs:
             raise JournalError(f"{result.code_differs}: the replay differs ({result.difference})", "Replay with the code that wrote the journal")

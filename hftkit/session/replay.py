@@ -22,6 +22,7 @@ from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.session.code_identity import code_differs
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, state_digest, strategy_kernels
 from hftkit.session.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of, json_of, type_of
+from hftkit.session.writers import WriterWatch
 
 FILL_COLUMNS = ("ts_event", "instrument", "side", "price_ticks", "qty_lots", "fee_e8", "maker", "client_order_id")
 MAX_FILLS = 1_000_000
@@ -44,6 +45,7 @@ class ReplayResult:
     outputs: int = 0
     vetoes: int = 0
     records: int = 0
+    writers: WriterWatch | None = None  # where it was asked for: who wrote what, and what was not its own
     samples: np.ndarray = field(default_factory=lambda: np.zeros((0, len(SAMPLE_COLUMNS))))
     fills: np.ndarray = field(default_factory=lambda: np.zeros((0, len(FILL_COLUMNS)), np.int64))
 
@@ -64,11 +66,12 @@ def _describe(path: Path, cursor: np.ndarray) -> str:
     return f"{where}: the replay produced {_name(wanted)}, the journal holds {_name(found)}"
 
 
-def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_samples: int = 200_000) -> ReplayResult:
+def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_samples: int = 200_000, check_writers: bool = False) -> ReplayResult:
     """Replay the journal in `folder`. `sample_every_ns` (exchange time) keeps the first strategy's signal and all fills, for pictures.
 
     A session with more than `max_samples` of them is sampled more coarsely, evenly from its beginning to its end. The last sample is always the
     state at the end, after the closing fills: its equity is the net P&L that the session reports.
+    `check_writers` runs the step in plain Python and notes who writes what (hftkit/session/writers.py): some thousand events a second.
     A difference is reported in the result. Raises JournalError where the journal itself cannot be trusted: altered, incomplete, foreign.
     """
     reader = JournalReader(folder)
@@ -89,8 +92,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                 verdict = kernel.REPLAY_COLD_RECORD
                 _check_first(words, cursor, path)
             else:
-                run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, fills, every_ns)
-                verdict = run(result.rooms, kernels, words, cursor, samples, fills, every_ns)
+                verdict = _run(result, kernels, words, cursor, samples, fills, every_ns)
                 every_ns *= _thin(samples, cursor, max_samples)
             if verdict == kernel.REPLAY_COLD_RECORD:
                 record_type, payload = _take_cold(words, cursor)
@@ -104,6 +106,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                     rooms = build_engine_state(config)
                     kernels = _kernels_of(config)
                     result = ReplayResult(config, rooms, identical=True, ended=False, code_differs=differs)
+                    result.writers = WriterWatch(rooms, kernels) if check_writers else None
                 elif record_type == RecordType.SESSION_BEGIN:
                     differs = _code_differs(payload)
                 elif record_type == RecordType.SESSION_END:
@@ -128,6 +131,15 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     if result.identical and recorded_digest is not None and state_digest(result.rooms) != recorded_digest:
         result.identical, result.difference = False, "every output agrees, but the state at the end of the session does not"
     return result
+
+
+def _run(
+    result: ReplayResult, kernels: tuple[Any, ...], words: np.ndarray, cursor: np.ndarray, samples: np.ndarray, fills: np.ndarray, every_ns: int
+) -> int:
+    if result.writers is not None:
+        return result.writers.replay_segment(words, cursor, samples, fills, every_ns)
+    run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, fills, every_ns)
+    return int(run(result.rooms, kernels, words, cursor, samples, fills, every_ns))
 
 
 def _thin(samples: np.ndarray, cursor: np.ndarray, most: int) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 
 from hftkit import clock
+from hftkit.kernels.arrays import Int64Array, OctetArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.byte_ring import byte_ring_push
 from hftkit.kernels.wire.link import Kind, kind_of
@@ -36,7 +36,7 @@ _PATIENCE_S = 5.0
 
 
 @kernel
-def empty_buffer(buffer: Any, joined: Any, pongs: Any, ws: Any, ring: Any, kind: int, t_recv: int) -> int:
+def empty_buffer(buffer: OctetArray, joined: OctetArray, pongs: OctetArray, ws: Int64Array, ring: RawRing, kind: int, t_recv: int) -> int:
     """Push every whole message of buffer[:ws[FILL]] (uint8) into the raw ring; what is left moves to the front. FINE, or why it is over.
 
     `joined`: uint8, fragments of a message; `pongs`: uint8, answers to pings; `ws`: int64 (WS_WORDS,).

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+from types import ModuleType
 
 import pytest
 
 from hftkit import layout
 from hftkit.binance.line import Line
+from hftkit.exchange.core import layout as core_layout
+from hftkit.exchange.core import records as core_records
 from hftkit.kernels import arrays
 from hftkit.kernels.wire.binance.state import LINE_RECORDS
 from hftkit.layout import Record
 from hftkit.session.engine_state import EngineState
 from tests.structure.sources import ROOT, name, python_files, report, tree
 
-NAMED = ("hftkit/kernels", "hftkit/strategies", "live/link")
+NAMED = ("hftkit/kernels", "hftkit/strategies", "hftkit/exchange/core", "live/link")
 NAMED_FILES = ("live/hot_loop.py",)
 # Functions whose arguments are objects of the compiler, for which numba and llvmlite ship no types.
 EXCEPTIONS = {
@@ -24,8 +27,14 @@ EXCEPTIONS = {
     "hftkit/kernels/stats/vector.py": "writes machine code: contexts and builders",
     "hftkit/kernels/memory/intrinsics.py": "writes machine code: contexts and builders",
 }
-RECORD_OF = {record.name: record for record in (*layout.RECORDS, *LINE_RECORDS)}
-CLASSES = {key: value for key, value in vars(arrays).items() if key.endswith("Record") and isinstance(value, type)}
+CORE_RECORDS = [value for value in vars(core_layout).values() if isinstance(value, Record)]
+RECORDS_OF = {arrays: (*layout.RECORDS, *LINE_RECORDS), core_records: CORE_RECORDS}
+CLASSES = [
+    (module, value)
+    for module in RECORDS_OF
+    for key, value in vars(module).items()
+    if key.endswith("Record") and isinstance(value, type) and value.__module__ == module.__name__
+]
 
 
 def unnamed(path_tree: ast.AST) -> list[tuple[int, str]]:
@@ -58,13 +67,13 @@ def test_an_unnamed_argument_would_be_found() -> None:
     assert unnamed(ast.parse("def f(rooms: Any, *, n: int, book: 'Any' = 0) -> int: ...")) == [(1, "f(rooms)")]
 
 
-@pytest.mark.parametrize("key", sorted(CLASSES))
-def test_a_record_has_the_fields_of_its_layout(key: str) -> None:
-    record: Record = RECORD_OF[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key.removesuffix("Record")).upper()]
+@pytest.mark.parametrize(("module", "stated"), CLASSES, ids=lambda one: one.__name__)
+def test_a_record_has_the_fields_of_its_layout(module: ModuleType, stated: type) -> None:
+    name_of_record = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stated.__name__.removesuffix("Record")).upper()
+    (record,) = [one for one in RECORDS_OF[module] if one.name == name_of_record]
     wanted = {field.name: "float" if field.kind == "<f8" else "int" for field in record.fields}
-    stated = dict(CLASSES[key].__annotations__)
-    assert list(stated.items()) == list(wanted.items()), f"{key} is not {record.name}. Cure: its fields in arrays.py are\n" + "\n".join(
-        f"    {field}: {kind}" for field, kind in wanted.items()
+    assert list(stated.__annotations__.items()) == list(wanted.items()), (
+        f"{stated.__name__} is not {record.name}. Cure: its fields are\n" + "\n".join(f"    {field}: {kind}" for field, kind in wanted.items())
     )
 
 

@@ -10,11 +10,10 @@ minus costs sum to the deposits, always.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import Side
 from hftkit.exchange.core.ladder import find_key, insert_key, remove_key
 from hftkit.exchange.core.layout import HOUSE_ACCOUNTS
+from hftkit.exchange.core.records import AccountArray
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
@@ -136,7 +135,7 @@ def closed_place(venue: Exchange, account: int, client_order_id: int) -> int:
 
 
 @inner_kernel
-def account_index(accounts: Any, account_id: int) -> int:
+def account_index(accounts: AccountArray, account_id: int) -> int:
     """Record of an account number, taking a free one on first sight. -1: the number is not positive, or all records are taken."""
     if account_id <= 0:
         return -1

@@ -7,8 +7,6 @@ not obvious stand in matching.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import OrderFlag, Reject, Side
@@ -16,6 +14,7 @@ from hftkit.exchange.core.books import Books
 from hftkit.exchange.core.ladder import level_above, level_below
 from hftkit.exchange.core.layout import WAITING, ReportKind
 from hftkit.exchange.core.queues import add_open, release_slot, stop_waiting, unlink
+from hftkit.exchange.core.records import CommandRecord, LevelRecord, ReportArray, RestingRecord, TopRecord
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _BUY = int(Side.BUY)
@@ -30,7 +29,7 @@ _OK, _SELF_TRADE, _NOT_REDUCING = int(Reject.NONE), int(Reject.BOOK_SELF_TRADE),
 
 
 @inlined_kernel
-def answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: int, leaves: int, filled: int, reason: int) -> int:
+def answer(reports: ReportArray, n: int, kind: int, command: CommandRecord, order_id: int, qty: int, leaves: int, filled: int, reason: int) -> int:
     """A report about an order that is not (or no longer) in a slot: quantities in lots. Returns the reports written."""
     row = reports[n]
     row.kind, row.instrument, row.account = kind, command.instrument, command.account
@@ -40,7 +39,7 @@ def answer(reports: Any, n: int, kind: int, command: Any, order_id: int, qty: in
 
 
 @inlined_kernel
-def level_report(reports: Any, n: int, instrument: int, side: int, price: int, qty: int) -> int:
+def level_report(reports: ReportArray, n: int, instrument: int, side: int, price: int, qty: int) -> int:
     """LEVEL: `qty` lots stand at a price now. Returns the reports written."""
     row = reports[n]
     row.kind, row.instrument, row.side, row.price, row.qty = _LEVEL, instrument, side, price, qty
@@ -48,7 +47,7 @@ def level_report(reports: Any, n: int, instrument: int, side: int, price: int, q
 
 
 @inlined_kernel
-def _canceled_report(reports: Any, n: int, order: Any, reason: int) -> int:
+def _canceled_report(reports: ReportArray, n: int, order: RestingRecord, reason: int) -> int:
     """CANCELED for all that is open of an order that still has its slot."""
     row = reports[n]
     row.kind, row.instrument, row.account = _CANCELED, order.instrument, order.account
@@ -58,7 +57,7 @@ def _canceled_report(reports: Any, n: int, order: Any, reason: int) -> int:
 
 
 @inner_kernel
-def end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int:
+def end_order(books: Books, reports: ReportArray, n: int, slot: int, reason: int) -> int:
     """Cancel an open order: CANCELED, and the level it leaves if it was in the book."""
     order = books.orders[slot]
     n = _canceled_report(reports, n, order, reason)
@@ -76,7 +75,7 @@ def end_order(books: Books, reports: Any, n: int, slot: int, reason: int) -> int
 
 
 @inlined_kernel
-def would_take(top: Any, side: int, limit: int) -> bool:
+def would_take(top: TopRecord, side: int, limit: int) -> bool:
     """Would an order of this side with this limit, ticks, trade at once?"""
     if side == _BUY:
         return top.ask != 0 and top.ask <= limit
@@ -91,7 +90,7 @@ def reducible(books: Books, account: int, instrument: int, side: int) -> int:
 
 
 @inlined_kernel
-def _rests_to_reduce(order: Any, instrument: int, side: int) -> bool:
+def _rests_to_reduce(order: RestingRecord, instrument: int, side: int) -> bool:
     """Is it a reduce-only order of this instrument and side that rests in the book?"""
     return order.instrument == instrument and order.side == side and order.flags & (_REDUCE_ONLY | WAITING) == _REDUCE_ONLY
 
@@ -133,7 +132,7 @@ def last_to_reduce(books: Books, account: int, instrument: int, side: int) -> in
 
 
 @inner_kernel
-def _sure_lots(books: Books, level: Any, command: Any, wanted: int) -> tuple[int, bool]:
+def _sure_lots(books: Books, level: LevelRecord, command: CommandRecord, wanted: int) -> tuple[int, bool]:
     """What a FOK order is sure to get of one level, at most about `wanted`. Returns (lots, may it look further?)."""
     found, slot = 0, np.int64(level.head)
     while slot != 0 and found < wanted:
@@ -148,7 +147,7 @@ def _sure_lots(books: Books, level: Any, command: Any, wanted: int) -> tuple[int
 
 
 @inner_kernel
-def available(books: Books, command: Any, limit: int, wanted: int) -> bool:
+def available(books: Books, command: CommandRecord, limit: int, wanted: int) -> bool:
     """Can `wanted` lots surely be taken at `limit` or better?"""
     side, instrument = command.side, command.instrument
     top = books.tops[instrument]
@@ -170,7 +169,7 @@ def available(books: Books, command: Any, limit: int, wanted: int) -> bool:
 
 
 @inlined_kernel
-def trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker: Any, qty: int, leaves: int) -> int:
+def trade(books: Books, command: CommandRecord, reports: ReportArray, n: int, order_id: int, maker: RestingRecord, qty: int, leaves: int) -> int:
     """`qty` lots change hands at the maker's price; `leaves` are then open of the taker. The maker stays in its queue."""
     counters = books.counters[0]
     maker.leaves -= qty
@@ -192,7 +191,9 @@ def trade(books: Books, command: Any, reports: Any, n: int, order_id: int, maker
 
 
 @inner_kernel
-def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot: int, leaves: int, floor: int) -> tuple[int, int, int]:
+def _meet(
+    books: Books, command: CommandRecord, reports: ReportArray, n: int, order_id: int, slot: int, leaves: int, floor: int
+) -> tuple[int, int, int]:
     """The taker meets the first order of a queue: they trade, or one of them may not. Returns (reports, taker's lots open, Reject code)."""
     maker, level = books.orders[slot], books.levels[command.instrument, books.orders[slot].price - books.tops[command.instrument].base]
     reason, end_maker, qty = _OK, _OK, min(leaves - floor, maker.leaves)
@@ -221,7 +222,9 @@ def _meet(books: Books, command: Any, reports: Any, n: int, order_id: int, slot:
 
 
 @inner_kernel
-def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int, price: int, leaves: int, floor: int) -> tuple[int, int, int]:
+def _take_level(
+    books: Books, command: CommandRecord, reports: ReportArray, n: int, order_id: int, price: int, leaves: int, floor: int
+) -> tuple[int, int, int]:
     """Trade with one price level, oldest order first, then report the level. Returns (reports written, lots open, Reject code)."""
     level = books.levels[command.instrument, price - books.tops[command.instrument].base]
     before, reason = level.qty, _OK
@@ -233,7 +236,9 @@ def _take_level(books: Books, command: Any, reports: Any, n: int, order_id: int,
 
 
 @inner_kernel
-def match_order(books: Books, command: Any, reports: Any, n: int, order_id: int, limit: int, leaves: int, floor: int) -> tuple[int, int, int]:
+def match_order(
+    books: Books, command: CommandRecord, reports: ReportArray, n: int, order_id: int, limit: int, leaves: int, floor: int
+) -> tuple[int, int, int]:
     """Trade until `floor` lots are left. Returns (reports written, lots open, why it had to stop: a Reject code or 0)."""
     top = books.tops[command.instrument]
     first_trade, reason = books.counters[0].last_trade_id, _OK

@@ -7,9 +7,8 @@ reduce-only orders exempt); price band round the mark (405). Prices are whole ti
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
+from hftkit.exchange.core.records import CommandRecord, LimitsRecord, TopRecord
 from hftkit.kernels.jit import inner_kernel, kernel
 
 _BUY, _IOC, _FOK, _GTD = int(Side.BUY), int(TimeInForce.IOC), int(TimeInForce.FOK), int(TimeInForce.GTD)
@@ -24,7 +23,7 @@ _PPM = 1_000_000
 
 
 @inner_kernel
-def mark_price(top: Any) -> int:
+def mark_price(top: TopRecord) -> int:
     """The price at which positions are valued, ticks: the last trade, kept within the spread; 0 if there never was a price."""
     if top.bid != 0 and top.ask != 0:
         if top.last == 0:
@@ -34,7 +33,7 @@ def mark_price(top: Any) -> int:
 
 
 @inner_kernel
-def reference_price(command: Any, top: Any, highest: int) -> int:
+def reference_price(command: CommandRecord, top: TopRecord, highest: int) -> int:
     """The price at which an order is valued, ticks: its limit, its trigger, or what the market offers; never above `highest`. 0: unknown."""
     if command.order_type == _LIMIT or command.order_type == _STOP_LIMIT or command.order_type == _LAST_TYPE:
         price = command.price
@@ -46,7 +45,7 @@ def reference_price(command: Any, top: Any, highest: int) -> int:
 
 
 @kernel
-def filter_order(command: Any, limits: Any, top: Any, n_open: int, highest: int) -> int:
+def filter_order(command: CommandRecord, limits: LimitsRecord, top: TopRecord, n_open: int, highest: int) -> int:
     """Reject code of a new order, 0 if it passes. `command`: COMMAND record, `limits`: LIMITS, `top`: TOP; `n_open`: count of the
     account's open orders; `highest`: highest price of the window in ticks."""
     kind = command.order_type

@@ -10,9 +10,9 @@ table never needs rebuilding (Knuth, TAOCP 3, 6.4, algorithm R). The table is at
 
 from __future__ import annotations
 
-from typing import Any
-
 from hftkit.exchange.core.layout import SUMMARY1, SUMMARY2
+from hftkit.exchange.core.records import KeyArray
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.bits import leading_zeros, trailing_zeros
 from hftkit.kernels.jit import inlined_kernel, kernel
 
@@ -21,7 +21,7 @@ _MIX2 = 0x3F58476D1CE4E5B9
 
 
 @inlined_kernel
-def mark_level(bitmap: Any, level: int) -> None:
+def mark_level(bitmap: Int64Array, level: int) -> None:
     """Level is alive now."""
     bitmap[level >> 6] |= 1 << (level & 63)
     bitmap[SUMMARY1 + (level >> 12)] |= 1 << ((level >> 6) & 63)
@@ -29,7 +29,7 @@ def mark_level(bitmap: Any, level: int) -> None:
 
 
 @inlined_kernel
-def clear_level(bitmap: Any, level: int) -> None:
+def clear_level(bitmap: Int64Array, level: int) -> None:
     """Level is empty now."""
     bitmap[level >> 6] &= ~(1 << (level & 63))
     if bitmap[level >> 6] == 0:
@@ -39,7 +39,7 @@ def clear_level(bitmap: Any, level: int) -> None:
 
 
 @kernel
-def highest_level(bitmap: Any) -> int:
+def highest_level(bitmap: Int64Array) -> int:
     """Highest level alive, -1 if there is none."""
     if bitmap[SUMMARY2] == 0:
         return -1
@@ -49,7 +49,7 @@ def highest_level(bitmap: Any) -> int:
 
 
 @kernel
-def lowest_level(bitmap: Any) -> int:
+def lowest_level(bitmap: Int64Array) -> int:
     """Lowest level alive, -1 if there is none."""
     if bitmap[SUMMARY2] == 0:
         return -1
@@ -59,7 +59,7 @@ def lowest_level(bitmap: Any) -> int:
 
 
 @kernel
-def level_below(bitmap: Any, level: int) -> int:
+def level_below(bitmap: Int64Array, level: int) -> int:
     """Highest level alive strictly below `level`, -1 if there is none."""
     word = bitmap[level >> 6] & ((1 << (level & 63)) - 1)
     if word != 0:
@@ -79,7 +79,7 @@ def level_below(bitmap: Any, level: int) -> int:
 
 
 @kernel
-def level_above(bitmap: Any, level: int) -> int:
+def level_above(bitmap: Int64Array, level: int) -> int:
     """Lowest level alive strictly above `level`, -1 if there is none."""
     word = bitmap[level >> 6] & (-2 << (level & 63))
     if word != 0:
@@ -108,7 +108,7 @@ def _home(account: int, client_order_id: int, mask: int) -> int:
 
 
 @kernel
-def find_key(table: Any, account: int, client_order_id: int) -> int:
+def find_key(table: KeyArray, account: int, client_order_id: int) -> int:
     """Slot of an open order, 0 if there is none. `table`: layout.KEY (a power of two,)."""
     mask = table.size - 1
     i = _home(account, client_order_id, mask)
@@ -120,7 +120,7 @@ def find_key(table: Any, account: int, client_order_id: int) -> int:
 
 
 @kernel
-def insert_key(table: Any, account: int, client_order_id: int, slot: int) -> None:
+def insert_key(table: KeyArray, account: int, client_order_id: int, slot: int) -> None:
     """Remember where an order is. The caller has checked that the key is new."""
     mask = table.size - 1
     i = _home(account, client_order_id, mask)
@@ -132,7 +132,7 @@ def insert_key(table: Any, account: int, client_order_id: int, slot: int) -> Non
 
 
 @kernel
-def remove_key(table: Any, account: int, client_order_id: int) -> None:
+def remove_key(table: KeyArray, account: int, client_order_id: int) -> None:
     """Forget an order. The caller has checked that the key is there."""
     mask = table.size - 1
     hole = _home(account, client_order_id, mask)

@@ -24,8 +24,6 @@ What happens once an order meets the book: crossing.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Reject, Side, TimeInForce
@@ -58,6 +56,7 @@ from hftkit.exchange.core.queues import (
     wait,
     waits_for_rise,
 )
+from hftkit.exchange.core.records import CommandArray, CommandRecord, ReportArray
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 
 __all__ = [
@@ -96,7 +95,7 @@ _WOULD_TRIGGER, _EXPIRED = int(Reject.VENUE_WOULD_TRIGGER), int(Reject.VENUE_EXP
 
 
 @inlined_kernel
-def _limit_of(books: Books, command: Any) -> int:
+def _limit_of(books: Books, command: CommandRecord) -> int:
     """The worst price acceptable: a market order's is the far end of the window."""
     if command.order_type == _LIMIT:
         return command.price
@@ -105,7 +104,7 @@ def _limit_of(books: Books, command: Any) -> int:
 
 
 @inlined_kernel
-def _may_rest(command: Any) -> bool:
+def _may_rest(command: CommandRecord) -> bool:
     return command.order_type == _LIMIT and (command.time_in_force == _GTC or command.time_in_force == _GTD)
 
 
@@ -116,7 +115,7 @@ def _outside(books: Books, instrument: int, price: int) -> bool:
 
 
 @inner_kernel
-def _refused_now(books: Books, command: Any, limit: int) -> int:
+def _refused_now(books: Books, command: CommandRecord, limit: int) -> int:
     """Why an order may not meet the book at this moment, 0 if it may."""
     if command.flags & _POST_ONLY and would_take(books.tops[command.instrument], command.side, limit):
         return _WOULD_TAKE
@@ -126,7 +125,7 @@ def _refused_now(books: Books, command: Any, limit: int) -> int:
 
 
 @inner_kernel
-def _refusal(books: Books, command: Any, ts: int) -> int:
+def _refusal(books: Books, command: CommandRecord, ts: int) -> int:
     """Why a new order may not enter the book, 0 if it may. Changes nothing."""
     limit = _limit_of(books, command)
     if command.qty <= 0:
@@ -146,7 +145,7 @@ def _refusal(books: Books, command: Any, ts: int) -> int:
 
 
 @inner_kernel
-def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, wanted: int) -> int:
+def _enter(books: Books, command: CommandRecord, reports: ReportArray, n: int, order_id: int, wanted: int) -> int:
     """Match an accepted order for `wanted` of its lots; what is left then rests if it may, else it is cancelled."""
     n, leaves, reason = match_order(books, command, reports, n, order_id, _limit_of(books, command), command.qty, command.qty - wanted)
     if leaves == 0:
@@ -165,7 +164,7 @@ def _enter(books: Books, command: Any, reports: Any, n: int, order_id: int, want
 
 
 @inlined_kernel
-def _accept(books: Books, command: Any, reports: Any, n: int) -> int:
+def _accept(books: Books, command: CommandRecord, reports: ReportArray, n: int) -> int:
     counters = books.counters[0]
     counters.last_order_id += 1
     counters.n_orders += 1
@@ -173,13 +172,13 @@ def _accept(books: Books, command: Any, reports: Any, n: int) -> int:
 
 
 @inlined_kernel
-def _refuse(books: Books, command: Any, reports: Any, n: int, reason: int) -> int:
+def _refuse(books: Books, command: CommandRecord, reports: ReportArray, n: int, reason: int) -> int:
     books.counters[0].n_rejects += 1
     return answer(reports, n, _REJECT, command, 0, command.qty, 0, 0, reason)
 
 
 @inner_kernel
-def _waiting_refusal(books: Books, command: Any, ts: int) -> int:
+def _waiting_refusal(books: Books, command: CommandRecord, ts: int) -> int:
     top = books.tops[command.instrument]
     is_limit = command.order_type != _STOP_MARKET and command.order_type != _TAKE_PROFIT_MARKET
     if command.qty <= 0:
@@ -198,7 +197,7 @@ def _waiting_refusal(books: Books, command: Any, ts: int) -> int:
 
 
 @inner_kernel
-def _new_order(books: Books, command: Any, reports: Any, n: int, ts: int) -> int:
+def _new_order(books: Books, command: CommandRecord, reports: ReportArray, n: int, ts: int) -> int:
     if command.order_type == _LIMIT or command.order_type == _MARKET:
         reason = _refusal(books, command, ts)
         if reason != _OK:
@@ -220,7 +219,7 @@ def _new_order(books: Books, command: Any, reports: Any, n: int, ts: int) -> int
 
 
 @inner_kernel
-def _cancel_order(books: Books, command: Any, reports: Any) -> int:
+def _cancel_order(books: Books, command: CommandRecord, reports: ReportArray) -> int:
     slot = find_key(books.table, command.account, command.client_order_id)
     if slot == 0:
         books.counters[0].n_rejects += 1
@@ -229,7 +228,7 @@ def _cancel_order(books: Books, command: Any, reports: Any) -> int:
 
 
 @inner_kernel
-def _cancel_all(books: Books, command: Any, reports: Any) -> int:
+def _cancel_all(books: Books, command: CommandRecord, reports: ReportArray) -> int:
     n, slot = 0, np.int64(books.owners[command.account].first)
     while slot != 0:
         following = np.int64(books.orders[slot].own_next)
@@ -240,7 +239,7 @@ def _cancel_all(books: Books, command: Any, reports: Any) -> int:
 
 
 @inner_kernel
-def _replace_refusal(books: Books, command: Any, slot: int) -> int:
+def _replace_refusal(books: Books, command: CommandRecord, slot: int) -> int:
     order = books.orders[slot]
     if slot == 0:
         return _UNKNOWN
@@ -260,7 +259,7 @@ def _replace_refusal(books: Books, command: Any, slot: int) -> int:
 
 
 @inner_kernel
-def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves: int) -> int:
+def _requeue(books: Books, command: CommandRecord, reports: ReportArray, n: int, slot: int, leaves: int) -> int:
     """A replaced order that has lost its place: out of its queue, through the book, and into the queue of its new price."""
     order = books.orders[slot]
     old_price, order_id = order.price, order.order_id
@@ -279,14 +278,14 @@ def _requeue(books: Books, command: Any, reports: Any, n: int, slot: int, leaves
 
 
 @inner_kernel
-def _replace_order(books: Books, command: Any, reports: Any) -> int:
+def _replace_order(books: Books, command: CommandRecord, reports: ReportArray) -> int:
     slot = find_key(books.table, command.account, command.client_order_id)
     reason = _replace_refusal(books, command, slot)
     if reason != _OK:
         return _refuse(books, command, reports, 0, reason)
     order = books.orders[slot]
     command.instrument, command.side, command.order_type = order.instrument, order.side, _LIMIT
-    command.time_in_force, command.flags, command.expire_ts = _GTC, np.int64(order.flags), 0
+    command.time_in_force, command.flags, command.expire_ts = _GTC, int(order.flags), 0
     if order.flags & TIMED:
         command.time_in_force, command.expire_ts = _GTD, books.conditions[slot].expire_ts
     leaves = command.qty - order.filled
@@ -301,7 +300,7 @@ def _replace_order(books: Books, command: Any, reports: Any) -> int:
 
 
 @inner_kernel
-def _quote(books: Books, command: Any, reports: Any, ts: int) -> int:
+def _quote(books: Books, command: CommandRecord, reports: ReportArray, ts: int) -> int:
     """Withdraw the account's last quote on this side of this instrument, then place the new one, if it has a quantity."""
     exposure = books.exposures[command.account, command.instrument]
     former = exposure.bid_quote if command.side == _BUY else exposure.ask_quote
@@ -321,7 +320,7 @@ def _quote(books: Books, command: Any, reports: Any, ts: int) -> int:
 
 
 @kernel
-def apply(command: Any, books: Books, reports: Any, ts: int) -> int:
+def apply(command: CommandRecord, books: Books, reports: ReportArray, ts: int) -> int:
     """Carry out one command at exchange time `ts` (ns). Returns the number of REPORT rows written from row 0.
 
     The caller has checked instrument, account, side, order type and time in force; price, quantity and identity are checked here.
@@ -339,7 +338,7 @@ def apply(command: Any, books: Books, reports: Any, ts: int) -> int:
 
 
 @kernel
-def apply_all(commands: Any, books: Books, reports: Any, ts: int) -> int:
+def apply_all(commands: CommandArray, books: Books, reports: ReportArray, ts: int) -> int:
     """Carry out many commands, keeping only the reports of the last. Returns the number of reports written in all."""
     total = 0
     for i in range(commands.size):
@@ -367,7 +366,7 @@ def _wake(books: Books, slot: int) -> int:
 
 
 @kernel
-def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
+def fire_trigger(books: Books, reports: ReportArray, instrument: int) -> int:
     """Activate the next waiting order of an instrument whose trigger the last price has reached. Returns the reports written, 0 if none is due."""
     slot = due_trigger(books, instrument)
     if slot == 0:
@@ -385,7 +384,7 @@ def fire_trigger(books: Books, reports: Any, instrument: int) -> int:
 
 
 @kernel
-def shed(books: Books, reports: Any, instrument: int) -> int:
+def shed(books: Books, reports: ReportArray, instrument: int) -> int:
     """End one resting reduce-only order for which its account's position has no room. Returns the reports written, 0 if there is none.
 
     The position has become smaller or has turned, or an order of the same account has come before it in line.
@@ -405,7 +404,7 @@ def shed(books: Books, reports: Any, instrument: int) -> int:
 
 
 @kernel
-def expire(books: Books, reports: Any, ts: int) -> int:
+def expire(books: Books, reports: ReportArray, ts: int) -> int:
     """End one order whose date is exchange time `ts` (ns) or before. Returns the reports written, 0 if none is due."""
     slot = overdue(books, ts)
     return end_order(books, reports, 0, slot, _EXPIRED) if slot != 0 else 0

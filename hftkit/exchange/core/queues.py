@@ -6,8 +6,6 @@ stand in the same kind of queue, at their trigger price. Every operation is O(1)
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hftkit.codes import OrderFlag, OrderType, Side
@@ -15,6 +13,7 @@ from hftkit.exchange.core.books import ASKS, BIDS, DOWN, UP, Books
 from hftkit.exchange.core.dates import add_date, drop_date
 from hftkit.exchange.core.ladder import clear_level, highest_level, insert_key, lowest_level, mark_level, remove_key
 from hftkit.exchange.core.layout import TIMED, WAITING
+from hftkit.exchange.core.records import CommandRecord, LevelRecord, RestingRecord
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 
 _BUY = int(Side.BUY)
@@ -33,7 +32,7 @@ def full(books: Books) -> bool:
 
 
 @inner_kernel
-def take_slot(books: Books, command: Any, order_id: int, leaves: int) -> int:
+def take_slot(books: Books, command: CommandRecord, order_id: int, leaves: int) -> int:
     """A slot for an accepted order of which `leaves` lots are open, known by its key and in its account's chain. Not yet in a queue."""
     counters, owner = books.counters[0], books.owners[command.account]
     slot = int(counters.free)
@@ -92,7 +91,7 @@ def set_date(books: Books, slot: int, expire_ts: int) -> None:
 
 
 @inlined_kernel
-def _append(books: Books, level: Any, slot: int) -> None:
+def _append(books: Books, level: LevelRecord, slot: int) -> None:
     order = books.orders[slot]
     order.next, order.prev = 0, level.tail
     if level.head == 0:
@@ -104,7 +103,7 @@ def _append(books: Books, level: Any, slot: int) -> None:
 
 
 @inlined_kernel
-def _take_out(books: Books, level: Any, slot: int) -> None:
+def _take_out(books: Books, level: LevelRecord, slot: int) -> None:
     order = books.orders[slot]
     if order.prev != 0:
         books.orders[order.prev].next = order.next
@@ -118,7 +117,7 @@ def _take_out(books: Books, level: Any, slot: int) -> None:
 
 
 @inlined_kernel
-def add_open(books: Books, order: Any, lots: int) -> None:
+def add_open(books: Books, order: RestingRecord, lots: int) -> None:
     """`lots` more (or less) of a resting order are open: its account's exposure. Reduce-only orders are counted apart."""
     exposure = books.exposures[order.account, order.instrument]
     if order.flags & _REDUCE_ONLY:
@@ -213,7 +212,7 @@ def _refresh_trigger(books: Books, instrument: int, row: int) -> None:
 
 
 @inner_kernel
-def wait(books: Books, slot: int, command: Any) -> None:
+def wait(books: Books, slot: int, command: CommandRecord) -> None:
     """Put an order into the queue of its trigger price."""
     order, condition = books.orders[slot], books.conditions[slot]
     order.flags |= WAITING

@@ -11,11 +11,12 @@ The venue never waits for it: what does not fit is counted, and the next record 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hftkit.exchange.core.layout import BALANCE, EXECUTION, TAP, TapKind
+from hftkit.kernels.arrays import Int64Array
 from hftkit.kernels.jit import inlined_kernel, inner_kernel, kernel
 from hftkit.kernels.wire.frame import frame_instrument, frame_type, frame_words, header
 from hftkit.layout import HEADER_WORDS
@@ -55,7 +56,7 @@ def _put(tap: TapRing, value: int) -> None:
 
 
 @inner_kernel
-def copy_to_tap(tap: TapRing, words: Any, n_words: int) -> None:
+def copy_to_tap(tap: TapRing, words: Int64Array, n_words: int) -> None:
     """Put the frame `words[:n_words]` into the ring if it fits, else count it."""
     state = tap.state[0]
     needed = n_words if state.n_missing == 0 else n_words + LOST_WORDS
@@ -100,7 +101,7 @@ def half_full(tap: TapRing) -> bool:
 
 
 @kernel
-def index_frames(words: Any, starts: Any, kinds: Any, instruments: Any) -> int:
+def index_frames(words: Int64Array, starts: Int64Array, kinds: Int64Array, instruments: Int64Array) -> int:
     """First word, type and instrument id (-1: none) of each frame of words (n,) into int64 arrays. Returns the number of frames."""
     n, at = 0, 0
     while at < words.size:
