@@ -110,6 +110,7 @@ class SignalRecord:
     std: float
     zscore: float
     imbalance: float
+    unit_hedge: int
 
 
 class LegsRecord:

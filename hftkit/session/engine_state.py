@@ -25,6 +25,7 @@ from hftkit.units import INT64_MAX
 OUT_WORDS = 4096  # output buffer; one step writes at most a few hundred words
 OUT_RESERVE = 512
 MAX_BEHIND_MS = 2000  # the longest that a trade may be newer than the book, where quotes have an age limit
+_MOVING_FIELDS = 1  # the last fields of SIGNAL: 0 where the hedge ratio does not move, likewise
 _AGE_FIELDS = 6  # the last fields of BOOK: 0 without an age limit, so a journal of before they existed ends in the digest that it holds
 
 
@@ -298,6 +299,8 @@ def state_digest(rooms: EngineState) -> bytes:
         room: Any = getattr(rooms, name)
         if name == "book" and not room["max_age_ns"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_AGE_FIELDS]
+        if name == "signal" and not room["unit_hedge"].any():
+            room = room.view(np.int64).reshape(room.size, -1)[:, :-_MOVING_FIELDS]
         digest.update(np.ascontiguousarray(room).tobytes())
     return digest.digest()
 

@@ -31,7 +31,7 @@ from hftkit.session.histogram import percentiles_us
 from hftkit.session.pages import PAGE_MAGIC
 from hftkit.system import private_files
 
-VERSION = 5  # 3: resting orders in `legs`, `ledger`, `session`; 4: orders that are not ours in `account`; 5: age of a `book`
+VERSION = 6  # 4: orders that are not ours in `account`; 5: age of a `book`; 6: hedge lots of a `signal`
 DIRECTORY_OFFSET = 4096
 SECTIONS_OFFSET = 65536
 _PAUSE_S = 0.0005  # between two tries to read a page that is being written; an update takes some microseconds

@@ -21,6 +21,9 @@ Maker first (`maker_patience_ns` > 0): the lead is posted at the touch and rests
 once: what leaves an entry that was not finished, a stop, whatever is forced, an exit whose hedge does not fill; and the hedge, always. The hedge
 follows each partial fill as it comes; a hedge attempt that fills nothing pulls the resting lead, so a naked leg never waits on a maker order.
 
+Where a strategy's hedge ratio moves, SIGNAL.unit_hedge says how many hedge lots a unit has from now on. It is taken over while the pair is
+flat or open: the difference is then a residual like any other, hedged at once, by the same deadline.
+
 What changes the account without an order of ours (external.py) changes the legs too (`correct_legs`), and the pair is left: what remains of the other
 leg is closed, and the target that was held is missed (`skip`).
 """
@@ -297,6 +300,8 @@ def plan_legs(
     """
     leg = legs[slot]
     target = signal[slot].target
+    if signal[slot].unit_hedge != 0 and leg.hedge >= 0 and (leg.state == _FLAT or leg.state == _OPEN):
+        leg.unit_hedge = signal[slot].unit_hedge
     wanted = 0 if trading > _PAUSED else target
     residual = residual_of(leg)
     naked = leg.hedge >= 0 and abs(residual) > _tolerance(leg, book, instruments)
