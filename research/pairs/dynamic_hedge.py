@@ -2,7 +2,7 @@
 
 The accounting is that of a book of shares: the position decided at the close of a bar earns the return of the next bar, and the
 return of the book is its profit over the gross value that was held. E. Chan, Algorithmic Trading (2013), chapters 2 and 3, whose
-printed figures are tests. The rule of a frozen file has one hedge ratio, so none of these can be frozen.
+printed figures are tests. Examples 3.2 and 3.3 can be frozen: hftkit/strategies/moving_hedge.py is the same rule, compiled.
 """
 
 from __future__ import annotations

@@ -68,7 +68,16 @@ class Market:
 
     @property
     def residual(self):
-        return self.position[1] - nearest_ratio(self.position[0], UNIT_HEDGE, UNIT_LEAD)
+        unit = int(self.machine.rooms.legs[0]["unit_hedge"])  # it follows the signal while the pair is flat or open
+        return self.position[1] - nearest_ratio(self.position[0], unit, UNIT_LEAD)
+
+    def move_ratio(self, lots):
+        """The strategy's hedge ratio moves (SIGNAL.unit_hedge)."""
+        leg = self.machine.rooms.legs[0]
+        before, free = int(leg["unit_hedge"]), int(leg["state"]) in (LegState.FLAT, LegState.OPEN)
+        self.machine.rooms.signal["unit_hedge"][0] = lots
+        self.quote(0)
+        assert int(leg["unit_hedge"]) == lots or not free, before
 
     def check(self):
         leg = self.machine.rooms.legs[0]
@@ -94,7 +103,7 @@ class Market:
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["fill", "fill", "part", "cancel", "reject", "quote", "timer", "long", "flip", "pause", "resume", "flatten"]),
+        st.sampled_from(["fill", "fill", "part", "cancel", "reject", "quote", "timer", "long", "flip", "ratio", "pause", "resume", "flatten"]),
         st.integers(1, 120),
     ),
     max_size=60,
@@ -117,6 +126,8 @@ def test_no_leg_stays_naked_without_action(events):
         elif name == "flip":
             market.machine.rooms.params[0, 0] = number % 3 - 1
             market.quote(0)
+        elif name == "ratio":
+            market.move_ratio(-20 - number)
         else:
             code = {"pause": Control.PAUSE, "resume": Control.RESUME, "flatten": Control.FLATTEN}[name]
             market.take(market.machine.own(EventKind.CONTROL, int(code)))
@@ -137,6 +148,8 @@ def test_a_stop_always_ends_flat_with_a_venue_that_fills(events):
         elif name == "flip":
             market.machine.rooms.params[0, 0] = number % 3 - 1
             market.quote(0)
+        elif name == "ratio":
+            market.move_ratio(-20 - number)
     market.take(market.machine.own(EventKind.CONTROL, int(Control.STOP)))
     for _ in range(40):
         market.venue("fill", 0)
