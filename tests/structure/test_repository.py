@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from importlib.metadata import distribution
 
@@ -59,6 +60,13 @@ def subfolders(folder: str) -> set[str]:
     return {
         f"{inside.split('/')[0]}/" for path in committed_files() if "/" in (inside := name(path).removeprefix(folder + "/")) and inside != name(path)
     }
+
+
+def test_no_link_is_committed() -> None:
+    """Git puts a link in the place of what is ignored there: a link `.venv` that one clone commits removes the environment of every other."""
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=False)
+    links = [line.split("\t", 1)[1] for line in listed.stdout.splitlines() if line.startswith("120000 ")]
+    assert not links, report(links, "Cure: git rm --cached, and the name in .gitignore without a slash at its end (`name/` is a folder only).")
 
 
 @pytest.mark.parametrize("what", sorted(FORBIDDEN))
