@@ -23,7 +23,8 @@ CLIENTS := .venv-clients
 CLIENTS_PYTHON ?= $(PYTHON)
 AUDIT := .venv-audit
 DOCS := .venv-docs
-.PHONY: help setup demo test check docs docs-serve lint browser survive notebooks bench clean test-clients audit hashes
+LOWEST := .venv-lowest
+.PHONY: help setup demo test test-lowest check docs docs-serve lint browser survive notebooks bench clean test-clients audit hashes
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -88,6 +89,14 @@ ifneq ($(NOTEBOOKS),)
 	$(PYTEST) --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 endif
 
+# An environment of its own, with the floor of each requirement: what a user with an old environment has.
+test-lowest: ## every test with the oldest versions that pyproject.toml admits
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(PYTHON) .ci/lowest.py > $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --requirement $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --editable .
+	$(LOWEST)/bin/python -m pytest $(PARALLEL)
+
 survive: setup ## the survival campaign; HFTKIT_SURVIVE_KILLS and HFTKIT_SURVIVE_EACH are its counts
 	$(PY) -m pytest -m slow -s tests/campaigns
 
@@ -130,5 +139,5 @@ hashes: ## write hashes.txt anew, for the versions of constraints.txt
 	@$(AUDIT)/bin/python .ci/hashes.py
 
 clean: ## remove .venv, build leftovers and tool caches; data/ stays
-	rm -rf $(VENV) $(CLIENTS) $(AUDIT) $(DOCS) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(AUDIT) $(DOCS) $(LOWEST) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.tsa.stattools import adfuller, coint
+from statsmodels.tsa.stattools import coint
 from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
 from hftkit.errors import DataError
@@ -23,6 +23,7 @@ from research.stats.cointegration import engle_granger
 from research.stats.discovery.pair_scan import scan_pairs
 from research.stats.johansen import johansen
 from research.stats.unit_root import dickey_fuller
+from tests.statsmodels_reference import adfuller
 from tests.unit.research.shared_data import classic
 
 ETF, GOLD, OIL, DANISH = (
@@ -145,7 +146,7 @@ def test_every_series_every_rule_as_statsmodels(trend):
         for rule, maxlag in itertools.product(RULES, LAGS):
             for name in table:
                 ours = dickey_fuller(table[name], trend, maxlag, rule)
-                statistic, pvalue, lag, nobs, critical, *_ = adfuller(table[name], maxlag, trend, rule, result_object=False)
+                statistic, pvalue, lag, nobs, critical, *_ = adfuller(table[name], maxlag, trend, rule)
                 assert (ours.statistic, ours.pvalue) == pytest.approx((statistic, pvalue), abs=1e-8), (name, rule, maxlag)
                 assert (ours.lag, ours.nobs) == (lag, nobs)
                 assert list(ours.critical_values.values()) == pytest.approx(list(critical.values()), rel=1e-12)
@@ -194,7 +195,7 @@ def test_short_samples_answer_as_statsmodels_or_refuse():
             if not np.isfinite(found.statistic):
                 assert getattr(found, "verdict", "ok") != "ok"
                 continue
-            expected = adfuller(y, None, trend, rule, result_object=False) if single else coint(y, x, trend, maxlag=None, autolag=rule)
+            expected = adfuller(y, None, trend, rule) if single else coint(y, x, trend, maxlag=None, autolag=rule)
             assert (found.statistic, found.pvalue) == pytest.approx((expected[0], expected[1]), abs=1e-8), (n, trend, rule)
             answered += 1
     assert answered > 500

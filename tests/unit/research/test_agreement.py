@@ -8,13 +8,14 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.tsa.stattools import adfuller, coint
+from statsmodels.tsa.stattools import coint
 from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
 from hftkit.kernels.stats.adf import LAG_AIC, LAG_BIC, LAG_FIXED, LAG_T, adf_columns
 from hftkit.kernels.stats.mackinnon import TRENDS
 from research.stats.cointegration import engle_granger
 from research.stats.johansen import johansen
+from tests.statsmodels_reference import adfuller
 from tests.unit.research.shared_data import shared
 
 RULES = {"aic": LAG_AIC, "bic": LAG_BIC, "t-stat": LAG_T, None: LAG_FIXED}
@@ -57,7 +58,7 @@ def test_engle_granger_on_400_random_pairs(block):
         assert ours.verdict == "ok"
         assert ours.statistic == pytest.approx(statistic, abs=1e-8), (seed, trend, autolag)
         assert ours.pvalue == pytest.approx(pvalue, abs=1e-8), (seed, trend, autolag)
-        _, _, lag, nobs, *_ = adfuller(ours.residual, maxlag, "n", autolag, result_object=False)
+        _, _, lag, nobs, *_ = adfuller(ours.residual, maxlag, "n", autolag)
         assert (ours.lag, ours.nobs) == (lag, nobs), (seed, trend, autolag)
 
 
@@ -100,7 +101,7 @@ def test_dickey_fuller_on_320_random_series(trend, autolag):
         out = np.empty(3)
         columns, rows = np.empty((trend + maxlag + 2, series.size)), np.empty((2, trend + maxlag + 2))
         assert adf_columns(series, columns, rows, out, trend, maxlag, RULES[autolag]) == 0
-        statistic, _, lag, nobs, *_ = adfuller(series, maxlag, TRENDS[trend], autolag, result_object=False)
+        statistic, _, lag, nobs, *_ = adfuller(series, maxlag, TRENDS[trend], autolag)
         assert out[0] == pytest.approx(statistic, abs=1e-8), (seed, trend, autolag)
         assert (int(out[1]), int(out[2])) == (lag, nobs), (seed, trend, autolag)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statsmodels.tsa.stattools import adfuller
 
 from hftkit.kernels.stats.adf import (
     ADF_TOO_SHORT,
@@ -20,6 +19,7 @@ from hftkit.kernels.stats.adf import (
 )
 from hftkit.kernels.stats.mackinnon import TRENDS
 from hftkit.kernels.stats.ols import OLS_ILL_CONDITIONED, OLS_OK, OLS_SINGULAR
+from tests.statsmodels_reference import adfuller
 
 RULES = {LAG_FIXED: None, LAG_AIC: "aic", LAG_BIC: "bic", LAG_T: "t-stat"}
 
@@ -55,7 +55,7 @@ def by_columns(u: np.ndarray, maxlag: int, rule: int, trend: int = 0):
 @pytest.mark.parametrize(("n", "maxlag"), [(12, 0), (14, 5), (60, 1), (250, 15), (700, 20)])
 def test_equals_adfuller(kind, rule, n, maxlag):
     u = series(kind, n, seed=n + maxlag)
-    expected = adfuller(u, maxlag=maxlag, autolag=RULES[rule], regression="n", result_object=False)
+    expected = adfuller(u, maxlag=maxlag, autolag=RULES[rule], regression="n")
     for verdict, out in (by_gram(u, maxlag, rule), by_columns(u, maxlag, rule)):
         if verdict == OLS_ILL_CONDITIONED:
             assert kind == "jump"
@@ -70,7 +70,7 @@ def test_equals_adfuller(kind, rule, n, maxlag):
 def test_deterministic_terms_equal_adfuller(trend, rule):
     for seed in range(5):
         u = series("walk", 180, seed) + 100.0
-        expected = adfuller(u, maxlag=9, autolag=RULES[rule], regression=TRENDS[trend], result_object=False)
+        expected = adfuller(u, maxlag=9, autolag=RULES[rule], regression=TRENDS[trend])
         verdict, out = by_columns(u, 9, rule, trend)
         assert verdict == OLS_OK
         assert (out[1], out[2]) == (expected[2], expected[3])
@@ -104,5 +104,5 @@ def test_smooth_series_are_handed_to_the_careful_road():
     assert by_gram(smooth, 6, LAG_FIXED)[0] == OLS_ILL_CONDITIONED
     verdict, out = by_columns(smooth, 6, LAG_FIXED)
     assert verdict == OLS_OK
-    expected = adfuller(smooth, maxlag=6, autolag=None, regression="n", result_object=False)
+    expected = adfuller(smooth, maxlag=6, autolag=None, regression="n")
     assert out[0] == pytest.approx(expected[0], rel=1e-5)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statsmodels.tsa.stattools import adfuller, coint
+from statsmodels.tsa.stattools import coint
 
 from research.pairs.confirmation import LEVEL, confirm
 from research.pairs.walkforward import three_way
 from research.stats.cointegration import engle_granger
 from research.stats.unit_root import dickey_fuller
+from tests.statsmodels_reference import adfuller
 
 
 def _pair(n: int, dies_at: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +29,7 @@ def test_the_figures_are_those_of_statsmodels() -> None:
     found = confirm(lead, hedge, 0.8, split, 13.5)
     for one, part in zip(found, (split.validation, split.test, slice(split.validation.start, split.test.stop)), strict=True):
         spread = lead[part] - 0.8 * hedge[part]
-        expected = adfuller(spread, autolag="AIC", result_object=False)
+        expected = adfuller(spread, autolag="AIC")
         assert (one.pvalue_asymptotic, one.lag) == (pytest.approx(expected[1], rel=1e-8), expected[2])
         assert one.pvalue_anew_asymptotic == pytest.approx(coint(lead[part], hedge[part], autolag="aic")[1], rel=1e-6)
         assert (one.pvalue, one.p_values) == (dickey_fuller(spread).pvalue_finite, "finite")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from statsmodels.api import OLS
 from statsmodels.stats.multitest import multipletests
-from statsmodels.tsa.stattools import adfuller, coint
+from statsmodels.tsa.stattools import coint
 from statsmodels.tsa.tsatools import add_trend
 
 from hftkit.errors import DataError
@@ -18,6 +18,7 @@ from research.stats.discovery import prefilter
 from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.unit_root import dickey_fuller
 from research.stats.validation import default_maxlag
+from tests.statsmodels_reference import adfuller
 
 
 def random_pair(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +58,7 @@ def test_regression_and_lag_equal_statsmodels(trend):
     assert ours.hedge_ratio == pytest.approx(fit.params[0], rel=1e-9)
     assert ours.intercept == pytest.approx(0.0 if trend == "n" else fit.params[1], rel=1e-8)
     np.testing.assert_allclose(ours.residual, fit.resid, atol=1e-10)
-    _, _, lag, nobs, *_ = adfuller(fit.resid, regression="n", result_object=False)
+    _, _, lag, nobs, *_ = adfuller(fit.resid, regression="n")
     assert (ours.lag, ours.nobs) == (lag, nobs)
 
 
