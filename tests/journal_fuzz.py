@@ -9,6 +9,7 @@ with the variant's number; a crash of the interpreter or a hang is for the calle
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import random
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba.np import numpy_support
 
 from hftkit.codes import Control, EventKind, MessageType, RecordType
 from hftkit.errors import HftkitError
@@ -224,6 +226,7 @@ def read_all(folder: Path) -> str:
 def main() -> None:
     """Run COUNT variants from SEED."""
     seed, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    numpy_support.from_struct_dtype = functools.cache(numpy_support.from_struct_dtype)  # half the time of a variant: the same records again
     rows = recorded()
     seal(rows, folder)
     assert read_all(folder) == "identical", "the journal itself must replay"
