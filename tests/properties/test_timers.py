@@ -91,6 +91,8 @@ def test_the_same_holds_for_a_pair_that_takes(events):
             elif name == "flip":
                 market.machine.rooms.params[0, 0] = number % 3 - 1
                 market.quote(0)
+            elif name == "ratio":
+                market.move_ratio(-20 - number)
             else:
                 market.take(market.machine.own(EventKind.CONTROL, int(Control[name.upper()])))
             market.check()

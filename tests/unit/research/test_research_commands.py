@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hftkit.errors import DataError, ParamsError
 from hftkit.params.commands import params
 from hftkit.params.format import load
-from research.cli import backtest_commands, commands, data_commands
+from research.cli import backtest_commands, commands, data_commands, notebook_commands
 from tests.unit.research.bulk_archive import lines, put, serving
 from tests.unit.research.synthetic_market import candles_of
 
@@ -156,10 +156,10 @@ def test_refusals_are_for_people(tmp_path):
     with pytest.raises(DataError, match="there is no folder"):
         invoke(commands.scan, tmp_path / "none")
     with pytest.raises(DataError, match="there is no notebook"):
-        invoke(commands.notebook, "run", tmp_path / "none.ipynb")
+        invoke(notebook_commands.notebook, "run", tmp_path / "none.ipynb")
 
 
-GROUPS = [data_commands.data, *data_commands.data.commands.values(), commands.notebook, params]
+GROUPS = [data_commands.data, *data_commands.data.commands.values(), notebook_commands.notebook, params]
 
 
 @pytest.mark.parametrize("command", [commands.scan, commands.calibrate, commands.freeze, *GROUPS, *params.commands.values()])
@@ -172,10 +172,10 @@ def test_a_notebook_runs_in_place_and_a_failing_one_names_its_error(tmp_path):
 
     path = tmp_path / "00_small.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(6 * 7)")]), path)
-    assert "executed in" in invoke(commands.notebook, "run", path).output
+    assert "executed in" in invoke(notebook_commands.notebook, "run", path).output
     book = nbformat.read(path, as_version=4)
     assert book.cells[0].outputs[0].text == "42\n"
     assert "execution" not in book.cells[0].metadata
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 == 2, 'no'")]), path)
     with pytest.raises(DataError, match=r"00_small\.ipynb failed: AssertionError: no"):
-        invoke(commands.notebook, "run", path)
+        invoke(notebook_commands.notebook, "run", path)
