@@ -32,6 +32,7 @@ class Probe(Strategy):
     def __init__(self) -> None:
         super().__init__(StrategyConfig(strategy_id="PROBE-000", external_order_claims=[INSTRUMENT]))
         self.steps, self.events, self.order, self.found = self.plan(), [], None, "0"
+        self.noted = set()
         self.asked_to_cancel = False
 
     def on_start(self) -> None:
@@ -41,9 +42,15 @@ class Probe(Strategy):
         self.subscribe_quote_ticks(INSTRUMENT)
 
     def on_event(self, event: object) -> None:
-        """Note the names of all order events."""
-        if type(event).__name__.startswith("Order"):
-            self.events.append(type(event).__name__)
+        """Note the names of all order events, once an order.
+
+        nautilus 1.231 tells the end of an order that an Algo order has become twice: once for ORDER_TRADE_UPDATE, and once for
+        the FINISHED of ALGO_UPDATE; the venue sends both.
+        """
+        name = type(event).__name__
+        if name.startswith("Order") and (event.client_order_id, name) not in self.noted:
+            self.noted.add((event.client_order_id, name))
+            self.events.append(name)
 
     def on_quote_tick(self, tick: object) -> None:
         """Go on with the plan where the last step is done."""
@@ -79,7 +86,7 @@ class Probe(Strategy):
             yield
         yield from self.cancelled(self.send(self.order_factory.limit, OrderSide.BUY, "0.020", price=self.price("0.97")))
         if KNOWS_ALGO:
-            stop = {"trigger_price": self.price("1.0001"), "price": self.price("0.97")}
+            stop = {"trigger_price": self.price("1.0006"), "price": self.price("0.97")}
             yield from self.cancelled(self.send(self.order_factory.stop_limit, OrderSide.BUY, "0.020", **stop), after="OrderUpdated")
 
     def cancelled(self, order: object, after: str = "OrderAccepted"):
