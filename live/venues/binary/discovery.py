@@ -20,6 +20,11 @@ from live.errors import StopAsked
 from live.link.connection_faults import explain
 
 _SLICE_S = 0.25  # no call of the system waits longer before the stop is looked at
+_CURE = "Is this the market data port of a binary venue?"
+
+
+class ConnectionLostError(VenueError):
+    """The venue has closed a connection in the middle: to be tried again."""
 
 
 def _never(seconds: float) -> bool:
@@ -57,7 +62,10 @@ def discover(host: str, port: int, timeout_s: float, wait: Callable[[float], boo
     with connect(host, port, "market data", timeout_s, wait) as connection:
         request = np.zeros(8, np.int64)
         n = encode_subscribe(request, 0, 1, ALL_INSTRUMENTS, 0)
-        connection.sendall(request[:n].tobytes())
+        try:
+            connection.sendall(request[:n].tobytes())
+        except OSError as error:
+            raise ConnectionLostError(f"{host}:{port} closed the market data connection ({error.strerror})", _CURE) from None
         deadline = clock.monotonic_s() + timeout_s
         count = 0  # every INSTRUMENT frame says how many there are
         while (not count or len(found) < count) and clock.monotonic_s() < deadline:
@@ -68,12 +76,14 @@ def discover(host: str, port: int, timeout_s: float, wait: Callable[[float], boo
                 if wait(0.001):
                     raise StopAsked from None
                 continue
+            except OSError as error:
+                raise ConnectionLostError(f"{host}:{port} closed the market data connection ({error.strerror})", _CURE) from None
             if not data:
-                break
+                raise ConnectionLostError(f"{host}:{port} did not list its instruments: it closed the connection", _CURE)
             words.view(np.uint8)[fill : fill + len(data)] = np.frombuffer(data, np.uint8)
             fill, count = _take_instruments(words, fill + len(data), found, count)
     if not count or sorted(found) != list(range(count)):
-        raise VenueError(f"{host}:{port} did not list its instruments within {timeout_s:g} s", "Is this the market data port of a binary venue?")
+        raise VenueError(f"{host}:{port} did not list its instruments within {timeout_s:g} s", _CURE)
     return tuple(found[i] for i in range(len(found)))
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,13 +23,17 @@ from hftkit.layout import ALL_INSTRUMENTS, FRAME
 from live.config import VenueConfig
 from live.operate.flatten_report import Flattened
 from live.venue import account_text
-from live.venues.binary.discovery import connect, discover
+from live.venues.binary.discovery import ConnectionLostError, connect, discover
 from live.venues.binary.logon import logon_frame
 
 _HEARTBEAT_NS = 1_000_000_000
 _STEP_S = 0.2  # between two rounds of closing orders: a market that was empty may have filled up again
 _ANSWER_S = 10.0
 _COUNTERS = 1 << 31  # ids of ours begin here within their second; those of an engine begin at 1
+
+
+def _lost(error: OSError | None) -> ConnectionLostError:
+    return ConnectionLostError(f"the venue closed the order entry connection{f' ({error.strerror})' if error else ''}", "Try again")
 
 
 @dataclass
@@ -48,7 +53,7 @@ class _Connection:
     def __init__(self, venue: VenueConfig, n_instruments: int) -> None:
         self.socket = connect(venue.host, venue.order_port, "order entry", venue.connect_timeout_s)
         self.account, self._seq, self._rest = _Account(), 1, b""
-        self.socket.sendall(np.array(logon_frame(venue.account, clock.unix_ns(), 0, cancel_on_disconnect=True), np.int64).tobytes())
+        self._transmit(logon_frame(venue.account, clock.unix_ns(), 0, cancel_on_disconnect=True))
         self.logged_on, self._n = False, n_instruments
         if not self.until(lambda: self.logged_on and len(self.account.positions) >= n_instruments, _ANSWER_S):
             self.socket.close()
@@ -58,7 +63,13 @@ class _Connection:
     def send(self, kind: MessageType, *body: int, instrument: int = ALL_INSTRUMENTS) -> None:
         """One frame with the next sequence number."""
         self._seq += 1
-        self.socket.sendall(np.array([header(int(kind), FRAME[kind].words, instrument), self._seq, *body], np.int64).tobytes())
+        self._transmit([header(int(kind), FRAME[kind].words, instrument), self._seq, *body])
+
+    def _transmit(self, words: Sequence[int]) -> None:
+        try:
+            self.socket.sendall(np.array(words, np.int64).tobytes())
+        except OSError as error:
+            raise _lost(error) from None
 
     def until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Take what comes until `done()`; False after `timeout_s`. Raises VenueError if the venue closes."""
@@ -73,9 +84,9 @@ class _Connection:
             except TimeoutError:
                 return bool(done())
             except OSError as error:
-                raise VenueError(f"the venue closed the order entry connection ({error.strerror})", "Try again") from None
+                raise _lost(error) from None
             if not data:
-                raise VenueError("the venue closed the order entry connection", "Try again")
+                raise _lost(None)
             self._take(data)
         return True
 
@@ -125,7 +136,7 @@ class _Connection:
 
     def close(self) -> None:
         """Log out, as far as that can be done."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ConnectionLostError):
             self.send(MessageType.LOGOUT)
             self.socket.shutdown(socket.SHUT_WR)
         self.socket.close()
@@ -134,11 +145,23 @@ class _Connection:
 def flatten_binary(venue: VenueConfig, timeout_s: float, only: tuple[str, ...] = ()) -> Flattened:
     """Flatten `venue.account`; with `only`, its positions in these symbols, and no order is cancelled.
 
+    A connection that is lost meanwhile is made again, until `timeout_s` has passed.
+
     Raises VenueError where the venue cannot be reached or refuses the session.
     """
-    instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
     report = Flattened(account_text(venue))
     deadline = clock.monotonic_s() + timeout_s
+    while True:
+        try:
+            return _flatten_once(venue, report, deadline, only)
+        except ConnectionLostError:
+            if clock.monotonic_s() > deadline:
+                raise
+            time.sleep(_STEP_S)
+
+
+def _flatten_once(venue: VenueConfig, report: Flattened, deadline: float, only: tuple[str, ...]) -> Flattened:
+    instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
     connection = _logon(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
     try:
         _close_everything(connection, instruments, report, deadline, only)
@@ -170,7 +193,7 @@ def _close_everything(
 ) -> None:
     me, counter = connection.account, (clock.unix_ns() // 1_000_000_000 & 0x7FFFFFFF) << 32 | _COUNTERS
     if me.orders and not only:
-        report.canceled = len(me.orders)
+        report.canceled += len(me.orders)
         connection.send(MessageType.CANCEL_ALL)
         connection.until(lambda: not me.orders, _ANSWER_S)
     pieces = dict.fromkeys(range(len(instruments)), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,12 @@ def test_a_caller_is_not_charged_for_what_it_calls() -> None:
 
 
 def test_what_numba_compiles_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["from hftkit.kernels.jit import kernel", "@kernel\ndef twice(x):\n    return 2 * x", "@kernel\ndef thrice(x):\n    return twice(x) + x"]
+    lines = [
+        f"# {uuid.uuid4()}: kernels are kept by the text of their module, and this run must compile",
+        "from hftkit.kernels.jit import kernel",
+        "@kernel\ndef twice(x):\n    return 2 * x",
+        "@kernel\ndef thrice(x):\n    return twice(x) + x",
+    ]
     (tmp_path / "compiled_here.py").write_text("\n\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
     thrice = importlib.import_module("compiled_here").thrice
