@@ -9,6 +9,7 @@ with the variant's number; a crash of the interpreter or a hang is for the calle
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import json
 import random
@@ -122,7 +123,7 @@ def _hostile_value(rnd: random.Random, old: Any) -> Any:
         return rnd.choice((*EXTREMES, old + 1, -old, old * 10**9))
     if isinstance(old, list) and rnd.random() < 0.6:
         return rnd.choice((old * 2, old[:-1], old * 5_000 if len(old) < 50 else [], [*old, None]))
-    return rnd.choice(_WORDS + _NUMBERS)
+    return copy.deepcopy(rnd.choice(_WORDS + _NUMBERS))  # the next change may go into it
 
 
 def change_json(rnd: random.Random, payload: np.ndarray) -> np.ndarray:
