@@ -73,6 +73,8 @@ def residual_of(leg: LegsRecord) -> int:
     """Hedge lots too many (positive) or missing (negative); 0 for a single instrument."""
     if leg.hedge < 0:
         return 0
+    if leg.lead_position == 0:
+        return leg.hedge_position
     return leg.hedge_position - nearest_ratio(leg.lead_position, leg.unit_hedge, leg.unit_lead)
 
 
@@ -113,6 +115,14 @@ def smallest_order(ins: InstrumentRecord, price: int) -> int:
 def _leg_possible(b: BookRecord, ins: InstrumentRecord, unit: int, slippage: int) -> bool:
     """Whether a unit of one leg could be sent now, at the worst price it may ask for."""
     return tradable(b) and abs(unit) >= smallest_order(ins, b.best_bid - slippage)
+
+
+@kernel
+def _unit_possible(leg: LegsRecord, book: BookArray, instruments: InstrumentArray) -> bool:
+    """Whether a unit of both legs could be sent now."""
+    if not _leg_possible(book[leg.lead], instruments[leg.lead], leg.unit_lead, leg.slippage_ticks):
+        return False
+    return leg.hedge < 0 or _leg_possible(book[leg.hedge], instruments[leg.hedge], leg.unit_hedge, leg.slippage_ticks)
 
 
 @kernel
@@ -310,11 +320,8 @@ def plan_legs(
     elif leg.ts_naked == 0:
         leg.ts_naked = now
     late = naked and now - leg.ts_naked > leg.hedge_deadline_ns
-    possible = _leg_possible(book[leg.lead], instruments[leg.lead], leg.unit_lead, leg.slippage_ticks)
-    if leg.hedge >= 0:
-        possible = possible and _leg_possible(book[leg.hedge], instruments[leg.hedge], leg.unit_hedge, leg.slippage_ticks)
     fresh = not stale(book[leg.lead], now) and (leg.hedge < 0 or not stale(book[leg.hedge], now))
-    possible = possible and fresh
+    possible = fresh and wanted != 0 and leg.state == _FLAT and _unit_possible(leg, book, instruments)  # asked only where a pair may be entered
     _transition(leg, book, instruments, wanted, trading, naked, late, possible, signal[slot].ts_event, now)
     if leg.state == _FLAT or leg.state == _OPEN:
         if not naked:

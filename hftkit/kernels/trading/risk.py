@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from hftkit.codes import Action, OrderFlag, OrderType, Reject, Side, Trading
 from hftkit.kernels.arrays import BookArray, InstrumentArray, LedgerArray, LimitArray, OpenArray, RiskArray, RiskRecord, WantArray, WantRecord
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.signals import stale, tradable
 
 _BUY = int(Side.BUY)
@@ -21,6 +21,7 @@ _NEW, _NO_ACTION = int(Action.NEW), int(Action.NONE)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _ENABLED, _HALTED = int(Trading.ENABLED), int(Trading.HALTED)
 NS_PER_S = 1_000_000_000
+_SURELY = 0.999  # a product of floats below this share of a limit is below it in integers, too: the division is for what is near
 
 _POSITION, _SIZE, _NOTIONAL = int(Reject.RISK_POSITION_LIMIT), int(Reject.RISK_ORDER_SIZE), int(Reject.RISK_ORDER_NOTIONAL)
 _RATE, _EXPOSURE, _LOSS = int(Reject.RISK_ORDER_RATE), int(Reject.RISK_EXPOSURE_LIMIT), int(Reject.RISK_LOSS_LIMIT)
@@ -48,9 +49,9 @@ def _worst_exposure(ledger: LedgerArray, open_qty: OpenArray, instruments: Instr
 
 
 @kernel
-def _refill(r: RiskRecord, now: int) -> None:
+def _refill(r: RiskRecord, now: int, cost: int) -> None:
     if now > r.ts_tokens:
-        r.tokens_ns = min(r.tokens_ns + now - r.ts_tokens, r.order_burst * (NS_PER_S // r.max_orders_per_s))
+        r.tokens_ns = min(r.tokens_ns + now - r.ts_tokens, r.order_burst * cost)
         r.ts_tokens = now
 
 
@@ -73,7 +74,7 @@ def _check_shape(a: WantRecord, book: BookArray, limit: LimitArray, reducible: i
     return 0
 
 
-@kernel
+@inlined_kernel
 def check_order(
     a: WantRecord,
     book: BookArray,
@@ -113,9 +114,9 @@ def check_order(
     if price == 0:
         price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
     lot_notional = price * ins.tick_lot_e8
-    most = lim.max_order_notional_e8 // lot_notional if lot_notional > 0 else 0  # not the product: it could pass 63 bits
-    if a.qty > most:
-        a.qty = most
+    surely = lot_notional > 0 and float(a.qty) * lot_notional < _SURELY * lim.max_order_notional_e8  # a product of integers could pass 63 bits
+    if not surely:
+        a.qty = min(a.qty, lim.max_order_notional_e8 // lot_notional if lot_notional > 0 else 0)
         if a.qty <= 0:
             return _NOTIONAL
     if reduces:
@@ -128,7 +129,7 @@ def check_order(
     if n_open >= r.max_open_orders:
         return _OPEN_ORDERS
     cost = NS_PER_S // r.max_orders_per_s
-    _refill(r, now)
+    _refill(r, now, cost)
     kept = 0 if reduces or a.leg == 1 else r.order_reserve * cost  # an entry leaves room for its hedge
     if r.tokens_ns < cost + kept:
         return _RATE
@@ -136,7 +137,7 @@ def check_order(
     return 0
 
 
-@kernel
+@inlined_kernel
 def check_want(
     want: WantArray,
     index: int,
