@@ -14,20 +14,24 @@ from hftkit.instruments import Instrument
 from hftkit.layout import MONEY_SCALE
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import Limits
+from hftkit.strategies import strategy
 
 if TYPE_CHECKING:
     from live.engine import Engine
 
 
+def unit_lots(frozen: FrozenParams) -> dict[str, int]:
+    """Lots of each leg in the largest unit that the strategy may ask for, by symbol."""
+    rule = strategy(frozen.strategy)
+    lots = {frozen.legs.lead: frozen.legs.unit_lead_lots}
+    return {**lots, frozen.legs.hedge: rule.most_hedge_lots(frozen, rule.check(frozen, frozen.name))} if frozen.legs.hedge else lots
+
+
 def unit_values(frozen: FrozenParams, half_mids: Mapping[str, int]) -> dict[str, float]:
-    """Value of one unit of each leg in quote currency. `half_mids`: bid + ask in ticks (twice the mid) by symbol."""
-    lots = {frozen.legs.lead: frozen.legs.unit_lead_lots, frozen.legs.hedge: abs(frozen.legs.unit_hedge_lots)}
+    """Value of each leg of the largest unit in quote currency. `half_mids`: bid + ask in ticks (twice the mid) by symbol."""
+    lots = unit_lots(frozen)
     scales: dict[str, Instrument] = {one.symbol: one for one in frozen.instruments}
-    return {
-        symbol: count * half_mids[symbol] / 2 * scales[symbol].tick_lot_e8 / MONEY_SCALE
-        for symbol, count in lots.items()
-        if symbol and symbol in half_mids
-    }
+    return {symbol: count * half_mids[symbol] / 2 * scales[symbol].tick_lot_e8 / MONEY_SCALE for symbol, count in lots.items() if symbol in half_mids}
 
 
 def check_limits(strategies: Sequence[FrozenParams], limits: Limits, half_mids: Mapping[str, int]) -> list[str]:
@@ -37,9 +41,7 @@ def check_limits(strategies: Sequence[FrozenParams], limits: Limits, half_mids: 
     for frozen in strategies:
         values = unit_values(frozen, half_mids)
         whole += sum(values.values())
-        for symbol, lots in ((frozen.legs.lead, frozen.legs.unit_lead_lots), (frozen.legs.hedge, abs(frozen.legs.unit_hedge_lots))):
-            if not symbol:
-                continue
+        for symbol, lots in unit_lots(frozen).items():
             most = limits.max_position_lots_by_symbol.get(symbol, limits.max_position_lots)
             if lots > most:
                 raise _too_small(frozen, f"max_position_lots allows {most:,} lots of {symbol}", f"a unit is {lots:,} lots", f"{lots}")

@@ -26,7 +26,8 @@ class Strategy:
     `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_params(frozen)` and `pack_state(frozen)` give the kernel's
     float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one
     sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused.
-    `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is.
+    `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is. `most_hedge_lots(frozen, values)`: hedge lots of the
+    largest unit it may ask for; the limits of a session are compared with it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Strategy:
     beliefs: str
     arrays: tuple[str, ...] = ()
     objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
+    most_hedge_lots: Callable[[FrozenParams, Any], int] = lambda frozen, values: abs(frozen.legs.unit_hedge_lots)
 
     def check(self, frozen: FrozenParams, where: str) -> Any:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""

@@ -11,8 +11,11 @@ rule of kernels/market/reversion.py. With `spread: logs` both are log prices.
 
 A unit is the frozen lots of the lead and `slope` times as much of the hedge, against it (SIGNAL.unit_hedge): by quantity for
 levels, by money for logs. While a position is held the hedge follows the slope at every close, which costs fees: a slope
-that jumps about is expensive. A bar closes when the first event of a later bar arrives, at the last mids seen before it, as
-in pairs.py; a bar without an event closes at the one before. Nothing is decided inside a bar.
+that jumps about is expensive. A slope that asks for more than `max_hedge_growth` times the frozen lots of the hedge is not
+believed: the position is left (STOP), and nothing is entered. So the limits of a session can be checked before it starts.
+
+A bar closes when the first event of a later bar arrives, at the last mids seen before it, as in pairs.py; a bar without an
+event closes at the one before. Nothing is decided inside a bar.
 
 E. Chan, Algorithmic Trading (2013), examples 3.2 (Bollinger band on a rolling regression) and 3.3 (Kalman filter,
 equations 3.5 to 3.13); tests hold it to his printed figures. Research beside it: `kalman_regression`, `rolling_hedge_ratios`.
@@ -54,6 +57,7 @@ class MovingHedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     stop_z: _Positive
     max_holding_bars: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     spread: Literal["logs", "levels"] = "levels"
+    max_hedge_growth: Annotated[float, msgspec.Meta(ge=1)] = 2.0  # a unit needs at most so many times the frozen lots of the hedge, or is left
 
     def __post_init__(self) -> None:
         if not self.exit_z <= self.entry_z < self.stop_z:
@@ -64,9 +68,10 @@ class MovingHedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 MODELS = ("kalman", "rolling")
 # Indices into `params`: the fields of MovingHedgeParams, in order, then what pack_params derives
-BAR_NS, MODEL, WINDOW, DRIFT, NOISE, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, SPREAD = range(10)
-LEAD_TICK, HEDGE_TICK = 10, 11
-LOTS = 12  # hedge lots of as much hedge as the frozen lots of the lead
+BAR_NS, MODEL, WINDOW, DRIFT, NOISE, ENTRY_Z, EXIT_Z, STOP_Z, MAX_HOLDING_BARS, SPREAD, MAX_HEDGE_GROWTH = range(11)
+LEAD_TICK, HEDGE_TICK = 11, 12
+LOTS = 13  # hedge lots of as much hedge as the frozen lots of the lead
+MOST_LOTS = 14  # of the hedge in one unit
 # Indices into `state`
 BAR, STARTED, COUNT, N_SPREADS, TARGET, BARS_HELD, BLOCKED, LAST_LEAD, LAST_HEDGE = range(9)  # mids in prices
 SLOPE, LEVEL, P_SLOPE, P_BOTH, P_LEVEL = 9, 10, 11, 12, 13  # coefficients, and their covariance
@@ -76,7 +81,7 @@ RING = 20  # the last `window` leads, hedges and spreads
 _KALMAN = 0.0
 _MOST_CLOSED = 100_000  # bars closed at once after a silence
 _NO_BOOK, _WARMING_UP = int(SignalReason.NO_BOOK), int(SignalReason.WARMING_UP)
-_ENTRY, _EXIT = int(SignalReason.ENTRY), int(SignalReason.EXIT)
+_ENTRY, _EXIT, _STOP = int(SignalReason.ENTRY), int(SignalReason.EXIT), int(SignalReason.STOP)
 
 
 @kernel
@@ -166,6 +171,9 @@ def _close_bar(params: Float64Array, state: Float64Array) -> None:
 def _decide(params: Float64Array, state: Float64Array) -> None:
     """Target and reason at the close. A band whose exit is its entry turns a position round in one bar."""
     lots = hedge_lots(params, state)
+    if abs(lots) > params[MOST_LOTS]:  # the limits were compared with less
+        state[TARGET], state[BARS_HELD], state[REASON] = 0.0, 0.0, _STOP
+        return
     z = (state[SPREAD_NOW] - state[MEAN]) / state[STD] if lots != 0 and state[STD] > 0.0 else math.nan
     if lots != 0:
         state[UNIT] = lots
@@ -192,7 +200,7 @@ def warm_up_bars(params: Float64Array) -> int:
 def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
     """Evaluate one strategy slot after a book change. Owns SIGNAL[slot] and its own `state`.
 
-    Arguments as in hftkit.kernels.step.STRATEGY_SIGNATURE: `params` float64 (LOTS + 1,) of `pack_params`, `state` float64 (s,) of
+    Arguments as in hftkit.kernels.step.STRATEGY_SIGNATURE: `params` float64 (MOST_LOTS + 1,) of `pack_params`, `state` float64 (s,) of
     `pack_state`. Returns the codes.SignalReason, also in signal[slot].reason.
     """
     s = signal[slot]
@@ -228,13 +236,13 @@ def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, para
 
 
 def pack_params(frozen: FrozenParams) -> np.ndarray:
-    """Kernel parameters float64 (LOTS + 1,)."""
+    """Kernel parameters float64 (MOST_LOTS + 1,)."""
     values = STRATEGY.check(frozen, frozen.name)
     scales = {instrument.symbol: instrument for instrument in frozen.instruments}
     lead, hedge = scales[frozen.legs.lead], scales[frozen.legs.hedge]
     lots = frozen.legs.unit_lead_lots * float(lead.lot_size) / float(hedge.lot_size)
     fields = {**msgspec.structs.asdict(values), "model": MODELS.index(values.model), "spread": SPREADS.index(values.spread)}
-    return np.array([*fields.values(), float(lead.tick_size), float(hedge.tick_size), lots], np.float64)
+    return np.array([*fields.values(), float(lead.tick_size), float(hedge.tick_size), lots, most_hedge_lots(frozen, values)], np.float64)
 
 
 def pack_state(frozen: FrozenParams) -> np.ndarray:
@@ -242,6 +250,11 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
     state = np.zeros(RING + 3 * int(pack_params(frozen)[WINDOW]), np.float64)
     state[REASON] = int(SignalReason.WARMING_UP)
     return state
+
+
+def most_hedge_lots(frozen: FrozenParams, values: MovingHedgeParams) -> int:
+    """Hedge lots of the largest unit."""
+    return int(abs(frozen.legs.unit_hedge_lots) * values.max_hedge_growth)
 
 
 def objection(frozen: FrozenParams, values: MovingHedgeParams) -> str:
@@ -258,4 +271,5 @@ STRATEGY = Strategy(
     pack_state=pack_state,
     beliefs="lead and hedge are cointegrated with a ratio that drifts slowly, so the spread about its forecast reverts",
     objection=objection,
+    most_hedge_lots=most_hedge_lots,
 )

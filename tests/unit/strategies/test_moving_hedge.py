@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from hftkit.backtest.run import UNLIMITED, backtest, quotes_to_tape, session_of
-from hftkit.errors import ParamsError
+from hftkit.errors import ConfigError, ParamsError
 from hftkit.instruments import Instrument
 from hftkit.params.format import FrozenParams, LegPlan, freeze, load
+from hftkit.session.engine_state import Limits
 from hftkit.strategies import moving_hedge as kernel
+from live.limit_check import check_limits, unit_values
 from research.pairs.dynamic_hedge import band_units, rolling_hedge_ratios, rolling_zscore, run_book
 from research.stats.spread.kalman import kalman_regression
 from tests.unit.research.shared_data import classic
@@ -22,7 +24,7 @@ ETF = "ewa_ewc_ige_daily_2006_2012.csv"
 GOLD_OIL = "gld_uso_daily_2006_2012.csv"
 LOT = 1e-6  # shares
 UNIT = 1_000_000  # lots: one share of the lead
-RULE = {"bar_ns": DAY, "entry_z": "1", "stop_z": "1000000", "max_holding_bars": 10**6}
+RULE = {"bar_ns": DAY, "entry_z": "1", "stop_z": "1000000", "max_holding_bars": 10**6, "max_hedge_growth": "1000"}
 
 
 def frozen(folder, **parameters) -> FrozenParams:
@@ -157,3 +159,28 @@ def test_what_makes_no_rule_is_refused(tmp_path):
         frozen(tmp_path, exit_z="2")
     with pytest.raises(ParamsError, match="a rolling regression needs a window of 3"):
         frozen(tmp_path, model="rolling", exit_z="0", window=2)
+
+
+def test_a_ratio_beyond_what_the_limits_were_compared_with_is_left(tmp_path):
+    """The frozen unit is a share of each; slopes of more than 1 are not traded, at any moment."""
+    prices = walks()
+    prices.loc[120:, "LEAD"] = np.round(prices.loc[120:, "LEAD"] + 0.6 * (prices.loc[120:, "HEDGE"] - prices.loc[120, "HEDGE"]), 2)  # 0.7 becomes 1.3
+    rule = {"model": "rolling", "exit_z": "0", "window": 20}
+    slope = rolling_hedge_ratios(prices["LEAD"], prices["HEDGE"], 20, log=False)[:, 0]
+    free = shares_held(frozen(tmp_path / "free", **rule), prices)
+    bounded = shares_held(frozen(tmp_path / "bounded", max_hedge_growth="1", **rule), prices)
+    beyond = np.abs(slope) > 1.0
+    assert np.count_nonzero(free[beyond]) > 10
+    assert not bounded[beyond].any()
+    assert np.abs(bounded[:, 1]).max() <= 1.0
+
+
+def test_the_limits_are_compared_with_the_largest_unit(tmp_path):
+    file = frozen(tmp_path, exit_z="0.5", max_hedge_growth="2.5")
+    mids = {"LEAD": 20_000, "HEDGE": 8_000}  # 100.00 and 40.00
+    assert unit_values(file, mids) == {"LEAD": 100.0, "HEDGE": 2.5 * 40.0}
+    assert check_limits([file], Limits(max_exposure=200, max_position_lots=5 * UNIT // 2, max_order_lots=5 * UNIT // 2), mids) == []
+    with pytest.raises(ConfigError, match=r"worth 200\.00"):
+        check_limits([file], Limits(max_exposure=199, max_position_lots=5 * UNIT), mids)
+    with pytest.raises(ConfigError, match=r"a unit is 2,500,000 lots"):
+        check_limits([file], Limits(max_position_lots=2 * UNIT), mids)
