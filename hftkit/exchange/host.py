@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from hftkit.errors import HftkitError, VenueError
-from hftkit.exchange.mishaps import Mishaps
+from hftkit.exchange.internal_errors import InternalErrors
 
 SLICE_NS = 5_000_000  # longest time between two runs of the hooks
 _GONE = "the venue has stopped"
@@ -47,7 +47,7 @@ class VenueHost:
         self.slice_ns = slice_ns
         self.hooks: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
-        self.mishaps = Mishaps()  # what hooks raised
+        self.internal_errors = InternalErrors()  # what hooks raised
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]]] = deque()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -66,7 +66,7 @@ class VenueHost:
             except (HftkitError, OSError):  # of the recorder: a full disk
                 raise
             except Exception as error:
-                self.mishaps.note(f"hook {getattr(hook, '__qualname__', hook)}", error)
+                self.internal_errors.note(f"hook {getattr(hook, '__qualname__', hook)}", error)
 
     def run_calls(self) -> None:
         """Run what was handed in so far; what a callable raises goes to its caller."""

@@ -17,7 +17,7 @@ from hftkit.exchange.core.layout import BalanceKind
 from hftkit.exchange.core.tap import copy_to_tap, tap_balance, tap_execution
 from hftkit.exchange.dialects.binary.answers import answer_balance, answer_execution
 from hftkit.exchange.dialects.binary.market_data import broadcast
-from hftkit.exchange.dialects.binary.outbox import listens
+from hftkit.exchange.dialects.binary.send_buffer import listens
 from hftkit.exchange.venue import Exchange
 from hftkit.kernels.jit import inlined_kernel, inner_kernel
 

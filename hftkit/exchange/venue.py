@@ -6,9 +6,9 @@ A shell does this, all of it through compiled functions, so that it can be compi
 2. `connect(venue, port)` for a new connection; -1 means no room;
 3. put received bytes into `venue.inboxes[client]` from byte `clients[client].in_bytes` on, then `sessions.receive(venue, client, n_bytes)`;
 4. `run_flow(venue, flow, until, limit)`: the synthetic market up to an exchange time, a bounded number of arrivals;
-5. `market_data.refill(venue, client)`, send `venue.outboxes[client]` from byte out_start to out_end, then `sent(venue, client, n_bytes)`;
+5. `market_data.refill(venue, client)`, send `venue.send_buffers[client]` from byte out_start to out_end, then `sent(venue, client, n_bytes)`;
 6. `sessions.supervise(venue)` now and then: heartbeats and dead sessions;
-7. close a connection whose state is CLOSING once its outbox is empty, or that the peer has closed: `sessions.disconnect(venue, client)`.
+7. close a connection whose state is CLOSING once its send_buffer is empty, or that the peer has closed: `sessions.disconnect(venue, client)`.
 
 Everything is allocated by `new_venue`. Each matching event is published by `orders.carry_out` at once, in one order for
 everybody: answers to the owners, trades, levels (the last one flagged), best bid and offer.
@@ -46,10 +46,10 @@ class Exchange(NamedTuple):
     symbols: np.ndarray  # int64 (n, 2)
     clients: np.ndarray  # CLIENT (max_clients,)
     inboxes: np.ndarray  # int64 (max_clients, INBOX_WORDS)
-    outboxes: np.ndarray  # int64 (max_clients, out_words)
+    send_buffers: np.ndarray  # int64 (max_clients, out_words)
     channels: np.ndarray  # int64 (max_clients, n): codes.Channel bits subscribed
     pending: np.ndarray  # int64 (max_clients, n): what is owed to a client that could not take it (bits of market_data.py)
-    audience: np.ndarray  # int64 (max_clients,): market data connections, state.n_audience of them
+    subscribers: np.ndarray  # int64 (max_clients,): market data connections, state.n_subscribers of them
     sequences: np.ndarray  # int64 (n, 3): last BBO, TRADE, DEPTH sequence
     quotes: np.ndarray  # int64 (n, 4): last published bid, bid quantity, ask, ask quantity
     accounts: np.ndarray  # ACCOUNT (max_accounts,)
@@ -57,8 +57,8 @@ class Exchange(NamedTuple):
     closed: np.ndarray  # CLOSED (order_history,)
     closed_keys: np.ndarray  # KEY: slot = index in `closed` + 1
     frame: np.ndarray  # int64 (MAX_FRAME_WORDS,): the market data frame being published
-    letter: np.ndarray  # int64 (MAX_FRAME_WORDS,): the order entry frame being written
-    log: np.ndarray  # int64 (max_accounts, a power of two): frames sent to each account, see outbox.py
+    message: np.ndarray  # int64 (MAX_FRAME_WORDS,): the order entry frame being written
+    log: np.ndarray  # int64 (max_accounts, a power of two): frames sent to each account, see send_buffer.py
     limits: np.ndarray  # LIMITS (n,)
     keys: np.ndarray  # int64 (n_keys, sha256.KEY_WORDS)
     scratch: np.ndarray  # int64 (sha256.SCRATCH_WORDS,)
@@ -117,10 +117,10 @@ def new_venue(config: SimConfig, books: Books, keys: np.ndarray | None = None) -
         symbols=np.array([instrument.symbol_words() for instrument in config.scales], np.int64),
         clients=clients,
         inboxes=np.zeros((limits.max_clients, INBOX_WORDS), np.int64),
-        outboxes=np.zeros((limits.max_clients, limits.out_words), np.int64),
+        send_buffers=np.zeros((limits.max_clients, limits.out_words), np.int64),
         channels=np.zeros((limits.max_clients, n), np.int64),
         pending=np.zeros((limits.max_clients, n), np.int64),
-        audience=np.zeros(limits.max_clients, np.int64),
+        subscribers=np.zeros(limits.max_clients, np.int64),
         sequences=np.zeros((n, 3), np.int64),
         quotes=np.zeros((n, 4), np.int64),
         accounts=_accounts(config, int(state["order_burst_ns"][0])),
@@ -128,7 +128,7 @@ def new_venue(config: SimConfig, books: Books, keys: np.ndarray | None = None) -
         closed=np.zeros(limits.order_history, CLOSED.dtype),
         closed_keys=np.zeros(1 << (2 * limits.order_history - 1).bit_length(), KEY.dtype),
         frame=np.zeros(MAX_FRAME_WORDS, np.int64),
-        letter=np.zeros(MAX_FRAME_WORDS, np.int64),
+        message=np.zeros(MAX_FRAME_WORDS, np.int64),
         log=np.zeros((limits.n_accounts, 1 << ((limits.out_words // 2).bit_length() - 1)), np.int64),
         limits=_limits(config),
         keys=np.zeros((1, KEY_WORDS), np.int64) if keys is None else keys,
@@ -137,5 +137,5 @@ def new_venue(config: SimConfig, books: Books, keys: np.ndarray | None = None) -
     )
     touch(
         venue.closed, venue.closed_keys, venue.inboxes
-    )  # rings that fill within minutes; outboxes when somebody connects, each account's log when it logs on
+    )  # rings that fill within minutes; send buffers when somebody connects, each account's log when it logs on
     return venue

@@ -26,7 +26,7 @@ def warm() -> list[tuple[str, Callable[[], object]]]:
 
     def desk() -> object:
         from hftkit.exchange.servers.binary import BinaryServer
-        from hftkit.exchange.trading.desk import OrderEntryApi
+        from hftkit.exchange.trading.order_entry_api import OrderEntryApi
 
         return OrderEntryApi(BinaryServer(load_config()).venue)
 

@@ -73,7 +73,7 @@ class Bench:
             for row in rows:
                 (bids if row.side == 0 else asks)[row.instrument] += row.price * (row.qty - row.filled)
                 assert row.status in ("NEW", "PARTIALLY_FILLED")
-                assert self.venue.desk.find_open(account, row.client_order_id) != 0
+                assert self.venue.order_api.find_open(account, row.client_order_id) != 0
             assert (books.exposures[account]["open_bid"] == bids).all()
             assert (books.exposures[account]["open_ask"] == asks).all()
             for instrument in range(2):

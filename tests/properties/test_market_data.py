@@ -159,7 +159,7 @@ def test_a_slow_follower_is_owed_what_it_missed() -> None:
         next_id = trade_at_random(hand, rng, traders[turn % 2], 25, next_id)
         quick.read()
     assert hand.venue.clients[slow.index]["n_dropped"] >= 1
-    assert hand.venue.clients[slow.index]["out_end"] <= hand.venue.outboxes.shape[1] * 8
+    assert hand.venue.clients[slow.index]["out_end"] <= hand.venue.send_buffers.shape[1] * 8
     hand.halt(0, 0)
     quick.read()
     for _ in range(8):

@@ -37,15 +37,15 @@ for _kind in (MessageType.ORDER_REJECT, MessageType.ORDER_CANCELED, MessageType.
 
 
 @kernel
-def tally(outbox: Any, start: int, end: int, reason_word: Any, types: Any, reasons: Any) -> None:
-    """Count the frames in words [start, end) of an outbox by type and by reason."""
+def tally(send_buffer: Any, start: int, end: int, reason_word: Any, types: Any, reasons: Any) -> None:
+    """Count the frames in words [start, end) of an send buffer by type and by reason."""
     at = start
     while at < end:
-        kind = (outbox[at] >> 16) & 0xFF
+        kind = (send_buffer[at] >> 16) & 0xFF
         types[kind] += 1
         if reason_word[kind] > 0:
-            reasons[outbox[at + reason_word[kind]]] += 1
-        at += (outbox[at] & 0xFFFF) >> 3
+            reasons[send_buffer[at + reason_word[kind]]] += 1
+        at += (send_buffer[at] & 0xFFFF) >> 3
 
 
 class Fuzzer:
@@ -184,7 +184,7 @@ class Crowd:
         self.hand.refill(index)
         client = self.hand.venue.clients[index]
         start, end = int(client["out_start"]), int(client["out_end"])
-        tally(self.hand.venue.outboxes[index], start // 8, end // 8, REASON_WORD, self.types, self.reasons)
+        tally(self.hand.venue.send_buffers[index], start // 8, end // 8, REASON_WORD, self.types, self.reasons)
         self.hand.drain(index)
 
     def pay_in(self) -> int:

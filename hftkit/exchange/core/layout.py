@@ -264,13 +264,13 @@ class ClientState(IntEnum):
     FREE = 0
     CONNECTED = 1
     LOGGED_ON = 2  # order entry only
-    CLOSING = 3  # what is in the outbox still goes out, then the shell closes
+    CLOSING = 3  # what is in the send buffer still goes out, then the shell closes
 
 
 CLIENT = Record(
     "CLIENT",
     "exchange/sessions.py",
-    "One connection. Its buffers are Venue.inboxes[i] and Venue.outboxes[i].",
+    "One connection. Its buffers are Venue.inboxes[i] and Venue.send_buffers[i].",
     (
         _i("port", "Port", "0 if the record is free"),
         _i("state", "ClientState", ""),
@@ -283,8 +283,8 @@ CLIENT = Record(
         _i("ts_in", "ns, monotonic", "last bytes received"),
         _i("ts_out", "ns, monotonic", "last frame written"),
         _i("in_bytes", "bytes", "received and not yet handled"),
-        _i("out_start", "bytes", "first byte of the outbox not yet sent"),
-        _i("out_end", "bytes", "end of the outbox, a whole number of words"),
+        _i("out_start", "bytes", "first byte of the send_buffer not yet sent"),
+        _i("out_end", "bytes", "end of the send_buffer, a whole number of words"),
         _i("n_pending", "count", "instruments of which it is owed something (Venue.pending)"),
         _i("close_reason", "codes.Reject", "why the venue closes it"),
         _i("n_frames", "count", "frames received"),
@@ -387,7 +387,7 @@ VENUE = Record(
         _i("n_liquidations", "count", "accounts taken over"),
         _i("n_throttled", "count", "orders refused for coming too fast"),
         _i("n_resent", "count", "frames sent again after a reconnection"),
-        _i("n_audience", "count", "market data connections"),
+        _i("n_subscribers", "count", "market data connections"),
         _i("n_closed", "count", "orders ever put into the ring of closed ones"),
         _i("n_frames_in", "count", "frames received"),
         _i("n_frames_out", "count", "frames written"),

@@ -59,7 +59,7 @@ class BinanceService:
         self.tap.consumers.append(self._take)
         self.tap.open()
         page = server.shell.faults.page
-        self.venue = BinanceDialect(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts, self.host.mishaps)
+        self.venue = BinanceDialect(config, server.venue, keys, self.store, self.tap.pump, page, server.start_ts, self.host.internal_errors)
         self.host.hooks.append(self.venue.after_slice)
         self.http = BinanceServer(self.host, self.venue)
         self.streams = Streams(self.venue, page)
@@ -71,7 +71,7 @@ class BinanceService:
         try:
             self.store.take(batch)
         except Exception as error:  # other consumers get the batch all the same
-            self.host.mishaps.note("drop copy", error)
+            self.host.internal_errors.note("drop copy", error)
 
     def start(self, address: str, port: int) -> dict[str, Any]:
         """Listen; returns what the ready file tells: addresses and demo keys. Raises VenueError if the port is in use."""

@@ -110,7 +110,7 @@ class WebSocketShell:
         except ConnectionError:
             transport.abort()
         except Exception as error:
-            self.server.host.mishaps.note(f"WebSocket {path}", error)
+            self.server.host.internal_errors.note(f"WebSocket {path}", error)
             await _close(peer, WSCloseCode.INTERNAL_ERROR)
         finally:
             del self.peers[number]

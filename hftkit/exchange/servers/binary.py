@@ -41,7 +41,7 @@ from hftkit.exchange.servers.loop import (
     drop_everybody,
     run_slice,
 )
-from hftkit.exchange.trading.desk import OrderEntryApi
+from hftkit.exchange.trading.order_entry_api import OrderEntryApi
 from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver

@@ -12,7 +12,7 @@ import numpy as np
 from hftkit.codes import Reject
 from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.exchange.dialects.binary.market_data import refill
-from hftkit.exchange.dialects.binary.outbox import sent
+from hftkit.exchange.dialects.binary.send_buffer import sent
 from hftkit.exchange.dialects.binary.sessions import receive
 from hftkit.exchange.faults.line import (
     AT_END,
@@ -161,13 +161,13 @@ def deliver(venue: Exchange, faults: Faults, index: int, now: int) -> None:
 
 
 @inner_kernel
-def _outbox_to_line(venue: Exchange, faults: Faults, index: int, direction: int, now: int) -> None:
-    client, outbox = venue.clients[index], venue.outboxes[index]
+def _send_buffer_to_line(venue: Exchange, faults: Faults, index: int, direction: int, now: int) -> None:
+    client, send_buffer = venue.clients[index], venue.send_buffers[index]
     line, queue = faults.lines[index, OUTBOUND], faults.queue_out[index]
     while client.out_end > client.out_start and line[DOOMED] == 0 and has_room(line, queue, ROOM_WORDS):
         at = client.out_start // WORD
-        n_words = frame_words(outbox[at])
-        offer(faults, queue, index, direction, outbox, at, n_words, now)
+        n_words = frame_words(send_buffer[at])
+        offer(faults, queue, index, direction, send_buffer, at, n_words, now)
         sent(venue, index, n_words * WORD)
 
 
@@ -193,11 +193,11 @@ def lingers(client: Any, now: int) -> bool:
 
 @inner_kernel
 def write_engaged(venue: Exchange, faults: Faults, fd: int, index: int, now: int) -> bool:
-    """What a client's outbox holds goes into the line, what is due goes to the socket. `now`: ns, monotonic."""
+    """What a client's send buffer holds goes into the line, what is due goes to the socket. `now`: ns, monotonic."""
     client, line, tx = venue.clients[index], faults.lines[index, OUTBOUND], faults.tx[index]
     direction = RESPONSE if client.port == _ORDER_PORT else FEED
     refill(venue, index)
-    _outbox_to_line(venue, faults, index, direction, now)
+    _send_buffer_to_line(venue, faults, index, direction, now)
     if _frozen(faults, direction, now):
         return True
     while True:

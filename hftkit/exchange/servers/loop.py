@@ -2,7 +2,7 @@
 
 The loop only carries bytes and time; everything else is the sans-I/O venue. One turn: wait until something is readable or the synthetic
 market is due, let the market advance (at most ARRIVALS_PER_TURN arrivals, so that sockets are never starved; what is left is done in the next turns,
-and the lag is measured), accept, read each readable socket once, send what the outboxes hold.
+and the lag is measured), accept, read each readable socket once, send what the send_buffers hold.
 
 Nobody outside can stop it or make it spin: new connections are announced once (EPOLLET) and looked for at every check; one that finds no room, or no
 descriptor, is told so with the last descriptor, kept for that, and closed; a client whose session has ended has LINGER_NS to take what was said.
@@ -20,7 +20,7 @@ import numpy as np
 from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.exchange.core.tap import half_full
 from hftkit.exchange.dialects.binary.market_data import refill
-from hftkit.exchange.dialects.binary.outbox import sent, turn_away
+from hftkit.exchange.dialects.binary.send_buffer import sent, turn_away
 from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.faults.line import (
     ACTIVE,
@@ -144,7 +144,7 @@ def _bury(venue: Exchange, shell: ServerLoop, index: int, fate: int) -> None:
 
 @inner_kernel
 def _turn_away(venue: Exchange, fd: int) -> None:
-    transmit(fd, venue.letter, 0, turn_away(venue), MSG_DONTWAIT | MSG_NOSIGNAL)
+    transmit(fd, venue.message, 0, turn_away(venue), MSG_DONTWAIT | MSG_NOSIGNAL)
     close_descriptor(fd)
 
 
@@ -216,7 +216,7 @@ def _watch(venue: Exchange, shell: ServerLoop, index: int, for_room: bool) -> No
 
 @inner_kernel
 def _write(venue: Exchange, shell: ServerLoop, index: int, now: int) -> None:
-    """Send what a client's outbox holds; watch for writability only while something is left over."""
+    """Send what a client's send buffer holds; watch for writability only while something is left over."""
     client, line = venue.clients[index], shell.faults.lines[index, OUTBOUND]
     shell.full[index] = 0
     if engage(shell.faults, line):
@@ -229,7 +229,7 @@ def _write(venue: Exchange, shell: ServerLoop, index: int, now: int) -> None:
     refill(venue, index)
     while client.out_end > client.out_start:
         waiting = client.out_end - client.out_start
-        n = transmit(shell.fds[index], venue.outboxes[index], client.out_start, waiting, MSG_DONTWAIT | MSG_NOSIGNAL)
+        n = transmit(shell.fds[index], venue.send_buffers[index], client.out_start, waiting, MSG_DONTWAIT | MSG_NOSIGNAL)
         if n < 0:
             if errno() == EAGAIN or errno() == EINTR:
                 break

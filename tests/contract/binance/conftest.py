@@ -23,7 +23,7 @@ def venue(running: Serving) -> Serving:
     def clean() -> None:
         for account in range(2, 6):
             for instrument in (BTC, ETH):
-                running.venue.desk.cancel_everything(account, instrument)
+                running.venue.order_api.cancel_everything(account, instrument)
         running.venue.catch_up()
         for instrument in (BTC, ETH):
             for order in running.venue.algo.waiting(instrument):

@@ -33,7 +33,9 @@ def test_margins_follow_the_published_formulas(venue: Serving) -> None:
     assert Decimal(row["maintMargin"]) == mark * amount * Decimal("0.004")
     wallet, profit = Decimal(whole["totalWalletBalance"]), Decimal(row["unRealizedProfit"])
     assert Decimal(whole["availableBalance"]) == wallet + profit - Decimal(row["initialMargin"])
-    unrealised, initial, maintenance, _ = venue.on_venue(lambda: venue.venue.desk.margins(venue.venue.account_of(1)))  # what orders are checked with
+    unrealised, initial, maintenance, _ = venue.on_venue(
+        lambda: venue.venue.order_api.margins(venue.venue.account_of(1))
+    )  # what orders are checked with
     shown = [Decimal(whole[name]) for name in ("totalUnrealizedProfit", "totalInitialMargin", "totalMaintMargin")]
     assert shown == [Decimal(figure) / 10**8 for figure in (unrealised, initial, maintenance)]
     liquidation = Decimal(row["liquidationPrice"])
@@ -51,7 +53,7 @@ def test_what_the_orders_of_an_isolated_position_bind_is_what_the_venue_checks(v
     number = venue.on_venue(venue.venue.account_of, 1)
 
     def bound() -> tuple[int, int]:
-        return Portfolio(venue.venue, number).total("cross_need"), venue.venue.desk.margins(number)[1]
+        return Portfolio(venue.venue, number).total("cross_need"), venue.venue.order_api.margins(number)[1]
 
     assert venue.signed("POST", "/fapi/v1/marginType", **SYMBOL, marginType="ISOLATED").status == 200
     seen = []

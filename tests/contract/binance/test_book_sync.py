@@ -77,7 +77,7 @@ def true_book(venue: Serving, index: int) -> tuple[int, dict[str, str], dict[str
     """The venue's own book, from its arrays, as texts; and the id of its last change."""
 
     def read() -> Any:
-        symbol, desk = venue.venue.symbols.all[index], venue.venue.desk
+        symbol, desk = venue.venue.symbols.all[index], venue.venue.order_api
         sides = [{symbol.price(p): symbol.qty(q) for p, q in desk.read_side(index, side, 5000)} for side in (0, 1)]
         return venue.service.streams.market.update_id(index), sides[0], sides[1]
 

@@ -45,7 +45,7 @@ def test_markets_carry_the_venues_scales(client: Any) -> None:
 
 def test_book_and_tickers_agree_with_the_venues_arrays(client: Any, venue: Serving) -> None:
     book = client.fetch_order_book(S, 5)
-    levels = venue.on_venue(lambda: [venue.venue.desk.read_side(0, side, 5) for side in (0, 1)])
+    levels = venue.on_venue(lambda: [venue.venue.order_api.read_side(0, side, 5) for side in (0, 1)])
     assert [[round(price * 10), round(qty * 1000)] for price, qty in book["bids"]] == [list(level) for level in levels[0]]
     assert [[round(price * 10), round(qty * 1000)] for price, qty in book["asks"]] == [list(level) for level in levels[1]]
     best = client.fetch_bids_asks([S])[S]

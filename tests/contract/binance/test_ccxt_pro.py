@@ -55,7 +55,7 @@ def true_sides(venue: Serving) -> tuple[list[list[float]], list[list[float]]]:
 
     def read() -> Any:
         symbol = venue.venue.symbols.all[0]
-        sides = [venue.venue.desk.read_side(0, side, 20) for side in (0, 1)]
+        sides = [venue.venue.order_api.read_side(0, side, 20) for side in (0, 1)]
         return tuple([[float(symbol.price(p)), float(symbol.qty(q))] for p, q in side] for side in sides)
 
     return venue.on_venue(read)
@@ -107,7 +107,7 @@ def test_orders_fills_balance_and_positions(venue: Serving) -> None:
 
     async def play(exchange: Any) -> Any:
         watching = [asyncio.ensure_future(watch) for watch in (exchange.watch_orders(S), exchange.watch_balance(), exchange.watch_my_trades(S))]
-        await until(lambda: venue.service.streams.hub.audiences)
+        await until(lambda: venue.service.streams.hub.subscriber_groups)
         await asyncio.to_thread(lambda: venue.signed("POST", "/fapi/v1/order", 2, **offer))
         order = await exchange.create_order(S, "limit", "buy", 0.01, 12801.0)
         _, balance, trades = await asyncio.gather(*watching)
@@ -125,7 +125,7 @@ def test_positions_follow_fills(venue: Serving) -> None:
     async def play(exchange: Any) -> Any:
         await exchange.watch_positions([S])  # by REST; from then on by the stream
         watching = asyncio.ensure_future(exchange.watch_positions([S]))
-        await until(lambda: venue.service.streams.hub.audiences)
+        await until(lambda: venue.service.streams.hub.subscriber_groups)
         await asyncio.to_thread(lambda: venue.signed("POST", "/fapi/v1/order", 2, **offer))
         await exchange.create_order(S, "limit", "buy", 0.01, 12801.0)
         return (await watching)[-1], (await exchange.fetch_positions([S]))[0]

@@ -138,7 +138,7 @@ def test_no_request_line_brings_a_traceback(hasty: Serving, caplog: pytest.LogCa
         b"//",
         b"http://",
     ]
-    before = hasty.venue.mishaps.count
+    before = hasty.venue.internal_errors.count
     for _ in range(300):
         data = b"".join(rng.choice(parts) for _ in range(rng.randint(1, 9))) + b"\r\n\r\n"
         with closing(socket.create_connection((HOST, hasty.port), timeout=20)) as line:
@@ -150,7 +150,7 @@ def test_no_request_line_brings_a_traceback(hasty: Serving, caplog: pytest.LogCa
                 continue
         for head in text.split(b"HTTP/1.1 ")[1:]:
             assert int(head[:3]) < 500, (data, text)
-    assert hasty.venue.mishaps.count == before
+    assert hasty.venue.internal_errors.count == before
     assert not [record for record in caplog.records if record.exc_info or "Traceback" in record.getMessage()]
     assert hasty.ask("GET", "/fapi/v1/ping").status == 200
 
@@ -158,7 +158,7 @@ def test_no_request_line_brings_a_traceback(hasty: Serving, caplog: pytest.LogCa
 @pytest.mark.parametrize("path", [b"/ws/btcusdt@trade", b"/ws-fapi/v1"])
 @pytest.mark.parametrize(("frame", "code"), [(b"\xff\x80\0\0\0\0", 1002), (b"\x83\x80\0\0\0\0", 1002), (b"\x81\x82\0\0\0\0\xff\xfe", 1007)])
 def test_an_invalid_frame_is_one_line_and_a_close(hasty: Serving, path: bytes, frame: bytes, code: int, caplog: pytest.LogCaptureFixture) -> None:
-    before = hasty.venue.mishaps.count
+    before = hasty.venue.internal_errors.count
     with closing(socket.create_connection((HOST, hasty.port), timeout=10)) as line:
         line.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n")
         head = b""
@@ -169,7 +169,7 @@ def test_an_invalid_frame_is_one_line_and_a_close(hasty: Serving, path: bytes, f
     assert b"\x88" in rest
     close = rest[rest.rindex(b"\x88") :]
     assert struct.unpack("!H", close[2:4])[0] == code
-    assert hasty.venue.mishaps.count == before
+    assert hasty.venue.internal_errors.count == before
     lines = [record for record in caplog.records if "invalid WebSocket frame" in record.getMessage()]
     assert len(lines) == 1
     assert not [record for record in caplog.records if record.exc_info]

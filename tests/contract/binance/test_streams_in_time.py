@@ -56,7 +56,7 @@ class ByHand:
 
     def place(self, who: int, side: int, price: int, qty: int) -> None:
         self.number += 1
-        assert self.venue.desk.place(self.accounts[who], 0, 1000 + self.number, side, LIMIT, GTC, 0, price, qty) == 0
+        assert self.venue.order_api.place(self.accounts[who], 0, 1000 + self.number, side, LIMIT, GTC, 0, price, qty) == 0
 
     def events(self, name: str) -> list[Any]:
         return [event for event in self.heard if event["e"] == name]

@@ -282,7 +282,7 @@ def test_a_history_is_served_at_the_present_time(tmp_path: Path) -> None:
 
 def test_an_error_inside_meets_its_own_client_only(venue: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """Handlers, stream producers and hooks that raise: -1000 or a close with 1011, counted; everybody else is served on."""
-    before = venue.host.mishaps.count
+    before = venue.host.internal_errors.count
 
     def broken(*_: Any) -> Any:
         raise KeyError("a defect")
@@ -318,5 +318,5 @@ def test_an_error_inside_meets_its_own_client_only(venue: Serving, monkeypatch: 
         assert (answered["id"], answered["status"], answered["error"]["code"]) == (1, 500, -1000)
         api.send('{"id": 2, "method": "ping"}')
         assert json.loads(api.recv(timeout=10))["status"] == 200
-    assert venue.host.mishaps.count >= before + 5
+    assert venue.host.internal_errors.count >= before + 5
     assert venue.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDT").status == 200

@@ -173,7 +173,7 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
 @pytest.mark.parametrize(("params", "code"), REFUSED)
 def test_conditional_orders_are_checked(venue: Serving, params: dict[str, Any], code: int) -> None:
     with venue.trader(2) as client:  # a last price, so that "immediately" means something
-        client.order(venue.venue.tickets.next_number() - 2**61, BTC, BUY, best(venue)[1], 10, tif=1)
+        client.order(venue.venue.client_orders.next_number() - 2**61, BTC, BUY, best(venue)[1], 10, tif=1)
         client.until("ORDER_FILL")
     assert venue.signed("POST", "/fapi/v1/algoOrder", **params).code == code
     assert venue.signed("GET", "/fapi/v1/openAlgoOrders").body == []

@@ -11,8 +11,8 @@ import numpy as np
 from hftkit.exchange.config import load_config
 from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.exchange.dialects.binary.market_data import refill
-from hftkit.exchange.dialects.binary.outbox import sent
 from hftkit.exchange.dialects.binary.secrets import load_keys
+from hftkit.exchange.dialects.binary.send_buffer import sent
 from hftkit.exchange.dialects.binary.sessions import connect, disconnect, receive, set_time, supervise
 from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.testing import LOGON, NONE, Message, frame, parse
@@ -86,7 +86,7 @@ class Hand:
     def take(self, index: int) -> list[Message]:
         client = self.venue.clients[index]
         start, end = int(client["out_start"]), int(client["out_end"])
-        data = self.venue.outboxes[index].view(np.uint8)[start:end].tobytes()
+        data = self.venue.send_buffers[index].view(np.uint8)[start:end].tobytes()
         drive(self.venue, 3, index, end - start, 0)
         messages, rest = parse(data)
         assert rest == b""

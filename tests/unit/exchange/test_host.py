@@ -107,8 +107,8 @@ def test_a_hook_with_a_defect_is_noted_and_the_others_run_on(host: VenueHost) ->
     host.hooks.clear()
     assert ran
     assert host.failure is None
-    assert host.mishaps.count >= 1
-    assert host.mishaps.last.endswith("KeyError: 'a defect'")
+    assert host.internal_errors.count >= 1
+    assert host.internal_errors.last.endswith("KeyError: 'a defect'")
 
 
 def test_a_full_disk_ends_the_venue_and_says_why() -> None:

@@ -23,11 +23,11 @@ from hftkit.exchange.dialects.binance.market.store import BinanceStore
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, Symbols
 from hftkit.exchange.dialects.binance.orders import algo
 from hftkit.exchange.dialects.binance.orders.algo_orders import MARK, AlgoBook
+from hftkit.exchange.dialects.binance.orders.client_orders import ClientOrders
 from hftkit.exchange.dialects.binance.orders.engine_conditionals import EngineConditionals
-from hftkit.exchange.dialects.binance.orders.tickets import Tickets
 from hftkit.exchange.dialects.binance.rest.limits import RateLimits
-from hftkit.exchange.mishaps import Mishaps
-from hftkit.exchange.trading.desk import OrderEntryApi
+from hftkit.exchange.internal_errors import InternalErrors
+from hftkit.exchange.trading.order_entry_api import OrderEntryApi
 from hftkit.exchange.venue import DEPTH_ROW, Exchange
 
 SWEEP_MS = 1000
@@ -47,21 +47,21 @@ class BinanceDialect:
         drain: Callable[[], None],
         fault_page: np.ndarray,
         start_ns: int,
-        mishaps: Mishaps | None = None,
+        internal_errors: InternalErrors | None = None,
     ) -> None:
-        """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start; `mishaps`: where errors inside are kept."""
+        """`drain`: brings the store up to date with the books; `start_ns`: exchange time of the start."""
         self.config = sim.binance or BinanceDialectConfig()
         self.venue = venue
         self.keys = keys
         self.store = store
         self.start_ns = start_ns
-        self.mishaps = mishaps or Mishaps()
-        self.desk = OrderEntryApi(venue)
+        self.internal_errors = internal_errors or InternalErrors()
+        self.order_api = OrderEntryApi(venue)
         self.symbols = Symbols(sim, self.config, venue)
         self.limits = RateLimits(self.config)
         self.faults = AnswerFaults(fault_page)
         self.listen_keys = ListenKeys()
-        self.tickets = Tickets()
+        self.client_orders = ClientOrders()
         self.algo = AlgoBook()
         self.statistics = Statistics(len(self.symbols.all))
         self.engine_conditionals = EngineConditionals(self)
@@ -110,7 +110,7 @@ class BinanceDialect:
         """Index of an account's record, -1 if there is no room for it."""
         index = self._accounts.get(account_id)
         if index is None:
-            index = self.desk.open_account(account_id)
+            index = self.order_api.open_account(account_id)
             if index >= 0:
                 self._accounts[account_id] = index
         return index
@@ -158,15 +158,15 @@ class BinanceDialect:
         if any(order.waiting for order in open_orders):
             for order in open_orders:
                 if not order.waiting:
-                    self.desk.cancel(account, instrument, order.client_order_id)
+                    self.order_api.cancel(account, instrument, order.client_order_id)
         else:
-            self.desk.cancel_everything(account, instrument)
+            self.order_api.cancel_everything(account, instrument)
         self.catch_up()
 
     def has_open(self, account: int, client_id: str) -> bool:
         """Is an order of this client id open?"""
-        number = self.tickets.number_of(account, client_id)
-        return number is not None and self.desk.find_open(account, number) != 0
+        number = self.client_orders.number_of(account, client_id)
+        return number is not None and self.order_api.find_open(account, number) != 0
 
     def last_fill_ms(self, account: int, instrument: int) -> int:
         """Time of an account's last fill in an instrument, 0 before the first."""
@@ -186,7 +186,7 @@ class BinanceDialect:
 
     def mark(self, symbol: Symbol) -> int:
         """The mark price, ticks; 0 if there never was a price."""
-        return self.desk.marks()[symbol.index]
+        return self.order_api.marks()[symbol.index]
 
     def working_price(self, symbol: Symbol, working_type: str) -> int:
         """The price that conditional orders look at now, ticks; 0 if there is none."""
@@ -215,4 +215,4 @@ class BinanceDialect:
     def summary(self) -> dict[str, Any]:
         """Figures for the summary of a run."""
         waiting = sum(len(self.algo.waiting(i)) for i in self.algo.instruments)
-        return {"conditional_orders_waiting": waiting, "internal_errors": self.mishaps.count}
+        return {"conditional_orders_waiting": waiting, "internal_errors": self.internal_errors.count}

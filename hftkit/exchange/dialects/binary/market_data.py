@@ -10,7 +10,7 @@ from __future__ import annotations
 from hftkit.codes import Channel, DepthFlag, Side
 from hftkit.exchange.core.ladder import level_above, level_below
 from hftkit.exchange.core.layout import ClientState
-from hftkit.exchange.dialects.binary.outbox import commit, make_room
+from hftkit.exchange.dialects.binary.send_buffer import commit, make_room
 from hftkit.exchange.venue import BBO_ROW, DEPTH_ROW, SNAPSHOT_LEVELS, Exchange
 from hftkit.kernels.jit import inner_kernel
 from hftkit.kernels.wire.venue_codec import (
@@ -54,16 +54,16 @@ def _settle(venue: Exchange, index: int, instrument: int, what: int) -> None:
 def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> None:
     """Copy `venue.frame` to every client that subscribed to this channel of this instrument and can take it."""
     state = venue.state[0]
-    for a in range(state.n_audience):
-        index = venue.audience[a]
+    for a in range(state.n_subscribers):
+        index = venue.subscribers[a]
         if venue.channels[index, instrument] & channel == 0:
             continue
         if channel == _DEPTH and venue.pending[index, instrument] & SNAPSHOT != 0:
             continue
-        client, outbox = venue.clients[index], venue.outboxes[index]
+        client, send_buffer = venue.clients[index], venue.send_buffers[index]
         if client.state == _CLOSING:
             continue
-        if not make_room(client, outbox, n_words):
+        if not make_room(client, send_buffer, n_words):
             if channel == _DEPTH:
                 client.n_dropped += 1
                 state.n_dropped += 1
@@ -72,7 +72,7 @@ def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> N
             continue
         at = client.out_end // WORD
         for i in range(n_words):
-            outbox[at + i] = venue.frame[i]
+            send_buffer[at + i] = venue.frame[i]
         commit(venue, index, n_words)
         if channel == _BBO:
             _settle(venue, index, instrument, QUOTE)  # a newer one
@@ -82,49 +82,49 @@ def broadcast(venue: Exchange, instrument: int, channel: int, n_words: int) -> N
 def _write_levels(venue: Exchange, index: int, instrument: int, side: int, n_levels: int) -> None:
     """`n_levels` DEPTH frames of a snapshot, best price first."""
     books = venue.books
-    top, outbox, ts = books.tops[instrument], venue.outboxes[index], venue.state[0].ts
+    top, send_buffer, ts = books.tops[instrument], venue.send_buffers[index], venue.state[0].ts
     seq = venue.sequences[instrument, DEPTH_ROW]
     level = (top.bid if side == _BUY else top.ask) - top.base
     for _ in range(n_levels):
         qty = books.levels[instrument, level].qty
         at = venue.clients[index].out_end // WORD
-        commit(venue, index, encode_depth(outbox, at, instrument, seq, ts, side, _FROM_SNAPSHOT, top.base + level, qty))
+        commit(venue, index, encode_depth(send_buffer, at, instrument, seq, ts, side, _FROM_SNAPSHOT, top.base + level, qty))
         bitmap = books.bitmaps[instrument, side]
         level = level_below(bitmap, level) if side == _BUY else level_above(bitmap, level)
 
 
 @inner_kernel
 def _snapshot(venue: Exchange, index: int, instrument: int) -> bool:
-    """Write a whole snapshot into a client's outbox, if it fits."""
-    top, client, outbox = venue.books.tops[instrument], venue.clients[index], venue.outboxes[index]
+    """Write a whole snapshot into a client's send buffer, if it fits."""
+    top, client, send_buffer = venue.books.tops[instrument], venue.clients[index], venue.send_buffers[index]
     n_bid, n_ask = min(top.n_bid, SNAPSHOT_LEVELS), min(top.n_ask, SNAPSHOT_LEVELS)
-    if not make_room(client, outbox, SNAPSHOT_FRAME_WORDS + (n_bid + n_ask) * DEPTH_WORDS):
+    if not make_room(client, send_buffer, SNAPSHOT_FRAME_WORDS + (n_bid + n_ask) * DEPTH_WORDS):
         return False
     seq, ts = venue.sequences[instrument, DEPTH_ROW], venue.state[0].ts
-    commit(venue, index, encode_snapshot_begin(outbox, client.out_end // WORD, instrument, seq, ts, n_bid, n_ask))
+    commit(venue, index, encode_snapshot_begin(send_buffer, client.out_end // WORD, instrument, seq, ts, n_bid, n_ask))
     _write_levels(venue, index, instrument, _BUY, n_bid)
     _write_levels(venue, index, instrument, _SELL, n_ask)
-    commit(venue, index, encode_snapshot_end(outbox, client.out_end // WORD, instrument, seq, ts))
+    commit(venue, index, encode_snapshot_end(send_buffer, client.out_end // WORD, instrument, seq, ts))
     return True
 
 
 @inner_kernel
 def _status(venue: Exchange, index: int, instrument: int) -> bool:
-    client, outbox = venue.clients[index], venue.outboxes[index]
-    if not make_room(client, outbox, MAX_FRAME_WORDS):
+    client, send_buffer = venue.clients[index], venue.send_buffers[index]
+    if not make_room(client, send_buffer, MAX_FRAME_WORDS):
         return False
     is_open = venue.limits[instrument].open
-    commit(venue, index, encode_market_status(outbox, client.out_end // WORD, instrument, 0, venue.state[0].ts, is_open))
+    commit(venue, index, encode_market_status(send_buffer, client.out_end // WORD, instrument, 0, venue.state[0].ts, is_open))
     return True
 
 
 @inner_kernel
 def _quote(venue: Exchange, index: int, instrument: int) -> bool:
-    client, outbox = venue.clients[index], venue.outboxes[index]
-    if not make_room(client, outbox, MAX_FRAME_WORDS):
+    client, send_buffer = venue.clients[index], venue.send_buffers[index]
+    if not make_room(client, send_buffer, MAX_FRAME_WORDS):
         return False
     q, seq = venue.quotes[instrument], venue.sequences[instrument, BBO_ROW]
-    commit(venue, index, encode_bbo(outbox, client.out_end // WORD, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
+    commit(venue, index, encode_bbo(send_buffer, client.out_end // WORD, instrument, seq, venue.state[0].ts, q[0], q[1], q[2], q[3]))
     return True
 
 
@@ -135,7 +135,7 @@ def refill(venue: Exchange, index: int) -> None:
     if client.n_pending == 0 or client.state == _CLOSING:
         return
     for instrument in range(venue.pending.shape[1]):
-        if (client.out_end - client.out_start) * 2 > venue.outboxes.shape[1] * WORD:
+        if (client.out_end - client.out_start) * 2 > venue.send_buffers.shape[1] * WORD:
             return
         owed = venue.pending[index, instrument]
         if owed & STATUS != 0 and _status(venue, index, instrument):
@@ -149,13 +149,13 @@ def refill(venue: Exchange, index: int) -> None:
 @inner_kernel
 def subscribe(venue: Exchange, index: int, instrument: int, channels: int) -> bool:
     """Set the channels of one instrument: its scales, its quote if asked for, and a snapshot is due if depth is. False: no room."""
-    client, outbox = venue.clients[index], venue.outboxes[index]
-    if not make_room(client, outbox, 3 * MAX_FRAME_WORDS):
+    client, send_buffer = venue.clients[index], venue.send_buffers[index]
+    if not make_room(client, send_buffer, 3 * MAX_FRAME_WORDS):
         return False
     venue.channels[index, instrument] = channels
     _settle(venue, index, instrument, QUOTE | SNAPSHOT | STATUS)
     symbol, scales = venue.symbols[instrument], venue.instruments[instrument]
-    commit(venue, index, encode_instrument(outbox, client.out_end // WORD, instrument, 0, symbol, scales, venue.instruments.size))
+    commit(venue, index, encode_instrument(send_buffer, client.out_end // WORD, instrument, 0, symbol, scales, venue.instruments.size))
     _status(venue, index, instrument)
     if channels & _BBO:
         _quote(venue, index, instrument)

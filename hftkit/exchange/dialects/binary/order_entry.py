@@ -13,7 +13,7 @@ from hftkit.codes import MessageType, OrderFlag, OrderState, OrderType, Reject, 
 from hftkit.exchange.core.accounts import closed_place
 from hftkit.exchange.core.ladder import find_key
 from hftkit.exchange.core.layout import Op
-from hftkit.exchange.dialects.binary.outbox import next_letter, post
+from hftkit.exchange.dialects.binary.send_buffer import next_message_sequence, post
 from hftkit.exchange.trading.cancel_replace import cancel_order, replace_order
 from hftkit.exchange.trading.margin import measure
 from hftkit.exchange.trading.orders import cancel_all, client_order, withdraw_quote
@@ -37,8 +37,8 @@ _MARKET, _MALFORMED = int(OrderType.MARKET), int(Reject.SESSION_MALFORMED)
 
 @inner_kernel
 def _status(venue: Exchange, account: int, instrument: int, client_order_id: int, order_id: int, state: int, filled: int, leaves: int) -> None:
-    seq, ts = next_letter(venue, account), venue.state[0].ts
-    post(venue, account, encode_order_status(venue.letter, 0, instrument, seq, ts, client_order_id, order_id, state, filled, leaves))
+    seq, ts = next_message_sequence(venue, account), venue.state[0].ts
+    post(venue, account, encode_order_status(venue.message, 0, instrument, seq, ts, client_order_id, order_id, state, filled, leaves))
 
 
 @inner_kernel
@@ -67,8 +67,8 @@ def _query(venue: Exchange, account: int, client_order_id: int) -> None:
 def _account_status(venue: Exchange, account: int) -> None:
     unrealised, initial, maintenance, isolated = measure(venue, account)
     initial, maintenance = initial + isolated, maintenance + isolated  # all that isolated positions have is bound
-    seq, wallet = next_letter(venue, account), venue.accounts[account].wallet_e8
-    post(venue, account, encode_account_status(venue.letter, 0, seq, venue.state[0].ts, wallet, unrealised, initial, maintenance))
+    seq, wallet = next_message_sequence(venue, account), venue.accounts[account].wallet_e8
+    post(venue, account, encode_account_status(venue.message, 0, seq, venue.state[0].ts, wallet, unrealised, initial, maintenance))
 
 
 # -- orders ----------------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ from hftkit.exchange.core.accounts import account_index
 from hftkit.exchange.core.layout import ClientState, Port
 from hftkit.exchange.dialects.binary.market_data import SNAPSHOT, owe, subscribe
 from hftkit.exchange.dialects.binary.order_entry import open_status, request
-from hftkit.exchange.dialects.binary.outbox import (
+from hftkit.exchange.dialects.binary.send_buffer import (
     can_resume,
     deliver,
     fresh_log,
-    next_letter,
+    next_message_sequence,
     next_sequence,
     post,
     refuse_session,
@@ -66,13 +66,13 @@ def set_time(venue: Exchange, ts: int, ts_mono: int) -> None:
 
 
 @inner_kernel
-def _rebuild_audience(venue: Exchange) -> None:
+def _rebuild_subscribers(venue: Exchange) -> None:
     n = 0
     for i in range(venue.clients.size):
         if venue.clients[i].port == _MARKET_DATA:
-            venue.audience[n] = i
+            venue.subscribers[n] = i
             n += 1
-    venue.state[0].n_audience = n
+    venue.state[0].n_subscribers = n
 
 
 @inner_kernel
@@ -88,9 +88,9 @@ def connect(venue: Exchange, port: int) -> int:
             client.ts_connected = client.ts_in = client.ts_out = venue.state[0].ts_mono
             venue.channels[i, :] = 0
             venue.pending[i, :] = 0
-            touch_words(venue.outboxes[i])
+            touch_words(venue.send_buffers[i])
             venue.state[0].n_connections += 1
-            _rebuild_audience(venue)
+            _rebuild_subscribers(venue)
             return i
     return -1
 
@@ -108,7 +108,7 @@ def disconnect(venue: Exchange, index: int) -> None:
         venue.accounts[account].seq_in = seq_in
         if cancels != 0:
             cancel_all(venue, account, -1, 0)
-    _rebuild_audience(venue)
+    _rebuild_subscribers(venue)
 
 
 # -- logon -----------------------------------------------------------------------------------------------------------
@@ -117,11 +117,11 @@ def disconnect(venue: Exchange, index: int) -> None:
 @inner_kernel
 def _welcome(venue: Exchange, account: int) -> None:
     """LOGON_ACK, a POSITION for each instrument, an ORDER_STATUS for each open order, the oldest first."""
-    ts, seq = venue.state[0].ts, next_letter(venue, account)
-    post(venue, account, encode_logon_ack(venue.letter, 0, seq, ts, venue.accounts[account].id, 2))
+    ts, seq = venue.state[0].ts, next_message_sequence(venue, account)
+    post(venue, account, encode_logon_ack(venue.message, 0, seq, ts, venue.accounts[account].id, 2))
     for instrument in range(venue.instruments.size):
-        seq = next_letter(venue, account)
-        post(venue, account, encode_position(venue.letter, 0, instrument, seq, ts, venue.holdings[account, instrument].position))
+        seq = next_message_sequence(venue, account)
+        post(venue, account, encode_position(venue.message, 0, instrument, seq, ts, venue.holdings[account, instrument].position))
     slot = np.int64(venue.books.owners[account].first)
     while slot != 0:
         open_status(venue, slot)
@@ -163,7 +163,7 @@ def _logon(venue: Exchange, index: int, inbox: Any, at: int) -> int:
     venue.accounts[account].client = index
     if resumes:
         client.seq_in = venue.accounts[account].seq_in
-        deliver(venue, index, encode_logon_ack(venue.letter, 0, 0, venue.state[0].ts, venue.accounts[account].id, client.seq_in + 1))
+        deliver(venue, index, encode_logon_ack(venue.message, 0, 0, venue.state[0].ts, venue.accounts[account].id, client.seq_in + 1))
         resend(venue, account, body[4])
     else:
         fresh_log(venue, account)
@@ -198,7 +198,7 @@ def _market_data(venue: Exchange, index: int, kind: int, instrument: int, body: 
 @inner_kernel
 def _farewell(venue: Exchange, index: int) -> None:
     client = venue.clients[index]
-    tell(venue, index, encode_logout_ack(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts))
+    tell(venue, index, encode_logout_ack(venue.message, 0, next_sequence(venue, index), venue.state[0].ts))
     if client.account >= 0:
         venue.accounts[client.account].session = 0
     client.state = _CLOSING
@@ -207,7 +207,7 @@ def _farewell(venue: Exchange, index: int) -> None:
 @inner_kernel
 def heartbeat(venue: Exchange, index: int, ts_client: int) -> None:
     """VENUE_HEARTBEAT."""
-    tell(venue, index, encode_heartbeat(venue.letter, 0, next_sequence(venue, index), venue.state[0].ts, ts_client))
+    tell(venue, index, encode_heartbeat(venue.message, 0, next_sequence(venue, index), venue.state[0].ts, ts_client))
 
 
 @inner_kernel

@@ -14,9 +14,9 @@ def wait_for_somebody(venue: Exchange, history: PlayedHistory) -> None:
     """End the hold once a client has subscribed to market data or sent an order: a connection alone would miss the beginning."""
     if venue.state[0].n_client_orders > 0:
         history.plan[HOLD] = 0
-    for a in range(venue.state[0].n_audience):
+    for a in range(venue.state[0].n_subscribers):
         for instrument in range(venue.instruments.size):
-            if venue.channels[venue.audience[a], instrument] != 0:
+            if venue.channels[venue.subscribers[a], instrument] != 0:
                 history.plan[HOLD] = 0
 
 
@@ -37,9 +37,9 @@ def target_time(venue: Exchange, history: PlayedHistory, clock_ns: int, rows: in
     if history.plan[AT_MAX] == 0:
         return clock_ns
     now, row = venue.state[0].ts, history.io[ROW] + rows - 1
-    for a in range(venue.state[0].n_audience):
-        client = venue.clients[venue.audience[a]]
-        if client.out_end - client.out_start > venue.outboxes.shape[1] * WORD // 4:  # the rest has room for a turn
+    for a in range(venue.state[0].n_subscribers):
+        client = venue.clients[venue.subscribers[a]]
+        if client.out_end - client.out_start > venue.send_buffers.shape[1] * WORD // 4:  # the rest has room for a turn
             return now
     if history.io[ROWS] == 0:
         return now

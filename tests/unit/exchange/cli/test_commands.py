@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,13 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, A
     command = [*SIM, *FREE, "--speed", "100", "--ready-file", str(ready), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("simulator sample: 12 instruments")  # printed once the ready file is there
-    yield process, json.loads(ready.read_text()), ready
-    process.kill()
-    process.communicate()
+    try:
+        said = takewhile(lambda line: not line.startswith("simulator sample: 12 instruments"), process.stderr)
+        assert all("compil" in line for line in said)  # then the ready file is there
+        yield process, json.loads(ready.read_text()), ready
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -92,7 +92,7 @@ def test_every_message_has_one_answer_whatever_it_is(messages: list[str | bytes]
         assert len(talk.say(message)) == 1
     names = set(talk.hub.connections[1].names)
     talk.hub.close(1)
-    assert (talk.hub.audiences, talk.hub.connections, talk.hub.outgoing()) == ({}, {}, [])
+    assert (talk.hub.subscriber_groups, talk.hub.connections, talk.hub.outgoing()) == ({}, {}, [])
     assert all(isinstance(name, str) for name in names)
 
 
@@ -121,9 +121,9 @@ def test_routes_deliver_their_own_streams_only_where_strict() -> None:
     delivered = {"public": {book}, "market": {trades}, "private": {key}, "": {book}}
     for route, wanted in delivered.items():
         address = f"/{route}/stream".replace("//", "/") + f"?streams={book}/{trades}/{key}"
-        assert set(Talk(address, strict_routes=True).hub.audiences) == wanted
+        assert set(Talk(address, strict_routes=True).hub.subscriber_groups) == wanted
         lenient = Talk(address, strict_routes=False)
-        assert set(lenient.hub.audiences) == {book, trades, key}
+        assert set(lenient.hub.subscriber_groups) == {book, trades, key}
         assert lenient.say({"method": "LIST_SUBSCRIPTIONS", "id": 1})[0]["result"] == [book, trades, key]
 
 

@@ -125,7 +125,7 @@ class Portfolio:
     def __init__(self, venue: BinanceDialect, account: int) -> None:
         self.venue = venue
         self.wallet = int(venue.venue.accounts[account]["wallet_e8"])
-        marks = venue.desk.marks()
+        marks = venue.order_api.marks()
         self.positions = [self._position(account, symbol, marks[symbol.index]) for symbol in venue.symbols.all]
 
     def _position(self, account: int, symbol: Symbol, mark: int) -> Position:

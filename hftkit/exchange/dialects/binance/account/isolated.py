@@ -11,7 +11,7 @@ from typing import Any
 from hftkit.exchange.core.layout import BalanceKind
 from hftkit.exchange.dialects.binance.account.accounts import Portfolio, Position
 from hftkit.exchange.dialects.binance.market.symbols import money
-from hftkit.exchange.dialects.binance.orders.drafts import check_position_side
+from hftkit.exchange.dialects.binance.orders.order_requests import check_position_side
 from hftkit.exchange.dialects.binance.orders.orders import window
 from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.rest.errors import Refusal
@@ -58,7 +58,7 @@ def _move_margin(call: Call) -> Any:
         raise Refusal(-4050)
     if kind == _REDUCE and wanted > removable(position):
         raise Refusal(-4051)
-    call.venue.desk.move_margin(call.account, symbol.index, wanted if kind == _ADD else -wanted)
+    call.venue.order_api.move_margin(call.account, symbol.index, wanted if kind == _ADD else -wanted)
     call.venue.catch_up()
     return {"code": 200, "msg": "Successfully modify position margin.", "amount": _number(amount), "type": kind}
 

@@ -42,7 +42,7 @@ def _depth_weight(params: Parameters) -> int:
 
 def depth_of(venue: BinanceDialect, symbol: Symbol, limit: int) -> dict[str, Any]:
     """The book of one symbol, `limit` levels a side."""
-    bids, asks = venue.desk.read_side(symbol.index, 0, limit), venue.desk.read_side(symbol.index, 1, limit)
+    bids, asks = venue.order_api.read_side(symbol.index, 0, limit), venue.order_api.read_side(symbol.index, 1, limit)
     now = venue.now_ms()
     return {
         "lastUpdateId": venue.update_id(symbol),
@@ -234,7 +234,7 @@ def price_ticker(call: Call, symbol: Symbol) -> dict[str, Any]:
 
 def book_ticker(call: Call, symbol: Symbol) -> dict[str, Any]:
     """An item of ticker/bookTicker."""
-    bids, asks = (call.venue.desk.read_side(symbol.index, side, 1) or [(0, 0)] for side in (0, 1))
+    bids, asks = (call.venue.order_api.read_side(symbol.index, side, 1) or [(0, 0)] for side in (0, 1))
     return {
         "symbol": symbol.name,
         "bidPrice": symbol.price(bids[0][0]),

@@ -54,7 +54,7 @@ class Statistics:
         if now_ms < self._next_ms:
             return
         self._next_ms = now_ms // LOOK_MS * LOOK_MS + LOOK_MS
-        positions, marks = venue.venue.holdings["position"][:-2], venue.desk.marks()
+        positions, marks = venue.venue.holdings["position"][:-2], venue.order_api.marks()
         for i, looks in enumerate(self.looks):
             held = positions[:, i]
             top = held[np.argsort(-np.abs(held), kind="stable")[:_TOP]]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, ratio_text
 from hftkit.exchange.dialects.binance.orders.algo_orders import LAST, MARK, OPEN, AlgoOrder
-from hftkit.exchange.dialects.binance.orders.drafts import (
+from hftkit.exchange.dialects.binance.orders.client_orders import new_client_id
+from hftkit.exchange.dialects.binance.orders.order_json import SIDE_NAMES
+from hftkit.exchange.dialects.binance.orders.order_requests import (
     CONDITIONAL,
-    Draft,
+    OrderRequest,
     check_position_side,
     read_good_till,
     read_price,
@@ -19,9 +21,7 @@ from hftkit.exchange.dialects.binance.orders.drafts import (
     read_stp,
     read_time_in_force,
 )
-from hftkit.exchange.dialects.binance.orders.order_shapes import SIDE_NAMES
-from hftkit.exchange.dialects.binance.orders.orders import enter, ticket_for, window
-from hftkit.exchange.dialects.binance.orders.tickets import new_client_id
+from hftkit.exchange.dialects.binance.orders.orders import client_order_for, enter, window
 from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.rest.errors import Refusal
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
@@ -116,7 +116,7 @@ def place_algo(venue: BinanceDialect, account: int, params: Parameters, now_ms: 
 def _cancel(venue: BinanceDialect, order: AlgoOrder, now_ms: int) -> None:
     if order.engine_id == 0:
         venue.algo.end(order, "CANCELED", now_ms)
-    elif venue.desk.cancel(order.account, order.symbol.index, order.engine_id) != 0:
+    elif venue.order_api.cancel(order.account, order.symbol.index, order.engine_id) != 0:
         raise Refusal(-2011)
     else:
         venue.catch_up()
@@ -135,38 +135,44 @@ def cancel_algo(venue: BinanceDialect, account: int, params: Parameters, now_ms:
 # -- triggering ------------------------------------------------------------------------------------------------------
 
 
-def _becomes(venue: BinanceDialect, order: AlgoOrder) -> Draft | None:
+def _becomes(venue: BinanceDialect, order: AlgoOrder) -> OrderRequest | None:
     """The order that a conditional one turns into; None if there is no position to close."""
-    draft = Draft(order.symbol, order.side, "MARKET" if order.is_market else "LIMIT", "GTC", order.qty, order.price, "", order.reduce_only)
-    draft.stp, draft.price_match = order.stp, order.price_match
+    order_request = OrderRequest(
+        order.symbol, order.side, "MARKET" if order.is_market else "LIMIT", "GTC", order.qty, order.price, "", order.reduce_only
+    )
+    order_request.stp, order_request.price_match = order.stp, order.price_match
     if not order.is_market:
-        draft.time_in_force, draft.good_till = order.time_in_force, order.good_till
+        order_request.time_in_force, order_request.good_till = order.time_in_force, order.good_till
     if order.price_match != "NONE":
-        _, draft.price = read_price_match(venue, order.symbol, order.side, Parameters({"priceMatch": order.price_match}))
+        _, order_request.price = read_price_match(venue, order.symbol, order.side, Parameters({"priceMatch": order.price_match}))
     if order.reduce_only:
         reducible = venue.reducible(order.account, order.symbol, order.side)
         if reducible == 0 and order.close_position:
             return None
         if reducible == 0:
             raise Refusal(-2022)
-        draft.qty = reducible if order.close_position else min(order.qty, reducible)
-    return draft
+        order_request.qty = reducible if order.close_position else min(order.qty, reducible)
+    return order_request
 
 
 def fire(venue: BinanceDialect, order: AlgoOrder, now_ms: int) -> None:
     """The price has been reached: the order goes to the books."""
     venue.algo.trigger(order, now_ms)
     try:
-        draft = _becomes(venue, order)
-        if draft is None:
+        order_request = _becomes(venue, order)
+        if order_request is None:
             venue.algo.end(order, "EXPIRED", now_ms)
             return
-        draft.client_id = order.client_id if not venue.has_open(order.account, order.client_id) else ""
-        ticket = ticket_for(venue, draft)
-        ticket.orig_type, ticket.stop_price = order.order_type, order.trigger
-        ticket.close_position, ticket.working_type, ticket.price_protect = order.close_position, order.working_type, order.price_protect
-        venue.algo.expect(order, ticket.number)
-        enter(venue, order.account, draft, ticket)
+        order_request.client_id = order.client_id if not venue.has_open(order.account, order.client_id) else ""
+        client_order = client_order_for(venue, order_request)
+        client_order.orig_type, client_order.stop_price = order.order_type, order.trigger
+        client_order.close_position, client_order.working_type, client_order.price_protect = (
+            order.close_position,
+            order.working_type,
+            order.price_protect,
+        )
+        venue.algo.expect(order, client_order.number)
+        enter(venue, order.account, order_request, client_order)
     except Refusal as refusal:
         order.failure = refusal.msg
         venue.algo.end(order, "REJECTED", now_ms)
@@ -192,7 +198,7 @@ def watch_prices(venue: BinanceDialect, now_ms: int) -> None:
             try:
                 _watch(venue, order, trades, mark, now_ms)
             except Exception as error:
-                venue.mishaps.note(f"conditional order {order.algo_id}", error)
+                venue.internal_errors.note(f"conditional order {order.algo_id}", error)
                 order.failure = "Internal error."
                 venue.algo.end(order, "REJECTED", now_ms)
     for order in venue.algo.triggered:

@@ -12,7 +12,7 @@ from hftkit.codes import OrderFlag, OrderType, Reject
 from hftkit.exchange.core.layout import ExecutionKind
 from hftkit.exchange.dialects.binance.orders.algo_orders import AlgoOrder
 from hftkit.exchange.dialects.binance.orders.order_history import Order
-from hftkit.exchange.dialects.binance.orders.order_shapes import TYPE_NAMES, stp_of, time_in_force_of
+from hftkit.exchange.dialects.binance.orders.order_json import TYPE_NAMES, stp_of, time_in_force_of
 
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.venue import BinanceDialect

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from hftkit.codes import OrderFlag, OrderType, Reject
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, ratio_text, text_of
-from hftkit.exchange.dialects.binance.orders.drafts import (
-    Draft,
-    check_draft,
+from hftkit.exchange.dialects.binance.orders.client_orders import ClientOrder, new_client_id
+from hftkit.exchange.dialects.binance.orders.order_json import acknowledgement, client_order_of, fill, queried
+from hftkit.exchange.dialects.binance.orders.order_requests import (
+    OrderRequest,
     check_notional,
+    check_order_request,
     check_percent_price,
     check_position_side,
-    read_draft,
+    read_order_request,
     read_price,
     read_price_match,
     read_qty,
     read_side,
 )
-from hftkit.exchange.dialects.binance.orders.order_shapes import acknowledgement, fill, queried, ticket_of
-from hftkit.exchange.dialects.binance.orders.tickets import Ticket, new_client_id
 from hftkit.exchange.dialects.binance.rest.call import Call, Route, Security, Table
 from hftkit.exchange.dialects.binance.rest.errors import Refusal, refusal_of
 from hftkit.exchange.dialects.binance.rest.parameters import Parameters
@@ -48,51 +48,51 @@ def refused(venue: BinanceDialect, account: int, symbol: Symbol, side: int, reas
     return refusal_of(reason, ratio_text(symbol.min_notional))
 
 
-def enter(venue: BinanceDialect, account: int, draft: Draft, ticket: Ticket) -> Order:
+def enter(venue: BinanceDialect, account: int, order_request: OrderRequest, client_order: ClientOrder) -> Order:
     """Send a checked order to the books. Returns what became of it; raises the refusal of the matching engine."""
-    venue.tickets.keep(account, ticket)
-    reason = venue.desk.place(
+    venue.client_orders.keep(account, client_order)
+    reason = venue.order_api.place(
         account,
-        draft.symbol.index,
-        ticket.number,
-        draft.side,
-        draft.venue_type,
-        draft.venue_time,
-        draft.flags,
-        draft.price,
-        draft.qty,
-        draft.expire_ts,
+        order_request.symbol.index,
+        client_order.number,
+        order_request.side,
+        order_request.venue_type,
+        order_request.venue_time,
+        order_request.flags,
+        order_request.price,
+        order_request.qty,
+        order_request.expire_ts,
     )
     venue.catch_up()
     if reason != 0:
-        venue.tickets.drop(account, ticket)
-        raise refused(venue, account, draft.symbol, draft.side, reason)
-    row = venue.store.order(account, ticket.number)
+        venue.client_orders.drop(account, client_order)
+        raise refused(venue, account, order_request.symbol, order_request.side, reason)
+    row = venue.store.order(account, client_order.number)
     if row is None:
         raise Refusal(-1000)
     return row
 
 
-def ticket_for(venue: BinanceDialect, draft: Draft) -> Ticket:
-    """The ticket of a new order, with its number in the venue."""
-    return Ticket(
-        client_id=draft.client_id or new_client_id(),
-        number=venue.tickets.next_number(),
-        order_type=draft.order_type,
-        orig_type=draft.order_type,
-        time_in_force=draft.time_in_force,
-        stp=draft.stp,
-        price_match=draft.price_match,
-        good_till=draft.good_till,
+def client_order_for(venue: BinanceDialect, order_request: OrderRequest) -> ClientOrder:
+    """The client order of a new order, with its number in the venue."""
+    return ClientOrder(
+        client_id=order_request.client_id or new_client_id(),
+        number=venue.client_orders.next_number(),
+        order_type=order_request.order_type,
+        orig_type=order_request.order_type,
+        time_in_force=order_request.time_in_force,
+        stp=order_request.stp,
+        price_match=order_request.price_match,
+        good_till=order_request.good_till,
     )
 
 
 def place(venue: BinanceDialect, account: int, params: Parameters, now_ms: int) -> dict[str, object]:
     """A new order; the answer to give."""
-    draft = read_draft(venue, params, now_ms)
-    check_draft(venue, account, draft)
-    row = enter(venue, account, draft, ticket_for(venue, draft))
-    final = draft.result and (draft.is_market or draft.time_in_force in ("IOC", "FOK"))
+    order_request = read_order_request(venue, params, now_ms)
+    check_order_request(venue, account, order_request)
+    row = enter(venue, account, order_request, client_order_for(venue, order_request))
+    final = order_request.result and (order_request.is_market or order_request.time_in_force in ("IOC", "FOK"))
     return acknowledgement(venue, row, as_new=not final)
 
 
@@ -102,34 +102,34 @@ def _post(call: Call) -> Any:
 
 def _test(call: Call) -> Any:
     """All checks short of the books; the answer has the shape of a real one."""
-    venue, draft = call.venue, read_draft(call.venue, call.params, call.now_ms)
-    check_draft(venue, call.account, draft)
-    symbol, ticket = draft.symbol, ticket_for(venue, draft)
+    venue, order_request = call.venue, read_order_request(call.venue, call.params, call.now_ms)
+    check_order_request(venue, call.account, order_request)
+    symbol, client_order = order_request.symbol, client_order_for(venue, order_request)
     zero = symbol.qty(0)
     return {
         "orderId": 0,
         "symbol": symbol.name,
         "status": "NEW",
-        "clientOrderId": ticket.client_id,
-        "price": symbol.price(draft.price),
+        "clientOrderId": client_order.client_id,
+        "price": symbol.price(order_request.price),
         "avgPrice": "0.00",
-        "origQty": symbol.qty(draft.qty),
+        "origQty": symbol.qty(order_request.qty),
         "executedQty": zero,
         "cumQty": zero,
         "cumQuote": text_of(0, 5),
-        "timeInForce": draft.time_in_force,
-        "type": draft.order_type,
-        "reduceOnly": draft.reduce_only,
+        "timeInForce": order_request.time_in_force,
+        "type": order_request.order_type,
+        "reduceOnly": order_request.reduce_only,
         "closePosition": False,
-        "side": "BUY" if draft.side == 0 else "SELL",
+        "side": "BUY" if order_request.side == 0 else "SELL",
         "positionSide": "BOTH",
         "stopPrice": symbol.price(0),
         "workingType": "CONTRACT_PRICE",
         "priceProtect": False,
-        "origType": draft.order_type,
-        "priceMatch": draft.price_match,
-        "selfTradePreventionMode": draft.stp,
-        "goodTillDate": draft.good_till,
+        "origType": order_request.order_type,
+        "priceMatch": order_request.price_match,
+        "selfTradePreventionMode": order_request.stp,
+        "goodTillDate": order_request.good_till,
         "updateTime": call.now_ms,
     }
 
@@ -143,7 +143,7 @@ def find(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters
     if "orderId" in params:
         row = venue.store.order_by_id(account, params.integer("orderId"))
     else:
-        number = venue.tickets.number_of(account, params.text("origClientOrderId"))
+        number = venue.client_orders.number_of(account, params.text("origClientOrderId"))
         row = venue.store.order(account, number) if number is not None else None
     return row if row is not None and row.instrument == symbol.index and not row.waiting and row.status != "REJECTED" else None
 
@@ -154,7 +154,7 @@ def find(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters
 def cancel(venue: BinanceDialect, account: int, symbol: Symbol, params: Parameters) -> dict[str, object]:
     """Cancel one order (-2011 if it is not open); the answer to give."""
     row = find(venue, account, symbol, params)
-    if row is None or row.status not in _OPEN or venue.desk.cancel(account, symbol.index, row.client_order_id) != 0:
+    if row is None or row.status not in _OPEN or venue.order_api.cancel(account, symbol.index, row.client_order_id) != 0:
         raise Refusal(-2011)
     venue.catch_up()
     return acknowledgement(venue, venue.store.order(account, row.client_order_id) or row)
@@ -214,24 +214,24 @@ def modify(venue: BinanceDialect, account: int, symbol: Symbol, params: Paramete
     if row is None or row.status not in _OPEN:
         raise Refusal(-2013)
     price, qty, match = _check_change(venue, account, row, params)
-    ticket = ticket_of(venue, row)
-    if ticket.n_amendments >= MOST_AMENDMENTS:
+    client_order = client_order_of(venue, row)
+    if client_order.n_amendments >= MOST_AMENDMENTS:
         raise Refusal(-5026)
     modify_id = params.optional_integer("modifyId")
     before = (row.price, row.qty)
-    ticket.modify_id = modify_id
-    venue.tickets.keep(account, ticket)
+    client_order.modify_id = modify_id
+    venue.client_orders.keep(account, client_order)
     if _ends_instead(venue, row, price, qty):
-        reason = venue.desk.cancel(account, symbol.index, row.client_order_id)
+        reason = venue.order_api.cancel(account, symbol.index, row.client_order_id)
     else:
-        reason = venue.desk.replace(account, symbol.index, row.client_order_id, price, qty)
+        reason = venue.order_api.replace(account, symbol.index, row.client_order_id, price, qty)
     venue.catch_up()
     if reason != 0:
         raise refused(venue, account, symbol, row.side, reason)
-    ticket.n_amendments += 1
-    ticket.price_match = match
+    client_order.n_amendments += 1
+    client_order.price_match = match
     row = venue.store.order(account, row.client_order_id) or row
-    ticket.amendments.append(_amendment(venue, row, ticket, before, (price, qty), modify_id))
+    client_order.amendments.append(_amendment(venue, row, client_order, before, (price, qty), modify_id))
     answer = acknowledgement(venue, row)
     answer["pair"] = symbol.name
     if modify_id is not None:
@@ -240,22 +240,22 @@ def modify(venue: BinanceDialect, account: int, symbol: Symbol, params: Paramete
 
 
 def _amendment(
-    venue: BinanceDialect, row: Order, ticket: Ticket, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
+    venue: BinanceDialect, row: Order, client_order: ClientOrder, before: tuple[int, int], after: tuple[int, int], modify_id: int | None
 ) -> dict[str, object]:
     symbol = venue.symbols.all[row.instrument]
     change: dict[str, object] = {
         "price": {"before": symbol.price(before[0]), "after": symbol.price(after[0])},
         "origQty": {"before": symbol.qty(before[1]), "after": symbol.qty(after[1])},
-        "count": ticket.n_amendments,
+        "count": client_order.n_amendments,
     }
     if modify_id is not None:
         change["modifyId"] = modify_id
     return {
-        "amendmentId": row.order_id * MOST_AMENDMENTS + ticket.n_amendments,
+        "amendmentId": row.order_id * MOST_AMENDMENTS + client_order.n_amendments,
         "symbol": symbol.name,
         "pair": symbol.name,
         "orderId": row.order_id,
-        "clientOrderId": ticket.client_id,
+        "clientOrderId": client_order.client_id,
         "time": venue.now_ms(),
         "amendment": change,
     }
@@ -270,11 +270,11 @@ def _amendments(call: Call) -> Any:
     start, end = params.span()
     found: list[dict[str, Any]] = []
     for row in call.venue.store.orders(call.account, symbol.index):
-        ticket = call.venue.tickets.of(call.account, row.client_order_id)
+        client_order = call.venue.client_orders.of(call.account, row.client_order_id)
         named = params.text("origClientOrderId")
-        if ticket is None or (named and ticket.client_id != named) or ("orderId" in params and row.order_id != params.integer("orderId")):
+        if client_order is None or (named and client_order.client_id != named) or ("orderId" in params and row.order_id != params.integer("orderId")):
             continue
-        found += ticket.amendments
+        found += client_order.amendments
     return [a for a in found if (start is None or a["time"] >= start) and (end is None or a["time"] <= end)][-params.limit(50, 100) :]
 
 

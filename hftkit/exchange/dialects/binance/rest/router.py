@@ -189,6 +189,6 @@ def handle(venue: BinanceDialect, request: RestRequest) -> Response:
     except Refusal as refusal:
         response, hang_up = _response(refusal.status, refusal.body, {**headers, **refusal.headers}), False
     except Exception as error:
-        venue.mishaps.note(f"{request.method} {request.path}", error)
+        venue.internal_errors.note(f"{request.method} {request.path}", error)
         response, hang_up = _response(500, Refusal(-1000).body, headers), False
     return response._replace(delay_s=venue.faults.delay_s(), hang_up=hang_up)

@@ -20,7 +20,7 @@ from hftkit.exchange.dialects.binance.market.market import funding_rate_text, ne
 from hftkit.exchange.dialects.binance.streams import market_events as events
 from hftkit.exchange.dialects.binance.streams import stream_names as names
 from hftkit.exchange.dialects.binance.streams.book_ticker import BookTickers
-from hftkit.exchange.dialects.binance.streams.stream_hub import Audience, Connection, StreamHub
+from hftkit.exchange.dialects.binance.streams.stream_hub import Connection, StreamHub, Subscribers
 from hftkit.exchange.venue import DEPTH_ROW
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class MarketStreams:
         self._averages = [0.0] * len(symbols)
         self._averaged_ms = self._second = 0
         self._forced: dict[int, tuple[Any, int]] = {}  # largest liquidation since the last event, with ticks * lots
-        hub.on_audience.append(self._audience_changed)
+        hub.on_subscribers.append(self._subscribers_changed)
         venue.store.history.on_execution.append(self._execution)
 
     def update_id(self, instrument: int) -> int:
@@ -91,18 +91,18 @@ class MarketStreams:
             if self.faults.is_silent(kind):
                 continue
             for instrument, row in rows:
-                for audience in self.hub.listening(kind, instrument):
-                    self.hub.publish(audience, event(self.texts[instrument], row, now))
+                for subscribers in self.hub.listening(kind, instrument):
+                    self.hub.publish(subscribers, event(self.texts[instrument], row, now))
 
-    def _audience_changed(self, topic: names.Topic) -> None:
+    def _subscribers_changed(self, topic: names.Topic) -> None:
         if topic.kind != names.BOOK_TICKER:
             return
         self._ticker_users.clear()
         self._watched[:] = 0
         for i in range(len(self.texts)):
-            for audience in self.hub.listening(names.BOOK_TICKER, i):
+            for subscribers in self.hub.listening(names.BOOK_TICKER, i):
                 self._watched[i] = 1
-                for connection in audience.connections.values():
+                for connection in subscribers.connections.values():
                     self._ticker_users.setdefault(connection.number, (connection, set()))[1].add(i)
 
     def _book_tickers(self, batch: Batch, now: int) -> None:
@@ -123,16 +123,16 @@ class MarketStreams:
         rows = batch.frames(_DEPTH, _DEPTH_WORDS)
         of_rows = batch.instruments[batch.kinds == _DEPTH]
         for i in np.unique(of_rows).tolist():
-            audiences = self.hub.listening(names.DEPTH, i)
-            if not audiences:
+            subscriber_groups = self.hub.listening(names.DEPTH, i)
+            if not subscriber_groups:
                 continue
             changes = rows[of_rows == i]
             last_id, ts_ms, listed = 2 * int(changes[-1, 1]), int(changes[-1, 2]) // _MS, changes[:, [3, 5, 6]].tolist()
-            for audience in audiences:
+            for subscribers in subscriber_groups:
                 before = 2 * (int(changes[0, 1]) - 1)
-                if audience.state is None or audience.state.last_id != before:  # the first, or some are lost: then pu will not fit
-                    audience.state = _Depth(before)
-                depth = audience.state
+                if subscribers.state is None or subscribers.state.last_id != before:  # the first, or some are lost: then pu will not fit
+                    subscribers.state = _Depth(before)
+                depth = subscribers.state
                 depth.last_id, depth.ts_ms = last_id, ts_ms
                 for side, price, qty in listed:
                     if side == 0:
@@ -142,8 +142,8 @@ class MarketStreams:
 
     def _statuses(self, batch: Batch, now: int) -> None:
         for row, i in zip(batch.frames(_STATUS, _STATUS_WORDS).tolist(), batch.instruments[batch.kinds == _STATUS].tolist(), strict=True):
-            for audience in self.hub.listening(names.CONTRACT):
-                self.hub.publish(audience, events.contract_event(self.texts[i], now, "TRADING" if row[3] else "PENDING_TRADING"))
+            for subscribers in self.hub.listening(names.CONTRACT):
+                self.hub.publish(subscribers, events.contract_event(self.texts[i], now, "TRADING" if row[3] else "PENDING_TRADING"))
 
     def _execution(self, row: Any, order: Order | None) -> None:
         if order is None or row.client_order_id >= 0 or row.kind != ExecutionKind.TRADE:
@@ -158,35 +158,35 @@ class MarketStreams:
         """Events that are due by the clock."""
         now = self.hub.now_ms()
         self._follow_marks(now)
-        for audience in list(self.hub.audiences.values()):
-            topic = audience.topic
-            if topic.kind in _NOT_TIMED or now < audience.due_ms:
+        for subscribers in list(self.hub.subscriber_groups.values()):
+            topic = subscribers.topic
+            if topic.kind in _NOT_TIMED or now < subscribers.due_ms:
                 continue
-            audience.due_ms = now - now % topic.period + topic.period if topic.period else now
+            subscribers.due_ms = now - now % topic.period + topic.period if topic.period else now
             if not self.faults.is_silent(topic.kind):
-                self._produce(audience, now)
+                self._produce(subscribers, now)
         if now // 1000 != self._second:
             self._second = now // 1000
             self._forced.clear()
 
-    def _produce(self, audience: Audience, now: int) -> None:
+    def _produce(self, subscribers: Subscribers, now: int) -> None:
         try:
-            _PRODUCERS[audience.topic.kind](self, audience, now)
+            _PRODUCERS[subscribers.topic.kind](self, subscribers, now)
         except Exception as error:
-            self.venue.mishaps.note(f"stream {audience.name}", error)
-            self.hub.break_off(audience)
+            self.venue.internal_errors.note(f"stream {subscribers.name}", error)
+            self.hub.break_off(subscribers)
 
     def _follow_marks(self, now: int) -> None:
         elapsed = min(_AVERAGED_MS, now - self._averaged_ms)
         if elapsed < 100:
             return
         self._averaged_ms = now
-        for i, mark in enumerate(self.venue.desk.marks()):
+        for i, mark in enumerate(self.venue.order_api.marks()):
             average = self._averages[i] or float(mark)
             self._averages[i] = average + (mark - average) * elapsed / _AVERAGED_MS
 
-    def _depth(self, audience: Audience, now: int) -> None:
-        depth = audience.state
+    def _depth(self, subscribers: Subscribers, now: int) -> None:
+        depth = subscribers.state
         if depth is None or depth.last_id == depth.sent_id:
             return
         ids = (depth.sent_id + 1, depth.last_id, depth.sent_id)
@@ -194,50 +194,50 @@ class MarketStreams:
         bids, asks = sorted(depth.bids.items(), reverse=True), sorted(depth.asks.items())
         depth.bids, depth.asks = {}, {}
         if not self.faults.drops_depth():
-            self.hub.publish(audience, events.depth_event(self.texts[audience.topic.instrument], now, depth.ts_ms, ids, bids, asks))
+            self.hub.publish(subscribers, events.depth_event(self.texts[subscribers.topic.instrument], now, depth.ts_ms, ids, bids, asks))
 
-    def _partial(self, audience: Audience, now: int) -> None:
-        i, last_id = audience.topic.instrument, self.update_id(audience.topic.instrument)
-        if audience.state == last_id:
+    def _partial(self, subscribers: Subscribers, now: int) -> None:
+        i, last_id = subscribers.topic.instrument, self.update_id(subscribers.topic.instrument)
+        if subscribers.state == last_id:
             return
-        before = audience.state if audience.state is not None else last_id - 2
-        audience.state = last_id
-        bids, asks = (self.venue.desk.read_side(i, side, audience.topic.detail) for side in (0, 1))
+        before = subscribers.state if subscribers.state is not None else last_id - 2
+        subscribers.state = last_id
+        bids, asks = (self.venue.order_api.read_side(i, side, subscribers.topic.detail) for side in (0, 1))
         ts_ms = int(self.venue.venue.state[0]["ts"]) // _MS
-        self.hub.publish(audience, events.depth_event(self.texts[i], now, ts_ms, (before + 1, last_id, before), bids, asks))
+        self.hub.publish(subscribers, events.depth_event(self.texts[i], now, ts_ms, (before + 1, last_id, before), bids, asks))
 
-    def _all_book_tickers(self, audience: Audience, now: int) -> None:
+    def _all_book_tickers(self, subscribers: Subscribers, now: int) -> None:
         ts_ms = int(self.venue.venue.state[0]["ts"]) // _MS
         for i, quote in enumerate(self.venue.venue.quotes.tolist()):
-            self.hub.publish(audience, events.book_ticker_event(self.texts[i], now, ts_ms, self.update_id(i), tuple(quote)))
+            self.hub.publish(subscribers, events.book_ticker_event(self.texts[i], now, ts_ms, self.update_id(i), tuple(quote)))
 
     def _mark_of(self, i: int, now: int) -> dict[str, Any]:
-        mark = self.venue.desk.marks()[i]
+        mark = self.venue.order_api.marks()[i]
         average = round(self._averages[i]) or mark
         return events.mark_fields(self.texts[i], now, mark, average, funding_rate_text(self.venue), next_funding_ms(self.venue, now))
 
-    def _mark(self, audience: Audience, now: int) -> None:
-        self.hub.publish(audience, events.encode(self._mark_of(audience.topic.instrument, now)))
+    def _mark(self, subscribers: Subscribers, now: int) -> None:
+        self.hub.publish(subscribers, events.encode(self._mark_of(subscribers.topic.instrument, now)))
 
-    def _all_marks(self, audience: Audience, now: int) -> None:
-        self.hub.publish(audience, msgspec.json.encode([self._mark_of(i, now) for i in range(len(self.texts))]))
+    def _all_marks(self, subscribers: Subscribers, now: int) -> None:
+        self.hub.publish(subscribers, msgspec.json.encode([self._mark_of(i, now) for i in range(len(self.texts))]))
 
-    def _kline(self, audience: Audience, now: int) -> None:
-        i, interval = audience.topic.instrument, audience.topic.interval
+    def _kline(self, subscribers: Subscribers, now: int) -> None:
+        i, interval = subscribers.topic.instrument, subscribers.topic.interval
         candles = self.venue.store.market.candles(i)
         candles.advance(now)
         running = candles.running(interval)
         if running is None:
             return
-        event = events.kline_event if audience.topic.kind == names.KLINE else events.continuous_event
-        before: tuple[int, int] | None = audience.state
+        event = events.kline_event if subscribers.topic.kind == names.KLINE else events.continuous_event
+        before: tuple[int, int] | None = subscribers.state
         if before is not None and before[0] != running.open_ms:
             closed = next((row for row in reversed(candles.rows(interval)) if row.open_ms == before[0]), None)
             if closed is not None:
-                self.hub.publish(audience, event(self.texts[i], now, closed, interval, True))
+                self.hub.publish(subscribers, event(self.texts[i], now, closed, interval, True))
         if before is None or (running.n_trades and before != (running.open_ms, running.n_trades)):
-            self.hub.publish(audience, event(self.texts[i], now, running, interval, False))
-        audience.state = (running.open_ms, running.n_trades)
+            self.hub.publish(subscribers, event(self.texts[i], now, running, interval, False))
+        subscribers.state = (running.open_ms, running.n_trades)
 
     def _day(self, i: int) -> tuple[Candle, Any] | None:
         trades = self.venue.store.trades(i)
@@ -249,32 +249,32 @@ class MarketStreams:
             return None
         return events.mini_fields(self.texts[i], now, found[0]) if short else events.ticker_fields(self.texts[i], now, *found)
 
-    def _ticker(self, audience: Audience, now: int) -> None:
-        fields = self._fields_of_day(audience.topic.instrument, now, audience.topic.kind == names.MINI)
+    def _ticker(self, subscribers: Subscribers, now: int) -> None:
+        fields = self._fields_of_day(subscribers.topic.instrument, now, subscribers.topic.kind == names.MINI)
         if fields is not None:
-            self.hub.publish(audience, events.encode(fields))
+            self.hub.publish(subscribers, events.encode(fields))
 
-    def _all_tickers(self, audience: Audience, now: int) -> None:
+    def _all_tickers(self, subscribers: Subscribers, now: int) -> None:
         """Only symbols that have traded since the last event."""
-        seen: dict[int, int] = audience.state or {}
-        audience.state = {}
+        seen: dict[int, int] = subscribers.state or {}
+        subscribers.state = {}
         rows = []
         for i in range(len(self.texts)):
             trades = self.venue.store.trades(i)
-            audience.state[i] = trades[-1].trade_id if trades else 0
-            if audience.state[i] != seen.get(i, 0):
-                rows.append(self._fields_of_day(i, now, audience.topic.kind == names.ALL_MINI))
+            subscribers.state[i] = trades[-1].trade_id if trades else 0
+            if subscribers.state[i] != seen.get(i, 0):
+                rows.append(self._fields_of_day(i, now, subscribers.topic.kind == names.ALL_MINI))
         if rows:
-            self.hub.publish(audience, msgspec.json.encode(rows))
+            self.hub.publish(subscribers, msgspec.json.encode(rows))
 
-    def _forced_orders(self, audience: Audience, now: int) -> None:
+    def _forced_orders(self, subscribers: Subscribers, now: int) -> None:
         for i, (row, traded) in self._forced.items():
-            if audience.topic.instrument not in (-1, i):
+            if subscribers.topic.instrument not in (-1, i):
                 continue
             fields = events.forced_fields(self.texts[i], now, row, traded)
-            if audience.topic.kind == names.ALL_FORCED:
+            if subscribers.topic.kind == names.ALL_FORCED:
                 fields["o"]["ps"], fields["st"] = self.texts[i].pair, 1
-            self.hub.publish(audience, events.encode(fields))
+            self.hub.publish(subscribers, events.encode(fields))
 
 
 def _part_of(frames: bytes, spans: np.ndarray, wanted: set[int]) -> bytes:

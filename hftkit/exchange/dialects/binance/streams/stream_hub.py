@@ -74,7 +74,7 @@ class Connection:
         self.second, self.n_received = 0, 0  # of the limit of messages a second
 
 
-class Audience:
+class Subscribers:
     """Who listens to one stream. `prefix`: the combined envelope up to the payload."""
 
     def __init__(self, name: str, topic: Topic) -> None:
@@ -99,10 +99,10 @@ class StreamHub:
     def __init__(self, config: BinanceDialectConfig, symbols: list[Symbol], now_ms: Callable[[], int]) -> None:
         self.config = config
         self.now_ms = now_ms
-        self.audiences: dict[str, Audience] = {}  # by name of the stream; of user data by listen key
-        self._of_kind: dict[tuple[str, int], dict[str, Audience]] = {}
+        self.subscriber_groups: dict[str, Subscribers] = {}  # by name of the stream; of user data by listen key
+        self._of_kind: dict[tuple[str, int], dict[str, Subscribers]] = {}
         self.connections: dict[int, Connection] = {}
-        self.on_audience: list[Callable[[Topic], None]] = []  # told of every change of who listens to a topic
+        self.on_subscribers: list[Callable[[Topic], None]] = []  # told of every change of who listens to a topic
         self.frozen = False  # a fault: nothing goes out but answers
         self.n_events = 0
         self._instruments = {symbol.name.lower(): symbol.index for symbol in symbols}
@@ -128,9 +128,9 @@ class StreamHub:
             for name in list(connection.names):
                 self._unsubscribe(connection, name)
 
-    def break_off(self, audience: Audience) -> None:
+    def break_off(self, subscribers: Subscribers) -> None:
         """Its stream cannot be continued: whoever listens is closed with 1011 and may come again."""
-        for connection in list(audience.connections.values()):
+        for connection in list(subscribers.connections.values()):
             self._end(connection, INTERNAL_ERROR)
 
     def cut_all(self, code: int = 0) -> None:
@@ -167,29 +167,29 @@ class StreamHub:
         topic = connection.names[name] = self._topic(name)
         if topic is None or not is_delivered(topic, connection.route, self.config.strict_routes):
             return
-        audience = self.audiences.get(name)
-        if audience is None:
-            audience = self.audiences[name] = Audience(name, topic)
-            self._of_kind.setdefault((topic.kind, topic.instrument), {})[name] = audience
-        audience.connections[connection.number] = connection
-        for hear in self.on_audience:
+        subscribers = self.subscriber_groups.get(name)
+        if subscribers is None:
+            subscribers = self.subscriber_groups[name] = Subscribers(name, topic)
+            self._of_kind.setdefault((topic.kind, topic.instrument), {})[name] = subscribers
+        subscribers.connections[connection.number] = connection
+        for hear in self.on_subscribers:
             hear(topic)
 
     def _unsubscribe(self, connection: Connection, name: str) -> None:
         topic = connection.names.pop(name, None)
         if topic is None:
             return
-        audience = self.audiences.get(name)
-        if audience is None or audience.connections.pop(connection.number, None) is None:
+        subscribers = self.subscriber_groups.get(name)
+        if subscribers is None or subscribers.connections.pop(connection.number, None) is None:
             return
-        if not audience.connections:
-            del self.audiences[name]
+        if not subscribers.connections:
+            del self.subscriber_groups[name]
             del self._of_kind[topic.kind, topic.instrument][name]
-        for hear in self.on_audience:
+        for hear in self.on_subscribers:
             hear(topic)
 
-    def listening(self, kind: str, instrument: int = -1) -> list[Audience]:
-        """The audiences of one kind of stream."""
+    def listening(self, kind: str, instrument: int = -1) -> list[Subscribers]:
+        """The groups of subscribers of one kind of stream."""
         found = self._of_kind.get((kind, instrument))
         return list(found.values()) if found else []
 
@@ -200,17 +200,17 @@ class StreamHub:
         connection.frames.append(frames)
         self._dirty[connection.number] = connection
 
-    def publish(self, audience: Audience, payload: bytes, event: str = "") -> None:
+    def publish(self, subscribers: Subscribers, payload: bytes, event: str = "") -> None:
         """One event to everybody who listens. `event`: its name, where connections may have asked for some names only."""
         self.n_events += 1
         if self.frozen:
             return
         plain = combined = b""
-        for connection in audience.connections.values():
-            if event and event not in connection.events.get(audience.name, (event,)):
+        for connection in subscribers.connections.values():
+            if event and event not in connection.events.get(subscribers.name, (event,)):
                 continue
             if connection.combined:
-                combined = combined or text_frame(b"%b%b}" % (audience.prefix, payload))
+                combined = combined or text_frame(b"%b%b}" % (subscribers.prefix, payload))
                 self.send(connection, combined)
             else:
                 plain = plain or text_frame(payload)

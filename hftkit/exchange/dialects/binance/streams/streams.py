@@ -23,7 +23,7 @@ class Streams:
 
     def __init__(self, venue: BinanceDialect, fault_page: np.ndarray) -> None:
         """`fault_page`: int64 (PAGE_WORDS,)."""
-        self.faults, self.mishaps = StreamFaults(fault_page), venue.mishaps
+        self.faults, self.internal_errors = StreamFaults(fault_page), venue.internal_errors
         self.hub = StreamHub(venue.config, venue.symbols.all, venue.now_ms)
         self.market = MarketStreams(venue, self.hub, self.faults)
         self.user = UserStreams(venue, self.hub, self.faults)
@@ -34,7 +34,7 @@ class Streams:
         try:
             self.market.take(batch)
         except Exception as error:  # part of it is missing now in who knows which stream
-            self.mishaps.note("market streams", error)
+            self.internal_errors.note("market streams", error)
             self.hub.cut_all(INTERNAL_ERROR)
 
     def after_slice(self) -> list[tuple[int, bytes, int]]:

@@ -18,7 +18,7 @@ from hftkit.exchange.dialects.binance.account.accounts import Portfolio, Positio
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, money, ratio_text
 from hftkit.exchange.dialects.binance.orders.algo_orders import TRIGGERING
 from hftkit.exchange.dialects.binance.orders.order_history import CANCELED, Order
-from hftkit.exchange.dialects.binance.orders.order_shapes import SIDE_NAMES, ticket_of
+from hftkit.exchange.dialects.binance.orders.order_json import SIDE_NAMES, client_order_of
 from hftkit.exchange.dialects.binance.streams import stream_names as names
 from hftkit.exchange.dialects.binance.streams.market_events import Texts, encode
 from hftkit.exchange.dialects.binance.streams.stream_hub import StreamHub
@@ -62,16 +62,16 @@ class UserStreams:
         try:
             make(*arguments)
         except Exception as error:
-            self.venue.mishaps.note("user streams", error)
-            audience = self.hub.audiences.get(self.venue.listen_keys.key_of(account))
-            if audience is not None:
-                self.hub.break_off(audience)
+            self.venue.internal_errors.note("user streams", error)
+            subscribers = self.hub.subscriber_groups.get(self.venue.listen_keys.key_of(account))
+            if subscribers is not None:
+                self.hub.break_off(subscribers)
 
     # -- sending ---------------------------------------------------------------------------------------------------------
 
     def _heard(self, account: int) -> bool:
         key = self.venue.listen_keys.key_of(account)
-        return key in self.hub.audiences
+        return key in self.hub.subscriber_groups
 
     def _send(self, account: int, event: str, fields: dict[str, Any]) -> None:
         """One event to whoever listens to the account, as far as the faults let it."""
@@ -94,9 +94,9 @@ class UserStreams:
             self._publish(account, event, payload)
 
     def _publish(self, account: int, event: str, payload: bytes) -> None:
-        audience = self.hub.audiences.get(self.venue.listen_keys.key_of(account))
-        if audience is not None:
-            self.hub.publish(audience, payload, event)
+        subscribers = self.hub.subscriber_groups.get(self.venue.listen_keys.key_of(account))
+        if subscribers is not None:
+            self.hub.publish(subscribers, payload, event)
 
     def _now_ns(self) -> int:
         return int(self.venue.venue.state[0]["ts"])
@@ -144,7 +144,7 @@ class UserStreams:
             "q": texts.qty(order.qty),
             "p": texts.price(0 if order.order_type == OrderType.MARKET else order.price),
             "m": bool(row.maker),
-            "c": ticket_of(self.venue, order).client_id,
+            "c": client_order_of(self.venue, order).client_id,
             "S": SIDE_NAMES[order.side],
             "L": texts.price(row.last_price),
             "l": texts.qty(row.last_qty),
@@ -153,20 +153,25 @@ class UserStreams:
         }
 
     def _order_event(self, row: Any, order: Order) -> dict[str, Any]:
-        texts, symbol, ticket, ms = self.texts[row.instrument], self.venue.symbols.all[row.instrument], ticket_of(self.venue, order), row.ts // _MS
+        texts, symbol, client_order, ms = (
+            self.texts[row.instrument],
+            self.venue.symbols.all[row.instrument],
+            client_order_of(self.venue, order),
+            row.ts // _MS,
+        )
         exposure, forced = self.venue.venue.books.exposures[row.account, row.instrument], row.client_order_id < 0
         traded = row.kind == ExecutionKind.TRADE
         what = _KINDS.get(row.kind, "CANCELED" if order.status == CANCELED else "EXPIRED")
         fields = {
             "s": texts.name,
-            "c": ticket.client_id,
+            "c": client_order.client_id,
             "S": SIDE_NAMES[order.side],
-            "o": ticket.order_type,
-            "f": "IOC" if forced else ticket.time_in_force,
+            "o": client_order.order_type,
+            "f": "IOC" if forced else client_order.time_in_force,
             "q": texts.qty(order.qty),
             "p": "0" if order.order_type == OrderType.MARKET else texts.price(order.price),
             "ap": symbol.average(order.traded, order.filled) if order.filled else "0",
-            "sp": texts.price(ticket.stop_price) if ticket.stop_price else "0",
+            "sp": texts.price(client_order.stop_price) if client_order.stop_price else "0",
             "x": "CALCULATED" if forced and traded else what,
             "X": order.status,
             "i": order.order_id,
@@ -181,21 +186,21 @@ class UserStreams:
             "a": _amount(texts.quote(int(exposure["open_ask"]), 5)),
             "m": bool(row.maker),
             "R": bool(order.flags & OrderFlag.REDUCE_ONLY),
-            "wt": ticket.working_type,
-            "ot": ticket.orig_type,
+            "wt": client_order.working_type,
+            "ot": client_order.orig_type,
             "ps": "BOTH",
-            "cp": ticket.close_position,
+            "cp": client_order.close_position,
             "rp": _amount(money(row.realised_e8)),
             "pP": False,
             "si": 0,
             "ss": 0,
-            "V": ticket.stp,
-            "pm": ticket.price_match,
-            "gtd": ticket.good_till,
+            "V": client_order.stp,
+            "pm": client_order.price_match,
+            "gtd": client_order.good_till,
             "er": self._ending(order, row),
         }
-        if row.kind == ExecutionKind.REPLACED and ticket.modify_id is not None:
-            fields["M"] = ticket.modify_id
+        if row.kind == ExecutionKind.REPLACED and client_order.modify_id is not None:
+            fields["M"] = client_order.modify_id
         return {"e": "ORDER_TRADE_UPDATE", "T": ms, "E": self.hub.now_ms(), "o": fields}
 
     @staticmethod
@@ -339,7 +344,7 @@ class UserStreams:
         return {"ap": price, "aq": qty, "act": "MARKET" if order.is_market else "LIMIT"}
 
     def _key_ended(self, key: str, account: int, expired: bool) -> None:
-        audience = self.hub.audiences.get(key)
-        if audience is not None and expired:
+        subscribers = self.hub.subscriber_groups.get(key)
+        if subscribers is not None and expired:
             fields = {"e": "listenKeyExpired", "E": self.hub.now_ms(), "listenKey": key}
-            self.hub.publish(audience, encode(fields), "listenKeyExpired")
+            self.hub.publish(subscribers, encode(fields), "listenKeyExpired")

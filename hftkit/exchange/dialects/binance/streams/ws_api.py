@@ -157,7 +157,7 @@ class WebSocketApi:
         except Refusal as refusal:
             answer |= {"status": refusal.status, "error": self._error(refusal, now)}
         except Exception as error:
-            self.venue.mishaps.note(f"WebSocket method {request.method[:64]}", error)
+            self.venue.internal_errors.note(f"WebSocket method {request.method[:64]}", error)
             answer |= {"status": 500, "error": Refusal(-1000).body}
         if shown:
             answer["rateLimits"] = self._limits(session, route, account, now)

@@ -110,7 +110,7 @@ def test_answers_that_nobody_reads_end_the_session_not_the_venue() -> None:
     client = hand.venue.clients[index]
     assert client["state"] == ClientState.CLOSING
     assert client["close_reason"] == Reject.SESSION_THROTTLED
-    assert client["out_end"] <= hand.venue.outboxes.shape[1] * 8
+    assert client["out_end"] <= hand.venue.send_buffers.shape[1] * 8
     hand.disconnect(index)
     assert hand.connect(Port.ORDER_ENTRY) == index
 
@@ -359,7 +359,7 @@ def test_no_input_breaks_the_venue(frames: bytes, tail: bytes, port: Port) -> No
     hand.give(index, (logon(1) if port == Port.ORDER_ENTRY else frame(8, 1, 7)) + frames + tail)
     client = hand.venue.clients[index]
     assert 0 <= client["in_bytes"] <= INBOX_WORDS * 8
-    assert 0 <= client["out_start"] <= client["out_end"] <= hand.venue.outboxes.shape[1] * 8
+    assert 0 <= client["out_start"] <= client["out_end"] <= hand.venue.send_buffers.shape[1] * 8
     messages = hand.take(index)
     assert all(m.seq == i + 1 for i, m in enumerate(messages)) or port == Port.MARKET_DATA
     hand.disconnect(index)

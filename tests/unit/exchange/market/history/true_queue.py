@@ -19,7 +19,7 @@ from hftkit.exchange.market.flow.build import new_market
 from hftkit.exchange.market.history.files import HistoryTape, with_grades
 from hftkit.exchange.market.history.market import DEPTH, QUOTES, TRADES
 from hftkit.exchange.market.history.rehearsal import CANCEL, NEW, REQUEST
-from hftkit.exchange.trading.desk import OrderEntryApi
+from hftkit.exchange.trading.order_entry_api import OrderEntryApi
 from hftkit.exchange.trading.orders import open_books
 from hftkit.exchange.venue import new_venue
 from hftkit.kernels.jit import compiled_driver

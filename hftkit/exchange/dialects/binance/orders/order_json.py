@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hftkit.codes import OrderFlag, OrderType, Side, TimeInForce
 from hftkit.exchange.dialects.binance.market.symbols import Symbol, money, text_of
-from hftkit.exchange.dialects.binance.orders.tickets import Ticket
+from hftkit.exchange.dialects.binance.orders.client_orders import ClientOrder
 
 if TYPE_CHECKING:
     from hftkit.exchange.dialects.binance.orders.order_history import Fill, Order
@@ -39,14 +39,14 @@ def stp_of(row: Order) -> str:
     return ("EXPIRE_BOTH" if maker else "EXPIRE_TAKER") if taker else ("EXPIRE_MAKER" if maker else "NONE")
 
 
-def ticket_of(venue: BinanceDialect, row: Order) -> Ticket:
+def client_order_of(venue: BinanceDialect, row: Order) -> ClientOrder:
     """The dialect's knowledge of an order; made up from the venue's for one that came another way."""
-    ticket = venue.tickets.of(row.account, row.client_order_id)
-    if ticket is not None:
-        return ticket
+    client_order = venue.client_orders.of(row.account, row.client_order_id)
+    if client_order is not None:
+        return client_order
     kind = TYPE_NAMES.get(row.order_type, "LIMIT")
-    name = venue.tickets.text_of(row.account, row.client_order_id)
-    return Ticket(name, row.client_order_id, kind, kind, time_in_force_of(row), stp_of(row), stop_price=row.trigger_price)
+    name = venue.client_orders.text_of(row.account, row.client_order_id)
+    return ClientOrder(name, row.client_order_id, kind, kind, time_in_force_of(row), stp_of(row), stop_price=row.trigger_price)
 
 
 def _numbers(symbol: Symbol, row: Order) -> dict[str, str]:
@@ -61,7 +61,7 @@ def _numbers(symbol: Symbol, row: Order) -> dict[str, str]:
 
 def acknowledgement(venue: BinanceDialect, row: Order, *, as_new: bool = False) -> dict[str, object]:
     """The answer to a request that placed, changed or cancelled an order. `as_new`: as it was before it met the book."""
-    symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
+    symbol, client_order = venue.symbols.all[row.instrument], client_order_of(venue, row)
     numbers = _numbers(symbol, row)
     if as_new:
         numbers |= {"executedQty": symbol.qty(0), "cumQuote": text_of(0, 5), "avgPrice": "0.00"}
@@ -69,60 +69,60 @@ def acknowledgement(venue: BinanceDialect, row: Order, *, as_new: bool = False) 
         "orderId": row.order_id,
         "symbol": symbol.name,
         "status": "NEW" if as_new else row.status,
-        "clientOrderId": ticket.client_id,
+        "clientOrderId": client_order.client_id,
         "price": numbers["price"],
         "avgPrice": numbers["avgPrice"],
         "origQty": numbers["origQty"],
         "executedQty": numbers["executedQty"],
         "cumQty": numbers["executedQty"],
         "cumQuote": numbers["cumQuote"],
-        "timeInForce": ticket.time_in_force,
-        "type": ticket.order_type,
+        "timeInForce": client_order.time_in_force,
+        "type": client_order.order_type,
         "reduceOnly": bool(row.flags & OrderFlag.REDUCE_ONLY),
-        "closePosition": ticket.close_position,
+        "closePosition": client_order.close_position,
         "side": SIDE_NAMES[row.side],
         "positionSide": "BOTH",
-        "stopPrice": symbol.price(ticket.stop_price),
-        "workingType": ticket.working_type,
-        "priceProtect": ticket.price_protect,
-        "origType": ticket.orig_type,
-        "priceMatch": ticket.price_match,
-        "selfTradePreventionMode": ticket.stp,
-        "goodTillDate": ticket.good_till,
+        "stopPrice": symbol.price(client_order.stop_price),
+        "workingType": client_order.working_type,
+        "priceProtect": client_order.price_protect,
+        "origType": client_order.orig_type,
+        "priceMatch": client_order.price_match,
+        "selfTradePreventionMode": client_order.stp,
+        "goodTillDate": client_order.good_till,
         "updateTime": row.updated_ns // _MS,
     }
 
 
 def queried(venue: BinanceDialect, row: Order) -> dict[str, object]:
     """The object that queries return."""
-    symbol, ticket = venue.symbols.all[row.instrument], ticket_of(venue, row)
+    symbol, client_order = venue.symbols.all[row.instrument], client_order_of(venue, row)
     numbers = _numbers(symbol, row)
     return {
         "avgPrice": numbers["avgPrice"],
-        "clientOrderId": ticket.client_id,
+        "clientOrderId": client_order.client_id,
         "cumQuote": numbers["cumQuote"],
         "executedQty": numbers["executedQty"],
         "orderId": row.order_id,
         "origQty": numbers["origQty"],
-        "origType": ticket.orig_type,
+        "origType": client_order.orig_type,
         "price": numbers["price"],
         "reduceOnly": bool(row.flags & OrderFlag.REDUCE_ONLY),
         "side": SIDE_NAMES[row.side],
         "positionSide": "BOTH",
         "status": row.status,
-        "stopPrice": symbol.price(ticket.stop_price),
-        "closePosition": ticket.close_position,
+        "stopPrice": symbol.price(client_order.stop_price),
+        "closePosition": client_order.close_position,
         "symbol": symbol.name,
         "pair": symbol.name,
         "time": row.created_ns // _MS,
-        "timeInForce": ticket.time_in_force,
-        "type": ticket.order_type,
+        "timeInForce": client_order.time_in_force,
+        "type": client_order.order_type,
         "updateTime": row.updated_ns // _MS,
-        "workingType": ticket.working_type,
-        "priceProtect": ticket.price_protect,
-        "priceMatch": ticket.price_match,
-        "selfTradePreventionMode": ticket.stp,
-        "goodTillDate": ticket.good_till,
+        "workingType": client_order.working_type,
+        "priceProtect": client_order.price_protect,
+        "priceMatch": client_order.price_match,
+        "selfTradePreventionMode": client_order.stp,
+        "goodTillDate": client_order.good_till,
     }
 
 

@@ -1,8 +1,8 @@
 """What goes out: fixed send buffers, and each account's memory of the frames it was sent.
 
-A frame goes into a send buffer whole or not at all; the shell takes bytes from the front. Answers of order entry are written into
-`venue.letter` and then `post`ed: numbered by account, kept in the account's log (a ring: the oldest frames go first) so that a client that comes back
-can have them again, and put into the send buffer of its connection if there is one.
+A frame goes into a send buffer whole or not at all; the server takes bytes from the front. Answers of order entry are written into `venue.message`
+and then `post`ed: numbered by account, kept in the account's log (a ring: the oldest frames go first) so that a client that comes back can have
+them again, and put into the send buffer of its connection if there is one.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def touch_words(words: Any) -> None:
 
 
 @inner_kernel
-def make_room(client: Any, outbox: Any, n_words: int) -> bool:
+def make_room(client: Any, send_buffer: Any, n_words: int) -> bool:
     """Is there room for `n_words` more? Moves what is unsent to the front if that helps."""
     end = client.out_end // WORD
-    if end + n_words <= outbox.size:
+    if end + n_words <= send_buffer.size:
         return True
     start = client.out_start // WORD
-    if end - start + n_words > outbox.size:
+    if end - start + n_words > send_buffer.size:
         return False
     for i in range(start, end):
-        outbox[i - start] = outbox[i]
+        send_buffer[i - start] = send_buffer[i]
     client.out_start -= start * WORD
     client.out_end -= start * WORD
     return True
@@ -49,7 +49,7 @@ def make_room(client: Any, outbox: Any, n_words: int) -> bool:
 
 @inner_kernel
 def sent(venue: Exchange, index: int, n_bytes: int) -> None:
-    """The shell has sent `n_bytes` from the front of a client's outbox."""
+    """The shell has sent `n_bytes` from the front of a client's send buffer."""
     client = venue.clients[index]
     client.out_start += n_bytes
     if client.out_start == client.out_end:
@@ -58,7 +58,7 @@ def sent(venue: Exchange, index: int, n_bytes: int) -> None:
 
 @inlined_kernel
 def commit(venue: Exchange, index: int, n_words: int) -> None:
-    """A frame of `n_words` was written at the end of a client's outbox."""
+    """A frame of `n_words` was written at the end of a client's send buffer."""
     client = venue.clients[index]
     client.out_end += n_words * WORD
     client.ts_out = venue.state[0].ts_mono
@@ -67,24 +67,24 @@ def commit(venue: Exchange, index: int, n_words: int) -> None:
 
 @inner_kernel
 def deliver(venue: Exchange, index: int, n_words: int) -> None:
-    """Put the letter into a client's send buffer.
+    """Put the message into a client's send buffer.
 
     A client that lets its answers pile up is closed: order entry answers cannot be dropped, and must not be waited for.
     """
-    client, outbox = venue.clients[index], venue.outboxes[index]
+    client, send_buffer = venue.clients[index], venue.send_buffers[index]
     if client.state == _CLOSING:
         return
-    if not make_room(client, outbox, n_words):
+    if not make_room(client, send_buffer, n_words):
         client.state = _CLOSING
         client.close_reason = _THROTTLED
         return
     at = client.out_end // WORD
     for i in range(n_words):
-        outbox[at + i] = venue.letter[i]
+        send_buffer[at + i] = venue.message[i]
     commit(venue, index, n_words)
 
 
-# -- letters to accounts ---------------------------------------------------------------------------------------------
+# -- messages to accounts ---------------------------------------------------------------------------------------------
 
 
 @inlined_kernel
@@ -94,8 +94,8 @@ def listens(venue: Exchange, account: int) -> bool:
 
 
 @inlined_kernel
-def next_letter(venue: Exchange, account: int) -> int:
-    """Sequence number of the letter being written to an account."""
+def next_message_sequence(venue: Exchange, account: int) -> int:
+    """Sequence number of the message being written to an account."""
     venue.accounts[account].seq_out += 1
     return venue.accounts[account].seq_out
 
@@ -108,13 +108,13 @@ def _keep(venue: Exchange, account: int, n_words: int) -> None:
         owner.log_start += frame_words(log[owner.log_start & mask])
         owner.log_seq += 1
     for i in range(n_words):
-        log[(owner.log_end + i) & mask] = venue.letter[i]
+        log[(owner.log_end + i) & mask] = venue.message[i]
     owner.log_end += n_words
 
 
 @inner_kernel
 def post(venue: Exchange, account: int, n_words: int) -> None:
-    """The letter, numbered with `next_letter`, goes to its account."""
+    """The message, numbered with `next_message_sequence`, goes to its account."""
     _keep(venue, account, n_words)
     if venue.accounts[account].client >= 0:
         deliver(venue, venue.accounts[account].client, n_words)
@@ -147,7 +147,7 @@ def resend(venue: Exchange, account: int, next_seq: int) -> None:
         n_words = frame_words(log[at & mask])
         if seq >= next_seq:
             for i in range(n_words):
-                venue.letter[i] = log[(at + i) & mask]
+                venue.message[i] = log[(at + i) & mask]
             deliver(venue, owner.client, n_words)
             venue.state[0].n_resent += 1
         at += n_words
@@ -161,14 +161,14 @@ def next_sequence(venue: Exchange, index: int) -> int:
     """Sequence number of a frame about a client's session: of its account if it has logged on, else of the connection."""
     client = venue.clients[index]
     if client.account >= 0:
-        return next_letter(venue, client.account)
+        return next_message_sequence(venue, client.account)
     client.seq_out += 1
     return client.seq_out
 
 
 @inner_kernel
 def tell(venue: Exchange, index: int, n_words: int) -> None:
-    """The letter, numbered with `next_sequence`, goes to its client."""
+    """The message, numbered with `next_sequence`, goes to its client."""
     if venue.clients[index].account >= 0:
         post(venue, venue.clients[index].account, n_words)
     else:
@@ -183,14 +183,14 @@ def refuse_session(venue: Exchange, index: int, reason: int) -> None:
     """
     client, ts, seq = venue.clients[index], venue.state[0].ts, next_sequence(venue, index)
     if client.account >= 0:
-        _keep(venue, client.account, encode_heartbeat(venue.letter, 0, seq, ts, 0))
-    deliver(venue, index, encode_session_reject(venue.letter, 0, seq, ts, reason))
+        _keep(venue, client.account, encode_heartbeat(venue.message, 0, seq, ts, 0))
+    deliver(venue, index, encode_session_reject(venue.message, 0, seq, ts, reason))
     client.state = _CLOSING
     client.close_reason = reason
 
 
 @inner_kernel
 def turn_away(venue: Exchange) -> int:
-    """SESSION_REJECT to a connection that finds no place, in `venue.letter`. Returns its length in bytes."""
+    """SESSION_REJECT to a connection that finds no place, in `venue.message`. Returns its length in bytes."""
     venue.state[0].n_refused += 1
-    return encode_session_reject(venue.letter, 0, 1, venue.state[0].ts, _VENUE_FULL) * WORD
+    return encode_session_reject(venue.message, 0, 1, venue.state[0].ts, _VENUE_FULL) * WORD

@@ -1,7 +1,7 @@
 """Errors inside the simulator's own Python code: counted and logged, and the venue goes on. One client's request must never end it for everybody.
 
-Whoever catches one decides what its client is told (-1000, a close with 1011); here it is only kept. A mishap is a defect of the simulator: what is
-counted here belongs into a bug report.
+Whoever catches one decides what its client is told (-1000, a close with 1011); here it is only kept. An internal error is a defect of the
+simulator: what is counted here belongs into a bug report.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _log = logging.getLogger("hftkit.exchange")
 _LOGGED = 20  # with their tracebacks; later ones are only counted
 
 
-class Mishaps:
+class InternalErrors:
     """All of one venue."""
 
     def __init__(self) -> None:

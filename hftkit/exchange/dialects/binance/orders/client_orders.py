@@ -21,7 +21,7 @@ def new_client_id() -> str:
 
 
 @dataclass
-class Ticket:
+class ClientOrder:
     """One order of the dialect. `number`: its client order id inside the venue."""
 
     client_id: str
@@ -41,11 +41,11 @@ class Ticket:
     modify_id: int | None = None  # of the amendment under way or done last
 
 
-class Tickets:
-    """All tickets, by account and number, and by account and text (the last order that bore it)."""
+class ClientOrders:
+    """All client orders, by account and number, and by account and text (the last order that bore it)."""
 
     def __init__(self) -> None:
-        self._by_number: dict[tuple[int, int], Ticket] = {}
+        self._by_number: dict[tuple[int, int], ClientOrder] = {}
         self._by_text: dict[tuple[int, str], int] = {}
         self._last = NUMBER_BASE
 
@@ -54,31 +54,31 @@ class Tickets:
         self._last += 1
         return self._last
 
-    def keep(self, account: int, ticket: Ticket) -> None:
-        """Remember a ticket; the oldest ones are forgotten beyond some 200,000."""
-        self._by_number[account, ticket.number] = ticket
-        self._by_text[account, ticket.client_id] = ticket.number
+    def keep(self, account: int, client_order: ClientOrder) -> None:
+        """Remember a client order; the oldest ones are forgotten beyond some 200,000."""
+        self._by_number[account, client_order.number] = client_order
+        self._by_text[account, client_order.client_id] = client_order.number
         if len(self._by_number) > _KEPT:
             (owner, number), oldest = next(iter(self._by_number.items()))
             del self._by_number[owner, number]
             if self._by_text.get((owner, oldest.client_id)) == number:
                 del self._by_text[owner, oldest.client_id]
 
-    def drop(self, account: int, ticket: Ticket) -> None:
+    def drop(self, account: int, client_order: ClientOrder) -> None:
         """The order was refused: it never was."""
-        self._by_number.pop((account, ticket.number), None)
-        if self._by_text.get((account, ticket.client_id)) == ticket.number:
-            del self._by_text[account, ticket.client_id]
+        self._by_number.pop((account, client_order.number), None)
+        if self._by_text.get((account, client_order.client_id)) == client_order.number:
+            del self._by_text[account, client_order.client_id]
 
-    def of(self, account: int, number: int) -> Ticket | None:
-        """The ticket of an order, None for one that came another way."""
+    def of(self, account: int, number: int) -> ClientOrder | None:
+        """The client order of an order, None for one that came another way."""
         return self._by_number.get((account, number))
 
     def text_of(self, account: int, number: int) -> str:
         """The client id to show for any order."""
-        ticket = self._by_number.get((account, number))
-        if ticket is not None:
-            return ticket.client_id
+        client_order = self._by_number.get((account, number))
+        if client_order is not None:
+            return client_order.client_id
         return str(number) if number >= 0 else f"autoclose-{-number}"
 
     def number_of(self, account: int, client_id: str) -> int | None:

@@ -42,7 +42,7 @@ _FAR = 2**62  # ns: later than any date that the engine's clock will see
 
 
 @dataclass
-class Draft:
+class OrderRequest:
     """A new order. Prices in ticks, quantities in lots."""
 
     symbol: Symbol
@@ -181,13 +181,13 @@ def read_price_match(venue: BinanceDialect, symbol: Symbol, side: int, params: P
     if "price" in params:
         raise Refusal(-1106, "price")
     opposite, level = PRICE_MATCHES[name]
-    levels = venue.desk.read_side(symbol.index, 1 - side if opposite else side, level)
+    levels = venue.order_api.read_side(symbol.index, 1 - side if opposite else side, level)
     if len(levels) < level:
         raise Refusal(-5041)
     return name, levels[-1][0]
 
 
-def read_draft(venue: BinanceDialect, params: Parameters, now_ms: int) -> Draft:
+def read_order_request(venue: BinanceDialect, params: Parameters, now_ms: int) -> OrderRequest:
     """The order that a request asks for; nothing of the market is looked at but for priceMatch."""
     symbol = venue.symbols.find(params.required("symbol"))
     side = read_side(params)
@@ -200,21 +200,21 @@ def read_draft(venue: BinanceDialect, params: Parameters, now_ms: int) -> Draft:
     answer = params.text("newOrderRespType").upper() or "ACK"
     if answer not in ("ACK", "RESULT"):
         raise Refusal(-1136)
-    draft = Draft(symbol, side, order_type, "GTC", 0, 0, params.client_id("newClientOrderId"), result=answer == "RESULT")
+    order_request = OrderRequest(symbol, side, order_type, "GTC", 0, 0, params.client_id("newClientOrderId"), result=answer == "RESULT")
     if order_type == "LIMIT":
-        draft.time_in_force = read_time_in_force(params)
-    draft.qty = read_qty(symbol, params.number("quantity"))
+        order_request.time_in_force = read_time_in_force(params)
+    order_request.qty = read_qty(symbol, params.number("quantity"))
     if order_type == "LIMIT":
-        draft.price_match, draft.price = read_price_match(venue, symbol, side, params)
-        if draft.price_match == "NONE":
-            draft.price = read_price(symbol, params.number("price"))
+        order_request.price_match, order_request.price = read_price_match(venue, symbol, side, params)
+        if order_request.price_match == "NONE":
+            order_request.price = read_price(symbol, params.number("price"))
     elif "priceMatch" in params and params.text("priceMatch").upper() != "NONE":
         raise Refusal(-5038)
-    if draft.time_in_force == "GTD":
-        draft.good_till = read_good_till(params, now_ms)
-    draft.reduce_only = params.boolean("reduceOnly")
-    draft.stp = read_stp(params)
-    return draft
+    if order_request.time_in_force == "GTD":
+        order_request.good_till = read_good_till(params, now_ms)
+    order_request.reduce_only = params.boolean("reduceOnly")
+    order_request.stp = read_stp(params)
+    return order_request
 
 
 # -- filters ---------------------------------------------------------------------------------------------------------
@@ -246,18 +246,18 @@ def check_notional(venue: BinanceDialect, symbol: Symbol, price: int, qty: int, 
         raise Refusal(code, ratio_text(symbol.min_notional))
 
 
-def check_draft(venue: BinanceDialect, account: int, draft: Draft) -> None:
+def check_order_request(venue: BinanceDialect, account: int, order_request: OrderRequest) -> None:
     """Every filter of a new order. A reduce-only order is cut to the position."""
-    symbol = draft.symbol
-    check_percent_price(venue, symbol, draft.side, draft.price, draft.is_market)
-    if draft.reduce_only:
-        reducible = venue.reducible(account, symbol, draft.side)
+    symbol = order_request.symbol
+    check_percent_price(venue, symbol, order_request.side, order_request.price, order_request.is_market)
+    if order_request.reduce_only:
+        reducible = venue.reducible(account, symbol, order_request.side)
         if reducible == 0:
             raise Refusal(-2022)
-        draft.qty = min(draft.qty, reducible)
+        order_request.qty = min(order_request.qty, reducible)
     else:
-        check_notional(venue, symbol, draft.price, draft.qty)
+        check_notional(venue, symbol, order_request.price, order_request.qty)
     if venue.n_open(account, symbol) >= venue.config.max_open_orders:
         raise Refusal(-2025)
-    if draft.client_id and venue.has_open(account, draft.client_id):
+    if order_request.client_id and venue.has_open(account, order_request.client_id):
         raise Refusal(-4116)
