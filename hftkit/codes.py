@@ -202,8 +202,25 @@ class Trading(Code):
     HALTED = 4  # a limit that says so was breached: only orders that reduce positions pass
 
 
+class Hook(Code):
+    """What a strategy may be called for, each optional. The number is the column of the table of its functions."""
+
+    ON_BOOK = 0  # a book that it watches has changed
+    ON_TRADE = 1  # a trade of an instrument that it watches
+    ON_FILL = 2  # a fill of an order of its own, booked already
+    ON_TIMER = 3
+
+
+class Policy(Code):
+    """How a strategy's wish becomes orders (hftkit/kernels/execution)."""
+
+    PAIR = 0  # a target position in two instruments, or in one
+    QUOTES = 1  # two-sided quotes kept in the market
+    BASKET = 2  # a target position in several instruments, in fixed ratios
+
+
 class LegState(Code):
-    """State of a pair as one position (kernels/trading/legs.py)."""
+    """State of a pair as one position (kernels/execution/pair.py)."""
 
     FLAT = 0
     ENTERING = 1
@@ -263,7 +280,14 @@ class Reject(Code):
     RISK_CLOCK_OFFSET = 116
     RISK_VENUE_REFUSES = 117
     RISK_STALE_QUOTE = 118
+    RISK_PRICE_COLLAR = 119
+    RISK_DRAWDOWN = 120
     RISK_FORCED_CLOSE = 121  # the venue has closed a position by itself
+    RISK_STRATEGY_POSITION = 122  # 122 to 126: limits of one strategy
+    RISK_STRATEGY_EXPOSURE = 123
+    RISK_STRATEGY_LOSS = 124
+    RISK_STRATEGY_ORDERS = 125
+    RISK_STRATEGY_STOPPED = 126
     # 2xx: order table
     ORDERS_TABLE_FULL = 201
     ORDERS_UNKNOWN = 202

@@ -27,10 +27,11 @@ WORD = 8  # bytes
 HEADER_WORDS = 2
 MAX_FRAME_WORDS = 32
 BOOK_DEPTH = 512  # levels kept a side by a book replica
-MAX_WANTS = 8  # intents one step may produce
-MAX_STRATEGIES = 4
+LEAST_WANTS = 8  # room for the intents of one step: more where more strategies may want something at once
+MAX_STRATEGIES = 64
+MAX_WATCHED = 64  # instruments that one strategy may watch
 NO_INSTRUMENT = -1
-VENUE_IS_FINAL, POSITIONS_IN_ORDER = 1, 2  # bits of Rooms.rules: see rooms.SessionConfig
+VENUE_IS_FINAL, POSITIONS_IN_ORDER, BY_STRATEGY = 1, 2, 4  # bits of EngineState.rules: see engine_state.SessionConfig
 MONEY_SCALE = 100_000_000  # money is counted in 1e-8 of the quote currency
 
 
@@ -203,7 +204,7 @@ SIGNAL = Record(
 
 LEGS = Record(
     "LEGS",
-    "kernels/trading/legs.py",
+    "kernels/execution/pair.py",
     "The pair as one position: state, sizes and deadlines of one strategy. The first ten fields are its configuration.",
     (
         _i("lead", "index", "instrument traded first"),
@@ -242,12 +243,12 @@ LEGS = Record(
 
 WANT = Record(
     "WANT",
-    "kernels/trading/legs.py",
-    "One intent of a step. Up to MAX_WANTS of them; risk copies it into ALLOWED, smaller or refused, never larger.",
+    "kernels/execution/pair.py",
+    "One intent of a step. Risk copies it into ALLOWED, smaller or refused, never larger.",
     (
         _i("action", "codes.Action", "new order or cancel"),
         _i("strategy", "slot", "who asks"),
-        _i("leg", "0/1", "0 lead, 1 hedge"),
+        _i("leg", "place", "of the instrument among those that the strategy watches; of a pair 0 lead, 1 hedge"),
         _i("instrument", "index", "what to trade"),
         _i("side", "codes.Side", "buy or sell"),
         _i("order_type", "codes.OrderType", "limit or market"),
@@ -270,7 +271,7 @@ ORDER = Record(
         _i("order_id", "id", "the venue's id, 0 until acknowledged"),
         _i("state", "codes.OrderState", "life of the order"),
         _i("strategy", "slot", "who asked for it"),
-        _i("leg", "0/1", "0 lead, 1 hedge"),
+        _i("leg", "place", "of the instrument among those that the strategy watches; of a pair 0 lead, 1 hedge"),
         _i("instrument", "index", "what it trades"),
         _i("side", "codes.Side", "buy or sell"),
         _i("order_type", "codes.OrderType", "limit or market"),
@@ -348,6 +349,7 @@ LIMIT = Record(
         _i("max_order_qty", "lots", "largest order"),
         _i("max_order_notional_e8", "1e-8 quote", "largest order value"),
         _i("price_band_ticks", "ticks", "a limit price further than this through the opposite touch is refused"),
+        _i("collar_ppm", "1e-6", "a limit price further than this from the middle of the book, to either side, is refused; 0: none"),
     ),
 )
 
@@ -374,6 +376,31 @@ RISK = Record(
         _i("rejects_in_row", "count", "venue rejects since the last acknowledgement"),
         _i("n_vetoes", "count", "wants refused"),
         _i("n_shrunk", "count", "wants made smaller"),
+        _i("max_drawdown_e8", "1e-8 quote", "configuration: fall from the highest equity at which trading halts, 0: none"),
+    ),
+)
+
+SLOT = Record(
+    "SLOT",
+    "kernels/trading/strategy_risk.py",
+    "Limits, state and counts of one strategy. Index = strategy slot. The first seven fields are its configuration.",
+    (
+        _i("policy", "codes.Policy", "how its wishes become orders"),
+        _i("n_watched", "count", "instruments that it watches"),
+        _i("max_position", "lots", "absolute position in any of its instruments, its open orders counted as filled"),
+        _i("max_exposure_e8", "1e-8 quote", "sum over its instruments of |position| at mark, its open orders counted as filled"),
+        _i("max_loss_e8", "1e-8 quote", "loss from the session's start at which this strategy is stopped"),
+        _i("max_open_orders", "count", "its open orders"),
+        _i("on_loss", "codes.Trading", "what it is brought to at its loss limit: PAUSED, nothing new; FLATTENING, left at once"),
+        _i("trading", "codes.Trading", "what is allowed to it, beside what RISK allows to all"),
+        _i("reason", "codes.Reject", "why it was stopped"),
+        _i("equity_e8", "1e-8 quote", "its P&L after fees and funding, at mark"),
+        _i("peak_equity_e8", "1e-8 quote", "highest equity"),
+        _i("n_signals", "count", "times one of its hooks was called"),
+        _i("n_orders", "count", "orders sent"),
+        _i("n_fills", "count", "fills"),
+        _i("n_rejects", "count", "orders that the venue refused"),
+        _i("n_vetoes", "count", "wants that risk refused"),
     ),
 )
 
@@ -536,7 +563,10 @@ TAPE_LOOP = Record(
     ),
 )
 
-RECORDS = (INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SESSION, LINE, ACCOUNT, LOOP, TAPE_LOOP)
+RECORDS = (
+    *(INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SLOT),
+    *(SESSION, LINE, ACCOUNT, LOOP, TAPE_LOOP),
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Frames: the binary protocol

@@ -41,6 +41,7 @@ from hftkit.session.journal import RESERVE_BYTES, JournalWriter, words_of
 from hftkit.session.running import register
 from hftkit.session.sessions import prune_at_start
 from hftkit.session.telemetry import create_page
+from hftkit.session.watching import watched_by_any
 from hftkit.system import private_files
 from live import hot_loop as hot
 from live.account.epoch import new_epoch, session_name, used_epochs
@@ -185,7 +186,7 @@ class Engine:
         self.rooms = build_engine_state(self.session_config)
         self.strategies = strategy_kernels(self.session_config)
         self.page_path = page_path(self.folder)
-        self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered))
+        self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered), self.rooms.watch.shape[1])
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
         private_files.write(self.folder / "telemetry.path", str(self.page_path))
         self.shell = self._shell(self.rooms)
@@ -205,14 +206,13 @@ class Engine:
         self._phase(SessionStatus.CONNECTIONS, f"{self.venue.where()}, {len(offered)} instruments")
 
     def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:
-        """Logged on, scales as frozen, the books of every leg synchronised, the account flat in them."""
+        """Logged on, scales as frozen, the books of every watched instrument synchronised, the account flat in them."""
         deadline = clock.monotonic_s() + timeout_s
-        legs = {int(i) for name in ("lead", "hedge") for i in self.rooms.legs[name] if i >= 0}
-        session = self.rooms.session[0]
+        watched, session = watched_by_any(self.rooms.watch), self.rooms.session[0]
         while True:
             logged_on = session["logged_on"] or self.observing
             settled = self.venue.settled()
-            if logged_on and settled and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in legs):
+            if logged_on and settled and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in watched):
                 break
             if not self.thread.is_alive():
                 raise VenueError(lost(self), "See the venue's log")
@@ -223,7 +223,7 @@ class Engine:
             self._stop_if_asked()
         for item in frozen:  # by the venue's clock: a simulated market has its own date
             check_validity(item, int(session["ts_exchange"]), item.file_name)
-        held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in legs}
+        held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in watched}
         if any(held.values()):
             raise VenueError(*held_in_words({symbol: lots for symbol, lots in held.items() if lots}))
 

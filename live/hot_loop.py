@@ -30,10 +30,9 @@ from hftkit.kernels.memory.intrinsics import load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.ring import ring_push
 from hftkit.kernels.memory.telemetry import Page, publish, publish_fill
-from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide, sense, take_frame
+from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, commit, decide, journal_reserve, out_reserve, sense, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_frame, frame_words
-from hftkit.session.engine_state import OUT_RESERVE
 from hftkit.system.syscalls import (
     EAGAIN,
     MSG_DONTWAIT,
@@ -75,7 +74,6 @@ class Wait(IntEnum):
 ABANDON = layout.LOOP.word("abandon")  # read atomically: the cold side writes it while the loop runs
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
-JOURNAL_RESERVE_WORDS = 1024  # the most one message and its orders may take in the journal
 NOTE_WORDS = 18  # one note: kind, then an EVENT or a WANT
 NOTE_EVENT, NOTE_VETO = 1, 2
 
@@ -223,7 +221,7 @@ def run_event(rooms: EngineState, strategies: StrategyKernels, shell: LoopContex
     stamp(rooms, shell, page, t1)
     if sensed == SENSED_LOST_SESSION:
         return _REFUSED
-    if rooms.out_end[0] > rooms.order_out.size - OUT_RESERVE or rooms.out_end[1] > rooms.data_out.size - OUT_RESERVE:
+    if rooms.out_end[0] > rooms.order_out.size - out_reserve(rooms) or rooms.out_end[1] > rooms.data_out.size - out_reserve(rooms):
         return _BACKPRESSURE
     return status
 
@@ -282,7 +280,7 @@ def pump(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
         if verdict == FRAME_BROKEN:
             status = _ORDER_BROKEN if is_order_entry else _DATA_BROKEN
             break
-        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+        if not fits(shell.segment, shell.journal, journal_reserve(rooms)):
             status = _JOURNAL_FULL
             break
         if loop.walked - t1 > loop.stall_ns > 0 and loop.is_behind == 0 and stood_still(loop, shell.scratch):  # in the midst of it
@@ -367,7 +365,7 @@ def _obey(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, p
 def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page) -> int:
     """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
     loop = shell.loop[0]
-    if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+    if not fits(shell.segment, shell.journal, journal_reserve(rooms)):
         return _JOURNAL_FULL
     if stood_still(loop, shell.scratch):
         status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
@@ -384,13 +382,13 @@ def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
     if status == _RUNNING:
         status = pump(rooms, strategies, shell, page, False)
     if status == _RUNNING and loop.is_behind != 0 and loop.drained != 0:
-        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+        if not fits(shell.segment, shell.journal, journal_reserve(rooms)):
             return _JOURNAL_FULL
         loop.is_behind = 0
         status = _own_event(rooms, strategies, shell, page, _CONTROL, _CAUGHT_UP, _CONTROL_IN, monotonic_ns(shell.scratch))
     if status != _RUNNING:
         return status
-    if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+    if not fits(shell.segment, shell.journal, journal_reserve(rooms)):
         return _JOURNAL_FULL
     now = monotonic_ns(shell.scratch)
     if take_timer(rooms, loop, now):

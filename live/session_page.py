@@ -34,6 +34,7 @@ def page_info(engine: Engine, frozen: tuple[FrozenParams, ...], offered: tuple[I
                 "digest": f.digest,
                 "lead": f.legs.lead,
                 "hedge": f.legs.hedge,
+                "watched": list(f.watched),
                 "parameters": dict(f.parameters),
             }
             for f in frozen

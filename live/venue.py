@@ -55,7 +55,7 @@ class Venue(Protocol):
         """What runs beside the hot thread begins."""
         ...
 
-    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: np.ndarray, shell: Any, page: Any) -> int:
         """The hot loop, until it needs the interpreter: a LoopStatus."""
         ...
 

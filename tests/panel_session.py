@@ -32,7 +32,14 @@ class PageSession:
         frozen = config.strategies[0]
         self.rooms, self.obeyed = build_engine_state(config), 0
         self.control = ControlPage.create(folder / "control.page", key=7)
-        strategy = {"name": "pairs-AAA-BBB", "strategy": "pairs", "digest": "0123456789abcdef" * 4, "lead": "AAA", "hedge": "BBB"}
+        strategy = {
+            "name": "pairs-AAA-BBB",
+            "strategy": "pairs",
+            "digest": "0123456789abcdef" * 4,
+            "lead": "AAA",
+            "hedge": "BBB",
+            "watched": ["AAA", "BBB"],
+        }
         facts = {
             "session": folder.name,
             "control": str(folder / "control.page"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from hftkit import layout
 from hftkit.codes import Control, EventKind, MessageType
 from hftkit.instruments import Instrument
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver
-from hftkit.kernels.step import STRATEGIES_TYPE, step, take_frame
+from hftkit.kernels.step import step, take_frame
+from hftkit.kernels.trading.strategy_risk import UNLIMITED
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame
 from hftkit.params.format import FrozenParams, LegPlan, digest_of
@@ -37,9 +41,16 @@ def unpack_frames(data: bytes) -> list[tuple[MessageType, int, int, tuple[int, .
     return frames
 
 
-def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | None = None, **leg: int) -> FrozenParams:
+def sealed(body: FrozenParams) -> FrozenParams:
+    """The same with the digest of its content."""
+    return msgspec.structs.replace(body, digest=digest_of(msgspec.to_builtins(body)))
+
+
+def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | None = None, **leg: Any) -> FrozenParams:
     """Frozen parameters of a pair AAAUSD / BBBUSD with 100 lead lots against -80 hedge lots a unit."""
     plan = {
+        "lead": "AAAUSD",
+        "hedge": "BBBUSD",
         "unit_lead_lots": 100,
         "unit_hedge_lots": -80,
         "slippage_ticks": 5,
@@ -53,28 +64,34 @@ def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | Non
         strategy=strategy,
         strategy_version=1,
         instruments=(AAA, BBB),
-        legs=LegPlan(lead="AAAUSD", hedge="BBBUSD", **{**plan, **leg}),
+        legs=LegPlan(**{**plan, **leg}),
         parameters=parameters or {"target": 1},
         arrays={},
         provenance={},
         valid_from_ns=0,
         valid_until_ns=2**62,
     )
-    import msgspec
+    return sealed(body)
 
-    return msgspec.structs.replace(body, digest=digest_of(msgspec.to_builtins(body)))
+
+def no_limits(n_instruments: int) -> tuple[np.ndarray, ...]:
+    """SLOT, LEDGER, OPEN and watch table of one strategy that has no limits and holds nothing, as the risk check takes them."""
+    slots = np.zeros(1, layout.SLOT.dtype)
+    for name in ("max_position", "max_exposure_e8", "max_loss_e8", "max_open_orders"):
+        slots[name] = UNLIMITED
+    shape = (1, n_instruments)
+    return slots, np.zeros(shape, layout.LEDGER.dtype), np.zeros(shape, layout.OPEN.dtype), np.arange(n_instruments, dtype=np.int64).reshape(shape)
 
 
 class Machine:
     """EngineState, strategies and the compiled step; collects what the step sends. Time is what the test says."""
 
-    def __init__(self, frozen: FrozenParams | None = None, limits: Limits | None = None, **config: Any) -> None:
-        self.config = SessionConfig(
-            epoch=1, account=7, instruments=(AAA, BBB), strategies=(frozen or frozen_pair(),), limits=limits or Limits(), **config
-        )
+    def __init__(self, frozen: FrozenParams | tuple[FrozenParams, ...] | None = None, limits: Limits | None = None, **config: Any) -> None:
+        strategies = frozen if isinstance(frozen, tuple) else (frozen or frozen_pair(),)
+        self.config = SessionConfig(epoch=1, account=7, instruments=(AAA, BBB), strategies=strategies, limits=limits or Limits(), **config)
         self.rooms: EngineState = build_engine_state(self.config)
         self.strategies = strategy_kernels(self.config)
-        self._step = compiled_driver(step, self.rooms, STRATEGIES_TYPE)
+        self._step = compiled_driver(step, self.rooms, HOOKS_TYPE)
         self.now = 1_000_000_000
         self.exchange_now = 1_700_000_000_000_000_000
         self.order_seq = 0

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from hftkit import FrozenParams, SignalReason, Strategy
-from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, HeldArray, Int64Array, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import mid_ticks
 
@@ -34,11 +34,20 @@ ENTER, LEAVE = int(SignalReason.ENTRY), int(SignalReason.EXIT)
 
 
 @kernel
-def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
+def on_book(
+    slot: int,
+    event: EventArray,
+    book: BookArray,
+    watch: Int64Array,
+    held: HeldArray,
+    params: Float64Array,
+    state: Float64Array,
+    signal: SignalArray,
+) -> int:
     """Look at one instrument after a change of its book; writes the wanted target, returns the reason."""
     s = signal[slot]
     s.ts_event = event[0].ts_event  # the venue's clock: the only one that a replay has
-    mid = mid_ticks(book[legs[slot].lead])
+    mid = mid_ticks(book[watch[slot, 0]])
     if not mid > 0.0:  # NaN unless the book is whole
         s.reason = NO_BOOK
         return s.reason

@@ -24,11 +24,11 @@ from hftkit.kernels import backtest as kernel
 from hftkit.kernels import backtest_desk as words
 from hftkit.kernels.backtest_desk import BacktestVenueState
 from hftkit.kernels.backtest_venue import MAX_LEVELS
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver, sources_digest
 from hftkit.kernels.market.queue import ESTIMATES
 from hftkit.kernels.memory.journal import STATE_WORDS
 from hftkit.kernels.replay import CURSOR_WORDS, FILLS, SAMPLES
-from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import MONEY_SCALE, TAPE_LOOP
 from hftkit.params.format import FrozenParams
@@ -277,7 +277,7 @@ def run_desk(config: SessionConfig, desk: BacktestVenueState, *, max_fills: int 
     cursor = np.zeros(CURSOR_WORDS, np.int64)
     writer = _journal(journal, config, first_ns) if journal is not None else None
     segment, state = (writer.segment, writer.state) if writer else (np.zeros(1, np.int64), np.zeros(STATE_WORDS, np.int64))
-    run = compiled_driver(kernel.run_tape, rooms, STRATEGIES_TYPE, desk, cursor, samples, fills, segment, state)
+    run = compiled_driver(kernel.run_tape, rooms, HOOKS_TYPE, desk, cursor, samples, fills, segment, state)
     while (status := run(rooms, strategies, desk, cursor, samples, fills, segment, state)) == kernel.TAPE_JOURNAL_FULL:
         assert writer is not None
         segment = writer.roll()

@@ -14,9 +14,10 @@ from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.benchmarks.timing import alternate, percentiles
 from hftkit.codes import Control, EventKind, MessageType, OrderType, Side
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop_many, ring_push_many, ring_words
-from hftkit.kernels.step import STRATEGIES_TYPE, commit, decide, sense, step
+from hftkit.kernels.step import commit, decide, sense, step
 from hftkit.kernels.trading.risk import check_want
 from hftkit.kernels.wire.decode import clear_event, decode_market_data
 from hftkit.kernels.wire.frame import check_frame, frame_words, header
@@ -28,11 +29,11 @@ _BBO, _CONTROL, _LOGON_ACK = int(EventKind.BBO), int(EventKind.CONTROL), int(Eve
 _CANCELED = int(EventKind.ORDER_CANCELED)
 
 
-def _ready_engine() -> tuple[EngineState, tuple[Any, ...]]:
+def _ready_engine() -> tuple[EngineState, np.ndarray]:
     """The benchmark engine, logged on, enabled, both books quoted."""
     config = bench_config()
     rooms, strategies = build_engine_state(config), strategy_kernels(config)
-    run = compiled_driver(step, rooms, STRATEGIES_TYPE)
+    run = compiled_driver(step, rooms, HOOKS_TYPE)
     for kind, instrument, seq, code in (
         (_CONTROL, -1, 0, Control.CONNECT),
         (_LOGON_ACK, -1, 1, 0),
@@ -83,7 +84,7 @@ def decision() -> list[Result]:
     """Decoded event -> approved, encoded order (NF-2)."""
     rooms, strategies = _ready_engine()
     samples = np.zeros(200_000, np.float64)
-    run = compiled_driver(_decide_many, rooms, STRATEGIES_TYPE, samples, np.zeros(2, np.int64))
+    run = compiled_driver(_decide_many, rooms, HOOKS_TYPE, samples, np.zeros(2, np.int64))
     orders = run(rooms, strategies, samples, np.zeros(2, np.int64))
     if orders != samples.size:
         raise WrongAnswer(f"{orders} orders for {samples.size} events")
@@ -98,7 +99,20 @@ def decision() -> list[Result]:
 
 @kernel
 def _check_many(
-    want: Any, book: Any, instruments: Any, ledger: Any, open_qty: Any, limit: Any, allowed: Any, risk: Any, samples: Any, scratch: Any
+    want: Any,
+    book: Any,
+    instruments: Any,
+    ledger: Any,
+    open_qty: Any,
+    limit: Any,
+    allowed: Any,
+    risk: Any,
+    slots: Any,
+    held: Any,
+    open_held: Any,
+    watch: Any,
+    samples: Any,
+    scratch: Any,
 ) -> int:
     """Time blocks of 100 risk checks; samples get ns a check. Returns checks refused."""
     refused = 0
@@ -108,7 +122,8 @@ def _check_many(
         for k in range(100):
             now += 1000
             want[0].qty = 50 + k
-            refused += 1 if check_want(want, 0, book, instruments, ledger, open_qty, limit, allowed, risk, now) != 0 else 0
+            verdict = check_want(want, 0, book, instruments, ledger, open_qty, limit, allowed, risk, slots, held, open_held, watch, now)
+            refused += 1 if verdict != 0 else 0
         samples[i] = (monotonic_ns(scratch) - start) / 100.0
     return refused
 
@@ -121,7 +136,8 @@ def risk_check() -> list[Result]:
     w = rooms.want[0]
     w["action"], w["instrument"], w["side"], w["order_type"], w["price"] = 1, 1, int(Side.BUY), int(OrderType.LIMIT), 401
     samples = np.zeros(20_000, np.float64)
-    arguments = (rooms.want, rooms.book, rooms.instruments, rooms.ledger, rooms.open_qty, rooms.limit, rooms.allowed, rooms.risk)
+    account = (rooms.want, rooms.book, rooms.instruments, rooms.ledger, rooms.open_qty, rooms.limit, rooms.allowed, rooms.risk)
+    arguments = (*account, rooms.slots, rooms.held, rooms.open_held, rooms.watch)
     _check_many(*arguments, samples[:10], np.zeros(2, np.int64))
     refused = _check_many(*arguments, samples, np.zeros(2, np.int64))
     if refused:

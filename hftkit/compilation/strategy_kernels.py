@@ -14,8 +14,9 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
+from hftkit.codes import Hook
 from hftkit.errors import ParamsError
-from hftkit.kernels.step import STRATEGY_SIGNATURE
+from hftkit.kernels.hooks import HOOK_SIGNATURE
 from hftkit.strategies import Strategy, strategy
 
 _PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
@@ -25,37 +26,43 @@ _CURE = "Mend it there: a kernel takes arrays and numbers and returns an integer
 
 
 def compile_strategies(names: Iterable[str]) -> None:
-    """Compile the kernel of each of these strategies for the engine's signature. Raises ParamsError: which, file, line, what is wrong."""
+    """Compile the hooks of each of these strategies for the engine's signature. Raises ParamsError: which, file, line, what is wrong."""
     for name in dict.fromkeys(names):
         _compile(strategy(name))
 
 
 def _compile(found: Strategy) -> None:
     try:
-        kernel = found.kernel()
-    except AttributeError:
-        raise ParamsError(f"strategy {found.name}: {found.module} has no kernel on_book", "Name it so; see hftkit/strategies/README.md") from None
+        hooks = found.hooks()
     except ImportError as error:
         raise ParamsError(
             f"strategy {found.name}: {found.module} cannot be imported ({error})", "Mend its imports, or install what it needs"
         ) from None
     except SyntaxError as error:
         raise ParamsError(f"strategy {found.name}: {error.filename}:{error.lineno}: {error.msg}", "Mend it there") from None
+    if not hooks:
+        names = ", ".join(hook.name.lower() for hook in Hook)
+        raise ParamsError(f"strategy {found.name}: {found.module} has no kernel {names}", "Name it so; see hftkit/strategies/README.md")
+    for hook, kernel in hooks.items():
+        _compile_hook(found, hook.name.lower(), kernel)
+
+
+def _compile_hook(found: Strategy, name: str, kernel: Any) -> None:
     if not _is_compiled(kernel):
-        raise ParamsError(f"strategy {found.name}: on_book of {found.module} is not a kernel", "Decorate it with hftkit.kernels.jit.kernel")
+        raise ParamsError(f"strategy {found.name}: {name} of {found.module} is not a kernel", "Decorate it with hftkit.kernels.jit.kernel")
     try:
-        kernel.compile(STRATEGY_SIGNATURE.args)
+        kernel.compile(HOOK_SIGNATURE.args)
     except NumbaError as error:
         place, what = _read(error, kernel)
         raise ParamsError(f"strategy {found.name} does not compile: {place}: {what}", _CURE) from None
     except Exception as error:  # numba lets some through as they are: of a field that a record has not, a KeyError
         place, what = _guess(error, kernel)
         raise ParamsError(f"strategy {found.name} does not compile: {place}: {what}", _CURE) from None
-    made = kernel.overloads[STRATEGY_SIGNATURE.args].signature.return_type
-    if not isinstance(made, types.Integer | types.Boolean):
+    made = kernel.overloads[HOOK_SIGNATURE.args].signature.return_type
+    if made != types.int64:
         code = kernel.py_func.__code__
         where = f"{code.co_filename}:{code.co_firstlineno}"
-        raise ParamsError(f"strategy {found.name}: {where}: on_book returns {made}, not an integer", "Return the SignalReason as a number")
+        raise ParamsError(f"strategy {found.name}: {where}: {name} returns {made}, not an int64", "Return the SignalReason as a number")
 
 
 def _is_compiled(found: object) -> bool:

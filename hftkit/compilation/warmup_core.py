@@ -6,13 +6,14 @@ import numpy as np
 
 from hftkit.backtest.run import backtest, quotes_to_tape
 from hftkit.codes import Control
+from hftkit.compilation.strategy_kernels import compile_strategies
 from hftkit.compilation.warmup import Task
 from hftkit.instruments import Instrument
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.memory.control import WORDS, command_at, put_command, withdraw_command
 from hftkit.kernels.memory.journal import check_record
 from hftkit.kernels.replay import CURSOR_WORDS, replay_segment
-from hftkit.kernels.step import STRATEGIES_TYPE, STRATEGY_SIGNATURE
 from hftkit.params.format import FrozenParams, LegPlan
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state
 from hftkit.session.replay import FILL_COLUMNS, SAMPLE_COLUMNS
@@ -46,7 +47,7 @@ def example_session() -> SessionConfig:
 def _replay(rooms: EngineState) -> None:
     words, cursor = np.zeros(16, np.int64), np.zeros(CURSOR_WORDS, np.int64)
     samples, fills = np.zeros((0, len(SAMPLE_COLUMNS))), np.zeros((0, len(FILL_COLUMNS)), np.int64)
-    compiled_driver(replay_segment, rooms, STRATEGIES_TYPE, words, cursor, samples, fills, 0)
+    compiled_driver(replay_segment, rooms, HOOKS_TYPE, words, cursor, samples, fills, 0)
 
 
 def _backtest() -> None:
@@ -67,7 +68,7 @@ def warm() -> list[Task]:
     return [
         ("replay", lambda: _replay(rooms)),
         ("backtest", _backtest),
-        ("strategy pairs", lambda: strategy("pairs").kernel().compile(STRATEGY_SIGNATURE.args)),
+        ("strategy pairs", lambda: compile_strategies(["pairs"])),
         ("control page", _control_page),
         ("journal check", lambda: check_record(np.zeros(16, np.int64), 8, 1, 0)),
     ]

@@ -9,7 +9,6 @@ Long because it is tables, one for each record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 Int64Array: TypeAlias = NDArray[np.int64]  # ticks, lots, money in 1e-8, ns, codes, words: the kernel's docstring gives shape and unit
 Float64Array: TypeAlias = NDArray[np.float64]  # statistics
 OctetArray: TypeAlias = NDArray[np.uint8]  # bytes of a message or a text
-StrategyKernels: TypeAlias = tuple[Callable[..., int], ...]  # on_book of each slot: step.STRATEGIES_TYPE
+StrategyKernels: TypeAlias = Int64Array  # (k, hooks) addresses of each slot's functions, 0 where it has none: hooks.py
 
 _Record = TypeVar("_Record")
 
@@ -33,6 +32,22 @@ class Records(Protocol[_Record]):
     def __getitem__(self, index: int, /) -> _Record: ...
 
     def __setitem__(self, index: int, value: _Record, /) -> None: ...
+
+
+class RecordTable(Protocol[_Record]):
+    """A two-dimensional structured array: `held[slot, place].position`."""
+
+    @property
+    def size(self) -> int:
+        """Number of records."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, columns."""
+
+    def __getitem__(self, index: tuple[int, int], /) -> _Record: ...
+
+    def __setitem__(self, index: tuple[int, int], value: _Record, /) -> None: ...
 
 
 class InstrumentRecord:
@@ -235,6 +250,7 @@ class LimitRecord:
     max_order_qty: int
     max_order_notional_e8: int
     price_band_ticks: int
+    collar_ppm: int
 
 
 class RiskRecord:
@@ -258,6 +274,28 @@ class RiskRecord:
     rejects_in_row: int
     n_vetoes: int
     n_shrunk: int
+    max_drawdown_e8: int
+
+
+class SlotRecord:
+    """One SLOT."""
+
+    policy: int
+    n_watched: int
+    max_position: int
+    max_exposure_e8: int
+    max_loss_e8: int
+    max_open_orders: int
+    on_loss: int
+    trading: int
+    reason: int
+    equity_e8: int
+    peak_equity_e8: int
+    n_signals: int
+    n_orders: int
+    n_fills: int
+    n_rejects: int
+    n_vetoes: int
 
 
 class SessionRecord:
@@ -443,13 +481,16 @@ EventArray: TypeAlias = Records[EventRecord]  # EVENT (1,)
 BookArray: TypeAlias = Records[BookRecord]  # BOOK (n,)
 SignalArray: TypeAlias = Records[SignalRecord]  # SIGNAL (k,)
 LegsArray: TypeAlias = Records[LegsRecord]  # LEGS (k,)
-WantArray: TypeAlias = Records[WantRecord]  # WANT and ALLOWED (MAX_WANTS,)
+WantArray: TypeAlias = Records[WantRecord]  # WANT and ALLOWED (wants,)
 OrderArray: TypeAlias = Records[OrderRecord]  # ORDER (capacity,)
 OpenArray: TypeAlias = Records[OpenRecord]  # OPEN (n,)
 LedgerArray: TypeAlias = Records[LedgerRecord]  # LEDGER (n,)
+HeldArray: TypeAlias = RecordTable[LedgerRecord]  # LEDGER (k, w): of each strategy in the instruments that it watches
+OpenHeldArray: TypeAlias = RecordTable[OpenRecord]  # OPEN (k, w)
 ExternalArray: TypeAlias = Records[ExternalRecord]  # EXTERNAL (n,)
 LimitArray: TypeAlias = Records[LimitRecord]  # LIMIT (n,)
 RiskArray: TypeAlias = Records[RiskRecord]  # RISK (1,)
+SlotArray: TypeAlias = Records[SlotRecord]  # SLOT (k,)
 SessionArray: TypeAlias = Records[SessionRecord]  # SESSION (1,)
 LoopArray: TypeAlias = Records[LoopRecord]  # LOOP (1,)
 ScaleArray: TypeAlias = Records[ScaleRecord]  # SCALE (n,)
@@ -479,6 +520,13 @@ class EngineState:
     rules: Int64Array
     limit: LimitArray
     risk: RiskArray
+    slots: SlotArray
+    held: HeldArray
+    open_held: OpenHeldArray
+    watch: Int64Array
+    watcher_start: Int64Array
+    watchers: Int64Array
+    touched: Int64Array
     session: SessionArray
     valid_until: Int64Array
     params: Float64Array

@@ -31,7 +31,7 @@ from hftkit.kernels.backtest_venue import pay_funding, request
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.replay import keep_fill, keep_sample
-from hftkit.kernels.step import commit, decide, sense, take_frame
+from hftkit.kernels.step import commit, decide, journal_reserve, sense, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import FRAME_OK, frame_type, frame_words
 from hftkit.kernels.wire.venue_codec import encode_logon_ack
@@ -42,7 +42,6 @@ TAPE_END = 0
 TAPE_JOURNAL_FULL = 1  # give it the next segment and call it again
 TAPE_QUEUE_FULL = 2  # more requests in flight than ORDER_SLOTS, or answers than plan[ANSWER_SLOTS]
 
-JOURNAL_RESERVE_WORDS = 1024
 _ALLOWED_WORDS = ALLOWED.dtype.itemsize // 8
 _NEW_ORDER, _CANCEL_ORDER = int(MessageType.NEW_ORDER), int(MessageType.CANCEL_ORDER)
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
@@ -194,7 +193,7 @@ def run_tape(
             if met == NO_ROOM or (met == QUIET and not pay_funding(desk, rooms.instruments)):
                 return TAPE_QUEUE_FULL
             continue
-        if plan[JOURNALLED] != 0 and not fits(segment, journal, JOURNAL_RESERVE_WORDS):
+        if plan[JOURNALLED] != 0 and not fits(segment, journal, journal_reserve(rooms)):
             return TAPE_JOURNAL_FULL
         going = True
         if loop.next_timer < now:

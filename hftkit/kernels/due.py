@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from hftkit.codes import Trading
 from hftkit.kernels.arrays import EngineState
+from hftkit.kernels.execution.pair import all_flat, plan_legs
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.step import STOP_WANTED
-from hftkit.kernels.trading.legs import all_flat, plan_legs
 from hftkit.kernels.trading.orders import is_final, wants_query
 
 _FLATTENING = int(Trading.FLATTENING)
@@ -40,7 +40,8 @@ def _legs_due(rooms: EngineState, now: int) -> bool:
     for i in range(rooms.legs_words.size):
         rooms.tried_words[i] = rooms.legs_words[i]
     for slot in range(rooms.legs.size):
-        if plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.tried_legs, rooms.orders, rooms.tried_want, 0, trading, now) > 0:
+        allowed = max(trading, rooms.slots[slot].trading)
+        if plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.tried_legs, rooms.orders, rooms.tried_want, 0, allowed, now) > 0:
             return True
     for i in range(rooms.legs_words.size):
         if rooms.tried_words[i] != rooms.legs_words[i]:

@@ -7,7 +7,7 @@ journal holds next: refused wants (DECISION), order entry bytes, market data byt
 from __future__ import annotations
 
 from hftkit import layout
-from hftkit.codes import EventKind, RecordType
+from hftkit.codes import EventKind, Policy, RecordType
 from hftkit.kernels.arrays import EngineState, Float64Array, Int64Array, StrategyKernels
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
@@ -28,7 +28,7 @@ REPLAY_DIFFERS = 3  # the step did something else than the journal says
 _DATA_IN, _ORDER_IN = int(RecordType.MARKET_DATA_IN), int(RecordType.ORDER_ENTRY_IN)
 _TIMER_IN, _CONTROL_IN, _DISCONNECT_IN = int(RecordType.TIMER_IN), int(RecordType.CONTROL_IN), int(RecordType.DISCONNECT_IN)
 _ORDER_OUT, _DATA_OUT, _DECISION = int(RecordType.ORDER_ENTRY_OUT), int(RecordType.MARKET_DATA_OUT), int(RecordType.DECISION)
-_FILL = int(EventKind.ORDER_FILL)
+_FILL, _PAIR = int(EventKind.ORDER_FILL), int(Policy.PAIR)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 _ALLOWED_WORDS = layout.ALLOWED.dtype.itemsize // 8
 
@@ -108,8 +108,9 @@ def keep_sample(rooms: EngineState, samples: Float64Array, cursor: Int64Array, e
     samples[n, 3] = s.std
     samples[n, 4] = s.zscore
     samples[n, 5] = rooms.risk[0].equity_e8
-    samples[n, 6] = rooms.legs[0].lead_position
-    samples[n, 7] = rooms.legs[0].hedge_position
+    is_pair = rooms.slots[0].policy == _PAIR
+    samples[n, 6] = rooms.legs[0].lead_position if is_pair else rooms.held[0, 0].position
+    samples[n, 7] = rooms.legs[0].hedge_position if is_pair else rooms.held[0, 1].position
     cursor[SAMPLES] = n + 1
 
 

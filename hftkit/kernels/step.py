@@ -3,31 +3,46 @@
 The walk in reading order, split where a shell may want to stamp the time (docs/architecture.md):
 
     sense    bytes are already an EVENT: book and its synchronisation, signal; or order table, ledger, legs, risk watch    -> T2
-    decide   legs plan, risk checks, order table takes what was approved                                                  -> T3
+    decide   policies plan, risk checks, order table takes what was approved                                                  -> T3
     commit   encode approved orders, cancels, queries, heartbeats, snapshot requests into the output buffers                       -> T4 once sent
 
 `step` is the three in a row. Live stamps the clock between them, replay and backtest call them as they are: the answer is the
 same, because none of them reads a clock, a random number or anything outside its arguments.
+
+Long because it is the one walk, in its reading order.
 """
 
 from __future__ import annotations
 
 import math
 
-from numba import types
-
 from hftkit import layout
-from hftkit.codes import Action, Control, EventKind, OrderState, Reject, Trading
+from hftkit.codes import Action, Control, EventKind, Hook, OrderState, Reject, Trading
 from hftkit.kernels.arrays import EngineState, Int64Array, OrderRecord, SessionRecord, StrategyKernels
-from hftkit.kernels.jit import array_type, inlined_kernel, kernel
+from hftkit.kernels.execution.pair import all_flat, count_refusal, end_order, fill_leg, note_refused, note_sent, plan_legs
+from hftkit.kernels.execution.policies import share_external
+from hftkit.kernels.execution.resting import watch_queues
+from hftkit.kernels.hooks import call_hook
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
 from hftkit.kernels.market.signals import stale
+from hftkit.kernels.trading.attribution import followed, held_fill, held_funding, mark_held, opened
 from hftkit.kernels.trading.external import take_correction, take_external_fill
 from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark_to_book
-from hftkit.kernels.trading.legs import all_flat, count_refusal, end_order, fill_leg, note_refused, note_sent, plan_legs
-from hftkit.kernels.trading.orders import COUNTER_BITS, SENT, apply_order_event, create, is_final, move, next_slot_free, note_cancel, wants_query
-from hftkit.kernels.trading.resting import watch_queues
+from hftkit.kernels.trading.orders import (
+    COUNTER_BITS,
+    SENT,
+    apply_order_event,
+    create,
+    is_final,
+    move,
+    next_slot_free,
+    note_cancel,
+    slot_of,
+    wants_query,
+)
 from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
+from hftkit.kernels.trading.strategy_risk import watch_strategy
 from hftkit.kernels.trading.validity import expire
 from hftkit.kernels.wire.decode import MALFORMED, decode_market_data, decode_order_entry
 from hftkit.kernels.wire.encode import (
@@ -40,22 +55,11 @@ from hftkit.kernels.wire.encode import (
     encode_subscribe,
 )
 from hftkit.kernels.wire.frame import FRAME_OK, frame_words
-from hftkit.layout import POSITIONS_IN_ORDER, VENUE_IS_FINAL
-
-STRATEGY_SIGNATURE = types.int64(
-    types.int64,
-    array_type(layout.EVENT.dtype),
-    array_type(layout.BOOK.dtype),
-    array_type(layout.LEGS.dtype),
-    types.Array(types.float64, 1, "C"),
-    types.Array(types.float64, 1, "C"),
-    array_type(layout.SIGNAL.dtype),
-)
-STRATEGY_TYPE = types.FunctionType(STRATEGY_SIGNATURE)
-STRATEGIES_TYPE = types.UniTuple(STRATEGY_TYPE, layout.MAX_STRATEGIES)
+from hftkit.layout import BY_STRATEGY, POSITIONS_IN_ORDER, VENUE_IS_FINAL
 
 _MARKET_DATA_LAST = int(EventKind.MARKET_STATUS)
-_INSTRUMENT = int(EventKind.INSTRUMENT)
+_INSTRUMENT, _TRADE = int(EventKind.INSTRUMENT), int(EventKind.TRADE)
+_ON_BOOK, _ON_TRADE, _ON_FILL, _ON_TIMER = int(Hook.ON_BOOK), int(Hook.ON_TRADE), int(Hook.ON_FILL), int(Hook.ON_TIMER)
 _TIMER, _CONTROL, _DISCONNECT = int(EventKind.TIMER), int(EventKind.CONTROL), int(EventKind.DISCONNECT)
 _LOGON_ACK, _LOGOUT_ACK, _POSITION = int(EventKind.LOGON_ACK), int(EventKind.LOGOUT_ACK), int(EventKind.POSITION)
 _SESSION_REJECT, _FUNDING, _POSITION_CORRECTION = int(EventKind.SESSION_REJECT), int(EventKind.FUNDING), int(EventKind.POSITION_CORRECTION)
@@ -89,6 +93,53 @@ STOP_WANTED, LOGOUT_SENT, LOGGED_OUT = 1, 2, 3
 
 
 @inlined_kernel
+def out_reserve(rooms: EngineState) -> int:
+    """Words of an output buffer that one step may need: every want an order, and the queries of a timer."""
+    return 384 + 16 * rooms.want.size
+
+
+@inlined_kernel
+def journal_reserve(rooms: EngineState) -> int:
+    """Words of the journal that one message and what comes of it may need: every want refused, or sent."""
+    return 768 + 32 * rooms.want.size
+
+
+@kernel
+def _touch_all(rooms: EngineState) -> None:
+    """What happens now concerns every strategy."""
+    rooms.touched[0] = rooms.slots.size
+    for slot in range(rooms.slots.size):
+        rooms.touched[1 + slot] = slot
+
+
+@inlined_kernel
+def _touch(rooms: EngineState, slot: int) -> None:
+    """What happens now concerns this strategy: it is planned. Once an event, in the order of the slots."""
+    rooms.touched[0] += 1
+    rooms.touched[rooms.touched[0]] = slot
+
+
+@inlined_kernel
+def _call(rooms: EngineState, strategies: StrategyKernels, slot: int, hook: int) -> None:
+    """Ask one strategy. `hook`: codes.Hook, one that it has."""
+    address, params, state = strategies[slot, hook], rooms.params[slot], rooms.state[slot]
+    call_hook(address, slot, rooms.event, rooms.book, rooms.watch, rooms.held, params, state, rooms.signal)
+    rooms.slots[slot].n_signals += 1
+    rooms.session[0].n_signals += 1
+    if not math.isfinite(rooms.signal[slot].zscore):
+        rooms.session[0].n_not_finite += 1  # no trade: see the signal's reason
+
+
+@kernel
+def _watches_stale(rooms: EngineState, slot: int) -> bool:
+    """Whether a quote that the strategy watches is too old to be asked about."""
+    old = False
+    for place in range(rooms.slots[slot].n_watched):
+        old = old or stale(rooms.book[rooms.watch[slot, place]], rooms.session[0].ts_now)
+    return old
+
+
+@inlined_kernel
 def _sense_market_data(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_market_data += 1
@@ -106,22 +157,34 @@ def _sense_market_data(rooms: EngineState, strategies: StrategyKernels) -> int:
         watch_queues(rooms.legs, rooms.event, rooms.orders)
     if outcome == BOOK_LOST:
         return SENSED_LOST_BOOK
-    if outcome != BOOK_CHANGED:
+    hook = _ON_BOOK if outcome == BOOK_CHANGED else _ON_TRADE
+    if hook == _ON_TRADE and e.kind != _TRADE:
         return SENSED_NOTHING
-    if mark_to_book(rooms.ledger, rooms.instruments, rooms.book, e.instrument):
+    marked = hook == _ON_BOOK and mark_to_book(rooms.ledger, rooms.instruments, rooms.book, e.instrument)
+    if marked:
         watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
-    sensed = SENSED_NOTHING
-    for slot in range(rooms.legs.size):
-        leg = rooms.legs[slot]
-        if leg.lead == e.instrument or leg.hedge == e.instrument:
-            sensed = SENSED_CHANGE
-            if stale(rooms.book[leg.lead], s.ts_now) or (leg.hedge >= 0 and stale(rooms.book[leg.hedge], s.ts_now)):
-                continue  # the strategy is not asked about a quote that is too old
-            strategies[slot](slot, rooms.event, rooms.book, rooms.legs, rooms.params[slot], rooms.state[slot], rooms.signal)
-            s.n_signals += 1
-            if not math.isfinite(rooms.signal[slot].zscore):
-                s.n_not_finite += 1  # no trade: see the signal's reason
-    return sensed
+    by_strategy = rooms.rules[0] & BY_STRATEGY != 0
+    for i in range(rooms.watcher_start[e.instrument], rooms.watcher_start[e.instrument + 1]):
+        slot = rooms.watchers[i, 0]
+        if hook == _ON_BOOK:
+            _touch(rooms, slot)
+            if by_strategy and mark_held(slot, rooms.watchers[i, 1], e.instrument, rooms.instruments, rooms.ledger, rooms.held):
+                watch_strategy(slot, rooms.slots, rooms.held, rooms.watch)
+        if strategies[slot, hook] == 0 or _watches_stale(rooms, slot):
+            continue  # the strategy is not asked about a quote that is too old
+        _call(rooms, strategies, slot, hook)
+        if hook == _ON_TRADE:
+            _touch(rooms, slot)
+    return SENSED_CHANGE if rooms.touched[0] > 0 else SENSED_NOTHING
+
+
+@kernel
+def _share(rooms: EngineState, is_fill: bool) -> None:
+    """What came from outside goes to the strategies whose positions it has changed, and the account and they are looked at."""
+    if rooms.rules[0] & BY_STRATEGY != 0:
+        share_external(rooms, is_fill)
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    _touch_all(rooms)
 
 
 @kernel
@@ -131,7 +194,7 @@ def _sense_external_fill(rooms: EngineState, reason: int) -> int:
         return SENSED_NOTHING
     if reason != 0:
         halt(rooms.risk, _FORCED_CLOSE)
-    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    _share(rooms, True)
     return SENSED_CHANGE
 
 
@@ -154,7 +217,7 @@ def _sense_position(rooms: EngineState) -> int:
         return SENSED_NOTHING
     if in_order:
         halt(rooms.risk, _FORCED_CLOSE)  # unasked, and no fill says why: the venue has taken the position over
-    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    _share(rooms, False)
     return SENSED_CHANGE
 
 
@@ -181,9 +244,28 @@ def _watch_refusal(rooms: EngineState, o: OrderRecord) -> None:
 
 
 @kernel
-def _sense_order_answer(rooms: EngineState) -> int:
+def _book_fill(rooms: EngineState, strategies: StrategyKernels, o: OrderRecord) -> None:
+    """The fill in rooms.event of our order `o`: into the ledger, to its strategy, to the policy that wanted it."""
+    e = rooms.event[0]
+    rooms.session[0].n_fills += 1
+    apply_fill(rooms.ledger, rooms.instruments, e.instrument, e.side, e.price, e.qty, e.fee_e8, e.flags)
+    fill_leg(rooms.legs[o.strategy], o.leg, e.side, e.qty)
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    if rooms.rules[0] & BY_STRATEGY != 0:
+        held_fill(rooms.event, o, rooms.instruments, rooms.held)
+        rooms.slots[o.strategy].n_fills += 1
+        watch_strategy(o.strategy, rooms.slots, rooms.held, rooms.watch)
+    if strategies[o.strategy, _ON_FILL] != 0:
+        _call(rooms, strategies, o.strategy, _ON_FILL)
+
+
+@kernel
+def _sense_order_answer(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
     final = rooms.rules[0] & VENUE_IS_FINAL != 0
+    before = slot_of(rooms.orders, e.client_order_id)
+    was_open = before >= 0 and not is_final(rooms.orders[before].state)
+    filled = rooms.orders[before].filled_qty if before >= 0 else 0
     slot = apply_order_event(rooms.event, rooms.orders, rooms.open_qty)
     if slot == -1 and final and e.kind == _ORDER_FILL and e.client_order_id >> COUNTER_BITS != s.epoch:
         return _sense_external_fill(rooms, _LIQUIDATION if e.client_order_id < 0 else 0)  # negative: the venue's own order
@@ -195,11 +277,10 @@ def _sense_order_answer(rooms: EngineState) -> int:
         halt(rooms.risk, _ILLEGAL)
         return SENSED_NOTHING
     o = rooms.orders[slot]
+    if was_open and rooms.rules[0] & BY_STRATEGY != 0:
+        followed(o, rooms.open_held, filled)
     if e.kind == _ORDER_FILL:
-        s.n_fills += 1
-        apply_fill(rooms.ledger, rooms.instruments, e.instrument, e.side, e.price, e.qty, e.fee_e8, e.flags)
-        fill_leg(rooms.legs[o.strategy], o.leg, e.side, e.qty)
-        watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+        _book_fill(rooms, strategies, o)
     elif e.kind == _ORDER_ACK:
         s.n_acks += 1
         watch_rejects(0, rooms.risk)
@@ -207,6 +288,7 @@ def _sense_order_answer(rooms: EngineState) -> int:
         s.n_post_refused += 1  # the touch has moved meanwhile: no failure
     elif e.kind == _ORDER_REJECT:
         s.n_rejects += 1
+        rooms.slots[o.strategy].n_rejects += 1
         watch_rejects(1, rooms.risk)
     elif e.kind == _ORDER_CANCELED:
         s.n_canceled += 1
@@ -218,11 +300,12 @@ def _sense_order_answer(rooms: EngineState) -> int:
             _watch_refusal(rooms, o)
     if final and e.code == _LIQUIDATION and (e.kind == _ORDER_CANCELED or e.kind == _ORDER_REJECT):
         halt(rooms.risk, _FORCED_CLOSE)
+    _touch(rooms, o.strategy)
     return SENSED_CHANGE
 
 
 @kernel
-def _sense_order_entry(rooms: EngineState) -> int:
+def _sense_order_entry(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_order_entry += 1
     s.ts_exchange = max(s.ts_exchange, e.ts_event)
@@ -233,7 +316,7 @@ def _sense_order_entry(rooms: EngineState) -> int:
         return SENSED_LOST_SESSION
     s.seq_in = e.seq
     if _ORDER_FIRST <= e.kind <= _ORDER_LAST:
-        return _sense_order_answer(rooms)
+        return _sense_order_answer(rooms, strategies)
     if e.kind == _LOGON_ACK:
         s.logged_on = 1
     elif e.kind == _LOGOUT_ACK:
@@ -246,6 +329,11 @@ def _sense_order_entry(rooms: EngineState) -> int:
     elif e.kind == _FUNDING:
         apply_funding(rooms.ledger, e.instrument, e.fee_e8)
         watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+        if rooms.rules[0] & BY_STRATEGY != 0:
+            held_funding(e.instrument, e.fee_e8, rooms.ledger, rooms.held, rooms.watcher_start, rooms.watchers)
+            for i in range(rooms.watcher_start[e.instrument], rooms.watcher_start[e.instrument + 1]):
+                watch_strategy(rooms.watchers[i, 0], rooms.slots, rooms.held, rooms.watch)
+        _touch_all(rooms)
         return SENSED_CHANGE
     elif e.kind == _SESSION_REJECT:
         return SENSED_LOST_SESSION
@@ -280,21 +368,21 @@ def _sense_control(rooms: EngineState) -> int:
 
 
 @inlined_kernel
-def sense(rooms: EngineState, strategies: StrategyKernels) -> int:
-    """Take in rooms.event: update the room it concerns, evaluate the strategies it concerns. Returns a SENSED_* code.
-
-    `rooms`: hftkit.session.engine_state.EngineState; `strategies`: tuple of first-class kernels, one for each slot of `legs`.
-    """
+def _sense_kind(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
-    s.ts_now = max(s.ts_now, e.ts_recv)
     if e.kind <= _MARKET_DATA_LAST:
         return _sense_market_data(rooms, strategies)
     if e.kind < _TIMER:
-        return _sense_order_entry(rooms)
+        return _sense_order_entry(rooms, strategies)
     if e.kind == _TIMER:
         s.n_timers += 1
+        for slot in range(rooms.slots.size):
+            if strategies[slot, _ON_TIMER] != 0:
+                _call(rooms, strategies, slot, _ON_TIMER)
+        _touch_all(rooms)
         return SENSED_TIMER
     if e.kind == _CONTROL:
+        _touch_all(rooms)
         return _sense_control(rooms)
     if e.kind == _DISCONNECT:
         s.logged_on = 0
@@ -302,38 +390,83 @@ def sense(rooms: EngineState, strategies: StrategyKernels) -> int:
 
 
 @inlined_kernel
-def decide(rooms: EngineState, sensed: int) -> int:
-    """Plan the legs, check each want, enter the approved ones into the order table. Returns the number of wants (refused included).
+def sense(rooms: EngineState, strategies: StrategyKernels) -> int:
+    """Take in rooms.event: update the room it concerns, call the hooks it concerns. Returns a SENSED_* code; `touched` says who is to be planned.
 
-    A file whose validity is over by the venue's clock wants nothing new from here on (trading/validity.py).
+    `rooms`: hftkit.session.engine_state.EngineState; `strategies` int64 (k, hooks): addresses of the strategies' hooks (kernels/hooks.py).
+    """
+    s = rooms.session[0]
+    s.ts_now = max(s.ts_now, rooms.event[0].ts_recv)
+    rooms.touched[0] = 0
+    trading = rooms.risk[0].trading
+    sensed = _sense_kind(rooms, strategies)
+    if rooms.risk[0].trading != trading or rooms.rules[0] & BY_STRATEGY == 0:
+        _touch_all(rooms)
+    return sensed
+
+
+@inlined_kernel
+def _enter(rooms: EngineState, i: int, now: int) -> None:
+    """Check want `i`, and enter it into the order table if it passes."""
+    a = rooms.allowed[i]
+    refused = check_want(
+        rooms.want,
+        i,
+        rooms.book,
+        rooms.instruments,
+        rooms.ledger,
+        rooms.open_qty,
+        rooms.limit,
+        rooms.allowed,
+        rooms.risk,
+        rooms.slots,
+        rooms.held,
+        rooms.open_held,
+        rooms.watch,
+        now,
+    )
+    if refused == 0 and not next_slot_free(rooms.orders, rooms.session):
+        a.action = 0
+        a.reason = _TABLE_FULL
+        refused = _TABLE_FULL
+    if refused != 0:
+        rooms.slots[a.strategy].n_vetoes += 1
+        note_refused(rooms.legs[a.strategy], a.leg, now)
+    elif a.action == _NEW:
+        o = rooms.orders[create(rooms.allowed, i, rooms.orders, rooms.open_qty, rooms.session)]
+        a.client_order_id = o.client_order_id
+        rooms.slots[a.strategy].n_orders += 1
+        if rooms.rules[0] & BY_STRATEGY != 0:
+            opened(o, rooms.open_held)
+        note_sent(rooms.legs[a.strategy], a.leg, a.client_order_id)
+    elif a.action == _CANCEL:
+        note_cancel(rooms.orders, a.client_order_id, now)
+
+
+@inlined_kernel
+def decide(rooms: EngineState, sensed: int) -> int:
+    """Have the policies plan, check each want, enter the approved ones into the order table. Returns the number of wants (refused included).
+
+    Only the strategies that the event concerns are planned (`touched`). A file whose validity is over by the venue's clock wants nothing new from
+    here on (trading/validity.py).
     """
     s = rooms.session[0]
     if sensed != SENSED_CHANGE and sensed != SENSED_TIMER:
         return 0
-    for slot in range(rooms.legs.size):
+    for k in range(1, rooms.touched[0] + 1):
+        slot = rooms.touched[k]
         if s.ts_exchange >= rooms.valid_until[slot]:
             expire(slot, rooms.legs, rooms.signal)
     if s.logged_on == 0 or s.stop_requested > STOP_WANTED:
         return 0
     trading, now = rooms.risk[0].trading, s.ts_now
     n = 0
-    for slot in range(rooms.legs.size):
-        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.orders, rooms.want, n, trading, now)
+    for k in range(1, rooms.touched[0] + 1):
+        slot = rooms.touched[k]
+        allowed = max(trading, rooms.slots[slot].trading)
+        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.orders, rooms.want, n, allowed, now)
     for i in range(n):
-        a = rooms.allowed[i]
-        refused = check_want(rooms.want, i, rooms.book, rooms.instruments, rooms.ledger, rooms.open_qty, rooms.limit, rooms.allowed, rooms.risk, now)
-        if refused == 0 and not next_slot_free(rooms.orders, rooms.session):
-            a.action = 0
-            a.reason = _TABLE_FULL
-            refused = _TABLE_FULL
-        if refused != 0:
-            note_refused(rooms.legs[a.strategy], a.leg, now)
-        elif a.action == _NEW:
-            slot = create(rooms.allowed, i, rooms.orders, rooms.open_qty, rooms.session)
-            a.client_order_id = rooms.orders[slot].client_order_id
-            note_sent(rooms.legs[a.strategy], a.leg, a.client_order_id)
-        elif a.action == _CANCEL:
-            note_cancel(rooms.orders, a.client_order_id, now)
+        _enter(rooms, i, now)
     if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
         rooms.risk[0].trading = _PAUSED
     return n

@@ -90,6 +90,11 @@ class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return np.array([float(text) for text in self.arrays.get(name, ())], np.float64)
 
     @property
+    def watched(self) -> tuple[str, ...]:
+        """Symbols of the instruments that the strategy watches, in the order in which its hooks find them; those that it trades come first."""
+        return tuple(symbol for symbol in (self.legs.lead, self.legs.hedge) if symbol)
+
+    @property
     def file_name(self) -> str:
         """`<name>-<head of digest>.json`."""
         return f"{self.name}-{self.digest[:DIGEST_HEAD]}.json"

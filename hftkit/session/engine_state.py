@@ -7,25 +7,28 @@ agree. The configuration is plain data, kept whole in the journal's CONFIG recor
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from hftkit import layout
-from hftkit.codes import Trading
+from hftkit.codes import Hook, Trading
 from hftkit.errors import ConfigError, ParamsError, UnitError
 from hftkit.instruments import Instrument, instrument_array
 from hftkit.params.format import FrozenParams, canonical_bytes, check_digest, check_frozen
 from hftkit.params.ranges import MOST_LOTS, MOST_MONEY, check_range, check_ranges
 from hftkit.reading import parse_object, printable
+from hftkit.session.watching import watch_table, watchers_of
 from hftkit.strategies import strategy
+from hftkit.strategies.hook_table import hook_table
 from hftkit.units import INT64_MAX
 
-OUT_WORDS = 4096  # output buffer; one step writes at most a few hundred words
-OUT_RESERVE = 512
+UNLIMITED = 2**62  # kernels/trading/strategy_risk.py
+OUT_WORDS = 3584  # output buffer, beside what one step may write
 MAX_BEHIND_MS = 2000  # the longest that a trade may be newer than the book, where quotes have an age limit
 _MOVING_FIELDS = 1  # the last fields of SIGNAL: 0 where the hedge ratio does not move, likewise
+_DRAWDOWN_FIELDS = 1  # the last fields of RISK: 0 without a drawdown limit, likewise
 _AGE_FIELDS = 6  # the last fields of BOOK: 0 without an age limit, so a journal of before they existed ends in the digest that it holds
 
 
@@ -42,6 +45,14 @@ _LIMIT_RANGES = {
     "max_open_orders": (0, 1_000_000_000),
     "max_rejects": (0, MOST_LOTS),
     "max_quote_age_ms": (0, 86_400_000),  # a day; 0: of any age
+    "price_collar_bps": (0, 10_000),
+    "max_drawdown": (0, MOST_MONEY),
+}
+_STRATEGY_RANGES = {
+    "max_position_lots": (0, MOST_LOTS),
+    "max_exposure": (0, MOST_MONEY),
+    "max_loss": (0, MOST_MONEY),
+    "max_open_orders": (0, 1_000_000_000),
 }
 _DAY_NS = 86_400 * 1_000_000_000
 _SESSION_RANGES = {
@@ -53,6 +64,24 @@ _SESSION_RANGES = {
     "channels": (0, 63),
 }
 MAX_INSTRUMENTS = 4096
+
+
+class StrategyLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Limits of one strategy, beside those of the account; None: none of its own. Money in whole quote units, quantities in lots.
+
+    At `max_loss` it is stopped alone: paused (it enters nothing new, its own exits go on), or left at once.
+    """
+
+    max_position_lots: int | None = None
+    max_exposure: int | None = None
+    max_loss: int | None = None
+    max_open_orders: int | None = None
+    on_loss: Literal["pause", "flatten"] = "flatten"
+
+    def __post_init__(self) -> None:
+        for name, allowed in _STRATEGY_RANGES.items():
+            if getattr(self, name) is not None:
+                check_range(name, getattr(self, name), allowed)
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,6 +101,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_position_lots_by_symbol: dict[str, int] = {}
     max_order_lots_by_symbol: dict[str, int] = {}
     max_quote_age_ms: int = 0  # no order is priced on an older quote; 0: of any age. `hftkit live` has a default of its own
+    price_collar_bps: int = 0  # no limit price further from the middle of the book, to either side; 0: any
+    max_drawdown: int = 0  # fall from the highest P&L of the session at which trading halts; 0: none
+    strategy: dict[str, StrategyLimits] = {}  # of single strategies, by the name of their frozen file
 
     def __post_init__(self) -> None:
         check_ranges(self, _LIMIT_RANGES)
@@ -98,6 +130,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     logon_words: tuple[int, ...] = ()  # the LOGON frame as it was sent
     venue_is_final: bool = True  # external fills and corrections reach the legs, refusals grow pauses; false in journals from before
     positions_in_order: bool = False  # a POSITION frame stands where it belongs among the fills: what differs is taken in at once
+    by_strategy: bool = True  # each strategy has accounts and limits of its own, and is planned when it is concerned; false in journals from before
     watch_validity: bool = False  # a frozen file enters nothing new once it has expired by the venue's clock; journals from before have no such rule
 
     def __post_init__(self) -> None:
@@ -127,7 +160,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             )
 
         try:
-            config = msgspec.convert({"venue_is_final": False, **parse_object(text, refuse)}, cls)
+            config = msgspec.convert({"venue_is_final": False, "by_strategy": False, **parse_object(text, refuse)}, cls)
         except UnitError as error:  # an instrument that contradicts itself
             raise refuse(error.problem) from None
         except (ValueError, OverflowError, msgspec.ValidationError) as error:
@@ -146,22 +179,29 @@ class EngineState(NamedTuple):
     levels: np.ndarray  # int64 (n, 2, BOOK_DEPTH, 2)
     signal: np.ndarray  # SIGNAL (k,)
     legs: np.ndarray  # LEGS (k,)
-    want: np.ndarray  # WANT (MAX_WANTS,)
-    allowed: np.ndarray  # ALLOWED (MAX_WANTS,)
+    want: np.ndarray  # WANT (wants,): what all strategies together may want in one step
+    allowed: np.ndarray  # ALLOWED (wants,)
     orders: np.ndarray  # ORDER (capacity,)
     open_qty: np.ndarray  # OPEN (n,)
     ledger: np.ndarray  # LEDGER (n,)
     external: np.ndarray  # EXTERNAL (n,)
-    refused: np.ndarray  # int64 (k, 2): orders of lead and hedge that the venue has refused, one after the other
-    rules: np.ndarray  # int64 (1,): bits layout.VENUE_IS_FINAL, POSITIONS_IN_ORDER
+    refused: np.ndarray  # int64 (k, w): orders in each place that the venue has refused, one after the other
+    rules: np.ndarray  # int64 (1,): bits layout.VENUE_IS_FINAL, POSITIONS_IN_ORDER, BY_STRATEGY
     limit: np.ndarray  # LIMIT (n,)
     risk: np.ndarray  # RISK (1,)
+    slots: np.ndarray  # SLOT (k,)
+    held: np.ndarray  # LEDGER (k, w): what each strategy holds in each instrument that it watches
+    open_held: np.ndarray  # OPEN (k, w): its open orders there
+    watch: np.ndarray  # int64 (k, w): instruments that each strategy watches, -1 beyond them; of a pair: lead, hedge
+    watcher_start: np.ndarray  # int64 (n + 1,): where the watchers of each instrument begin
+    watchers: np.ndarray  # int64 (m, 2): slot and place of each watcher, by instrument and slot
+    touched: np.ndarray  # int64 (k + 1,): number of the slots that the event concerns, and which
     session: np.ndarray  # SESSION (1,)
     valid_until: np.ndarray  # int64 (k,) exchange time, ns, from which a slot's frozen file enters nothing new
     params: np.ndarray  # float64 (k, p)
     state: np.ndarray  # float64 (k, s)
-    order_out: np.ndarray  # int64 (OUT_WORDS,) frames for the order entry socket
-    data_out: np.ndarray  # int64 (OUT_WORDS,) frames for the market data socket
+    order_out: np.ndarray  # int64 (words,) frames for the order entry socket
+    data_out: np.ndarray  # int64 (words,) frames for the market data socket
     out_end: np.ndarray  # int64 (2,) words used in order_out, data_out
     logon: np.ndarray  # int64 (words,) the LOGON frame
     signal_words: np.ndarray  # int64 view of signal
@@ -169,11 +209,12 @@ class EngineState(NamedTuple):
     legs_words: np.ndarray  # int64 view of legs
     tried_legs: np.ndarray  # LEGS (k,) scratch of kernels/due.py: what planning would make of the legs
     tried_words: np.ndarray  # int64 view of tried_legs
-    tried_want: np.ndarray  # WANT (MAX_WANTS,) scratch of kernels/due.py
+    tried_want: np.ndarray  # WANT (wants,) scratch of kernels/due.py
 
 
 STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
 LATER_ROOMS = ("external", "refused")  # of sessions with VENUE_IS_FINAL: older journals end with a digest that knows nothing of them
+STRATEGY_ROOMS = ("slots", "held", "open_held")  # of sessions with BY_STRATEGY and several strategies: of one alone they say nothing new
 
 
 def build_engine_state(config: SessionConfig) -> EngineState:
@@ -181,7 +222,7 @@ def build_engine_state(config: SessionConfig) -> EngineState:
     n = len(config.instruments)
     k = len(config.strategies)
     if not 1 <= k <= layout.MAX_STRATEGIES:
-        raise ConfigError(f"{k} frozen files given, an engine runs 1 to {layout.MAX_STRATEGIES}")
+        raise ConfigError(f"{k} frozen files given, an engine runs 1 to {layout.MAX_STRATEGIES}", "Trade the others in a second session")
     for frozen in config.strategies:
         check_frozen(frozen, frozen.name[:64])
     ids = {instrument.symbol: i for i, instrument in enumerate(config.instruments)}
@@ -189,7 +230,11 @@ def build_engine_state(config: SessionConfig) -> EngineState:
     states = [strategy(frozen.strategy).pack_state(frozen) for frozen in config.strategies]
     signal = np.zeros(k, layout.SIGNAL.dtype)
     signal["zscore"] = np.nan
-    allowed = np.zeros(layout.MAX_WANTS, layout.ALLOWED.dtype)
+    wants = max(layout.LEAST_WANTS, 2 * k)
+    allowed = np.zeros(wants, layout.ALLOWED.dtype)
+    watch = watch_table(config.strategies, ids)
+    watcher_start, watchers = watchers_of(watch, n)
+    out_reserve = 384 + 16 * wants  # kernels/step.py, out_reserve
     legs, tried = _legs(config, ids), np.zeros(k, layout.LEGS.dtype)
     rooms = EngineState(
         instruments=instrument_array(config.instruments),
@@ -198,22 +243,29 @@ def build_engine_state(config: SessionConfig) -> EngineState:
         levels=np.zeros((n, 2, layout.BOOK_DEPTH, 2), np.int64),
         signal=signal,
         legs=legs,
-        want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
+        want=np.zeros(wants, layout.WANT.dtype),
         allowed=allowed,
         orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
         open_qty=np.zeros(n, layout.OPEN.dtype),
         ledger=np.zeros(n, layout.LEDGER.dtype),
         external=np.zeros(n, layout.EXTERNAL.dtype),
-        refused=np.zeros((k, 2), np.int64),
-        rules=np.array([layout.VENUE_IS_FINAL * config.venue_is_final + layout.POSITIONS_IN_ORDER * config.positions_in_order], np.int64),
+        refused=np.zeros(watch.shape, np.int64),
+        rules=_rules(config),
         limit=_limit(config),
         risk=_risk(config.limits),
+        slots=_slots(config, watch),
+        held=np.zeros(watch.shape, layout.LEDGER.dtype),
+        open_held=np.zeros(watch.shape, layout.OPEN.dtype),
+        watch=watch,
+        watcher_start=watcher_start,
+        watchers=watchers,
+        touched=np.zeros(k + 1, np.int64),
         session=np.zeros(1, layout.SESSION.dtype),
         valid_until=_valid_until(config),
         params=_stack(packed),
         state=_stack(states),
-        order_out=np.zeros(OUT_WORDS, np.int64),
-        data_out=np.zeros(OUT_WORDS, np.int64),
+        order_out=np.zeros(OUT_WORDS + out_reserve, np.int64),
+        data_out=np.zeros(OUT_WORDS + out_reserve, np.int64),
         out_end=np.zeros(2, np.int64),
         logon=np.array(config.logon_words, np.int64),
         signal_words=signal.view(np.int64),
@@ -221,7 +273,7 @@ def build_engine_state(config: SessionConfig) -> EngineState:
         legs_words=legs.view(np.int64),
         tried_legs=tried,
         tried_words=tried.view(np.int64),
-        tried_want=np.zeros(layout.MAX_WANTS, layout.WANT.dtype),
+        tried_want=np.zeros(wants, layout.WANT.dtype),
     )
     rooms.book["max_age_ns"] = config.limits.max_quote_age_ms * 1_000_000
     rooms.book["max_behind_ns"] = min(config.limits.max_quote_age_ms, MAX_BEHIND_MS) * 1_000_000
@@ -259,6 +311,32 @@ def _legs(config: SessionConfig, ids: dict[str, int]) -> np.ndarray:
     return legs
 
 
+def _rules(config: SessionConfig) -> np.ndarray:
+    chosen = {layout.VENUE_IS_FINAL: config.venue_is_final, layout.POSITIONS_IN_ORDER: config.positions_in_order}
+    return np.array([sum(bit for bit, on in {**chosen, layout.BY_STRATEGY: config.by_strategy}.items() if on)], np.int64)
+
+
+def _slots(config: SessionConfig, watch: np.ndarray) -> np.ndarray:
+    """SLOT (k,): each strategy's policy and limits. Raises ConfigError for limits of a strategy that the session does not run."""
+    slots = np.zeros(len(config.strategies), layout.SLOT.dtype)
+    slots["n_watched"] = (watch >= 0).sum(axis=1)
+    names = [frozen.name for frozen in config.strategies]
+    if unknown := sorted(set(config.limits.strategy) - set(names)):
+        raise ConfigError(f"limits.strategy names {unknown[0][:64]}, which the session does not run", f"It runs {', '.join(names)}")
+    for row, name in zip(slots, names, strict=True):
+        limits = config.limits.strategy.get(name, StrategyLimits())
+        row["max_position"] = _or_none(limits.max_position_lots, 1)
+        row["max_exposure_e8"] = _or_none(limits.max_exposure, layout.MONEY_SCALE)
+        row["max_loss_e8"] = _or_none(limits.max_loss, layout.MONEY_SCALE)
+        row["max_open_orders"] = _or_none(limits.max_open_orders, 1)
+        row["on_loss"] = int(Trading.PAUSED if limits.on_loss == "pause" else Trading.FLATTENING)
+    return slots
+
+
+def _or_none(limit: int | None, scale: int) -> int:
+    return UNLIMITED if limit is None else limit * scale
+
+
 def _valid_until(config: SessionConfig) -> np.ndarray:
     ends = [frozen.valid_until_ns if config.watch_validity else INT64_MAX for frozen in config.strategies]
     return np.array(ends, np.int64)
@@ -271,6 +349,7 @@ def _limit(config: SessionConfig) -> np.ndarray:
     table["max_order_qty"] = limits.max_order_lots
     table["max_order_notional_e8"] = limits.max_order_notional * layout.MONEY_SCALE
     table["price_band_ticks"] = limits.price_band_ticks
+    table["collar_ppm"] = limits.price_collar_bps * 100
     symbols = [instrument.symbol for instrument in config.instruments]
     for key, column in (("max_position_lots_by_symbol", "max_position"), ("max_order_lots_by_symbol", "max_order_qty")):
         for symbol, lots in getattr(limits, key).items():
@@ -288,6 +367,7 @@ def _risk(limits: Limits) -> np.ndarray:
     row["max_orders_per_s"], row["order_burst"] = limits.max_orders_per_s, limits.order_burst
     row["order_reserve"] = limits.order_reserve
     row["max_open_orders"], row["max_rejects"] = limits.max_open_orders, limits.max_rejects
+    row["max_drawdown_e8"] = limits.max_drawdown * layout.MONEY_SCALE
     row["trading"] = int(Trading.PAUSED)  # until start-up is complete
     return risk
 
@@ -295,17 +375,25 @@ def _risk(limits: Limits) -> np.ndarray:
 def state_digest(rooms: EngineState) -> bytes:
     """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
     digest = hashlib.sha256()
-    for name in STATE_ROOMS + (LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()):
+    later = LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()
+    shared = STRATEGY_ROOMS if rooms.rules[0] & layout.BY_STRATEGY and rooms.slots.size > 1 else ()
+    for name in STATE_ROOMS + later + shared:
         room: Any = getattr(rooms, name)
         if name == "book" and not room["max_age_ns"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_AGE_FIELDS]
         if name == "signal" and not room["unit_hedge"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_MOVING_FIELDS]
+        if name == "risk" and not room["max_drawdown_e8"].any():
+            room = room.view(np.int64).reshape(room.size, -1)[:, :-_DRAWDOWN_FIELDS]
         digest.update(np.ascontiguousarray(room).tobytes())
     return digest.digest()
 
 
-def strategy_kernels(config: SessionConfig) -> tuple[Any, ...]:
-    """The compiled kernels of a session, one a slot, padded to MAX_STRATEGIES so that one compiled loop serves any number."""
-    kernels = [strategy(frozen.strategy).kernel() for frozen in config.strategies]
-    return tuple(kernels + [kernels[0]] * (layout.MAX_STRATEGIES - len(kernels)))
+def strategy_kernels(config: SessionConfig) -> np.ndarray:
+    """The table of the hooks of a session's strategies, int64 (k, hooks), compiled: what the step takes as `strategies`."""
+    return hook_table(hooks_of(config))
+
+
+def hooks_of(config: SessionConfig) -> list[dict[Hook, Any]]:
+    """The hooks of a session's strategies, as Python sees them."""
+    return [strategy(frozen.strategy).hooks() for frozen in config.strategies]

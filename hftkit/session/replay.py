@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hftkit.codes import RecordType
+from hftkit.codes import Policy, RecordType
 from hftkit.errors import JournalError, ParamsError
 from hftkit.kernels import replay as kernel
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver
 from hftkit.kernels.memory.journal import RECORD_HEADER_WORDS, check_record
-from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.session.code_identity import code_differs
-from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, state_digest, strategy_kernels
+from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, hooks_of, state_digest, strategy_kernels
 from hftkit.session.journal import SEGMENT_HEADER_WORDS, JournalReader, bytes_of, json_of, type_of
 from hftkit.session.writers import WriterWatch
 
@@ -81,7 +80,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
     samples = np.zeros((max_samples + _SEGMENT_SAMPLES if every_ns else 0, len(SAMPLE_COLUMNS)), np.float64)
     fills = np.zeros((MAX_FILLS if every_ns else 0, len(FILL_COLUMNS)), np.int64)
     result: ReplayResult | None = None
-    kernels: tuple[Any, ...] = ()
+    kernels = np.zeros((0, 0), np.int64)
     recorded_digest: bytes | None = None
     differs = ""
     for number, path in enumerate(reader.segments, start=1):
@@ -106,7 +105,7 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
                     rooms = build_engine_state(config)
                     kernels = _kernels_of(config)
                     result = ReplayResult(config, rooms, identical=True, ended=False, code_differs=differs)
-                    result.writers = WriterWatch(rooms, kernels) if check_writers else None
+                    result.writers = WriterWatch(rooms, hooks_of(config)) if check_writers else None
                 elif record_type == RecordType.SESSION_BEGIN:
                     differs = _code_differs(payload)
                 elif record_type == RecordType.SESSION_END:
@@ -134,11 +133,11 @@ def replay(folder: Path | str, *, sample_every_ns: int | None = None, max_sample
 
 
 def _run(
-    result: ReplayResult, kernels: tuple[Any, ...], words: np.ndarray, cursor: np.ndarray, samples: np.ndarray, fills: np.ndarray, every_ns: int
+    result: ReplayResult, kernels: np.ndarray, words: np.ndarray, cursor: np.ndarray, samples: np.ndarray, fills: np.ndarray, every_ns: int
 ) -> int:
     if result.writers is not None:
         return result.writers.replay_segment(words, cursor, samples, fills, every_ns)
-    run = compiled_driver(kernel.replay_segment, result.rooms, STRATEGIES_TYPE, words, cursor, samples, fills, every_ns)
+    run = compiled_driver(kernel.replay_segment, result.rooms, HOOKS_TYPE, words, cursor, samples, fills, every_ns)
     return int(run(result.rooms, kernels, words, cursor, samples, fills, every_ns))
 
 
@@ -158,16 +157,18 @@ def _with_the_end(samples: np.ndarray, fills: np.ndarray, rooms: EngineState) ->
     if not len(samples):
         return samples
     ledger, legs, signal = rooms.ledger, rooms.legs[0], rooms.signal[0]
+    is_pair = rooms.slots[0]["policy"] == Policy.PAIR
+    positions = (legs["lead_position"], legs["hedge_position"]) if is_pair else rooms.held[0, :2]["position"]
     net = int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum())
     end = samples[-1].copy()
     end[0] = max(end[0], float(signal["ts_event"]), float(fills[-1, 0]) if len(fills) else 0.0)
     end[1:5] = signal["spread"], signal["mean"], signal["std"], signal["zscore"]
-    end[5:] = net, legs["lead_position"], legs["hedge_position"]
+    end[5:] = net, *positions
     kept = samples[:-1] if end[0] == samples[-1, 0] else samples
     return np.vstack([kept, end])
 
 
-def _kernels_of(config: SessionConfig) -> tuple[Any, ...]:
+def _kernels_of(config: SessionConfig) -> np.ndarray:
     try:
         return strategy_kernels(config)
     except ParamsError as error:

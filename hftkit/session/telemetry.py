@@ -31,23 +31,33 @@ from hftkit.session.histogram import percentiles_us
 from hftkit.session.pages import PAGE_MAGIC
 from hftkit.system import private_files
 
-VERSION = 6  # 4: orders that are not ours in `account`; 5: age of a `book`; 6: hedge lots of a `signal`
+VERSION = 7  # 5: age of a `book`; 6: hedge lots of a `signal`; 7: `slots` and `held` of each strategy
 DIRECTORY_OFFSET = 4096
-SECTIONS_OFFSET = 65536
+SECTIONS_OFFSET = 262144  # room for the facts of 64 strategies over 256 instruments
 _PAUSE_S = 0.0005  # between two tries to read a page that is being written; an update takes some microseconds
 _LAST_CHANCE_S = 0.05  # a process that cannot be seen is dead, or lives in another container: it may end its update still
 _RECORDS = {record.name: record for record in layout.RECORDS}
-_SECTION_RECORD = {"session": "SESSION", "risk": "RISK", "book": "BOOK", "ledger": "LEDGER", "signal": "SIGNAL", "legs": "LEGS"}
+_SECTION_RECORD = {
+    "session": "SESSION",
+    "risk": "RISK",
+    "book": "BOOK",
+    "ledger": "LEDGER",
+    "signal": "SIGNAL",
+    "legs": "LEGS",
+    "slots": "SLOT",
+    "held": "LEDGER",
+}
 _COLD_RECORD = {"line": "LINE", "account": "ACCOUNT"}  # written word by word by the cold side: not under the sequence lock
 
 
-def _sections(n_instruments: int, n_strategies: int) -> list[dict[str, Any]]:
-    counts = {"session": 1, "risk": 1, "book": n_instruments, "ledger": n_instruments, "signal": n_strategies, "legs": n_strategies}
+def _sections(n_instruments: int, n_strategies: int, n_watched: int) -> list[dict[str, Any]]:
+    of_all, of_each = {"session": 1, "risk": 1, "book": n_instruments, "ledger": n_instruments}, ("signal", "legs", "slots")
+    shapes = {**{name: [n] for name, n in of_all.items()}, **{name: [n_strategies] for name in of_each}, "held": [n_strategies, n_watched]}
     plan: list[dict[str, Any]] = []
     offset = SECTIONS_OFFSET
-    for name, count in counts.items():
-        plan.append({"name": name, "record": _SECTION_RECORD[name], "shape": [count], "offset": offset})
-        offset += -(-count * _RECORDS[_SECTION_RECORD[name]].dtype.itemsize // 64) * 64
+    for name, shape in shapes.items():
+        plan.append({"name": name, "record": _SECTION_RECORD[name], "shape": shape, "offset": offset})
+        offset += -(-int(np.prod(shape)) * _RECORDS[_SECTION_RECORD[name]].dtype.itemsize // 64) * 64
     for name, shape in (("histograms", [len(Hop), COUNTS_LEN]), ("fills", [FILL_ROWS, FILL_WORDS])):
         plan.append({"name": name, "record": "int64", "shape": shape, "offset": offset})
         offset += shape[0] * shape[1] * 8
@@ -84,12 +94,13 @@ def cold_page(path: Path) -> ColdPage:
     return ColdPage(**{section["name"]: _section(buffer, section) for section in sections if section["name"] in _COLD_RECORD})
 
 
-def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[str, Any]) -> Page:
-    """Make a page file for one engine. `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal).
+def create_page(path: Path, n_instruments: int, n_strategies: int, info: dict[str, Any], n_watched: int = 2) -> Page:
+    """Make a page file for one engine, whose strategies watch up to `n_watched` instruments each.
 
-    All of it is allocated, so that no full file system can kill who touches it; a lock tells `sweep` that its writer lives. Raises HftkitError.
+    `info`: JSON-ready facts that never change (symbols, thresholds, digests, journal). All of the page is allocated, so that no full file system can
+    kill who touches it; a lock tells `sweep` that its writer lives. Raises HftkitError.
     """
-    sections = _sections(n_instruments, n_strategies)
+    sections = _sections(n_instruments, n_strategies, n_watched)
     last = sections[-1]
     size = last["offset"] + int(np.prod(last["shape"])) * _dtype(last["record"]).itemsize
     directory = json.dumps({"sections": sections, "info": info}, sort_keys=True).encode()
@@ -136,6 +147,8 @@ class Snapshot:
     ledger: np.ndarray
     signal: np.ndarray
     legs: np.ndarray
+    slots: np.ndarray
+    held: np.ndarray
     histograms: np.ndarray
     fills: np.ndarray
     line: np.ndarray
@@ -221,6 +234,8 @@ class TelemetryReader:
             ledger=self._page.ledger.copy(),
             signal=self._page.signal.copy(),
             legs=self._page.legs.copy(),
+            slots=self._page.slots.copy(),
+            held=self._page.held.copy(),
             histograms=self._page.histograms.copy(),
             fills=self._recent_fills(),
             line=self._cold.line.copy(),

@@ -13,7 +13,7 @@ Some thousand events a second: for tests, and for `hftkit replay JOURNAL --check
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -22,16 +22,18 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from hftkit import layout
-from hftkit.codes import EventKind
+from hftkit.codes import EventKind, Hook
 from hftkit.kernels import due, step
 from hftkit.kernels import replay as replay_kernel
 from hftkit.session.engine_state import EngineState
 
 STRATEGY = "strategies/*.py"  # whatever file the strategy is in: one of ours, or of a package of somebody's
 _AS_COMPILED = ("hftkit.kernels.memory.", "hftkit.kernels.stats.")
-_BOOK, _ENCODE, _LEGS = "kernels/market/book.py", "kernels/wire/encode.py", "kernels/trading/legs.py"
-_STEP, _RESTING, _DUE = "kernels/step.py", "kernels/trading/resting.py", "kernels/due.py"
+_BOOK, _ENCODE, _LEGS = "kernels/market/book.py", "kernels/wire/encode.py", "kernels/execution/pair.py"
+_STEP, _RESTING, _DUE = "kernels/step.py", "kernels/execution/resting.py", "kernels/due.py"
 _REPLAY, _VALIDITY = "kernels/replay.py", "kernels/trading/validity.py"
+_ATTRIBUTION = "kernels/trading/attribution.py"
+_COUNTS = ("n_signals", "n_orders", "n_fills", "n_rejects", "n_vetoes")
 
 # The file that writes each array of EngineState; "": nobody does once the engine is built. Of records it is layout's `writer`.
 OWNERS: dict[str, str] = {
@@ -48,6 +50,10 @@ OWNERS: dict[str, str] = {
     "external": layout.EXTERNAL.writer,
     "refused": _LEGS,
     "risk": layout.RISK.writer,
+    "slots": layout.SLOT.writer,
+    "held": layout.LEDGER.writer,
+    "open_held": _ATTRIBUTION,
+    "touched": _STEP,
     "session": layout.SESSION.writer,
     "state": STRATEGY,
     "order_out": _ENCODE,
@@ -57,6 +63,7 @@ OWNERS: dict[str, str] = {
     "tried_words": _DUE,
     "tried_want": _LEGS,
     **dict.fromkeys(("instruments", "rules", "limit", "valid_until", "params", "logon", "signal_words", "allowed_words", "legs_words"), ""),
+    **dict.fromkeys(("watch", "watcher_start", "watchers"), ""),
 }
 
 
@@ -83,6 +90,7 @@ EXCEPTIONS: tuple[Permission, ...] = (
     Permission("refused", ("",), _STEP, "an order that was not refused ends the row of refusals"),
     Permission("risk", ("trading",), _STEP, "the operator's commands, and PAUSED once a flattening is done"),
     Permission("session", ("next_order",), "kernels/trading/orders.py", "an id is used up as the order is entered"),
+    Permission("slots", _COUNTS, _STEP, "what the step has done for a strategy is counted where it is done"),
     Permission("signal", ("reason", "target"), _VALIDITY, "an expired frozen file wants nothing new, whatever its strategy says"),
     Permission("want", _WANT_FIELDS, _RESTING, "the cancel of a resting order is a want like any other"),
     Permission("tried_want", _WANT_FIELDS, _RESTING, "likewise, where it is only tried whether a timer is due"),
@@ -187,8 +195,8 @@ class WriterWatch:
     ----------
     rooms : EngineState
         The engine's arrays.
-    strategies : tuple of kernels
-        As of `strategy_kernels`; they run compiled.
+    strategies : list of the hooks of each strategy
+        As of `hooks_of`; they run compiled.
 
     Notes
     -----
@@ -196,7 +204,7 @@ class WriterWatch:
     """
 
     rooms: EngineState
-    strategies: tuple[Any, ...]
+    strategies: Sequence[Mapping[Hook, Any]]
     breaches: dict[tuple[str, str, str], Breach] = field(default_factory=dict)
     written: set[tuple[str, str, str]] = field(default_factory=set)
 
@@ -206,7 +214,12 @@ class WriterWatch:
         self._watched: Any = EngineState._make(
             (_Records if array.dtype.names else _Words)(array, name, self) for name, array in zip(self.rooms._fields, self.rooms, strict=True)
         )
-        self._asked = tuple(self._as_compiled(one, STRATEGY, "on_book") for one in self.strategies)
+        self._hooks: list[Callable[..., Any]] = []
+        self._asked = np.zeros((len(self.strategies), len(Hook)), np.int64)  # instead of addresses: numbers of `_hooks`, from 1
+        for slot, hooks in enumerate(self.strategies):
+            for hook, one in hooks.items():
+                self._hooks.append(self._as_compiled(one, STRATEGY, hook.name.lower()))
+                self._asked[slot, hook] = len(self._hooks)
         self._allowed = {(one.array, name, one.writer) for one in EXCEPTIONS for name in one.fields}
 
     # -- what a caller does with it ----------------------------------------------------------------------------------
@@ -271,6 +284,8 @@ class WriterWatch:
         names = self._modules.get(function.__module__)
         if names is None:
             names = self._modules[function.__module__] = dict(function.__globals__)
+            if "call_hook" in names:
+                names["call_hook"] = lambda number, *arguments: self._hooks[number - 1](*arguments)
             for key, value in list(names.items()):
                 if isinstance(value, Dispatcher):
                     names[key] = self._plain(value)

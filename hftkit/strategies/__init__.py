@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from hftkit.codes import Hook
 from hftkit.errors import ParamsError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Strategy:
     """What a strategy file offers as `STRATEGY`.
 
-    `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where the compiled kernel
-    `on_book(slot, event, book, legs, params, state, signal)` lives. `pack_params(frozen)` and `pack_state(frozen)` give the kernel's
+    `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where its compiled hooks live, each
+    optional: `on_book`, `on_trade`, `on_fill`, `on_timer` (kernels/hooks.py). `pack_params(frozen)` and `pack_state(frozen)` give the hooks'
     float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one
     sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused.
     `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is. `most_hedge_lots(frozen, values)`: hedge lots of the
@@ -61,9 +62,10 @@ class Strategy:
             raise ParamsError(f"{where}: {problem}", again)
         return checked
 
-    def kernel(self) -> Any:
-        """The compiled strategy kernel, with the signature of `hftkit.kernels.step.STRATEGY_SIGNATURE`."""
-        return importlib.import_module(self.module).on_book
+    def hooks(self) -> dict[Hook, Any]:
+        """The compiled functions that it is called through, of the signature `hftkit.kernels.hooks.HOOK_SIGNATURE`."""
+        found = vars(importlib.import_module(self.module))
+        return {hook: found[hook.name.lower()] for hook in Hook if hook.name.lower() in found}
 
 
 def strategy(name: str) -> Strategy:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
-from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, HeldArray, Int64Array, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.strategies import Strategy
 
@@ -30,8 +30,17 @@ _ENTRY, _EXIT = int(SignalReason.ENTRY), int(SignalReason.EXIT)
 
 
 @kernel
-def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
-    """Write the fixed target into SIGNAL[slot]. Arguments as in hftkit.kernels.step.STRATEGY_SIGNATURE."""
+def on_book(
+    slot: int,
+    event: EventArray,
+    book: BookArray,
+    watch: Int64Array,
+    held: HeldArray,
+    params: Float64Array,
+    state: Float64Array,
+    signal: SignalArray,
+) -> int:
+    """Write the fixed target into SIGNAL[slot]. Arguments as in hftkit/kernels/hooks.py."""
     s = signal[slot]
     s.ts_event = event[0].ts_event
     s.target = int(params[TARGET])

@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
-from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, HeldArray, Int64Array, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.reversion import next_target
 from hftkit.kernels.market.signals import imbalance, mid_ticks
@@ -197,14 +197,23 @@ def warm_up_bars(params: Float64Array) -> int:
 
 
 @kernel
-def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
+def on_book(
+    slot: int,
+    event: EventArray,
+    book: BookArray,
+    watch: Int64Array,
+    held: HeldArray,
+    params: Float64Array,
+    state: Float64Array,
+    signal: SignalArray,
+) -> int:
     """Evaluate one strategy slot after a book change. Owns SIGNAL[slot] and its own `state`.
 
-    Arguments as in hftkit.kernels.step.STRATEGY_SIGNATURE: `params` float64 (MOST_LOTS + 1,) of `pack_params`, `state` float64 (s,) of
+    Arguments as in hftkit/kernels/hooks.py: `params` float64 (MOST_LOTS + 1,) of `pack_params`, `state` float64 (s,) of
     `pack_state`. Returns the codes.SignalReason, also in signal[slot].reason.
     """
     s = signal[slot]
-    lead, hedge = book[legs[slot].lead], book[legs[slot].hedge]
+    lead, hedge = book[watch[slot, 0]], book[watch[slot, 1]]
     s.ts_event = event[0].ts_event
     mid_lead, mid_hedge = mid_ticks(lead), mid_ticks(hedge)
     if not (mid_lead > 0.0 and mid_hedge > 0.0):

@@ -29,9 +29,10 @@ import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
-from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, LegsArray, SignalArray
+from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, HeldArray, Int64Array, SignalArray
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.market.moments import KINDS, held, moments, push
+from hftkit.kernels.market.moments import KINDS, moments, push
+from hftkit.kernels.market.moments import held as window_size
 from hftkit.kernels.market.reversion import next_target
 from hftkit.kernels.market.reversion_features import FEATURES, MEMORY, push_zscore, reversion_features
 from hftkit.kernels.market.signals import imbalance, mid_ticks
@@ -99,7 +100,7 @@ def _zscore(spread: float, state: Float64Array, full: bool) -> float:
 def _push_bar(spread: float, params: Float64Array, state: Float64Array, with_moments: bool) -> None:
     """One bar closes at `spread` (log price, or price): its z-score against the moments before it, then the window that includes it."""
     kind, window = int(params[ZSCORE]), int(params[WINDOW])
-    size = held(kind, window)
+    size = window_size(kind, window)
     ring = state[RING : RING + size]
     if params[GATED] != 0.0:
         z = _zscore(spread, state, int(state[COUNT]) == size)
@@ -117,7 +118,7 @@ def _close_bars(bar: int, params: Float64Array, state: Float64Array) -> None:
     bars = bar - int(state[BAR])
     if bars <= 0:
         return
-    closing = min(bars, held(int(params[ZSCORE]), int(params[WINDOW])) + MEMORY)  # older ones would be forgotten again
+    closing = min(bars, window_size(int(params[ZSCORE]), int(params[WINDOW])) + MEMORY)  # older ones would be forgotten again
     for k in range(closing):
         _push_bar(state[LAST_SPREAD], params, state, k == closing - 1 or params[GATED] != 0.0)
     state[BAR] = bar
@@ -162,15 +163,23 @@ def _believed(z: float, params: Float64Array, state: Float64Array) -> bool:
 
 
 @kernel
-def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, params: Float64Array, state: Float64Array, signal: SignalArray) -> int:
+def on_book(
+    slot: int,
+    event: EventArray,
+    book: BookArray,
+    watch: Int64Array,
+    held: HeldArray,
+    params: Float64Array,
+    state: Float64Array,
+    signal: SignalArray,
+) -> int:
     """Evaluate one strategy slot after a book change. Owns SIGNAL[slot] and its own `state`.
 
-    `event` EVENT (1,), `book` BOOK (n,), `legs` LEGS (k,) (which instruments), `params` float64 (p,) of `pack_params`, `state` float64 (s,) of
-    `pack_state`,
-    `signal` SIGNAL (k,). Returns the codes.SignalReason, also in signal[slot].reason. Spread in log prices or prices; z in standard deviations.
+    Arguments as in hftkit/kernels/hooks.py, `watch` lead and hedge; `params` float64 (p,) of `pack_params`, `state` float64 (s,) of
+    `pack_state`. Returns the codes.SignalReason, also in signal[slot].reason. Spread in log prices or prices; z in standard deviations.
     """
     s = signal[slot]
-    lead, hedge = book[legs[slot].lead], book[legs[slot].hedge]
+    lead, hedge = book[watch[slot, 0]], book[watch[slot, 1]]
     s.ts_event = event[0].ts_event
     mid_lead, mid_hedge = mid_ticks(lead), mid_ticks(hedge)
     if not (mid_lead > 0.0 and mid_hedge > 0.0):
@@ -190,7 +199,7 @@ def on_book(slot: int, event: EventArray, book: BookArray, legs: LegsArray, para
     s.std = state[STD]
     s.imbalance = imbalance(lead)
     s.n_bars = int(state[COUNT])
-    if s.n_bars < held(int(params[ZSCORE]), int(params[WINDOW])):
+    if s.n_bars < window_size(int(params[ZSCORE]), int(params[WINDOW])):
         s.zscore = math.nan
         s.reason = _WARMING_UP
         return s.reason
@@ -234,7 +243,7 @@ def pack_params(frozen: FrozenParams) -> np.ndarray:
 def pack_state(frozen: FrozenParams) -> np.ndarray:
     """Kernel state float64 (RING + values of the window,), seeded from the frozen array `spread_tail` (log prices or prices)."""
     packed = pack_params(frozen)
-    size = held(int(packed[ZSCORE]), int(packed[WINDOW]))
+    size = window_size(int(packed[ZSCORE]), int(packed[WINDOW]))
     state = np.zeros(RING + size, np.float64)
     state[MEAN] = state[STD] = math.nan
     seed(frozen.array("spread_tail")[-(size + MEMORY) :], packed, state)
@@ -244,7 +253,7 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
 def tail_bars(zscore: str, window: int, gated: bool) -> int:
     """How many closing spreads a frozen `spread_tail` holds so that the strategy is ready at once: the window, and the z-scores that a model looks
     at."""
-    return held(ZSCORE_NAMES.index(zscore), window) + (MEMORY if gated else 0)
+    return window_size(ZSCORE_NAMES.index(zscore), window) + (MEMORY if gated else 0)
 
 
 def objection(frozen: FrozenParams, values: PairsParams) -> str:

@@ -31,9 +31,9 @@ from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import NotHere, Result, WrongAnswer
 from hftkit.benchmarks.timing import percentiles
 from hftkit.codes import Control, MessageType
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_words
-from hftkit.kernels.step import STRATEGIES_TYPE
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME, LOOP
 from hftkit.session.control import ControlPage
@@ -189,7 +189,7 @@ def engine(folder: Path) -> Responder:
         sent_at=np.zeros(rooms.orders.size, np.int64),
     )
     page = _real_page(rooms)
-    loop = compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
+    loop = compiled_driver(hot.hot_loop, rooms, HOOKS_TYPE, shell, example_page())
     strategies = strategy_kernels(config)
 
     def run() -> None:

@@ -9,7 +9,9 @@ import numpy as np
 
 from hftkit.codes import Hop, OrderState, SessionStatus
 from hftkit.session import fill_stats as execution
+from hftkit.session.attribution import by_strategy, netting
 from hftkit.session.histogram import percentiles_us
+from hftkit.session.watching import watched_by_any
 from hftkit.units import from_e8
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
     rooms, ledger, session = engine.rooms, engine.rooms.ledger, engine.rooms.session[0]
     states = rooms.orders["state"]
     open_orders = int(np.sum(~np.isin(states, FINAL_STATES)))
-    traded = sorted({int(i) for name in ("lead", "hedge") for i in rooms.legs[name] if i >= 0})
+    traded = watched_by_any(rooms.watch)
     symbols = [instrument.symbol for instrument in engine.session_config.instruments]
     return {
         "session": engine.folder.name,
@@ -66,6 +68,8 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "turnover": from_e8(int(rooms.ledger["turnover_e8"].sum()), 2),
         "max_drawdown_at_end": from_e8(int(rooms.risk[0]["drawdown_e8"]), 4),
         "end_positions": {symbols[i]: int(rooms.ledger["position"][i]) for i in traded},
+        "by_strategy": by_strategy(engine.session_config, rooms),
+        "netting": netting(engine.session_config, rooms),
         "corrected_lots": {symbols[i]: int(rooms.ledger["corrected_qty"][i]) for i in np.flatnonzero(rooms.ledger["n_corrections"])},
         "halt_reason": int(rooms.risk[0]["halt_reason"]),
         "startup_s": round(getattr(engine, "startup_s", 0.0), 3),

@@ -17,6 +17,7 @@ from hftkit.codes import EventKind, Hop, RecordType, Reject, SessionStatus
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.session.engine_state import state_digest
 from hftkit.session.histogram import write_hlog
+from hftkit.session.watching import watched_by_any
 from hftkit.system import private_files
 from live import hot_loop as hot
 from live.ending.decision import LOST, ExitCode, Facts, Left, decide
@@ -65,8 +66,7 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
 def _lost(engine: Engine, alive: bool) -> tuple[str, ...]:
     """The symbols that the engine trades, if its session was lost: it did not log out, and its thread is not at work any more."""
     over = engine.started and not engine.observing and not alive and engine.loop_status is not hot.LoopStatus.LOGGED_OUT
-    legs = {int(i) for name in ("lead", "hedge") for i in engine.rooms.legs[name] if i >= 0} if over else set()
-    return tuple(engine.session_config.instruments[i].symbol for i in sorted(legs))
+    return tuple(engine.session_config.instruments[i].symbol for i in watched_by_any(engine.rooms.watch)) if over else ()
 
 
 def _facts(engine: Engine, refused: str, stop_asked: bool, alive: bool, left: Left | None) -> Facts:

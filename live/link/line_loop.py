@@ -38,7 +38,7 @@ from hftkit.kernels.memory.control import NO_COMMAND, admits, answer_command, co
 from hftkit.kernels.memory.intrinsics import copy_bytes, copy_words, load_acquire
 from hftkit.kernels.memory.journal import append, fits
 from hftkit.kernels.memory.telemetry import Page, publish
-from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, take_frame
+from hftkit.kernels.step import LOGGED_OUT, SENSED_LOST_SESSION, journal_reserve, take_frame
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame, frame_words
 from hftkit.kernels.wire.link import HEARTBEAT_DUE, LOGON_DUE, LOGOUT_DUE, ORDER_SEQ, ORDER_UP, ROOM_WORDS, VENUE_OFFSET, Kind
@@ -47,7 +47,6 @@ from hftkit.session import engine_state
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
     ABANDON,
-    JOURNAL_RESERVE_WORDS,
     LoopContext,
     LoopStatus,
     Wait,
@@ -63,7 +62,7 @@ from live.link.raw_ring import RawRing, raw_ring
 ORDER_WAY = LOOP.word("order_way")  # read atomically: the cold side writes it while the loop runs
 THROUGH_RING = -2
 MESSAGES_A_TURN = 256  # of one ring, before the others, the operator and the timer are looked at again
-OUT_BYTES = 65536
+OUT_BYTES, WANT_BYTES = 65536, 1024  # encoded requests: in all, or of each want where there may be many
 MESSAGE_RESERVE_WORDS = 8 * ROOM_WORDS  # the most that one message and what it leads to may take in the journal
 RING_WORDS, OUT_RING_WORDS = 1 << 20, 1 << 14  # 8 MiB a part: some 40,000 messages; 128 KiB of requests
 PUBLIC_RING, MARKET_RING, PRIVATE_RING, ORDERS_RING, COLD_RING, N_RINGS = range(6)
@@ -94,7 +93,7 @@ class Wire(NamedTuple):
     frames: np.ndarray  # int64: frames of the message being worked
     frame_octets: np.ndarray  # uint8 view of frames
     answers: np.ndarray  # int64: the line's answers to the engine's own market data requests
-    out: np.ndarray  # uint8 (OUT_BYTES,): encoded requests
+    out: np.ndarray  # uint8 (bytes,): encoded requests
     out_ring: RawRing  # towards the thread that owns the TLS state
     rest_ring: RawRing  # towards the task that speaks REST: frames
     said: np.ndarray  # int64 (VIEW_WORDS,): what is known of the message at the front of a ring
@@ -104,14 +103,16 @@ class Wire(NamedTuple):
 def new_wire(rooms: engine_state.EngineState, n_instruments: int, ring_words: int = RING_WORDS) -> Wire:
     """Allocate it."""
     frames = np.zeros(2 * ROOM_WORDS, np.int64)
+    out_bytes = max(OUT_BYTES, WANT_BYTES * rooms.want.size)
+    out_words = max(OUT_RING_WORDS, 1 << (2 * out_bytes // 8 - 1).bit_length())
     return Wire(
         rings=tuple(raw_ring(ring_words) for _ in range(N_RINGS)),
         frames=frames,
         frame_octets=frames.view(np.uint8),
         answers=np.zeros((n_instruments + 1) * ROOM_WORDS, np.int64),
-        out=np.zeros(OUT_BYTES, np.uint8),
-        out_ring=raw_ring(OUT_RING_WORDS),
-        rest_ring=raw_ring(OUT_RING_WORDS),
+        out=np.zeros(out_bytes, np.uint8),
+        out_ring=raw_ring(out_words),
+        rest_ring=raw_ring(out_words),
         said=np.zeros(VIEW_WORDS, np.int64),
         order_octets=rooms.order_out.view(np.uint8),
     )
@@ -178,7 +179,7 @@ def _run_batch(
     loop, words = shell.loop[0], wire.frames
     is_order_entry = loop.batch_orders != 0
     while loop.batch_at < loop.batch_end:
-        if not fits(shell.segment, shell.journal, JOURNAL_RESERVE_WORDS):
+        if not fits(shell.segment, shell.journal, journal_reserve(rooms)):
             return _JOURNAL_FULL
         at = loop.batch_at
         n_words = frame_words(words[at])
@@ -367,7 +368,7 @@ def line_turn(
 ) -> int:
     """One turn: what was left over, operator, every ring, timer. Returns a LoopStatus."""
     loop, encode = shell.loop[0], functions[1]
-    reserve = min(MESSAGE_RESERVE_WORDS + 2 * wire.answers.size, shell.segment.size // 2)
+    reserve = min(MESSAGE_RESERVE_WORDS + 2 * wire.answers.size + journal_reserve(rooms), shell.segment.size // 2)
     now = monotonic_ns(shell.scratch)
     if not fits(shell.segment, shell.journal, reserve):
         return _JOURNAL_FULL

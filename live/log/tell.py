@@ -10,6 +10,7 @@ from hftkit import clock
 from hftkit.codes import Control, SignalReason, Trading
 from hftkit.kernels.memory import journal as journal_kernel
 from hftkit.session.telemetry import write_space
+from hftkit.session.watching import watched_by_any
 from hftkit.units import iso_from_ns
 from live.book_watch import BookWatch
 from live.log.status_line import StatusLine
@@ -28,8 +29,7 @@ class Tell:
         self._stalls = 0
         self.status = StatusLine(engine, engine.config.session.status_s)
         symbols = [instrument.symbol for instrument in engine.session_config.instruments]
-        legs = engine.rooms.legs
-        watched = sorted({int(i) for name in ("lead", "hedge") for i in legs[name] if i >= 0})
+        watched = watched_by_any(engine.rooms.watch)
         self._books = BookWatch(
             symbols,
             watched,
@@ -68,10 +68,9 @@ class Tell:
             engine.log.event("stall", seconds=seconds, why="this process stood still: no book is traded on before it has caught up", stalls=stalls)
         if engine.rooms.risk[0]["trading"] >= Trading.STOPPING or engine.trading_since == 0.0:
             return
-        legs = engine.rooms.legs.copy()
-        held = legs[(legs["lead_position"] != 0) | (legs["hedge_position"] != 0)]
+        holds = (engine.rooms.held["position"] != 0).any(axis=1)  # the books of all that a strategy watches, where it holds anything
         book = engine.rooms.book.copy()
-        self._books.turn(clock.monotonic_ns(), book, {int(i) for name in ("lead", "hedge") for i in held[name]})
+        self._books.turn(clock.monotonic_ns(), book, set(watched_by_any(engine.rooms.watch[holds])))
 
     def space(self) -> None:
         """Room for the journal, every few seconds; and the log's size."""

@@ -263,10 +263,10 @@ def _rate(snapshot: Snapshot, previous: Snapshot | None, counter: str) -> float:
 
 def _positions(snapshot: Snapshot, info: dict[str, Any]) -> tuple[Position, ...]:
     """Instruments that a strategy trades or that were ever traded."""
-    legs = {int(i) for name in ("lead", "hedge") for i in snapshot.legs[name] if i >= 0}
+    watched = {symbol for facts in info["strategies"] for symbol in facts["watched"]}
     shown = []
     for i, (row, instrument) in enumerate(zip(snapshot.ledger, info["instruments"], strict=True)):
-        if i not in legs and not int(row["n_fills"]):
+        if instrument["symbol"] not in watched and not int(row["n_fills"]):
             continue
         lots, mark = int(row["position"]), int(row["mark_price"])
         book, is_old = _book(snapshot.book[i], snapshot.ts_published)
@@ -313,7 +313,7 @@ def _strategies(snapshot: Snapshot, info: dict[str, Any]) -> tuple[StrategyView,
             StrategyView(
                 name=facts["name"],
                 digest=facts["digest"][:12],
-                pair="/".join(symbol for symbol in (facts["lead"], facts["hedge"]) if symbol),
+                pair="/".join(facts["watched"]),
                 state=LegState(int(legs["state"])).text,
                 target=int(legs["target"]),
                 zscore=float(signal["zscore"]),

@@ -23,12 +23,12 @@ from hftkit.cli.replay_commands import replay as replay_command
 from hftkit.codes import Control, MessageType, Outcome, RecordType, Trading
 from hftkit.errors import VenueError
 from hftkit.instruments import Instrument
-from hftkit.layout import MAX_STRATEGIES
 from hftkit.params.format import FrozenParams, LegPlan, freeze
 from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.session.journal import JournalReader
 from hftkit.session.replay import replay
 from hftkit.strategies import strategy
+from hftkit.strategies.hook_table import hook_table
 from hftkit.units import from_e8
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -319,7 +319,7 @@ def test_maker_first_ends_flat_with_nothing_lost_and_a_replay_that_is_identical(
 def test_a_replay_with_other_code_says_so_and_still_knows_that_the_session_ended(ended, monkeypatch):
     """Another strategy's kernel in the place of the session's: the replay differs, and the line names the source, not a crash."""
     session, _ = ended
-    monkeypatch.setattr("hftkit.session.replay.strategy_kernels", lambda config: (strategy("fixed_target").kernel(),) * MAX_STRATEGIES)
+    monkeypatch.setattr("hftkit.session.replay.strategy_kernels", lambda config: hook_table([strategy("fixed_target").hooks()]))
     monkeypatch.setattr("hftkit.session.code_identity.source_digest", lambda name: "0" * 64)
     replayed = replay(session.folder)
     assert not replayed.identical

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from hftkit.codes import Control, EventKind, MessageType, OrderFlag, OrderState, Reject, Side, TimeInForce
-from hftkit.kernels.trading.legs import nearest_ratio
+from hftkit.kernels.execution.pair import nearest_ratio
 from hftkit.session.engine_state import Limits
 from tests.support import Machine, frozen_pair
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hftkit.codes import Control, EventKind, LegState, MessageType, Side, Trading
-from hftkit.kernels.trading.legs import nearest_ratio
+from hftkit.kernels.execution.pair import nearest_ratio
 from hftkit.session.engine_state import Limits
 from tests.support import Machine, frozen_pair
 

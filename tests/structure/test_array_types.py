@@ -24,6 +24,7 @@ NAMED_FILES = ("live/hot_loop.py",)
 EXCEPTIONS = {
     "hftkit/kernels/jit.py": "the compile policy: functions, signatures and dispatchers of numba",
     "hftkit/kernels/bits.py": "writes machine code: contexts and builders",
+    "hftkit/kernels/hooks.py": "writes machine code: contexts and builders",
     "hftkit/kernels/stats/vector.py": "writes machine code: contexts and builders",
     "hftkit/kernels/memory/intrinsics.py": "writes machine code: contexts and builders",
 }

@@ -14,9 +14,8 @@ KERNELS = "hftkit/kernels"
 ALLOWED = ("__future__", "typing", "math", "numpy", "hftkit.kernels", "hftkit.layout", "hftkit.codes")
 # Rooms that may import more, each with its reason.
 EXCEPTIONS = {
-    "hftkit/kernels/arrays.py": "names the type of a strategy's function (collections.abc)",
     "hftkit/kernels/jit.py": "the compile policy itself: talks to numba, reads the sources and the environment",
-    "hftkit/kernels/step.py": "states the compiled type of a strategy (numba.types)",
+    "hftkit/kernels/hooks.py": "states the compiled type of a hook, and writes the machine code of its call",
     "hftkit/kernels/bits.py": "writes machine code: needs llvmlite and numba.extending",
     "hftkit/kernels/stats/vector.py": "writes machine code: needs llvmlite and numba.extending",
     "hftkit/kernels/memory/intrinsics.py": "writes machine code: needs llvmlite and numba.extending",

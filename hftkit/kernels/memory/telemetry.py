@@ -34,6 +34,8 @@ class Page(NamedTuple):
     ledger: np.ndarray  # LEDGER (n,)
     signal: np.ndarray  # SIGNAL (k,)
     legs: np.ndarray  # LEGS (k,)
+    slots: np.ndarray  # SLOT (k,)
+    held: np.ndarray  # LEDGER (k, w)
     histograms: np.ndarray  # int64 (hops, COUNTS_LEN)
     fills: np.ndarray  # int64 (FILL_ROWS, FILL_WORDS)
 
@@ -52,6 +54,9 @@ def publish(rooms: EngineState, page: Page, now: int) -> None:
     for k in range(rooms.signal.size):
         page.signal[k] = rooms.signal[k]
         page.legs[k] = rooms.legs[k]
+        page.slots[k] = rooms.slots[k]
+        for place in range(rooms.slots[k].n_watched):
+            page.held[k, place] = rooms.held[k, place]
     page.head[TS_PUBLISHED] = now
     page.head[N_PUBLISHED] += 1
     store_release(page.head, SEQUENCE, sequence + 2)

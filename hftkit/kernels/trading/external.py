@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from hftkit.codes import Side
 from hftkit.kernels.arrays import EventArray, ExternalArray, InstrumentArray, LedgerArray, LegsArray
+from hftkit.kernels.execution.pair import correct_legs
 from hftkit.kernels.jit import kernel
-from hftkit.kernels.trading.ledger import apply_external_fill, correct_position
-from hftkit.kernels.trading.legs import correct_legs
+from hftkit.kernels.trading.ledger import book_external_fill, correct_position
 
 _BUY = int(Side.BUY)
 
@@ -32,7 +32,7 @@ def take_external_fill(
     row.n_fills += 1
     row.n_forced += 1 if reason != 0 else 0
     row.reason = reason
-    apply_external_fill(ledger, instruments, e.instrument, e.side, e.price, e.qty, e.fee_e8)
+    book_external_fill(ledger[e.instrument], instruments[e.instrument], e.side, e.price, e.qty, e.fee_e8)
     correct_legs(legs, e.instrument, e.qty if e.side == _BUY else -e.qty, e.ts_event, now)
     return True
 

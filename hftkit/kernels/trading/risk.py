@@ -5,6 +5,10 @@ fills, so no sequence of fills can breach a position or exposure limit. An order
 could not end further from zero than it is now; when trading is paused, flattening or halted only such orders pass. A cancel always passes, and costs
 nothing of the order rate.
 
+First come the limits of the strategy that asks (strategy_risk.py). Where several strategies share the account, what reduces the position of the one
+that asks passes too: two that are opposite in one instrument are flat together, and each must be able to leave. The limits of the account hold for it
+as for any order, and it is not sent as reduce-only unless it reduces the account's position.
+
 No order is priced on a quote that is too old (kernels/market/book.py), or on a book that is not whole. Where an age limit is set, one kind of order
 needs no quote: a market order that reduces. So a position can always be left, and a leg that lost its hedge is unwound at its deadline.
 """
@@ -12,9 +16,26 @@ needs no quote: a market order that reduces. So a position can always be left, a
 from __future__ import annotations
 
 from hftkit.codes import Action, OrderFlag, OrderType, Reject, Side, Trading
-from hftkit.kernels.arrays import BookArray, InstrumentArray, LedgerArray, LimitArray, OpenArray, RiskArray, RiskRecord, WantArray, WantRecord
+from hftkit.kernels.arrays import (
+    BookArray,
+    BookRecord,
+    HeldArray,
+    InstrumentArray,
+    Int64Array,
+    LedgerArray,
+    LimitArray,
+    LimitRecord,
+    OpenArray,
+    OpenHeldArray,
+    RiskArray,
+    RiskRecord,
+    SlotArray,
+    WantArray,
+    WantRecord,
+)
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.signals import stale, tradable
+from hftkit.kernels.trading.strategy_risk import check_strategy, own_reducible
 
 _BUY = int(Side.BUY)
 _NEW, _NO_ACTION = int(Action.NEW), int(Action.NONE)
@@ -22,13 +43,14 @@ _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _ENABLED, _HALTED = int(Trading.ENABLED), int(Trading.HALTED)
 NS_PER_S = 1_000_000_000
 _SURELY = 0.999  # a product of floats below this share of a limit is below it in integers, too: the division is for what is near
+_PPM = 1_000_000
 
 _POSITION, _SIZE, _NOTIONAL = int(Reject.RISK_POSITION_LIMIT), int(Reject.RISK_ORDER_SIZE), int(Reject.RISK_ORDER_NOTIONAL)
 _RATE, _EXPOSURE, _LOSS = int(Reject.RISK_ORDER_RATE), int(Reject.RISK_EXPOSURE_LIMIT), int(Reject.RISK_LOSS_LIMIT)
 _NOT_TRADING, _OPEN_ORDERS, _BAND = int(Reject.RISK_NOT_TRADING), int(Reject.RISK_OPEN_ORDERS), int(Reject.RISK_PRICE_BAND)
 _REJECTS, _REDUCE_ONLY = int(Reject.RISK_REJECTS_IN_ROW), int(OrderFlag.REDUCE_ONLY)
 _MIN_NOTIONAL, _BAD, _NO_MARKET = int(Reject.RISK_MIN_NOTIONAL), int(Reject.RISK_BAD_ORDER), int(Reject.RISK_NO_MARKET)
-_STALE = int(Reject.RISK_STALE_QUOTE)
+_STALE, _COLLAR, _DRAWDOWN = int(Reject.RISK_STALE_QUOTE), int(Reject.RISK_PRICE_COLLAR), int(Reject.RISK_DRAWDOWN)
 
 
 @kernel
@@ -56,6 +78,13 @@ def _refill(r: RiskRecord, now: int, cost: int) -> None:
 
 
 @kernel
+def _beyond_collar(price: int, b: BookRecord, limit: LimitRecord) -> bool:
+    """Whether a limit price (ticks) lies too far from the middle of the book, to either side."""
+    middle = b.best_bid + b.best_ask  # half ticks
+    return limit.collar_ppm != 0 and abs(2 * price - middle) > middle * limit.collar_ppm // _PPM
+
+
+@kernel
 def _check_shape(a: WantRecord, book: BookArray, limit: LimitArray, reducible: int, now: int) -> int:
     """Is it an order at all, at a price that fits the market? 0 or the reason. A market order that needs no quote is cut to `reducible` lots."""
     if a.qty <= 0 or a.side < 0 or a.side > 1 or (a.order_type != _LIMIT and a.order_type != _MARKET):
@@ -71,6 +100,8 @@ def _check_shape(a: WantRecord, book: BookArray, limit: LimitArray, reducible: i
         through = a.price - b.best_ask if a.side == _BUY else b.best_bid - a.price
         if through > limit[a.instrument].price_band_ticks:
             return _BAND
+        if _beyond_collar(a.price, b, limit[a.instrument]):
+            return _COLLAR
     return 0
 
 
@@ -83,6 +114,10 @@ def check_order(
     open_qty: OpenArray,
     limit: LimitArray,
     risk: RiskArray,
+    slots: SlotArray,
+    held: HeldArray,
+    open_held: OpenHeldArray,
+    watch: Int64Array,
     now: int,
     n_open: int,
 ) -> int:
@@ -94,13 +129,21 @@ def check_order(
     sign = 1 if a.side == _BUY else -1
     same_side = o.buy_qty if a.side == _BUY else o.sell_qty
     reducible = -sign * row.position - same_side  # lots that bring the position to zero, not past it
-    reason = _check_shape(a, book, limit, reducible, now)
+    leaving = max(reducible, own_reducible(a, held, open_held))
+    reason = _check_shape(a, book, limit, leaving, now)
     if reason != 0:
         return reason
     if r.trading != _ENABLED:
-        if reducible <= 0:
+        if leaving <= 0:
             return _NOT_TRADING
-        a.qty = min(a.qty, reducible)
+        a.qty = min(a.qty, leaving)
+    b = book[a.instrument]
+    price = a.price if a.order_type == _LIMIT else (b.best_ask if a.side == _BUY else b.best_bid)
+    if price == 0:
+        price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
+    reason = check_strategy(a, price, instruments, slots, held, open_held, watch)
+    if reason != 0:
+        return reason
     reduces = a.qty <= reducible
     a.qty = min(a.qty, lim.max_order_qty)
     if not reduces:
@@ -109,10 +152,6 @@ def check_order(
             return _POSITION if lim.max_order_qty > 0 else _SIZE
     if a.qty <= 0:
         return _SIZE
-    b = book[a.instrument]
-    price = a.price if a.order_type == _LIMIT else (b.best_ask if a.side == _BUY else b.best_bid)
-    if price == 0:
-        price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
     lot_notional = price * ins.tick_lot_e8
     surely = lot_notional > 0 and float(a.qty) * lot_notional < _SURELY * lim.max_order_notional_e8  # a product of integers could pass 63 bits
     if not surely:
@@ -130,7 +169,7 @@ def check_order(
         return _OPEN_ORDERS
     cost = NS_PER_S // r.max_orders_per_s
     _refill(r, now, cost)
-    kept = 0 if reduces or a.leg == 1 else r.order_reserve * cost  # an entry leaves room for its hedge
+    kept = 0 if reduces or a.qty <= leaving or a.leg != 0 else r.order_reserve * cost  # an entry leaves room for its hedge
     if r.tokens_ns < cost + kept:
         return _RATE
     r.tokens_ns -= cost
@@ -148,6 +187,10 @@ def check_want(
     limit: LimitArray,
     allowed: WantArray,
     risk: RiskArray,
+    slots: SlotArray,
+    held: HeldArray,
+    open_held: OpenHeldArray,
+    watch: Int64Array,
     now: int,
 ) -> int:
     """Copy WANT[index] into ALLOWED[index], checked (a NEW). 0 if it passed (whole or shrunk), else the codes.Reject; the action is then NONE.
@@ -163,7 +206,7 @@ def check_want(
     for i in range(open_qty.size):
         n_open += open_qty[i].n_orders
     asked = a.qty
-    a.reason = check_order(a, book, instruments, ledger, open_qty, limit, risk, now, n_open)
+    a.reason = check_order(a, book, instruments, ledger, open_qty, limit, risk, slots, held, open_held, watch, now, n_open)
     if a.reason != 0:
         a.action = _NO_ACTION
         risk[0].n_vetoes += 1
@@ -196,6 +239,8 @@ def watch_equity(ledger: LedgerArray, instruments: InstrumentArray, risk: RiskAr
     r.exposure_e8 = exposure
     if equity <= -r.max_loss_e8:
         halt(risk, _LOSS)
+    elif r.max_drawdown_e8 != 0 and r.drawdown_e8 >= r.max_drawdown_e8:
+        halt(risk, _DRAWDOWN)
 
 
 @kernel

@@ -16,7 +16,7 @@ from hftkit.codes import Control, LinePart
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
-from hftkit.kernels.step import STRATEGIES_TYPE
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig
 from hftkit.session.telemetry import cold_page
@@ -74,7 +74,7 @@ class BinanceVenue:
         sample = (Instrument(symbol="AAAUSDT", tick_size="1", lot_size="1"),)
         line, wire = binance_line.new_line(sample, order_capacity=rooms.orders.size), new_wire(rooms, 1, 64)
         self._functions = dialect()
-        self._loop = jit.compiled_driver(line_loop, rooms, STRATEGIES_TYPE, shell, example_page(), line, wire, FUNCTIONS_TYPE)
+        self._loop = jit.compiled_driver(line_loop, rooms, HOOKS_TYPE, shell, example_page(), line, wire, FUNCTIONS_TYPE)
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """The symbols of the frozen files, as exchangeInfo has them; both legs of each pair open for trading."""
@@ -136,7 +136,7 @@ class BinanceVenue:
         """Streams and tasks."""
         self.line.connect()
 
-    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: np.ndarray, shell: Any, page: Any) -> int:
         """The hot loop."""
         assert self._memory is not None, "prepare() first"
         return int(self._loop(rooms, strategies, shell, page, *self._memory, self._functions))

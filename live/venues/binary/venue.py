@@ -15,7 +15,7 @@ from hftkit.codes import Control
 from hftkit.errors import HftkitError
 from hftkit.instruments import Instrument
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
-from hftkit.kernels.step import STRATEGIES_TYPE
+from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig
 from live import hot_loop as hot
@@ -46,7 +46,7 @@ class BinaryVenue:
 
     def compile(self, rooms: EngineState, shell: Any) -> None:
         """The hot loop of two sockets."""
-        self._loop = jit.compiled_driver(hot.hot_loop, rooms, STRATEGIES_TYPE, shell, example_page())
+        self._loop = jit.compiled_driver(hot.hot_loop, rooms, HOOKS_TYPE, shell, example_page())
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
         """Ask the market data port what it trades."""
@@ -78,7 +78,7 @@ class BinaryVenue:
     def connect(self) -> None:
         """Nothing runs beside the hot thread."""
 
-    def run(self, rooms: EngineState, strategies: tuple[Any, ...], shell: Any, page: Any) -> int:
+    def run(self, rooms: EngineState, strategies: np.ndarray, shell: Any, page: Any) -> int:
         """The hot loop."""
         return int(self._loop(rooms, strategies, shell, page))
 

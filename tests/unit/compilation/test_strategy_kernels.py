@@ -13,12 +13,12 @@ from hftkit.errors import ParamsError
 from hftkit.strategies import strategy
 
 GOOD = strategy("fixed_target")
-HEAD = "from hftkit.kernels.jit import kernel\n\n\n@kernel\ndef on_book(slot, event, book, legs, params, state, signal):\n"
+HEAD = "from hftkit.kernels.jit import kernel\n\n\n@kernel\ndef on_book(slot, event, book, watch, held, params, state, signal):\n"
 CASES = {
     "typo": ("    s = signal[slot]\n    s.targt = 1\n    return 0\n", 7, "targt"),
     "unknown_name": ("    return nothing_like_this\n", 6, "nothing_like_this"),
     "text": ("    s = signal[slot]\n    s.target = 'one'\n    return 0\n", 7, ""),
-    "no_number": ("    signal[slot].target = 1\n", 4, "not an integer"),
+    "no_number": ("    signal[slot].target = 1\n", 4, "not an int64"),
 }
 
 
@@ -55,7 +55,7 @@ def test_what_does_not_compile_is_told_with_file_and_line(written, name):
     ("name", "text", "words"),
     [
         ("broken_syntax", "def on_book(:\n", r"broken_syntax\.py:1: "),
-        ("no_kernel", "x = 1\n", "has no kernel on_book"),
+        ("no_kernel", "x = 1\n", "has no kernel on_book, on_trade, on_fill, on_timer"),
         ("bare", "def on_book():\n    return 1\n", "is not a kernel"),
         ("no_import", "import nothing_like_that\n", "cannot be imported"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from hftkit import layout
 from hftkit.codes import LegState, MessageType, Reject, Side, Trading
-from hftkit.kernels.trading.legs import correct_legs
+from hftkit.kernels.execution.pair import correct_legs
 from hftkit.session.engine_state import Limits, SessionConfig, state_digest
 from tests.support import Machine
 

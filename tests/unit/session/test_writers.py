@@ -14,18 +14,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hftkit import layout
 from hftkit.backtest.run import Latency, backtest, quotes_to_tape, session_of
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.cli.replay_commands import replay as replay_command
-from hftkit.codes import Control, EventKind, MessageType, Reject, Side
+from hftkit.codes import Control, EventKind, Hook, MessageType, Reject, Side
 from hftkit.errors import HftkitError
 from hftkit.kernels import step as step_module
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.step import take_frame
 from hftkit.kernels.wire.frame import check_frame
 from hftkit.session import writers
-from hftkit.session.engine_state import EngineState, build_engine_state, state_digest
+from hftkit.session.engine_state import EngineState, build_engine_state, hooks_of, state_digest
 from hftkit.session.replay import replay
 from hftkit.session.writers import EXCEPTIONS, OWNERS, STRATEGY, WriterWatch
 from tests.properties import maker_twin, test_final
@@ -43,7 +42,7 @@ class WatchedMachine(Machine):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.compiled, self.twin = self._step, build_engine_state(self.config)
-        self.watch = WriterWatch(self.rooms, self.strategies)
+        self.watch = WriterWatch(self.rooms, hooks_of(self.config))
         self._step = lambda rooms, strategies: self.both()
         self.made.append(self)
 
@@ -203,7 +202,7 @@ def planted(ledger, instruments, book, instrument):  # in place of mark_to_book 
 def test_a_wrong_writer_is_found_and_named(monkeypatch):
     monkeypatch.setattr(step_module, "mark_to_book", planted)
     machine = Machine()
-    watch = WriterWatch(machine.rooms, machine.strategies)
+    watch = WriterWatch(machine.rooms, hooks_of(machine.config))
     machine._step = lambda rooms, strategies: watch.step()
     machine.start()
     machine.bbo(0, 9999, 10_001), machine.bbo(0, 9999, 10_002)
@@ -211,23 +210,23 @@ def test_a_wrong_writer_is_found_and_named(monkeypatch):
     assert len(lines) == 2
     assert lines[1] == (
         "tests/unit/session/test_writers.py writes book.n_stale, which kernels/market/book.py owns: "
-        "step > sense > _sense_market_data > planted, at an event BBO (2 times)"
+        "step > sense > _sense_kind > _sense_market_data > planted, at an event BBO (2 times)"
     )
 
 
 def test_a_strategy_that_reaches_beyond_its_signal_is_found():
-    def greedy(slot, event, book, legs, params, state, signal):
-        legs["state"][slot] = 3
+    def greedy(slot, event, book, watch, held, params, state, signal):
+        held["position"][slot, 0] = 3
         params[0] = 7.0
         signal["target"][slot], state[0] = 1, 1.0
         return 0
 
     machine = Machine()
-    watch = WriterWatch(machine.rooms, (greedy,) * layout.MAX_STRATEGIES)
+    watch = WriterWatch(machine.rooms, [{Hook.ON_BOOK: greedy}])
     machine._step = lambda rooms, strategies: watch.step()
     machine.start()
     machine.bbo(0, 9999, 10_001)
-    assert [(one.array, one.field, one.writer) for one in watch.breaches.values()] == [("legs", "state", STRATEGY), ("params", "", STRATEGY)]
+    assert [(one.array, one.field, one.writer) for one in watch.breaches.values()] == [("held", "position", STRATEGY), ("params", "", STRATEGY)]
 
 
 def test_the_command_says_it(tmp_path, monkeypatch):

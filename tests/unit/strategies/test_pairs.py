@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from hftkit import layout
-from hftkit.codes import EventKind, SignalReason, Sync
+from hftkit.codes import EventKind, Hook, SignalReason, Sync
 from hftkit.errors import ParamsError
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.params.format import text_of
-from hftkit.session.engine_state import Limits, SessionConfig, build_engine_state, strategy_kernels
+from hftkit.session.engine_state import Limits, SessionConfig, build_engine_state, hooks_of
 from hftkit.strategies import pairs, strategy
 from tests.support import AAA, BBB, frozen_pair
 
@@ -28,7 +28,7 @@ def engine(tail=(), tail_end=0, **changes):
     frozen = frozen_pair("pairs", {**PARAMETERS, "tail_end_ns": tail_end, **changes})
     frozen = msgspec.structs.replace(frozen, arrays={"spread_tail": tuple(text_of(x) for x in tail)})
     config = SessionConfig(epoch=1, account=1, instruments=(AAA, BBB), strategies=(frozen,), limits=Limits())
-    return build_engine_state(config), strategy_kernels(config)[0]
+    return build_engine_state(config), hooks_of(config)[0][Hook.ON_BOOK]
 
 
 def quote(rooms, kernel, ts, lead, hedge):
@@ -41,7 +41,7 @@ def quote(rooms, kernel, ts, lead, hedge):
             b["best_ask"] += 1
         b["best_bid_qty"] = b["best_ask_qty"] = 10
     clear_event(rooms.event, int(EventKind.BBO), 0, 1, ts, 1)
-    kernel(0, rooms.event, rooms.book, rooms.legs, rooms.params[0], rooms.state[0], rooms.signal)
+    kernel(0, rooms.event, rooms.book, rooms.watch, rooms.held, rooms.params[0], rooms.state[0], rooms.signal)
     return rooms.signal[0]
 
 
@@ -126,7 +126,7 @@ def test_a_missing_book_a_flat_spread_and_an_uneven_book_lead_to_no_entry_with_a
     rooms, kernel = engine(tail=[1.0] * WINDOW, tail_end=START)
     rooms.book["sync"] = int(Sync.EMPTY)
     clear_event(rooms.event, int(EventKind.BBO), 0, 1, START + 1, 1)
-    assert kernel(0, rooms.event, rooms.book, rooms.legs, rooms.params[0], rooms.state[0], rooms.signal) == SignalReason.NO_BOOK
+    assert kernel(0, rooms.event, rooms.book, rooms.watch, rooms.held, rooms.params[0], rooms.state[0], rooms.signal) == SignalReason.NO_BOOK
     signal = quote(rooms, kernel, START + 1, 200_000, 16_000)
     assert signal["reason"] == SignalReason.ZERO_VARIANCE
     assert signal["target"] == 0

@@ -17,7 +17,7 @@ from hftkit.instruments import instrument_array
 from hftkit.kernels.market.book import BOOK_LOST, apply_to_book, hold_books
 from hftkit.kernels.market.signals import stale
 from hftkit.kernels.trading.risk import check_want
-from tests.support import AAA
+from tests.support import AAA, no_limits
 
 MS = 1_000_000
 AGE, BEHIND = 1000 * MS, 400 * MS
@@ -33,6 +33,7 @@ class Desk:
         self.instruments = instrument_array([AAA])
         self.ledger, self.open = np.zeros(1, layout.LEDGER.dtype), np.zeros(1, layout.OPEN.dtype)
         self.ledger["position"], self.ledger["mark_price"] = position, 2001
+        self.strategies = no_limits(1)
         self.limit, self.risk = np.zeros(1, layout.LIMIT.dtype), np.zeros(1, layout.RISK.dtype)
         self.limit["max_position"] = self.limit["max_order_qty"] = 10**6
         self.limit["max_order_notional_e8"], self.limit["price_band_ticks"] = 10**16, 1000
@@ -73,7 +74,8 @@ class Desk:
         w = self.want[0]
         w["action"], w["side"], w["qty"], w["price"] = int(Action.NEW), int(side), qty, 0 if market else 1001
         w["order_type"] = int(OrderType.MARKET if market else OrderType.LIMIT)
-        reason = check_want(self.want, 0, self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk, self.now)
+        account = (self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk)
+        reason = check_want(self.want, 0, *account, *self.strategies, self.now)
         return Reject(int(reason)), int(self.allowed[0]["qty"])
 
 

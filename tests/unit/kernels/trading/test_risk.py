@@ -13,7 +13,7 @@ from hftkit.instruments import instrument_array
 from hftkit.kernels.trading import orders as table
 from hftkit.kernels.trading import risk as gate
 from hftkit.kernels.trading.ledger import apply_fill, mark_to_book
-from tests.support import AAA, BBB
+from tests.support import AAA, BBB, no_limits
 
 
 class Desk:
@@ -38,6 +38,7 @@ class Desk:
         self.orders = np.zeros(64, layout.ORDER.dtype)
         self.session = np.zeros(1, layout.SESSION.dtype)
         self.session[0]["epoch"], self.session[0]["next_order"] = 1, 1
+        self.strategies = no_limits(2)
         self.now = 10**9
         for i in range(2):
             mark_to_book(self.ledger, self.instruments, self.book, i)
@@ -48,7 +49,8 @@ class Desk:
         w["order_type"] = int(OrderType.MARKET if market else OrderType.LIMIT)
         touch = self.book[instrument]["best_ask" if side == Side.BUY else "best_bid"]
         w["price"] = 0 if market else (touch if price is None else price)
-        reason = gate.check_want(self.want, 0, self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk, self.now)
+        account = (self.book, self.instruments, self.ledger, self.open, self.limit, self.allowed, self.risk)
+        reason = gate.check_want(self.want, 0, *account, *self.strategies, self.now)
         return Reject(int(reason)), int(self.allowed[0]["qty"])
 
     def send(self):

@@ -44,10 +44,10 @@ from hftkit.kernels.arrays import (
     SignalArray,
     WantArray,
 )
+from hftkit.kernels.execution.resting import may_stay, pull, watched
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import stale, tradable
 from hftkit.kernels.trading.orders import slot_of, working
-from hftkit.kernels.trading.resting import may_stay, pull, watched
 
 _FLAT, _ENTERING, _OPEN = int(LegState.FLAT), int(LegState.ENTERING), int(LegState.OPEN)
 _EXITING, _UNWINDING = int(LegState.EXITING), int(LegState.UNWINDING)
@@ -305,7 +305,7 @@ def plan_legs(
 ) -> int:
     """Advance one pair and append what it wants to trade. Returns the number of wants.
 
-    `signal` SIGNAL (k,), `legs` LEGS (k,), `orders` ORDER (capacity,), `want` WANT (MAX_WANTS,), `n`: wants already there, `trading`: codes.Trading,
+    `signal` SIGNAL (k,), `legs` LEGS (k,), `orders` ORDER (capacity,), `want` WANT (wants,), `n`: wants already there, `trading`: codes.Trading,
     `now`: ns monotonic.
     """
     leg = legs[slot]
