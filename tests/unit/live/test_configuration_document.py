@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hftkit.config import load_config
-from hftkit.session.engine_state import _LIMIT_RANGES
+from hftkit.session.engine_state import _LIMIT_RANGES, StrategyLimits
 from live.config import EngineConfig
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
@@ -43,6 +43,8 @@ def allowed(kind: Any, key: str) -> str:
         return ", ".join([word, *(part for part in parts if part)])
     if key == "options":
         return "table"
+    if key == "strategy":
+        return "table: name = limits"
     names = {"StrType": "text", "BoolType": "true, false", "DictType": "table: symbol = lots", "VarTupleType": "list of texts"}
     return names[type(kind).__name__]
 
@@ -62,7 +64,7 @@ def text_of(default: Any) -> str:
 
 def on_the_page() -> dict[tuple[str, str], tuple[str, str]]:
     found = {}
-    for table, body in re.findall(r"^## `\[([a-z_.]+)\]`[^\n]*\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+    for table, body in re.findall(r"^## `\[([a-zA-Z_.]+)\]`[^\n]*\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL):
         for row in ROW.finditer(body):
             assert len(row["meaning"]) > 0
             found[table, row["key"]] = row["allowed"], row["default"]
@@ -70,7 +72,8 @@ def on_the_page() -> dict[tuple[str, str], tuple[str, str]]:
 
 
 def test_the_page_has_every_key_with_what_is_allowed_and_its_default() -> None:
-    code = {(table, key): (may, default) for table, key, may, default in described(EngineConfig)}
+    keys = [*described(EngineConfig), *described(StrategyLimits, "limits.strategy.NAME")]
+    code = {(table, key): (may, default) for table, key, may, default in keys}
     page = on_the_page()
     assert len(code) > 60
     assert sorted(code.keys() - page.keys()) == [], "keys that docs/configuration.md lacks: add a row to their table"
