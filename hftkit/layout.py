@@ -29,6 +29,7 @@ MAX_FRAME_WORDS = 32
 BOOK_DEPTH = 512  # levels kept a side by a book replica
 LEAST_WANTS = 8  # room for the intents of one step: more where more strategies may want something at once
 MAX_STRATEGIES = 64
+BASKET_LEGS = 8  # legs of a basket, at the most
 MAX_WATCHED = 64  # instruments that one strategy may watch
 NO_INSTRUMENT = -1
 VENUE_IS_FINAL, POSITIONS_IN_ORDER, BY_STRATEGY = 1, 2, 4  # bits of EngineState.rules: see engine_state.SessionConfig
@@ -199,6 +200,10 @@ SIGNAL = Record(
         _f("zscore", "std", "(spread - mean) / std; NaN while warming up"),
         _f("imbalance", "-1..1", "order book imbalance of the lead instrument"),
         _i("unit_hedge", "lots", "hedge lots of one unit from now on, where the hedge ratio moves; 0: those of the frozen file"),
+        _i("bid_price", "ticks", "of a strategy that quotes: where it wishes to buy, 0: nowhere"),
+        _i("bid_qty", "lots", "how much, 0: nothing"),
+        _i("ask_price", "ticks", "where it wishes to sell, 0: nowhere"),
+        _i("ask_qty", "lots", "how much, 0: nothing"),
     ),
 )
 
@@ -238,6 +243,67 @@ LEGS = Record(
         _i("n_pulls", "count", "resting orders whose cancel was asked for"),
         _i("entering_ns", "ns", "total time from FLAT to OPEN, over n_entries"),
         _i("exiting_ns", "ns", "total time from the decision to leave until FLAT, over n_exits"),
+    ),
+)
+
+QUOTES = Record(
+    "QUOTES",
+    "kernels/execution/quotes.py",
+    "Two-sided quotes of one strategy. The first six fields are its configuration.",
+    (
+        _i("instrument", "index", "what is quoted"),
+        _i("max_position", "lots", "absolute position, open quotes counted as filled"),
+        _i("requote_ticks", "ticks", "a quote is moved once its wished price is so far away"),
+        _i("front_ticks", "ticks", "so much further where no more stands before it than its own size"),
+        _i("min_rest_ns", "ns", "and not before it has rested for so long"),
+        _i("retry_ns", "ns", "pause between two attempts on one side"),
+        _i("bid_order", "client_order_id", "working order of the bid, 0 if none"),
+        _i("ask_order", "client_order_id", "working order of the ask, 0 if none"),
+        _i("close_order", "client_order_id", "market order that closes what is held, 0 if none"),
+        _i("bid_since", "ns, monotonic", "when the bid was posted"),
+        _i("ask_since", "ns, monotonic", "when the ask was posted"),
+        _i("bid_ahead", "lots", "estimate, from above, of what stands before the bid"),
+        _i("ask_ahead", "lots", "likewise before the ask"),
+        _i("bid_retry_at", "ns, monotonic", "earliest next bid"),
+        _i("ask_retry_at", "ns, monotonic", "earliest next ask"),
+        _i("close_retry_at", "ns, monotonic", "earliest next attempt to close"),
+        _i("n_posts", "count", "quotes asked for"),
+        _i("n_pulls", "count", "quotes whose cancel was asked for"),
+    ),
+)
+
+BASKET = Record(
+    "BASKET",
+    "kernels/execution/basket.py",
+    "A basket as one position: state and deadlines of one strategy. The first four fields are its configuration.",
+    (
+        _i("n_legs", "count", "legs"),
+        _i("slippage_ticks", "ticks", "how far through the touch a limit may reach"),
+        _i("deadline_ns", "ns", "a basket that is uneven for longer is unwound"),
+        _i("retry_ns", "ns", "pause between two attempts on one leg"),
+        _i("state", "codes.LegState", "where the basket stands"),
+        _i("target", "units", "target being worked"),
+        _i("skip", "units", "target that was missed (paused, unwound): not entered until the strategy has left it"),
+        _i("ts_naked", "ns, monotonic", "since when the basket is uneven, 0 if it is not"),
+        _i("ts_state", "ns, exchange clock", "when the state was entered"),
+        _i("ts_since", "ns, monotonic", "when the entry, or the exit, being worked was begun"),
+        _i("n_entries", "count", "times OPEN was reached from FLAT"),
+        _i("n_exits", "count", "times FLAT was reached again"),
+        _i("n_unwinds", "count", "times UNWINDING was entered"),
+        _i("entering_ns", "ns", "total time from FLAT to OPEN, over n_entries"),
+        _i("exiting_ns", "ns", "total time from the decision to leave until FLAT, over n_exits"),
+    ),
+)
+
+BASKET_LEG = Record(
+    "BASKET_LEG",
+    "kernels/execution/basket.py",
+    "One leg of a basket. Index = strategy slot * BASKET_LEGS + place. The first two fields are its configuration.",
+    (
+        _i("instrument", "index", "what is traded"),
+        _i("unit", "lots", "signed lots of one unit of target"),
+        _i("order", "client_order_id", "working order, 0 if none"),
+        _i("retry_at", "ns, monotonic", "earliest next attempt"),
     ),
 )
 
@@ -383,10 +449,11 @@ RISK = Record(
 SLOT = Record(
     "SLOT",
     "kernels/trading/strategy_risk.py",
-    "Limits, state and counts of one strategy. Index = strategy slot. The first seven fields are its configuration.",
+    "Limits, state and counts of one strategy. Index = strategy slot. The first eight fields are its configuration.",
     (
         _i("policy", "codes.Policy", "how its wishes become orders"),
         _i("n_watched", "count", "instruments that it watches"),
+        _i("n_traded", "count", "how many of them it trades: the first ones"),
         _i("max_position", "lots", "absolute position in any of its instruments, its open orders counted as filled"),
         _i("max_exposure_e8", "1e-8 quote", "sum over its instruments of |position| at mark, its open orders counted as filled"),
         _i("max_loss_e8", "1e-8 quote", "loss from the session's start at which this strategy is stopped"),
@@ -564,7 +631,7 @@ TAPE_LOOP = Record(
 )
 
 RECORDS = (
-    *(INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SLOT),
+    *(INSTRUMENT, EVENT, BOOK, SIGNAL, LEGS, QUOTES, BASKET, BASKET_LEG, WANT, ALLOWED, ORDER, OPEN, LEDGER, EXTERNAL, LIMIT, RISK, SLOT),
     *(SESSION, LINE, ACCOUNT, LOOP, TAPE_LOOP),
 )
 

@@ -23,6 +23,8 @@ def example_page() -> Page:
         ledger=np.zeros(1, layout.LEDGER.dtype),
         signal=np.zeros(1, layout.SIGNAL.dtype),
         legs=np.zeros(1, layout.LEGS.dtype),
+        quotes=np.zeros(1, layout.QUOTES.dtype),
+        baskets=np.zeros(1, layout.BASKET.dtype),
         slots=np.zeros(1, layout.SLOT.dtype),
         held=np.zeros((1, 2), layout.LEDGER.dtype),
         histograms=np.zeros((1, 8), np.int64),

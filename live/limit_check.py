@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hftkit.errors import ConfigError
 from hftkit.instruments import Instrument
 from hftkit.layout import MONEY_SCALE
+from hftkit.params.execution import BasketPlan, QuotesPlan
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import Limits
 from hftkit.strategies import strategy
@@ -22,9 +23,24 @@ if TYPE_CHECKING:
 
 def unit_lots(frozen: FrozenParams) -> dict[str, int]:
     """Lots of each leg in the largest unit that the strategy may ask for, by symbol."""
+    if isinstance(frozen.execution, QuotesPlan):
+        return {frozen.execution.instrument: 1}  # quotes are made smaller where there is no room: one lot is all that they need
+    if isinstance(frozen.execution, BasketPlan):
+        return {leg.symbol: abs(leg.unit_lots) for leg in frozen.execution.legs}
     rule = strategy(frozen.strategy)
     lots = {frozen.legs.lead: frozen.legs.unit_lead_lots}
     return {**lots, frozen.legs.hedge: rule.most_hedge_lots(frozen, rule.check(frozen, frozen.name))} if frozen.legs.hedge else lots
+
+
+def smallest_lots(frozen: FrozenParams) -> dict[str, int]:
+    """Lots of the smallest order that a strategy would send, by symbol: a unit of each leg; of quotes all that it may hold, since sizes vary."""
+    plan = frozen.execution
+    if isinstance(plan, QuotesPlan):
+        return {plan.instrument: plan.max_position_lots}
+    if isinstance(plan, BasketPlan):
+        return {leg.symbol: abs(leg.unit_lots) for leg in plan.legs}
+    lots = {frozen.legs.lead: frozen.legs.unit_lead_lots}
+    return {**lots, frozen.legs.hedge: abs(frozen.legs.unit_hedge_lots)} if frozen.legs.hedge else lots
 
 
 def unit_values(frozen: FrozenParams, half_mids: Mapping[str, int]) -> dict[str, float]:
@@ -56,7 +72,7 @@ def check_limits(strategies: Sequence[FrozenParams], limits: Limits, half_mids: 
                 )
         held = sum(values.values())
         if held > limits.max_exposure:
-            worth = f"one unit of both legs is worth {held:,.2f}" if frozen.legs.hedge else f"one unit is worth {held:,.2f}"
+            worth = f"one unit of all legs is worth {held:,.2f}" if len(frozen.traded) > 1 else f"one unit is worth {held:,.2f}"
             raise _too_small(frozen, f"max_exposure allows {limits.max_exposure:,}", worth, f"{int(held * 1.2) + 1}")
     if len(strategies) > 1 and whole > limits.max_exposure:
         warnings.append(

@@ -17,11 +17,13 @@ from hftkit.kernels.step import step, take_frame
 from hftkit.kernels.trading.strategy_risk import UNLIMITED
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.kernels.wire.frame import check_frame
-from hftkit.params.format import FrozenParams, LegPlan, digest_of
+from hftkit.params.execution import BasketLeg, BasketPlan, ExecutionPlan, LegPlan, QuotesPlan
+from hftkit.params.format import FrozenParams, body_of, digest_of
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, strategy_kernels
 
 NOBODY = 0xFFFFFFFF
 AAA = Instrument(symbol="AAAUSD", tick_size="0.01", lot_size="0.1", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
+CCC = Instrument(symbol="CCCUSD", tick_size="0.05", lot_size="0.01", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
 BBB = Instrument(symbol="BBBUSD", tick_size="0.05", lot_size="0.01", min_notional="5", maker_fee_ppm=20, taker_fee_ppm=100)
 
 
@@ -43,7 +45,7 @@ def unpack_frames(data: bytes) -> list[tuple[MessageType, int, int, tuple[int, .
 
 def sealed(body: FrozenParams) -> FrozenParams:
     """The same with the digest of its content."""
-    return msgspec.structs.replace(body, digest=digest_of(msgspec.to_builtins(body)))
+    return msgspec.structs.replace(body, digest=digest_of(body_of(body)))
 
 
 def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | None = None, **leg: Any) -> FrozenParams:
@@ -74,6 +76,28 @@ def frozen_pair(strategy: str = "fixed_target", parameters: dict[str, Any] | Non
     return sealed(body)
 
 
+def frozen_by(plan: ExecutionPlan, strategy: str, parameters: dict[str, Any], instruments: tuple[Instrument, ...], **more: Any) -> FrozenParams:
+    """Frozen parameters whose execution is `plan`."""
+    body = FrozenParams(
+        schema_version=1, name=f"test-{strategy}", strategy=strategy, strategy_version=1, instruments=instruments, execution=plan,
+        parameters=parameters, provenance={}, valid_from_ns=0, valid_until_ns=2**62, **{"arrays": {}, **more},
+    )  # fmt: skip
+    return sealed(body)
+
+
+def frozen_quotes(**plan: Any) -> FrozenParams:
+    """Quotes of 90 lots 4 ticks round the middle of AAAUSD, leaning by 5 ticks where as much is held as may be."""
+    wanted = QuotesPlan(**{"instrument": "AAAUSD", "max_position_lots": 150, "retry_ns": 10_000_000, **plan})
+    return frozen_by(wanted, "fixed_spread", {"half_spread_ticks": "4.0", "skew_ticks": "5.0", "size_lots": 90}, (AAA,))
+
+
+def frozen_basket(units: tuple[int, ...] = (100, -80, 60), **plan: Any) -> FrozenParams:
+    """A basket of AAAUSD, BBBUSD and CCCUSD that always wants its target."""
+    legs = tuple(BasketLeg(symbol=one.symbol, unit_lots=lots) for one, lots in zip((AAA, BBB, CCC), units, strict=True))
+    wanted = BasketPlan(**{"legs": legs, "slippage_ticks": 5, "deadline_ns": 1_000_000_000, "retry_ns": 10_000_000, **plan})
+    return frozen_by(wanted, "fixed_target", {"target": 1}, (AAA, BBB, CCC))
+
+
 def no_limits(n_instruments: int) -> tuple[np.ndarray, ...]:
     """SLOT, LEDGER, OPEN and watch table of one strategy that has no limits and holds nothing, as the risk check takes them."""
     slots = np.zeros(1, layout.SLOT.dtype)
@@ -88,7 +112,8 @@ class Machine:
 
     def __init__(self, frozen: FrozenParams | tuple[FrozenParams, ...] | None = None, limits: Limits | None = None, **config: Any) -> None:
         strategies = frozen if isinstance(frozen, tuple) else (frozen or frozen_pair(),)
-        self.config = SessionConfig(epoch=1, account=7, instruments=(AAA, BBB), strategies=strategies, limits=limits or Limits(), **config)
+        instruments = tuple(dict.fromkeys((AAA, BBB, *(one for each in strategies for one in each.instruments))))
+        self.config = SessionConfig(epoch=1, account=7, instruments=instruments, strategies=strategies, limits=limits or Limits(), **config)
         self.rooms: EngineState = build_engine_state(self.config)
         self.strategies = strategy_kernels(self.config)
         self._step = compiled_driver(step, self.rooms, HOOKS_TYPE)

@@ -126,6 +126,10 @@ class SignalRecord:
     zscore: float
     imbalance: float
     unit_hedge: int
+    bid_price: int
+    bid_qty: int
+    ask_price: int
+    ask_qty: int
 
 
 class LegsRecord:
@@ -162,6 +166,58 @@ class LegsRecord:
     n_pulls: int
     entering_ns: int
     exiting_ns: int
+
+
+class QuotesRecord:
+    """One QUOTES."""
+
+    instrument: int
+    max_position: int
+    requote_ticks: int
+    front_ticks: int
+    min_rest_ns: int
+    retry_ns: int
+    bid_order: int
+    ask_order: int
+    close_order: int
+    bid_since: int
+    ask_since: int
+    bid_ahead: int
+    ask_ahead: int
+    bid_retry_at: int
+    ask_retry_at: int
+    close_retry_at: int
+    n_posts: int
+    n_pulls: int
+
+
+class BasketRecord:
+    """One BASKET."""
+
+    n_legs: int
+    slippage_ticks: int
+    deadline_ns: int
+    retry_ns: int
+    state: int
+    target: int
+    skip: int
+    ts_naked: int
+    ts_state: int
+    ts_since: int
+    n_entries: int
+    n_exits: int
+    n_unwinds: int
+    entering_ns: int
+    exiting_ns: int
+
+
+class BasketLegRecord:
+    """One BASKET_LEG."""
+
+    instrument: int
+    unit: int
+    order: int
+    retry_at: int
 
 
 class WantRecord:
@@ -282,6 +338,7 @@ class SlotRecord:
 
     policy: int
     n_watched: int
+    n_traded: int
     max_position: int
     max_exposure_e8: int
     max_loss_e8: int
@@ -481,6 +538,9 @@ EventArray: TypeAlias = Records[EventRecord]  # EVENT (1,)
 BookArray: TypeAlias = Records[BookRecord]  # BOOK (n,)
 SignalArray: TypeAlias = Records[SignalRecord]  # SIGNAL (k,)
 LegsArray: TypeAlias = Records[LegsRecord]  # LEGS (k,)
+QuotesArray: TypeAlias = Records[QuotesRecord]  # QUOTES (k,), or none
+BasketArray: TypeAlias = Records[BasketRecord]  # BASKET (k,), or none
+BasketLegArray: TypeAlias = Records[BasketLegRecord]  # BASKET_LEG (k * BASKET_LEGS,), or none
 WantArray: TypeAlias = Records[WantRecord]  # WANT and ALLOWED (wants,)
 OrderArray: TypeAlias = Records[OrderRecord]  # ORDER (capacity,)
 OpenArray: TypeAlias = Records[OpenRecord]  # OPEN (n,)
@@ -510,6 +570,9 @@ class EngineState:
     levels: Int64Array
     signal: SignalArray
     legs: LegsArray
+    quotes: QuotesArray
+    baskets: BasketArray
+    basket_legs: BasketLegArray
     want: WantArray
     allowed: WantArray
     orders: OrderArray
@@ -539,6 +602,9 @@ class EngineState:
     allowed_words: Int64Array
     legs_words: Int64Array
     tried_legs: LegsArray
+    tried_quotes: QuotesArray
+    tried_baskets: BasketArray
+    tried_basket_legs: BasketLegArray
     tried_words: Int64Array
     tried_want: WantArray
 

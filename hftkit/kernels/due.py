@@ -1,16 +1,16 @@
 """Whether a timer event would do anything: asked before one is made, so that idle timers cost neither a step nor a journal record.
 
 The shells look once a millisecond. A timer event that changes nothing but its own count is not made: what the step never saw cannot matter to a
-replay. The answer is exact, not a guess: the legs are planned for that time on a copy (`tried_*` of the state), and what `_commit_timer` of step.py
-would do is asked condition by condition. Whoever adds to what a timer does adds it here; what is forgotten happens late, by at most the
-shells' own longest pause between two timers, and never differs between a session and its replay. Writes the tried_* arrays only.
+replay. The answer is exact, not a guess: the policies plan for that time on a copy of their records (`tried_*` of the state), and what
+`_commit_timer` of step.py would do is asked condition by condition. Whoever adds to what a timer does adds it here; what is forgotten happens late,
+by at most the shells' own longest pause between two timers, and never differs between a session and its replay. Writes the tried_* arrays only.
 """
 
 from __future__ import annotations
 
 from hftkit.codes import Trading
 from hftkit.kernels.arrays import EngineState
-from hftkit.kernels.execution.pair import all_flat, plan_legs
+from hftkit.kernels.execution.policies import all_flat, plan
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.step import STOP_WANTED
 from hftkit.kernels.trading.orders import is_final, wants_query
@@ -26,7 +26,7 @@ def _orders_due(rooms: EngineState, now: int) -> bool:
     for i in range(rooms.open_qty.size):
         n_open += rooms.open_qty[i].n_orders
     if n_open == 0:
-        return s.stop_requested == STOP_WANTED and all_flat(rooms.legs, rooms.orders, rooms.legs.size)
+        return s.stop_requested == STOP_WANTED and all_flat(rooms)
     due = s.first_open < s.next_order and is_final(rooms.orders[s.first_open % rooms.orders.size].state)
     for counter in range(s.first_open, s.next_order):
         due = due or wants_query(rooms.orders[counter % rooms.orders.size], now, s.order_timeout_ns)
@@ -35,18 +35,30 @@ def _orders_due(rooms: EngineState, now: int) -> bool:
 
 @kernel
 def _legs_due(rooms: EngineState, now: int) -> bool:
-    """Whether planning the legs at `now` (ns monotonic) would want an order or change a leg: tried on a copy of them."""
+    """Whether planning the legs at `now` (ns monotonic) would want an order or change what a policy keeps: tried on a copy of it."""
     trading = rooms.risk[0].trading
     for i in range(rooms.legs_words.size):
         rooms.tried_words[i] = rooms.legs_words[i]
-    for slot in range(rooms.legs.size):
+    for slot in range(rooms.slots.size):
         allowed = max(trading, rooms.slots[slot].trading)
-        if plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.tried_legs, rooms.orders, rooms.tried_want, 0, allowed, now) > 0:
+        n = plan(
+            slot,
+            rooms,
+            rooms.tried_legs,
+            rooms.tried_quotes,
+            rooms.tried_baskets,
+            rooms.tried_basket_legs,
+            rooms.tried_want,
+            0,
+            allowed,
+            now,
+        )
+        if n > 0:
             return True
     for i in range(rooms.legs_words.size):
         if rooms.tried_words[i] != rooms.legs_words[i]:
             return True
-    return trading == _FLATTENING and all_flat(rooms.legs, rooms.orders, rooms.legs.size)
+    return trading == _FLATTENING and all_flat(rooms)
 
 
 @kernel

@@ -19,9 +19,18 @@ import math
 from hftkit import layout
 from hftkit.codes import Action, Control, EventKind, Hook, OrderState, Reject, Trading
 from hftkit.kernels.arrays import EngineState, Int64Array, OrderRecord, SessionRecord, StrategyKernels
-from hftkit.kernels.execution.pair import all_flat, count_refusal, end_order, fill_leg, note_refused, note_sent, plan_legs
-from hftkit.kernels.execution.policies import share_external
-from hftkit.kernels.execution.resting import watch_queues
+from hftkit.kernels.execution.policies import (
+    all_flat,
+    end,
+    expire,
+    plan,
+    refused_by_risk,
+    refused_by_venue,
+    sent,
+    take_fill,
+    watch_queue_of,
+    works_on,
+)
 from hftkit.kernels.hooks import call_hook
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
@@ -43,7 +52,6 @@ from hftkit.kernels.trading.orders import (
 )
 from hftkit.kernels.trading.risk import check_want, halt, watch_equity, watch_rejects
 from hftkit.kernels.trading.strategy_risk import watch_strategy
-from hftkit.kernels.trading.validity import expire
 from hftkit.kernels.wire.decode import MALFORMED, decode_market_data, decode_order_entry
 from hftkit.kernels.wire.encode import (
     encode_cancel,
@@ -154,7 +162,8 @@ def _sense_market_data(rooms: EngineState, strategies: StrategyKernels) -> int:
         return SENSED_NOTHING
     outcome = apply_to_book(rooms.event, rooms.book, rooms.levels)
     if rooms.open_qty[e.instrument].n_orders > 0:
-        watch_queues(rooms.legs, rooms.event, rooms.orders)
+        for i in range(rooms.watcher_start[e.instrument], rooms.watcher_start[e.instrument + 1]):
+            watch_queue_of(rooms.watchers[i, 0], rooms)
     if outcome == BOOK_LOST:
         return SENSED_LOST_BOOK
     hook = _ON_BOOK if outcome == BOOK_CHANGED else _ON_TRADE
@@ -179,22 +188,14 @@ def _sense_market_data(rooms: EngineState, strategies: StrategyKernels) -> int:
 
 
 @kernel
-def _share(rooms: EngineState, is_fill: bool) -> None:
-    """What came from outside goes to the strategies whose positions it has changed, and the account and they are looked at."""
-    if rooms.rules[0] & BY_STRATEGY != 0:
-        share_external(rooms, is_fill)
-    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
-    _touch_all(rooms)
-
-
-@kernel
 def _sense_external_fill(rooms: EngineState, reason: int) -> int:
     """The fill in rooms.event is of an order that this session did not send. `reason`: 413, 415, 416, or 0 for another client."""
-    if not take_external_fill(rooms.event, rooms.instruments, rooms.ledger, rooms.legs, rooms.external, reason, rooms.session[0].ts_now):
+    if not take_external_fill(rooms, reason, rooms.session[0].ts_now):
         return SENSED_NOTHING
     if reason != 0:
         halt(rooms.risk, _FORCED_CLOSE)
-    _share(rooms, True)
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    _touch_all(rooms)
     return SENSED_CHANGE
 
 
@@ -213,11 +214,12 @@ def _sense_position(rooms: EngineState) -> int:
         return SENSED_NOTHING
     in_order = e.kind == _POSITION
     compared_with, until = held if in_order else e.qty2, 0 if in_order else e.ts_event
-    if not take_correction(rooms.event, rooms.instruments, rooms.ledger, rooms.legs, rooms.external, compared_with, until, s.ts_now):
+    if not take_correction(rooms, compared_with, until, s.ts_now):
         return SENSED_NOTHING
     if in_order:
         halt(rooms.risk, _FORCED_CLOSE)  # unasked, and no fill says why: the venue has taken the position over
-    _share(rooms, False)
+    watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+    _touch_all(rooms)
     return SENSED_CHANGE
 
 
@@ -238,7 +240,7 @@ def _watch_refusal(rooms: EngineState, o: OrderRecord) -> None:
         return
     if e.kind != _ORDER_REJECT:
         watch_rejects(1, rooms.risk)
-    n = count_refusal(rooms.legs[o.strategy], o.leg, rooms.refused, o.strategy, reason, rooms.session[0].ts_now)
+    n = refused_by_venue(rooms, o, reason, rooms.session[0].ts_now)
     if n >= rooms.risk[0].max_rejects:
         halt(rooms.risk, _REJECTS_IN_ROW)
 
@@ -249,7 +251,7 @@ def _book_fill(rooms: EngineState, strategies: StrategyKernels, o: OrderRecord) 
     e = rooms.event[0]
     rooms.session[0].n_fills += 1
     apply_fill(rooms.ledger, rooms.instruments, e.instrument, e.side, e.price, e.qty, e.fee_e8, e.flags)
-    fill_leg(rooms.legs[o.strategy], o.leg, e.side, e.qty)
+    take_fill(rooms, o)
     watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
     if rooms.rules[0] & BY_STRATEGY != 0:
         held_fill(rooms.event, o, rooms.instruments, rooms.held)
@@ -293,9 +295,8 @@ def _sense_order_answer(rooms: EngineState, strategies: StrategyKernels) -> int:
     elif e.kind == _ORDER_CANCELED:
         s.n_canceled += 1
     if is_final(o.state):
-        leg = rooms.legs[o.strategy]
-        working = o.client_order_id == (leg.lead_order if o.leg == 0 else leg.hedge_order)
-        end_order(leg, o, s.ts_now)
+        working = works_on(rooms, o)
+        end(rooms, o, s.ts_now)
         if final and working:
             _watch_refusal(rooms, o)
     if final and e.code == _LIQUIDATION and (e.kind == _ORDER_CANCELED or e.kind == _ORDER_REJECT):
@@ -431,14 +432,14 @@ def _enter(rooms: EngineState, i: int, now: int) -> None:
         refused = _TABLE_FULL
     if refused != 0:
         rooms.slots[a.strategy].n_vetoes += 1
-        note_refused(rooms.legs[a.strategy], a.leg, now)
+        refused_by_risk(rooms, a, now)
     elif a.action == _NEW:
         o = rooms.orders[create(rooms.allowed, i, rooms.orders, rooms.open_qty, rooms.session)]
         a.client_order_id = o.client_order_id
         rooms.slots[a.strategy].n_orders += 1
         if rooms.rules[0] & BY_STRATEGY != 0:
             opened(o, rooms.open_held)
-        note_sent(rooms.legs[a.strategy], a.leg, a.client_order_id)
+        sent(rooms, a)
     elif a.action == _CANCEL:
         note_cancel(rooms.orders, a.client_order_id, now)
 
@@ -456,7 +457,7 @@ def decide(rooms: EngineState, sensed: int) -> int:
     for k in range(1, rooms.touched[0] + 1):
         slot = rooms.touched[k]
         if s.ts_exchange >= rooms.valid_until[slot]:
-            expire(slot, rooms.legs, rooms.signal)
+            expire(slot, rooms)
     if s.logged_on == 0 or s.stop_requested > STOP_WANTED:
         return 0
     trading, now = rooms.risk[0].trading, s.ts_now
@@ -464,10 +465,10 @@ def decide(rooms: EngineState, sensed: int) -> int:
     for k in range(1, rooms.touched[0] + 1):
         slot = rooms.touched[k]
         allowed = max(trading, rooms.slots[slot].trading)
-        n = plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.legs, rooms.orders, rooms.want, n, allowed, now)
+        n = plan(slot, rooms, rooms.legs, rooms.quotes, rooms.baskets, rooms.basket_legs, rooms.want, n, allowed, now)
     for i in range(n):
         _enter(rooms, i, now)
-    if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
+    if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms):
         rooms.risk[0].trading = _PAUSED
     return n
 
@@ -519,7 +520,7 @@ def _commit_timer(rooms: EngineState) -> int:
                 queries += 1
                 s.n_queries += 1
                 end = encode_order_query(rooms.order_out, end, _next_sequence(s), o.instrument, o.client_order_id)
-    elif s.stop_requested == STOP_WANTED and all_flat(rooms.legs, rooms.orders, rooms.legs.size):
+    elif s.stop_requested == STOP_WANTED and all_flat(rooms):
         s.stop_requested = LOGOUT_SENT
         end = encode_logout(rooms.order_out, end, _next_sequence(s))
     if s.ts_now - s.ts_last_sent >= s.heartbeat_ns:

@@ -13,13 +13,14 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from hftkit.errors import HftkitError, ParamsError, UnitError
 from hftkit.instruments import Instrument
+from hftkit.params.execution import NO_LEGS, ExecutionPlan, LegPlan, PairPlan, SinglePlan, check_plan
 from hftkit.params.ranges import MOST_LOTS, check_range, check_ranges
 from hftkit.reading import read_bytes
 from hftkit.system import private_files
@@ -33,57 +34,45 @@ _DEEPEST = 64  # levels of JSON
 _MOST_NUMBERS = 1_000_000  # in all arrays of a file
 _LONGEST_TEXT = 256  # of a parameter
 
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
+class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One strategy, ready to trade, with its birth certificate.
 
-class LegPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """How one unit of the strategy's target becomes orders in two instruments. Lots and ns are integers.
-
-    `unit_hedge_lots` is signed: negative where the hedge is sold when the lead is bought (the usual pair). Maker first with `maker_patience_ns` > 0:
-    the lead is posted at the touch for so long, moved when the touch is `reprice_ticks` away, then taken (docs/execution.md). A key at its default is
-    left out of the file: files from before it was there keep their bytes.
+    How it trades stands in `execution`, which names a policy, or in `legs`, as in files of before policies had names. `legs` of policy `pair` or
+    `single` is made from it; of any other it is NO_LEGS.
     """
-
-    lead: str
-    hedge: str
-    unit_lead_lots: _Positive
-    unit_hedge_lots: int
-    slippage_ticks: _NotNegative
-    hedge_deadline_ns: _Positive
-    retry_ns: _NotNegative
-    residual_lots: _NotNegative
-    maker_patience_ns: _NotNegative = 0
-    reprice_ticks: _Positive = 1
-
-
-_LEG_RANGES = {
-    "unit_lead_lots": (1, MOST_LOTS),
-    "unit_hedge_lots": (-MOST_LOTS, MOST_LOTS),
-    "slippage_ticks": (0, MOST_LOTS),
-    "hedge_deadline_ns": (1, INT64_MAX // 2),  # a time is added to it
-    "retry_ns": (0, INT64_MAX // 2),
-    "residual_lots": (0, MOST_LOTS),
-    "maker_patience_ns": (0, INT64_MAX // 2),
-    "reprice_ticks": (1, MOST_LOTS),
-}
-
-
-class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One strategy, ready to trade, with its birth certificate."""
 
     schema_version: int
     name: str
     strategy: str
     strategy_version: int
     instruments: tuple[Instrument, ...]
-    legs: LegPlan
+    legs: LegPlan = NO_LEGS
+    execution: ExecutionPlan | None = None
     parameters: dict[str, int | str]
     arrays: dict[str, tuple[str, ...]]
     provenance: dict[str, Any]
     valid_from_ns: int
     valid_until_ns: int
     digest: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.execution, PairPlan | SinglePlan):
+            msgspec.structs.force_setattr(self, "legs", self.execution.as_legs())
+
+    @property
+    def policy(self) -> str:
+        """Name of its execution policy."""
+        if self.execution is not None:
+            return str(self.execution.__struct_config__.tag)
+        return "pair" if self.legs.hedge else "single"
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """Symbols of the instruments that the strategy trades, in the order of their places."""
+        if self.execution is not None:
+            return self.execution.traded
+        return tuple(symbol for symbol in (self.legs.lead, self.legs.hedge) if symbol)
 
     def array(self, name: str) -> np.ndarray:
         """A model array as float64 (n,). The decimals round-trip exactly."""
@@ -92,7 +81,7 @@ class FrozenParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     @property
     def watched(self) -> tuple[str, ...]:
         """Symbols of the instruments that the strategy watches, in the order in which its hooks find them; those that it trades come first."""
-        return tuple(symbol for symbol in (self.legs.lead, self.legs.hedge) if symbol)
+        return self.traded + (self.execution.watch if self.execution is not None else ())
 
     @property
     def file_name(self) -> str:
@@ -134,12 +123,20 @@ def digest_of(body: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_bytes({key: value for key, value in body.items() if key != "digest"})).hexdigest()
 
 
+def body_of(params: FrozenParams) -> dict[str, Any]:
+    """What a frozen file of these parameters holds, as plain data."""
+    body = msgspec.to_builtins(params)
+    if params.execution is not None:
+        body.pop("legs", None)  # made from it
+    return body
+
+
 def freeze(params: FrozenParams, folder: Path | str) -> Path:
     """Write one frozen file into `folder` and return its path. Writing the same content twice is the same file.
 
     Raises ParamsError if the parameters do not pass the checks of `load`, or if another file has that name.
     """
-    body = msgspec.to_builtins(params)
+    body = body_of(params)
     body["digest"] = digest_of(body)
     text = canonical_bytes(body)
     frozen = parse_frozen(text, f"{params.name} (being frozen)")
@@ -211,6 +208,8 @@ def parse_frozen(text: bytes, where: str) -> FrozenParams:
         raise ParamsError(f"{where} was altered: digest says {str(stated)[:DIGEST_HEAD]}, content gives {actual[:DIGEST_HEAD]}", again)
     if text != canonical_bytes(body):
         raise ParamsError(f"{where} is not in canonical form (white space, key order or number format was changed)", again)
+    if ("legs" in body) == ("execution" in body):
+        raise ParamsError(f"{where} must say how it trades, in `legs` or in `execution`: in one of them", again)
     try:
         frozen = msgspec.convert(body, FrozenParams, strict=True)
     except msgspec.ValidationError as error:
@@ -225,7 +224,7 @@ def parse_frozen(text: bytes, where: str) -> FrozenParams:
 
 def check_digest(frozen: FrozenParams, where: str) -> None:
     """Whether parameters still are those of the digest that they state, if they state one. Raises ParamsError."""
-    if frozen.digest and digest_of(msgspec.to_builtins(frozen)) != frozen.digest:
+    if frozen.digest and digest_of(body_of(frozen)) != frozen.digest:
         raise ParamsError(f"{where} was altered: its digest does not fit its content", "Use the untouched file, or freeze again")
 
 
@@ -245,7 +244,7 @@ def check_frozen(frozen: FrozenParams, where: str) -> None:
 def _check_ranges(frozen: FrozenParams) -> None:
     """Whole numbers fit into 63 bits and their subject. Raises ValueError."""
     check_ranges(frozen, {"valid_from_ns": (0, INT64_MAX), "valid_until_ns": (0, INT64_MAX), "strategy_version": (1, MOST_LOTS)})
-    check_ranges(frozen.legs, _LEG_RANGES)
+    check_plan(frozen.execution or frozen.legs)
     for name, value in frozen.parameters.items():
         if isinstance(value, str):
             if len(value) > _LONGEST_TEXT:
@@ -266,11 +265,14 @@ def _check_consistent(frozen: FrozenParams, where: str, again: str) -> None:
     symbols = [instrument.symbol for instrument in frozen.instruments]
     if len(set(symbols)) != len(symbols):
         raise ParamsError(f"{where} names an instrument twice: {symbols}", again)
-    if frozen.legs.lead == frozen.legs.hedge:
+    if frozen.execution is None and frozen.legs.lead == frozen.legs.hedge:
         raise ParamsError(f"{where}: both legs are {frozen.legs.lead!r}", again)
-    if not frozen.legs.lead:
+    if frozen.execution is None and not frozen.legs.lead:
         raise ParamsError(f"{where}: the lead is no symbol", again)
-    for symbol in {frozen.legs.lead, frozen.legs.hedge} - {""}:
+    watched = frozen.watched
+    if len(set(watched)) != len(watched):
+        raise ParamsError(f"{where} watches an instrument twice: {list(watched)}", again)
+    for symbol in watched:
         if symbol not in symbols:
             raise ParamsError(f"{where}: leg {symbol!r} is not among its instruments {symbols}", again)
     for name, texts in frozen.arrays.items():

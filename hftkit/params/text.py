@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hftkit.params.execution import BasketPlan, QuotesPlan
 from hftkit.params.format import FrozenParams
 from hftkit.units import iso_from_ns
 
@@ -37,12 +38,22 @@ def _line(name: str, value: Any) -> str:
 
 
 def _trades(frozen: FrozenParams) -> Iterator[str]:
-    legs = frozen.legs
+    legs, plan = frozen.legs, frozen.execution
     lots = {legs.lead: legs.unit_lead_lots, legs.hedge: legs.unit_hedge_lots}
+    if isinstance(plan, BasketPlan):
+        lots = {leg.symbol: leg.unit_lots for leg in plan.legs}
     for instrument in frozen.instruments:
         unit = f"one unit {lots.get(instrument.symbol, 0):+d} lots" if instrument.symbol in lots else ""
         scale = f"tick {instrument.tick_size}, lot {instrument.lot_size}, minimum notional {instrument.min_notional}"
         yield _line(instrument.symbol, f"{unit:24} {scale}, fees {instrument.maker_fee_ppm}/{instrument.taker_fee_ppm} ppm")
+    if plan is not None:
+        yield _line("policy", frozen.policy)
+    if isinstance(plan, QuotesPlan):
+        yield _line("quotes", f"{plan.instrument}, at most {plan.max_position_lots:,} lots held; moved when {plan.requote_ticks} ticks away")
+        return
+    if isinstance(plan, BasketPlan):
+        yield _line("execution", f"slippage {plan.slippage_ticks} ticks, every leg within {plan.deadline_ns / 1e9:g} s")
+        return
     if legs.maker_patience_ns:
         move = f"moved when the touch is {legs.reprice_ticks} ticks away"
         yield _line("maker first", f"{legs.lead} posted at the touch for {legs.maker_patience_ns / 1e9:g} s, {move}, then taken")

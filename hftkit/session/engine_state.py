@@ -14,11 +14,12 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import Hook, Trading
-from hftkit.errors import ConfigError, ParamsError, UnitError
+from hftkit.errors import ConfigError, UnitError
 from hftkit.instruments import Instrument, instrument_array
 from hftkit.params.format import FrozenParams, canonical_bytes, check_digest, check_frozen
 from hftkit.params.ranges import MOST_LOTS, MOST_MONEY, check_range, check_ranges
 from hftkit.reading import parse_object, printable
+from hftkit.session.policy_records import fill_in, most_wants, policy_of, policy_records
 from hftkit.session.watching import watch_table, watchers_of
 from hftkit.strategies import strategy
 from hftkit.strategies.hook_table import hook_table
@@ -27,7 +28,7 @@ from hftkit.units import INT64_MAX
 UNLIMITED = 2**62  # kernels/trading/strategy_risk.py
 OUT_WORDS = 3584  # output buffer, beside what one step may write
 MAX_BEHIND_MS = 2000  # the longest that a trade may be newer than the book, where quotes have an age limit
-_MOVING_FIELDS = 1  # the last fields of SIGNAL: 0 where the hedge ratio does not move, likewise
+_MOVING_FIELDS, _QUOTED_FIELDS = 1, 4  # the last fields of SIGNAL: 0 where the hedge ratio does not move, where nothing is quoted, likewise
 _DRAWDOWN_FIELDS = 1  # the last fields of RISK: 0 without a drawdown limit, likewise
 _AGE_FIELDS = 6  # the last fields of BOOK: 0 without an age limit, so a journal of before they existed ends in the digest that it holds
 
@@ -179,6 +180,9 @@ class EngineState(NamedTuple):
     levels: np.ndarray  # int64 (n, 2, BOOK_DEPTH, 2)
     signal: np.ndarray  # SIGNAL (k,)
     legs: np.ndarray  # LEGS (k,)
+    quotes: np.ndarray  # QUOTES (k,), none where no strategy quotes
+    baskets: np.ndarray  # BASKET (k,), likewise
+    basket_legs: np.ndarray  # BASKET_LEG (k * BASKET_LEGS,)
     want: np.ndarray  # WANT (wants,): what all strategies together may want in one step
     allowed: np.ndarray  # ALLOWED (wants,)
     orders: np.ndarray  # ORDER (capacity,)
@@ -206,14 +210,18 @@ class EngineState(NamedTuple):
     logon: np.ndarray  # int64 (words,) the LOGON frame
     signal_words: np.ndarray  # int64 view of signal
     allowed_words: np.ndarray  # int64 view of allowed
-    legs_words: np.ndarray  # int64 view of legs
-    tried_legs: np.ndarray  # LEGS (k,) scratch of kernels/due.py: what planning would make of the legs
-    tried_words: np.ndarray  # int64 view of tried_legs
+    legs_words: np.ndarray  # int64 view of legs, quotes, baskets and basket_legs: one memory
+    tried_legs: np.ndarray  # scratch of kernels/due.py: what planning would make of the legs
+    tried_quotes: np.ndarray  # likewise
+    tried_baskets: np.ndarray
+    tried_basket_legs: np.ndarray
+    tried_words: np.ndarray  # int64 view of the four
     tried_want: np.ndarray  # WANT (wants,) scratch of kernels/due.py
 
 
 STATE_ROOMS = ("book", "levels", "signal", "legs", "orders", "open_qty", "ledger", "risk", "session", "state")
 LATER_ROOMS = ("external", "refused")  # of sessions with VENUE_IS_FINAL: older journals end with a digest that knows nothing of them
+POLICY_ROOMS = ("quotes", "baskets", "basket_legs")  # empty where no strategy has such a policy
 STRATEGY_ROOMS = ("slots", "held", "open_held")  # of sessions with BY_STRATEGY and several strategies: of one alone they say nothing new
 
 
@@ -230,19 +238,23 @@ def build_engine_state(config: SessionConfig) -> EngineState:
     states = [strategy(frozen.strategy).pack_state(frozen) for frozen in config.strategies]
     signal = np.zeros(k, layout.SIGNAL.dtype)
     signal["zscore"] = np.nan
-    wants = max(layout.LEAST_WANTS, 2 * k)
+    wants = max(layout.LEAST_WANTS, sum(most_wants(frozen) for frozen in config.strategies))
     allowed = np.zeros(wants, layout.ALLOWED.dtype)
     watch = watch_table(config.strategies, ids)
     watcher_start, watchers = watchers_of(watch, n)
     out_reserve = 384 + 16 * wants  # kernels/step.py, out_reserve
-    legs, tried = _legs(config, ids), np.zeros(k, layout.LEGS.dtype)
+    kept, tried = policy_records(config.strategies), policy_records(config.strategies)
+    fill_in(kept, config.strategies, watch)
     rooms = EngineState(
         instruments=instrument_array(config.instruments),
         event=np.zeros(1, layout.EVENT.dtype),
         book=np.zeros(n, layout.BOOK.dtype),
         levels=np.zeros((n, 2, layout.BOOK_DEPTH, 2), np.int64),
         signal=signal,
-        legs=legs,
+        legs=kept.legs,
+        quotes=kept.quotes,
+        baskets=kept.baskets,
+        basket_legs=kept.basket_legs,
         want=np.zeros(wants, layout.WANT.dtype),
         allowed=allowed,
         orders=np.zeros(config.order_capacity, layout.ORDER.dtype),
@@ -270,9 +282,12 @@ def build_engine_state(config: SessionConfig) -> EngineState:
         logon=np.array(config.logon_words, np.int64),
         signal_words=signal.view(np.int64),
         allowed_words=allowed.view(np.int64),
-        legs_words=legs.view(np.int64),
-        tried_legs=tried,
-        tried_words=tried.view(np.int64),
+        legs_words=kept.words,
+        tried_legs=tried.legs,
+        tried_quotes=tried.quotes,
+        tried_baskets=tried.baskets,
+        tried_basket_legs=tried.basket_legs,
+        tried_words=tried.words,
         tried_want=np.zeros(wants, layout.WANT.dtype),
     )
     rooms.book["max_age_ns"] = config.limits.max_quote_age_ms * 1_000_000
@@ -293,24 +308,6 @@ def _stack(rows: list[np.ndarray]) -> np.ndarray:
     return table
 
 
-def _legs(config: SessionConfig, ids: dict[str, int]) -> np.ndarray:
-    legs = np.zeros(len(config.strategies), layout.LEGS.dtype)
-    for row, frozen in zip(legs, config.strategies, strict=True):
-        plan = frozen.legs
-        for symbol in (plan.lead, plan.hedge):
-            if symbol and symbol not in ids:
-                raise ParamsError(f"{frozen.name}: the venue has no {symbol}", f"It offers {sorted(ids)}")
-        row["lead"] = ids[plan.lead]
-        row["hedge"] = ids[plan.hedge] if plan.hedge else layout.NO_INSTRUMENT
-        row["unit_lead"], row["unit_hedge"] = plan.unit_lead_lots, plan.unit_hedge_lots
-        if plan.unit_lead_lots <= 0 or (plan.hedge and plan.unit_hedge_lots == 0):
-            raise ParamsError(f"{frozen.name}: one unit is {plan.unit_lead_lots} and {plan.unit_hedge_lots} lots", "Both legs need lots")
-        row["slippage_ticks"], row["hedge_deadline_ns"] = plan.slippage_ticks, plan.hedge_deadline_ns
-        row["retry_ns"], row["residual_lots"] = plan.retry_ns, plan.residual_lots
-        row["maker_patience_ns"], row["reprice_ticks"] = plan.maker_patience_ns, plan.reprice_ticks
-    return legs
-
-
 def _rules(config: SessionConfig) -> np.ndarray:
     chosen = {layout.VENUE_IS_FINAL: config.venue_is_final, layout.POSITIONS_IN_ORDER: config.positions_in_order}
     return np.array([sum(bit for bit, on in {**chosen, layout.BY_STRATEGY: config.by_strategy}.items() if on)], np.int64)
@@ -320,6 +317,10 @@ def _slots(config: SessionConfig, watch: np.ndarray) -> np.ndarray:
     """SLOT (k,): each strategy's policy and limits. Raises ConfigError for limits of a strategy that the session does not run."""
     slots = np.zeros(len(config.strategies), layout.SLOT.dtype)
     slots["n_watched"] = (watch >= 0).sum(axis=1)
+    slots["n_traded"] = [len(frozen.traded) for frozen in config.strategies]
+    slots["policy"] = [policy_of(frozen) for frozen in config.strategies]
+    if not config.by_strategy and slots["policy"].any():
+        raise ConfigError("only pairs trade without accounts by strategy", "Leave by_strategy at its default")
     names = [frozen.name for frozen in config.strategies]
     if unknown := sorted(set(config.limits.strategy) - set(names)):
         raise ConfigError(f"limits.strategy names {unknown[0][:64]}, which the session does not run", f"It runs {', '.join(names)}")
@@ -372,17 +373,25 @@ def _risk(limits: Limits) -> np.ndarray:
     return risk
 
 
+def _used_signal(room: np.ndarray) -> np.ndarray:
+    """SIGNAL without the last fields that nobody uses: journals from before they existed end in the digest that they hold."""
+    if any(room[name].any() for name in ("bid_price", "bid_qty", "ask_price", "ask_qty")):
+        return room
+    unused = _QUOTED_FIELDS + (0 if room["unit_hedge"].any() else _MOVING_FIELDS)
+    return room.view(np.int64).reshape(room.size, -1)[:, :-unused]
+
+
 def state_digest(rooms: EngineState) -> bytes:
     """SHA-256 (32 bytes) over every state room: two engines with the same digest are in the same state, bit for bit."""
     digest = hashlib.sha256()
     later = LATER_ROOMS if rooms.rules[0] & layout.VENUE_IS_FINAL else ()
     shared = STRATEGY_ROOMS if rooms.rules[0] & layout.BY_STRATEGY and rooms.slots.size > 1 else ()
-    for name in STATE_ROOMS + later + shared:
+    for name in STATE_ROOMS + later + POLICY_ROOMS + shared:
         room: Any = getattr(rooms, name)
         if name == "book" and not room["max_age_ns"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_AGE_FIELDS]
-        if name == "signal" and not room["unit_hedge"].any():
-            room = room.view(np.int64).reshape(room.size, -1)[:, :-_MOVING_FIELDS]
+        if name == "signal":
+            room = _used_signal(room)
         if name == "risk" and not room["max_drawdown_e8"].any():
             room = room.view(np.int64).reshape(room.size, -1)[:, :-_DRAWDOWN_FIELDS]
         digest.update(np.ascontiguousarray(room).tobytes())

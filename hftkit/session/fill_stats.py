@@ -35,7 +35,7 @@ def _share(part: int, whole: int) -> float:
 
 def filled(ledger: np.ndarray, legs: np.ndarray, session: np.void) -> Filled:
     """Of LEDGER (instruments,), LEGS (strategies,) and one SESSION record."""
-    lead = ledger[np.unique(legs["lead"])]
+    lead = ledger[np.unique(legs["lead"][legs["lead"] >= 0])]
     entries, exits = int(legs["n_entries"].sum()), int(legs["n_exits"].sum())
     return Filled(
         maker_fills=int(ledger["n_maker"].sum()),

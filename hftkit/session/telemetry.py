@@ -44,6 +44,8 @@ _SECTION_RECORD = {
     "ledger": "LEDGER",
     "signal": "SIGNAL",
     "legs": "LEGS",
+    "quotes": "QUOTES",
+    "baskets": "BASKET",
     "slots": "SLOT",
     "held": "LEDGER",
 }
@@ -51,7 +53,7 @@ _COLD_RECORD = {"line": "LINE", "account": "ACCOUNT"}  # written word by word by
 
 
 def _sections(n_instruments: int, n_strategies: int, n_watched: int) -> list[dict[str, Any]]:
-    of_all, of_each = {"session": 1, "risk": 1, "book": n_instruments, "ledger": n_instruments}, ("signal", "legs", "slots")
+    of_all, of_each = {"session": 1, "risk": 1, "book": n_instruments, "ledger": n_instruments}, ("signal", "legs", "quotes", "baskets", "slots")
     shapes = {**{name: [n] for name, n in of_all.items()}, **{name: [n_strategies] for name in of_each}, "held": [n_strategies, n_watched]}
     plan: list[dict[str, Any]] = []
     offset = SECTIONS_OFFSET
@@ -147,6 +149,8 @@ class Snapshot:
     ledger: np.ndarray
     signal: np.ndarray
     legs: np.ndarray
+    quotes: np.ndarray
+    baskets: np.ndarray
     slots: np.ndarray
     held: np.ndarray
     histograms: np.ndarray
@@ -234,6 +238,8 @@ class TelemetryReader:
             ledger=self._page.ledger.copy(),
             signal=self._page.signal.copy(),
             legs=self._page.legs.copy(),
+            quotes=self._page.quotes.copy(),
+            baskets=self._page.baskets.copy(),
             slots=self._page.slots.copy(),
             held=self._page.held.copy(),
             histograms=self._page.histograms.copy(),

@@ -32,7 +32,7 @@ _AS_COMPILED = ("hftkit.kernels.memory.", "hftkit.kernels.stats.")
 _BOOK, _ENCODE, _LEGS = "kernels/market/book.py", "kernels/wire/encode.py", "kernels/execution/pair.py"
 _STEP, _RESTING, _DUE = "kernels/step.py", "kernels/execution/resting.py", "kernels/due.py"
 _REPLAY, _VALIDITY = "kernels/replay.py", "kernels/trading/validity.py"
-_ATTRIBUTION = "kernels/trading/attribution.py"
+_ATTRIBUTION, _POLICIES = "kernels/trading/attribution.py", "kernels/execution/policies.py"
 _COUNTS = ("n_signals", "n_orders", "n_fills", "n_rejects", "n_vetoes")
 
 # The file that writes each array of EngineState; "": nobody does once the engine is built. Of records it is layout's `writer`.
@@ -42,6 +42,9 @@ OWNERS: dict[str, str] = {
     "levels": _BOOK,
     "signal": STRATEGY,
     "legs": layout.LEGS.writer,
+    "quotes": layout.QUOTES.writer,
+    "baskets": layout.BASKET.writer,
+    "basket_legs": layout.BASKET_LEG.writer,
     "want": layout.WANT.writer,
     "allowed": layout.ALLOWED.writer,
     "orders": layout.ORDER.writer,
@@ -60,6 +63,9 @@ OWNERS: dict[str, str] = {
     "data_out": _ENCODE,
     "out_end": _STEP,
     "tried_legs": _LEGS,
+    "tried_quotes": layout.QUOTES.writer,
+    "tried_baskets": layout.BASKET.writer,
+    "tried_basket_legs": layout.BASKET_LEG.writer,
     "tried_words": _DUE,
     "tried_want": _LEGS,
     **dict.fromkeys(("instruments", "rules", "limit", "valid_until", "params", "logon", "signal_words", "allowed_words", "legs_words"), ""),
@@ -92,6 +98,10 @@ EXCEPTIONS: tuple[Permission, ...] = (
     Permission("session", ("next_order",), "kernels/trading/orders.py", "an id is used up as the order is entered"),
     Permission("slots", _COUNTS, _STEP, "what the step has done for a strategy is counted where it is done"),
     Permission("signal", ("reason", "target"), _VALIDITY, "an expired frozen file wants nothing new, whatever its strategy says"),
+    Permission("want", _WANT_FIELDS, layout.QUOTES.writer, "a quote is a want like any other"),
+    Permission("tried_want", _WANT_FIELDS, layout.QUOTES.writer, "likewise"),
+    Permission("basket_legs", ("order", "retry_at"), _POLICIES, "the order that a leg works on, and when it is tried again"),
+    Permission("refused", ("",), _POLICIES, "refusals of quotes and baskets are counted where they are told apart"),
     Permission("want", _WANT_FIELDS, _RESTING, "the cancel of a resting order is a want like any other"),
     Permission("tried_want", _WANT_FIELDS, _RESTING, "likewise, where it is only tried whether a timer is due"),
     Permission("tried_legs", ("n_pulls",), _RESTING, "likewise"),

@@ -26,7 +26,8 @@ class Strategy:
     `schema`: msgspec Struct of its parameters (floats, frozen as decimal text; integers). `module`: where its compiled hooks live, each
     optional: `on_book`, `on_trade`, `on_fill`, `on_timer` (kernels/hooks.py). `pack_params(frozen)` and `pack_state(frozen)` give the hooks'
     float64 arrays: its parameters, and its state seeded from the frozen model arrays. `beliefs`: what it assumes of the market, in one
-    sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused.
+    sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused. `policies`: those
+    of execution that can do what it wishes.
     `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is. `most_hedge_lots(frozen, values)`: hedge lots of the
     largest unit it may ask for; the limits of a session are compared with it.
     """
@@ -39,6 +40,7 @@ class Strategy:
     pack_state: Callable[[FrozenParams], np.ndarray]
     beliefs: str
     arrays: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ("pair", "single")
     objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
     most_hedge_lots: Callable[[FrozenParams, Any], int] = lambda frozen, values: abs(frozen.legs.unit_hedge_lots)
 
@@ -47,6 +49,8 @@ class Strategy:
         if frozen.strategy_version != self.version:
             raise ParamsError(f"{where} is for {self.name} version {frozen.strategy_version}, installed is version {self.version}", "Freeze again")
         again = "Calibrate and freeze again"
+        if frozen.policy not in self.policies:
+            raise ParamsError(f"{where}: {self.name} trades by policy {' or '.join(self.policies)}, the file names {frozen.policy}", "Freeze again")
         if unknown := sorted(set(frozen.arrays) - set(self.arrays)):
             known = f"it reads {', '.join(self.arrays)}" if self.arrays else "it reads none"
             raise ParamsError(f"{where}: the strategy {self.name} knows no array {unknown[0][:64]!r}; {known}", "A newer hftkit may, or freeze again")
@@ -68,8 +72,18 @@ class Strategy:
         return {hook: found[hook.name.lower()] for hook in Hook if hook.name.lower() in found}
 
 
+_registered: dict[str, Strategy] = {}
+
+
+def register(found: Strategy) -> None:
+    """Have `strategy` find this one by its name in this process: of a file that is not installed."""
+    _registered[found.name] = found
+
+
 def strategy(name: str) -> Strategy:
-    """Find a strategy: a file in this folder, or an entry point `hftkit.strategies` of another package."""
+    """Find a strategy: one that was registered, a file in this folder, or an entry point `hftkit.strategies` of another package."""
+    if name in _registered:
+        return _registered[name]
     if name.isidentifier() and not name.startswith("_"):
         try:
             return importlib.import_module(f"hftkit.strategies.{name}").STRATEGY

@@ -65,5 +65,6 @@ STRATEGY = Strategy(
     schema=FixedTargetParams,
     pack_params=pack_params,
     pack_state=pack_state,
+    policies=("pair", "single", "basket"),
     beliefs="nothing: it wants the same position whatever the market does",
 )

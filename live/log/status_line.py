@@ -69,12 +69,16 @@ class StatusLine:
         if count := int(risk["n_vetoes"]):
             parts.append(f"{count} vetoes, last: {self._veto or 'not told'}")
         strategies = self._engine.session_config.strategies
-        parts += [_strategy(frozen, rooms.signal[slot], rooms.legs[slot]) for slot, frozen in enumerate(strategies)]
+        parts += [_strategy(frozen, rooms.signal[slot], rooms.legs[slot], rooms.held[slot]) for slot, frozen in enumerate(strategies)]
         return " | ".join(parts)
 
 
-def _strategy(frozen: FrozenParams, signal: Any, legs: Any) -> str:
+def _strategy(frozen: FrozenParams, signal: Any, legs: Any, held_lots: Any) -> str:
     """Where one strategy stands, and why it does nothing."""
+    if not frozen.legs.lead:  # quotes, or a basket
+        lots = "/".join(f"{int(row['position']):+,}" for row in held_lots[: len(frozen.traded)])
+        quotes = f", quotes {int(signal['bid_price']):,} / {int(signal['ask_price']):,}" if frozen.policy == "quotes" else ""
+        return f"{'/'.join(frozen.traded)} {lots} lots{quotes}, {why(frozen, signal)}"
     pair = "/".join(symbol for symbol in (frozen.legs.lead, frozen.legs.hedge) if symbol)
     held = int(legs["lead_position"])
     state = LegState(int(legs["state"]))

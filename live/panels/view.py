@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from hftkit.codes import BreakerState, Hop, LegState, LinePart, LineState, OrderRoute, Reject, SessionStatus, Side, SignalReason, Sync, Trading
+from hftkit.codes import (
+    BreakerState,
+    Hop,
+    LegState,
+    LinePart,
+    LineState,
+    OrderRoute,
+    Policy,
+    Reject,
+    SessionStatus,
+    Side,
+    SignalReason,
+    Sync,
+    Trading,
+)
 from hftkit.kernels.memory.telemetry import FILL_FEE_E8, FILL_INSTRUMENT, FILL_MAKER, FILL_PRICE, FILL_QTY, FILL_SIDE, FILL_TS_EVENT
 from hftkit.session import fill_stats as execution
 from hftkit.session.telemetry import Snapshot
@@ -306,8 +320,8 @@ def _price(price: Decimal, instrument: dict[str, Any]) -> str:
 
 def _strategies(snapshot: Snapshot, info: dict[str, Any]) -> tuple[StrategyView, ...]:
     shown = []
-    for signal, legs, facts in zip(snapshot.signal, snapshot.legs, info["strategies"], strict=True):
-        parameters = facts["parameters"]
+    for slot, (signal, facts) in enumerate(zip(snapshot.signal, info["strategies"], strict=True)):
+        legs, parameters = _machine(snapshot, slot), facts["parameters"]
         window, bars = parameters.get("window"), int(signal["n_bars"])
         shown.append(
             StrategyView(
@@ -326,10 +340,15 @@ def _strategies(snapshot: Snapshot, info: dict[str, Any]) -> tuple[StrategyView,
                 entries=int(legs["n_entries"]),
                 exits=int(legs["n_exits"]),
                 unwinds=int(legs["n_unwinds"]),
-                resting=_resting(legs),
+                resting=_resting(snapshot.legs[slot]),
             )
         )
     return tuple(shown)
+
+
+def _machine(snapshot: Snapshot, slot: int) -> Any:
+    """The record with the state of a strategy's position: of a basket BASKET, else LEGS (which stays flat for one that quotes)."""
+    return snapshot.baskets[slot] if snapshot.slots[slot]["policy"] == Policy.BASKET else snapshot.legs[slot]
 
 
 def _resting(legs: Any) -> str:

@@ -92,6 +92,9 @@ def backtest_bars(
     engine's ledger; `journal`: folder for a journal that `hftkit replay --verify` accepts.
     """
     config = session_of(frozen) if limits is None else session_of(frozen, limits)
+    if not frozen.legs.lead:
+        cure = "Send it over quotes: hftkit.backtest.run.backtest with quotes_to_tape"
+        raise DataError(f"bars trade pairs and single instruments, {frozen.name} is of policy {frozen.policy}", cure)
     known = {instrument.symbol: instrument for instrument in frozen.instruments}
     legs = [known[symbol] for symbol in legs_of(frozen)]
     for one in legs:
@@ -125,7 +128,7 @@ def backtest_bars(
 
 def legs_of(frozen: FrozenParams) -> tuple[str, ...]:
     """The symbols that a frozen file trades: lead and hedge, or the one there is."""
-    return tuple(symbol for symbol in (frozen.legs.lead, frozen.legs.hedge) if symbol)
+    return frozen.traded
 
 
 def bar_ns_of(frozen: FrozenParams, closes: pd.DataFrame) -> int:

@@ -24,8 +24,8 @@ follows each partial fill as it comes; a hedge attempt that fills nothing pulls 
 Where a strategy's hedge ratio moves, SIGNAL.unit_hedge says how many hedge lots a unit has from now on. It is taken over while the pair is
 flat or open: the difference is then a residual like any other, hedged at once, by the same deadline.
 
-What changes the account without an order of ours (external.py) changes the legs too (`correct_legs`), and the pair is left: what remains of the other
-leg is closed, and the target that was held is missed (`skip`).
+What changes the account without an order of ours changes the legs too (policies.py, `correct_positions`), and the pair is left: what remains of the
+other leg is closed, and the target that was held is missed (`skip`).
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _transition(
 
 
 @kernel
-def _ask(
+def ask_for(
     want: WantArray, n: int, slot: int, leg_index: int, instrument: int, lots: int, least: int, book: BookArray, slippage: int, market: bool
 ) -> int:
     """Append an order for signed `lots`, not less than `least` (rounding up); returns the new number of wants. Without a trusted book only a
@@ -250,7 +250,7 @@ def _post(leg: LegsRecord, want: WantArray, n: int, slot: int, lots: int, book: 
     b = book[leg.lead]
     if not watched(leg, book):
         return n
-    after = _ask(want, n, slot, 0, leg.lead, lots, 0, book, b.best_bid - b.best_ask, False)
+    after = ask_for(want, n, slot, 0, leg.lead, lots, 0, book, b.best_bid - b.best_ask, False)
     if after > n:
         want[n].time_in_force = _GTC
         want[n].flags = _POST_ONLY
@@ -287,7 +287,7 @@ def _plan_patient_lead(
         return n if naked else _post(leg, want, n, slot, lead_lots, book)
     if naked and leg.state == _ENTERING:
         return n
-    return _ask(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
+    return ask_for(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
 
 
 @kernel
@@ -336,14 +336,14 @@ def plan_legs(
             leg.take_at = min(leg.take_at, now)
         n = _plan_patient_lead(slot, leg, lead_lots, naked, trading, forced, book, orders, want, n, now)
     elif lead_lots != 0 and may_lead and leg.lead_order == 0 and now >= leg.lead_retry_at:
-        n = _ask(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
+        n = ask_for(want, n, slot, 0, leg.lead, lead_lots, 0, book, leg.slippage_ticks, forced)
     hedging = naked and (leg.state != _UNWINDING or lead_lots == 0)
     if hedging and leg.hedge_order == 0 and now >= leg.hedge_retry_at:
         least = 0
         if residual * leg.hedge_position <= 0:  # it adds to the hedge: one that reduces is taken in any size
             b = book[leg.hedge]
             least = smallest_order(instruments[leg.hedge], b.best_bid - leg.slippage_ticks) if b.best_bid > 0 else 0
-        n = _ask(want, n, slot, 1, leg.hedge, -residual, least, book, leg.slippage_ticks, forced)
+        n = ask_for(want, n, slot, 1, leg.hedge, -residual, least, book, leg.slippage_ticks, forced)
     return n
 
 
@@ -359,7 +359,8 @@ def _leave(leg: LegsRecord, ts_event: int, now: int) -> None:
 
 
 @kernel
-def _shift(leg: LegsRecord, leg_index: int, lots: int, ts_event: int, now: int) -> None:
+def shift_leg(leg: LegsRecord, leg_index: int, lots: int, ts_event: int, now: int) -> None:
+    """A leg's position changes by signed `lots` without an order of ours; the pair is left (policies.correct_positions)."""
     if leg_index == 0:
         leg.lead_position += lots
     else:
@@ -368,26 +369,12 @@ def _shift(leg: LegsRecord, leg_index: int, lots: int, ts_event: int, now: int) 
 
 
 @kernel
-def correct_legs(legs: LegsArray, instrument: int, lots: int, ts_event: int, now: int) -> None:
-    """The account's position in `instrument` has changed by signed `lots` without an order of ours: the legs follow, so that they sum to the ledger.
-
-    What closes is taken from the legs that hold it, in the order of their slots; what is left, or opens, goes to the first strategy that trades
-    the instrument, which then trades it away. Each pair that was touched is left (`_leave`). Without such a strategy nothing happens.
-    """
-    left = lots
-    for k in range(legs.size):
-        leg = legs[k]
-        for index in range(2):
-            held = leg.lead_position if index == 0 else leg.hedge_position
-            if (leg.lead if index == 0 else leg.hedge) == instrument and left * held < 0:
-                part = min(abs(held), abs(left)) * (1 if left > 0 else -1)
-                _shift(leg, index, part, ts_event, now)
-                left -= part
-    for k in range(legs.size):
-        leg = legs[k]
-        if left != 0 and (leg.lead == instrument or leg.hedge == instrument):
-            _shift(leg, 0 if leg.lead == instrument else 1, left, ts_event, now)
-            left = 0
+def pause_after(retry_ns: int, n_refused: int, reason: int, now: int) -> int:
+    """When to try again (ns monotonic) after the venue has refused the `n_refused`-th order in a row for `reason` (codes.Reject), as below."""
+    if reason >= _BOOK_REASONS:
+        return now + retry_ns
+    doublings = min(n_refused - 1 + (_REDUCE_ONLY_DOUBLINGS if reason == _NOTHING_TO_REDUCE else 0), _MOST_DOUBLINGS)
+    return now + (retry_ns << doublings)
 
 
 @kernel
@@ -399,8 +386,7 @@ def count_refusal(leg: LegsRecord, leg_index: int, refused: Int64Array, slot: in
     """
     refused[slot, leg_index] += 1
     if reason < _BOOK_REASONS:
-        doublings = min(refused[slot, leg_index] - 1 + (_REDUCE_ONLY_DOUBLINGS if reason == _NOTHING_TO_REDUCE else 0), _MOST_DOUBLINGS)
-        at = now + (leg.retry_ns << doublings)
+        at = pause_after(leg.retry_ns, refused[slot, leg_index], reason, now)
         if leg_index == 0:
             leg.lead_retry_at = max(leg.lead_retry_at, at)
         else:
@@ -427,12 +413,8 @@ def note_refused(leg: LegsRecord, leg_index: int, now: int) -> None:
 
 
 @kernel
-def all_flat(legs: LegsArray, orders: OrderArray, n_strategies: int) -> bool:
-    """Whether no strategy holds a position or has a working order."""
-    for k in range(n_strategies):
-        leg = legs[k]
-        if leg.lead_position != 0 or leg.hedge_position != 0:
-            return False
-        if working(orders, leg.lead_order) or working(orders, leg.hedge_order):
-            return False
-    return True
+def is_flat(leg: LegsRecord, orders: OrderArray) -> bool:
+    """Whether the pair holds nothing and has no working order."""
+    if leg.lead_position != 0 or leg.hedge_position != 0:
+        return False
+    return not working(orders, leg.lead_order) and not working(orders, leg.hedge_order)

@@ -20,7 +20,7 @@ order book".) What the book shows includes our own order, so the estimate is nev
 from __future__ import annotations
 
 from hftkit.codes import Action, EventKind, Side, TimeInForce
-from hftkit.kernels.arrays import BookArray, EventArray, EventRecord, LegsArray, LegsRecord, OrderArray, OrderRecord, WantArray
+from hftkit.kernels.arrays import BookArray, EventRecord, LegsRecord, OrderArray, OrderRecord, WantArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import tradable
 from hftkit.kernels.trading.orders import slot_of
@@ -44,23 +44,24 @@ def _shown_at(e: EventRecord, side: int, price: int) -> int:
 
 
 @kernel
-def watch_queues(legs: LegsArray, event: EventArray, orders: OrderArray) -> None:
-    """Take one market data event (EVENT (1,)) into the estimates of all strategies (LEGS (k,)) whose lead order rests in that instrument."""
-    e = event[0]
-    for k in range(legs.size):
-        leg = legs[k]
-        slot = slot_of(orders, leg.lead_order) if leg.lead == e.instrument else -1
-        if slot < 0 or orders[slot].time_in_force != _GTC:
-            continue
-        o = orders[slot]
-        if e.kind == _TRADE and e.side != o.side:
-            through = e.price < o.price if o.side == _BUY else e.price > o.price
-            gone = leg.queue_ahead if through else (e.qty if e.price == o.price else 0)
-            leg.queue_ahead = max(leg.queue_ahead - gone, 0)
-            continue
-        shown = _shown_at(e, o.side, o.price)
-        if shown >= 0:
-            leg.queue_ahead = shown if o.ts_ack == 0 else min(leg.queue_ahead, shown)
+def queue_after(ahead: int, e: EventRecord, o: OrderRecord) -> int:
+    """Lots before the resting order `o` (ORDER record) after a market data event (EVENT record) of its instrument; `ahead`: before it."""
+    if e.kind == _TRADE and e.side != o.side:
+        through = e.price < o.price if o.side == _BUY else e.price > o.price
+        gone = ahead if through else (e.qty if e.price == o.price else 0)
+        return max(ahead - gone, 0)
+    shown = _shown_at(e, o.side, o.price)
+    if shown < 0:
+        return ahead
+    return shown if o.ts_ack == 0 else min(ahead, shown)
+
+
+@kernel
+def watch_queue(leg: LegsRecord, e: EventRecord, orders: OrderArray) -> None:
+    """Take one market data event (EVENT record) into the estimate of a strategy (LEGS record) whose lead order rests in that instrument."""
+    slot = slot_of(orders, leg.lead_order) if leg.lead == e.instrument else -1
+    if slot >= 0 and orders[slot].time_in_force == _GTC:
+        leg.queue_ahead = queue_after(leg.queue_ahead, e, orders[slot])
 
 
 @kernel
@@ -81,14 +82,14 @@ def may_stay(leg: LegsRecord, o: OrderRecord, book: BookArray, lead_lots: int, u
 
 
 @kernel
-def pull(leg: LegsRecord, slot: int, o: OrderRecord, want: WantArray, n: int) -> int:
-    """Ask for the cancel of the resting lead order `o` of strategy `slot`, once, and not before it is acknowledged. The new number of wants."""
+def cancel_of(slot: int, o: OrderRecord, want: WantArray, n: int) -> int:
+    """Ask for the cancel of the resting order `o` of strategy `slot`, once, and not before it is acknowledged. The new number of wants."""
     if o.time_in_force != _GTC or o.ts_ack == 0 or o.ts_cancel != 0 or n >= want.size:
         return n
     w = want[n]
     w.action = _CANCEL
     w.strategy = slot
-    w.leg = 0
+    w.leg = o.leg
     w.instrument = o.instrument
     w.side = o.side
     w.order_type = o.order_type
@@ -98,5 +99,12 @@ def pull(leg: LegsRecord, slot: int, o: OrderRecord, want: WantArray, n: int) ->
     w.qty = o.qty - o.filled_qty
     w.client_order_id = o.client_order_id
     w.reason = 0
-    leg.n_pulls += 1
     return n + 1
+
+
+@kernel
+def pull(leg: LegsRecord, slot: int, o: OrderRecord, want: WantArray, n: int) -> int:
+    """Ask for the cancel of the resting lead order `o` of strategy `slot`. The new number of wants."""
+    after = cancel_of(slot, o, want, n)
+    leg.n_pulls += after - n
+    return after

@@ -34,6 +34,8 @@ class Page(NamedTuple):
     ledger: np.ndarray  # LEDGER (n,)
     signal: np.ndarray  # SIGNAL (k,)
     legs: np.ndarray  # LEGS (k,)
+    quotes: np.ndarray  # QUOTES (k,)
+    baskets: np.ndarray  # BASKET (k,)
     slots: np.ndarray  # SLOT (k,)
     held: np.ndarray  # LEDGER (k, w)
     histograms: np.ndarray  # int64 (hops, COUNTS_LEN)
@@ -55,6 +57,10 @@ def publish(rooms: EngineState, page: Page, now: int) -> None:
         page.signal[k] = rooms.signal[k]
         page.legs[k] = rooms.legs[k]
         page.slots[k] = rooms.slots[k]
+        if k < rooms.quotes.size:
+            page.quotes[k] = rooms.quotes[k]
+        if k < rooms.baskets.size:
+            page.baskets[k] = rooms.baskets[k]
         for place in range(rooms.slots[k].n_watched):
             page.held[k, place] = rooms.held[k, place]
     page.head[TS_PUBLISHED] = now

@@ -55,11 +55,11 @@ def instrument_frames(instruments: Sequence[Instrument]) -> bytes:
     return words.tobytes()
 
 
-def check_both_legs(listed: Sequence[Listed], lead: str, hedge: str) -> None:
-    """Both legs of a pair can be traded now, or neither is. Raises VenueError naming the one that cannot."""
+def check_all_legs(listed: Sequence[Listed], legs: Sequence[str]) -> None:
+    """Every leg of a strategy can be traded now, or none is. `legs`: symbols. Raises VenueError naming those that cannot."""
     status = {item.instrument.symbol: item for item in listed}
-    closed = [f"{symbol} ({status[symbol].status})" for symbol in (lead, hedge) if symbol and not status[symbol].tradable]
+    closed = [f"{symbol} ({status[symbol].status})" for symbol in legs if not status[symbol].tradable]
     if closed:
         raise VenueError(
-            f"the venue does not trade {', '.join(closed)} now", "A pair is traded with both legs or not at all: wait, or take another pair"
+            f"the venue does not trade {', '.join(closed)} now", "A strategy is traded with all its legs or not at all: wait, or take another one"
         )

@@ -24,11 +24,12 @@ from live.account.lease import Lease
 from live.config import EngineConfig
 from live.ending.decision import Left
 from live.example import example_page
+from live.limit_check import smallest_lots
 from live.link.door import TradingGate
 from live.link.line_loop import Wire, line_loop, new_wire
 from live.ready_file import read_ready_file
 from live.touch import touch
-from live.venues.binance.instruments import check_both_legs
+from live.venues.binance.instruments import check_all_legs
 from live.venues.binance.keys import load_key
 from live.venues.binance.line import BinanceLine
 from live.venues.binary.logon import logon_frame
@@ -77,7 +78,7 @@ class BinanceVenue:
         self._loop = jit.compiled_driver(line_loop, rooms, HOOKS_TYPE, shell, example_page(), line, wire, FUNCTIONS_TYPE)
 
     def discover(self, frozen: Sequence[FrozenParams]) -> tuple[Instrument, ...]:
-        """The symbols of the frozen files, as exchangeInfo has them; both legs of each pair open for trading."""
+        """The symbols of the frozen files, as exchangeInfo has them; all that a strategy trades open for trading."""
         venue = self._config.venue
         binance, key = venue.binance, None  # its addresses are final: nothing of the ready file but its keys is read from here on
         if self._config.session.mode == "live":
@@ -94,7 +95,7 @@ class BinanceVenue:
         symbols = tuple(dict.fromkeys(instrument.symbol for item in frozen for instrument in item.instruments))
         self._listed = self.line.discover(symbols)
         for item in frozen:
-            check_both_legs(self._listed, item.legs.lead, item.legs.hedge)
+            check_all_legs(self._listed, item.traded)
         self._frozen = tuple(frozen)
         return tuple(item.instrument for item in self._listed)
 
@@ -104,9 +105,9 @@ class BinanceVenue:
         burst = min(limits.order_burst, most)
         largest = {item.instrument.symbol: min(item.max_lots, item.max_market_lots, limits.max_order_lots) for item in self._listed}
         for item in self._frozen:
-            for symbol, unit in ((item.legs.lead, item.legs.unit_lead_lots), (item.legs.hedge, abs(item.legs.unit_hedge_lots))):
+            for symbol, unit in smallest_lots(item).items():
                 smallest = next((listed.min_lots for listed in self._listed if listed.instrument.symbol == symbol), 0)
-                if symbol and unit < smallest:
+                if unit < smallest:
                     raise ConfigError(f"{item.file_name}: a unit of {unit} lots of {symbol} is below the venue's smallest order of {smallest}")
         return msgspec.structs.replace(
             limits,
@@ -124,11 +125,8 @@ class BinanceVenue:
 
     def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """The line's memory."""
-        units = [0] * len(config.instruments)
-        for row in rooms.legs:
-            for index, unit in ((int(row["lead"]), int(row["unit_lead"])), (int(row["hedge"]), int(row["unit_hedge"]))):
-                if index >= 0:
-                    units[index] = max(units[index], abs(unit))
+        largest = [smallest_lots(item) for item in self._frozen]
+        units = [max(unit.get(instrument.symbol, 0) for unit in largest) for instrument in config.instruments]
         self._memory = self.line.build(rooms, shell.loop[0], config.instruments, units, cold_page(page_path))
         touch(*self._memory)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
-from hftkit import layout
 from hftkit.codes import LegState, MessageType, Reject, Side, Trading
-from hftkit.kernels.execution.pair import correct_legs
+from hftkit.kernels.execution.policies import correct_positions
 from hftkit.session.engine_state import Limits, SessionConfig, state_digest
-from tests.support import Machine
+from tests.support import AAA, CCC, Machine, frozen_pair, sealed
 
 RETRY = 10_000_000
 
@@ -123,13 +123,17 @@ def test_a_position_that_is_gone_is_not_sold_again_and_again():
     assert machine.rooms.legs[0]["lead_position"] == 0
 
 
-def legs(*rows: tuple[int, int, int, int]) -> np.ndarray:
-    """LEGS of (lead, hedge, lead lots, hedge lots)."""
-    table = np.zeros(len(rows), layout.LEGS.dtype)
-    for row, (lead, hedge, held, hedged) in zip(table, rows, strict=True):
-        row["lead"], row["hedge"], row["lead_position"], row["hedge_position"], row["state"] = lead, hedge, held, hedged, LegState.OPEN
-        row["target"] = 1
-    return table
+def holding(*held: tuple[int, int]) -> Machine:
+    """One strategy in AAAUSD alone and two pairs, OPEN at these lots; CCCUSD is traded by none."""
+    single = frozen_pair(hedge="", unit_hedge_lots=0)
+    names = ("single", "first", "second")
+    made = [sealed(msgspec.structs.replace(one, name=name)) for name, one in zip(names, (single, frozen_pair(), frozen_pair()), strict=True)]
+    machine = Machine((msgspec.structs.replace(made[0], instruments=(AAA, CCC), digest=""), *made[1:]))
+    for row, mine, (lead, hedge) in zip(machine.rooms.legs, machine.rooms.held, held, strict=True):
+        row["lead_position"], row["hedge_position"], row["state"], row["target"] = lead, hedge, LegState.OPEN, 1
+        mine["position"] = lead, hedge
+    machine.rooms.ledger["mark_price"] = 2000
+    return machine
 
 
 @pytest.mark.parametrize(
@@ -140,13 +144,16 @@ def legs(*rows: tuple[int, int, int, int]) -> np.ndarray:
         (0, 4, [(9, 0), (5, -7), (0, 4)]),
         (1, 9, [(8, 0), (5, 2), (-3, 4)]),
         (1, -6, [(8, 0), (5, -9), (-3, 0)]),
-        (7, 5, [(8, 0), (5, -7), (-3, 4)]),
+        (2, 5, [(8, 0), (5, -7), (-3, 4)]),
     ],
 )
-def test_legs_of_several_strategies_follow_one_position(instrument, lots, after):
-    table = legs((0, -1, 8, 0), (0, 1, 5, -7), (0, 1, -3, 4))
-    correct_legs(table, instrument, lots, 1, 2)
+def test_strategies_follow_what_the_account_is_corrected_by(instrument, lots, after):
+    machine = holding((8, 0), (5, -7), (-3, 4))
+    machine.rooms.event[0]["instrument"] = instrument
+    correct_positions(machine.rooms, lots, False, 2)
+    table = machine.rooms.legs
     assert [(int(row["lead_position"]), int(row["hedge_position"])) for row in table] == after
+    assert [tuple(row) for row in machine.rooms.held["position"].tolist()] == after
     touched = [row["state"] == LegState.EXITING and row["skip"] == 1 for row in table]
     before = [(8, 0), (5, -7), (-3, 4)]
     assert touched == [was != now for was, now in zip(before, after, strict=True)]

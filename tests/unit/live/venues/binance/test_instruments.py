@@ -9,7 +9,7 @@ import pytest
 
 from hftkit.binance.exchange_info import fees_ppm, listed_instruments
 from hftkit.errors import VenueError
-from live.venues.binance.instruments import check_both_legs, instrument_changes
+from live.venues.binance.instruments import check_all_legs, instrument_changes
 
 ROW = json.loads("""{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING","pricePrecision":2,"quantityPrecision":3,
 "filters":[{"filterType":"PRICE_FILTER","minPrice":"556.80","maxPrice":"4529764","tickSize":"0.10"},
@@ -66,9 +66,9 @@ def test_missing_filters_and_symbols_are_named():
 def test_both_legs_or_none():
     rows = {"symbols": [ROW, {**ROW, "symbol": "ETHUSDT", "status": "SETTLING"}]}
     listed = listed_instruments(rows, ["BTCUSDT", "ETHUSDT"], {})
-    check_both_legs(listed, "BTCUSDT", "")
+    check_all_legs(listed, ["BTCUSDT"])
     with pytest.raises(VenueError, match=r"does not trade ETHUSDT \(SETTLING\)"):
-        check_both_legs(listed, "BTCUSDT", "ETHUSDT")
+        check_all_legs(listed, ["BTCUSDT", "ETHUSDT"])
 
 
 def test_fees_of_the_account():
