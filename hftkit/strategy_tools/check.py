@@ -93,7 +93,7 @@ def _follow(step: str, lines: queue.SimpleQueue[str | None], errors: list[str], 
             return Step(step, False, f"not compiled within {patience:g} s")
         if line is None:
             reader.join()
-            last = ([""] + "".join(errors).strip().splitlines())[-1]
+            last = ["", *"".join(errors).strip().splitlines()][-1]
             return Step(
                 step, False, f"the trial ended: {last or 'without a word; a hook has broken its memory'}{f' (in {calling})' if calling else ''}"
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-STRATEGY = '''"""NAME: say here what it believes about the market, in one sentence. It buys what has fallen by `entry_ticks` and sells it at its old
-price."""
+STRATEGY = '''"""NAME: say here what it believes about the market, in one sentence.
+
+It buys what has fallen by `entry_ticks` below its slow average, and sells it once it is back there.
+"""
 
 from __future__ import annotations
 
