@@ -65,11 +65,10 @@ OWNERS: dict[str, str] = {
     "tried_legs": _LEGS,
     "tried_quotes": layout.QUOTES.writer,
     "tried_baskets": layout.BASKET.writer,
-    "tried_basket_legs": layout.BASKET_LEG.writer,
     "tried_words": _DUE,
     "tried_want": _LEGS,
     **dict.fromkeys(("instruments", "rules", "limit", "valid_until", "params", "logon", "signal_words", "allowed_words", "legs_words"), ""),
-    **dict.fromkeys(("watch", "watcher_start", "watchers"), ""),
+    **dict.fromkeys(("watch", "watcher_start", "watchers", "tried_basket_legs"), ""),
 }
 
 

@@ -59,6 +59,14 @@ class Market:
             price = (1001, 400, 410)[instrument]
             self.take(self.machine.answer(MessageType.ORDER_FILL, instrument, order_id, 9, 5, side, 0, price, traded, qty - order[3], 0))
 
+    def outside(self, number) -> None:
+        """Another client of the account trades in the first leg."""
+        self.machine.exchange_now += 1
+        side = Side.SELL if self.position[0] > 0 else Side.BUY
+        lots = min(number, max(abs(self.position[0]), 1))
+        self.position[0] += lots if side == Side.BUY else -lots
+        self.take(self.machine.answer(MessageType.EXTERNAL_FILL, 0, 77, 5, int(side), 1000, lots, 0, 0))
+
     def check(self) -> None:
         rooms = self.machine.rooms
         assert rooms.held["position"][0].tolist() == rooms.ledger["position"].tolist() == self.position
@@ -92,6 +100,8 @@ def act(market: Market, name: str, number: int) -> None:
         market.venue(name, number)
     elif name == "quote":
         market.quote(number % 7 - 3)
+    elif name == "external":
+        market.outside(number)
     elif name == "timer":
         market.take(market.machine.timer(RETRY))
     elif name == "long":
@@ -147,9 +157,7 @@ def test_what_comes_from_outside_has_the_basket_left():
     while market.working:
         market.venue("fill", 0)
     assert market.machine.rooms.baskets[0]["state"] == LegState.OPEN
-    market.machine.exchange_now += 1
-    market.take(market.machine.answer(MessageType.EXTERNAL_FILL, 0, 77, 5, int(Side.SELL), 1000, 40, 0, 0))
-    market.position[0] -= 40
+    market.outside(40)
     while market.working:
         market.venue("fill", 0)
         market.check()

@@ -27,7 +27,7 @@ from hftkit.session import writers
 from hftkit.session.engine_state import EngineState, build_engine_state, hooks_of, state_digest
 from hftkit.session.replay import replay
 from hftkit.session.writers import EXCEPTIONS, OWNERS, STRATEGY, WriterWatch
-from tests.properties import maker_twin, test_final
+from tests.properties import maker_twin, test_baskets, test_final, test_quotes
 from tests.properties import test_maker_first as maker
 from tests.support import Machine, frame, frozen_pair, unpack_frames
 
@@ -83,6 +83,21 @@ def accounts_session(rng: random.Random, route: str) -> None:
     account = test_final.Account(route)
     for _ in range(40):
         account.act(rng.choice(test_final.NAMES), rng.randint(1, 120), rng.randint(0, 1))
+
+
+def policies_session(rng: random.Random) -> None:
+    """Quotes and a basket before venues that answer when they like; what they hold is closed at last."""
+    quotes = test_quotes.Twin()
+    quotes.process(), quotes.process(refuse=True), quotes.deliver(), quotes.deliver()
+    quotes.take(quotes.machine.timer(test_quotes.RETRY + 1))  # that a timer would post the ask again is tried before
+    for _ in range(60):
+        test_quotes.act(quotes, rng.choice(test_quotes.KINDS), rng.randint(1, 90))
+    quotes.quote(0)
+    quotes.control(Control.FLATTEN)
+    quotes.settle()
+    basket = test_baskets.Market()
+    for _ in range(40):
+        test_baskets.act(basket, rng.choice([*test_baskets.KINDS, "external"]), rng.randint(1, 120))
 
 
 def odd_session() -> None:
@@ -146,9 +161,12 @@ def watches(tmp_path_factory) -> list[WriterWatch]:
     patch = pytest.MonkeyPatch()
     patch.setattr(maker_twin, "Machine", WatchedMachine)
     patch.setattr(test_final, "Machine", WatchedMachine)
+    patch.setattr(test_quotes, "Machine", WatchedMachine)
+    patch.setattr(test_baskets, "Machine", WatchedMachine)
     WatchedMachine.made.clear()
     for seed in range(4):
         makers_session(random.Random(seed))
+        policies_session(random.Random(seed))
         for route in ("binance", "binary"):
             accounts_session(random.Random(seed), route)
     twin, _ = maker.resting_entry()
