@@ -137,7 +137,8 @@ def check_lookahead(found: Strategy, frozen: FrozenParams) -> str:
         raise Refused(f"call {_first(one, again)} gives other bits when it is made again: it reads what is not in its arguments")
     half = EVENTS // 2
     other = run_hooks(found, frozen, seed=8, same_until=half)
-    calls = sum(1 for _, hook in _market(build_engine_state(session_of(frozen)), frozen, 7, half) if hook in found.hooks() and _ < half)
+    events = _market(build_engine_state(session_of(frozen)), frozen, 7, half)
+    calls = sum(hook in found.hooks() for number, hook in events if number < half)
     if one[:calls] != other[:calls]:
         raise Refused(f"call {_first(one, other)} depends on what comes after it")
     return f"{len(one)} calls, twice, and with another future"

@@ -4,7 +4,7 @@
 
 One unit holds the notional 1 in the first series and w_i in each other (negative: short), rebalanced to that at every bar, as the sweep of a pair
 does. Returns, costs and drawdowns are fractions of the notional of the first series; costs are paid on all |w_i|. A basket of two is the pair
-with the hedge ratio -w_2. A frozen file trades two legs, so a larger basket cannot be frozen.
+with the hedge ratio -w_2. Policy `basket` of a frozen file trades 2 to 8 legs (hftkit/strategies/basket_reversion.py).
 
 In levels (weights in shares) the accounting is another: research/pairs/dynamic_hedge.py, `run_book`.
 """
