@@ -10,7 +10,7 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from hftkit.kernels.memory.histogram import HIGHEST_NS, SIGNIFICANT_DIGITS
-from research.report.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure
+from research.report.figures import BLUE, GREEN, GREY, INK, ORANGE, RED, Figure, legend
 from research.report.session import Session
 
 _HOPS = {
@@ -74,7 +74,7 @@ def session_equity(session: Session) -> Figure:
     axes.set_ylabel("P&L (quote currency)")
     last = float(equity.iloc[-1]) if len(equity) else 0.0
     axes.set_title(f"Equity of the live session: {last:+,.2f} after fees, {len(session.fills)} fills")
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    legend(axes, 2)
     return _finish(figure, axes, session)
 
 
