@@ -59,7 +59,7 @@ def _compile_hook(found: Strategy, name: str, kernel: Any) -> None:
         place, what = _guess(error, kernel)
         raise ParamsError(f"strategy {found.name} does not compile: {place}: {what}", _CURE) from None
     made = kernel.overloads[HOOK_SIGNATURE.args].signature.return_type
-    if made != types.int64:
+    if types.unliteral(made) != types.int64:
         code = kernel.py_func.__code__
         where = f"{code.co_filename}:{code.co_firstlineno}"
         raise ParamsError(f"strategy {found.name}: {where}: {name} returns {made}, not an int64", "Return the SignalReason as a number")

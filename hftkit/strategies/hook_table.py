@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numba import types
 from numba.core.dispatcher import Dispatcher
 
 from hftkit.codes import Hook
@@ -24,7 +25,7 @@ def address_of(kernel: Dispatcher) -> int:
     """Where the machine code of a kernel of `HOOK_SIGNATURE` lies. Raises what numba raises where it does not compile."""
     kernel.compile(HOOK_SIGNATURE.args)
     made: Any = kernel.overloads[HOOK_SIGNATURE.args]
-    if made.signature.return_type != HOOK_SIGNATURE.return_type:
+    if types.unliteral(made.signature.return_type) != HOOK_SIGNATURE.return_type:  # a constant is a literal type, and an int64 all the same
         raise TypeError(f"{kernel.py_func.__qualname__} returns {made.signature.return_type}, a hook returns an int64")
     address = int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
     _alive[address] = kernel
