@@ -40,9 +40,9 @@ if TYPE_CHECKING:  # what the type checker reads; at run time `__getattr__` find
     from research.pairs.capacity import impacts_in as impacts_in
     from research.pairs.costs import NO_COSTS as NO_COSTS
     from research.pairs.costs import Costs as Costs
-    from research.pairs.freezing.freeze import Execution as Execution
     from research.pairs.freezing.freeze import build_params as build_params
     from research.pairs.freezing.pipeline import find_and_freeze as find_and_freeze
+    from research.pairs.freezing.settings import Execution as Execution
     from research.pairs.lookahead import check_lookahead as check_lookahead
     from research.pairs.performance import bootstrap_band as bootstrap_band
     from research.pairs.performance import bootstrap_draws as bootstrap_draws
@@ -156,7 +156,7 @@ _PUBLIC = {
     "reversion_samples": "research.pairs.reversion_model:samples",
     "train_reversion": "research.pairs.reversion_model:train",
     "check_lookahead": "research.pairs.lookahead:check_lookahead",
-    "Execution": "research.pairs.freezing.freeze:Execution",
+    "Execution": "research.pairs.freezing.settings:Execution",
     "build_params": "research.pairs.freezing.freeze:build_params",
     "find_and_freeze": "research.pairs.freezing.pipeline:find_and_freeze",
     "backtest_bars": "research.backtest.event_backtest:backtest_bars",

@@ -74,6 +74,8 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
         yield _line("made by", made)
     for row in birth.get("data", []):
         yield _line("data", f"{row['symbol']} {row['rows']} rows, {row['first']} .. {row['last']}, sha256 {row['sha256'][:12]}")
+    if "universe" in birth:
+        yield _line("universe", f"{len(birth['universe'])} files looked at, prices sha256 {birth.get('panel_sha256', '')[:12]}")
     for decision in birth.get("data_decisions", []):
         yield _line("decision", decision)
     spans = birth.get("spans", {})
@@ -98,9 +100,13 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
     if tried:
         yield _line("calibration", _tried(tried))
         yield _line("", f"deflated Sharpe probability {_short(tried['deflated_sharpe'])} (train){_validated(search)}")
+        if "chosen_by" in tried:
+            yield _line("", f"thresholds: {tried['chosen_by']}")
         for name in ("train", "validation"):
             if name in tried:
                 yield _line(f"  {name}", _result(tried[name]))
+        if "train_is" in tried:
+            yield _line("", f"train is {tried['train_is']}")
     seen = birth.get("out_of_sample", {})
     if seen:
         believed = f", probability of a Sharpe ratio above 0: {_short(seen['probabilistic_sharpe'])}" if "probabilistic_sharpe" in seen else ""

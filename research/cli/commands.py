@@ -22,8 +22,8 @@ from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used
 
 if TYPE_CHECKING:
     from research.data.instruments import Scales
-    from research.pairs.freezing.freeze import Execution
     from research.pairs.freezing.pipeline import PipelineResult
+    from research.pairs.freezing.settings import Execution
 
 
 def _cost_options(command: Command) -> Command:
@@ -317,8 +317,8 @@ def freeze(
       hftkit freeze my/candles --strategy fixed_target --lead BTCUSDT --set target=1
     """
     from research.data.instruments import find_scales
-    from research.pairs.freezing.freeze import Execution
     from research.pairs.freezing.pipeline import find_and_freeze_many
+    from research.pairs.freezing.settings import Execution
 
     pairs = [_pair(text) for text in pair_names]
     panel = load(folder, symbols, on_gap, span)

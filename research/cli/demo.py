@@ -24,8 +24,8 @@ from hftkit.units import from_e8, iso_from_ns
 from research.data.data_loader import load_panel
 from research.data.data_sets import find_data_sets
 from research.data.instruments import find_instruments
-from research.pairs.freezing.freeze import Execution
 from research.pairs.freezing.pipeline import PipelineResult, find_and_freeze
+from research.pairs.freezing.settings import Execution
 from research.report.demo_report import Truth, write_report
 
 if TYPE_CHECKING:

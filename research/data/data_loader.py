@@ -9,9 +9,9 @@ start of the bar, UTC. What files are understood, and what is refused with which
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,8 @@ class Panel:
     """Aligned closes: `closes` has one column a symbol and a UTC index of bar open times.
 
     `bar_ns`: bar length. `decisions`: what was recognised and decided, in words. `excluded`: (symbol, why). `quality`: one row a symbol.
-    `calendar`: when the market is open, of the first symbol; None if the panel was made otherwise than from files.
+    `calendar`: when the market is open, of the first symbol; None if the panel was made otherwise than from files. `loading`: the arguments of
+    load_panel, all but the folder, as plain data: what loads the same panel again.
     """
 
     closes: pd.DataFrame
@@ -61,6 +62,7 @@ class Panel:
     decisions: tuple[str, ...] = ()
     excluded: tuple[tuple[str, str], ...] = ()
     calendar: Calendar | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
 
     @property
     def end_ns(self) -> int:
@@ -120,6 +122,11 @@ def load_panel(
     """
     if on_gap not in ("refuse", "drop", "fill"):
         raise DataError(f"on_gap={on_gap!r} is not a decision", 'Choose "refuse", "drop" or "fill"')
+    symbols = None if symbols is None else tuple(symbols)
+    loading = {
+        "symbols": symbols, "on_gap": on_gap, "span": span, "timeframe": timeframe, "resample": resample, "calendar": calendar,
+        "reading": reading._asdict(),
+    }  # fmt: skip
     found = read_prices(folder, symbols, timeframe=timeframe, reading=reading)
     frames: dict[str, pd.DataFrame] = {}
     audits: dict[str, Audit] = {}
@@ -172,7 +179,7 @@ def load_panel(
     if excluded:
         decisions.append(f"left out {len(excluded)}: " + "; ".join(f"{name}: {why}" for name, why in list(excluded.items())[:3]))
     quality = pd.DataFrame({symbol: findings.row() for symbol, findings in audits.items()}).T.rename_axis("symbol")
-    return Panel(table, bar_ns, files, quality, tuple(decisions), tuple({**excluded, **short}.items()), kept)
+    return Panel(table, bar_ns, files, quality, tuple(decisions), tuple({**excluded, **short}.items()), kept, loading)
 
 
 def checked(frame: pd.DataFrame, where: str, on_gap: OnGap = "refuse", calendar: str = "infer") -> tuple[pd.DataFrame, Audit]:
@@ -246,9 +253,9 @@ def _close_gaps(frame: pd.DataFrame, findings: Audit, on_gap: OnGap, where: str)
 def _filled(frame: pd.DataFrame, grid: pd.DatetimeIndex) -> pd.DataFrame:
     full = frame.reindex(grid)
     full["close"] = full["close"].ffill()
-    for field in ("open", "high", "low"):
-        if field in full:
-            full[field] = full[field].fillna(full["close"])
+    for column in ("open", "high", "low"):
+        if column in full:
+            full[column] = full[column].fillna(full["close"])
     if "volume" in full:
         full["volume"] = full["volume"].fillna(0.0)
     full.index.name = frame.index.name

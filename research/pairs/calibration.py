@@ -13,14 +13,18 @@ from research.data.data_loader import Panel
 from research.pairs.confirmation import Confirmation, confirm
 from research.pairs.costs import Costs
 from research.pairs.reversion_model import train
-from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, run_rule, sweep
+from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, Thresholds, run_rule, sweep
 from research.pairs.walkforward import Split
 from research.stats.cointegration import EngleGranger, engle_granger
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A pair, ready to be frozen. `test_of_train`: Engle-Granger on the train span; `runs` of the chosen thresholds on the three spans."""
+    """A pair, ready to be frozen. `test_of_train`: Engle-Granger on the train span; runs of `sweep.chosen` on the three spans.
+
+    `grid`, `min_trades`: what was swept; `by_hand`: the thresholds were set after the sweep (`with_rule`). With a gate the run on train takes the
+    entries that folds believed in which had not seen them, where the gate has such folds.
+    """
 
     lead: str
     hedge: str
@@ -34,6 +38,9 @@ class Calibration:
     validation: Run
     test: Run
     gate: Gate | None = None
+    grid: Grid | None = None
+    min_trades: int = 10
+    by_hand: bool = False
 
     def decisions(self, prices: pd.DataFrame) -> np.ndarray:
         """Targets int64 (n,) of the chosen rule over other prices, or a part of them (what lookahead.check_lookahead recomputes)."""
@@ -41,10 +48,22 @@ class Calibration:
         return run_rule(bars, self.sweep.chosen, self.costs, gate=self.gate).frame["target"].to_numpy()
 
     def gated(self, gate: Gate) -> Calibration:
-        """The same thresholds, entries filtered by a reversion model (train it on the train span): the three spans run again."""
-        spans = self.split.train, self.split.validation, self.split.test
-        train, validation, test = (run_rule(self.bars, self.sweep.chosen, self.costs, span, gate) for span in spans)
-        return replace(self, train=train, validation=validation, test=test, gate=gate)
+        """The same thresholds, entries filtered by a reversion model (train it on the train span): the three spans run again.
+
+        What it earned on train, and the deflated Sharpe ratio of that, are of entries believed by folds that had not seen them (`Gate.unseen`); of a
+        gate without folds they are in-sample.
+        """
+        known = run_rule(self.bars, self.sweep.chosen, self.costs, self.split.train, gate, unseen=gate.unseen is not None)
+        validation, test = (run_rule(self.bars, self.sweep.chosen, self.costs, span, gate) for span in (self.split.validation, self.split.test))
+        swept = replace(self.sweep, returns=known.frame["net"].to_numpy())
+        return replace(self, sweep=swept, train=known, validation=validation, test=test, gate=gate)
+
+    def with_rule(self, thresholds: Thresholds) -> Calibration:
+        """Other thresholds, set by hand after the sweep: the three spans run again, one more trial counted, no gate (train one, `gated`)."""
+        runs = [run_rule(self.bars, thresholds, self.costs, span) for span in (self.split.train, self.split.validation, self.split.test)]
+        tried = self.sweep.tried if self.by_hand else replace(self.sweep.tried, sets=self.sweep.tried.sets + 1)
+        swept = replace(self.sweep, chosen=thresholds, tried=tried, returns=runs[0].frame["net"].to_numpy())
+        return replace(self, sweep=swept, train=runs[0], validation=runs[1], test=runs[2], gate=None, by_hand=True)
 
     def confirmation(self) -> Confirmation:
         """Cointegration tested again where nothing was chosen: the spread with the train span's hedge ratio on the later spans."""
@@ -95,7 +114,8 @@ def calibrate_pair(
     found = engle_granger(values[:, 0], values[:, 1])
     hedge_ratio = float(found.hedge_ratio)
     bars = PairBars(closes[lead], closes[hedge], hedge_ratio, panel.bar_ns, ticks, log)
-    swept = sweep(bars, grid or Grid.for_half_life(found.half_life, zscores), costs, split.train, min_trades, pairs_tested=pairs_tested)
+    grid = grid or Grid.for_half_life(found.half_life, zscores)
+    swept = sweep(bars, grid, costs, split.train, min_trades, pairs_tested=pairs_tested)
     runs = [run_rule(bars, swept.chosen, costs, span) for span in (split.train, split.validation, split.test)]
-    calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2])
+    calibrated = Calibration(lead, hedge, hedge_ratio, found, bars, split, costs, swept, runs[0], runs[1], runs[2], grid=grid, min_trades=min_trades)
     return calibrated if confidence is None else calibrated.gated(train(bars, swept.chosen, split.train).gate(confidence))

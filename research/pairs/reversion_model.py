@@ -21,7 +21,7 @@ from hftkit.kernels.market.bar_backtest import outcomes
 from hftkit.kernels.market.reversion_features import FEATURES
 from hftkit.kernels.stats.forest import LOGISTIC, MEAN, tree_probabilities
 from research.data.progress import progress
-from research.pairs.strategy_optimizer import Gate, PairBars, Thresholds
+from research.pairs.strategy_optimizer import Gate, PairBars, Thresholds, Training
 from research.pairs.walkforward import combinatorial_purged
 
 CONFIDENCE = 0.8
@@ -32,13 +32,15 @@ Kind = Literal["forest", "boosting"]
 class ReversionModel:
     """`table`: the trees, float64 (words,), see kernels/stats/forest.py. `folds`: one row a purged fold: samples, brier, base_brier (always saying
     the mean), confident (how many), hit_rate (of those). `judged`: one row a sample, probability from a model that had not seen it, and what
-    happened.
+    happened. `unseen`, `training`: see Gate.
     """
 
     table: np.ndarray
     folds: pd.DataFrame
     judged: pd.DataFrame
     samples: int
+    unseen: np.ndarray | None = None
+    training: Training | None = None
 
     def probability(self, features: Any) -> np.ndarray:
         """Probability of a return before the stop, float64 (m,), of rows of FEATURES (m, 5). NaN where a feature is not finite."""
@@ -49,7 +51,7 @@ class ReversionModel:
 
     def gate(self, confidence: float = CONFIDENCE) -> Gate:
         """The model as a filter of entries, for the sweep, the event-driven backtest and the frozen file."""
-        return Gate(self.table, confidence)
+        return Gate(self.table, confidence, self.unseen, self.training)
 
     def calibration(self, bins: int = 8) -> pd.DataFrame:
         """Said against happened, in bins of equal numbers of out-of-fold samples: columns said, happened, samples."""
@@ -84,20 +86,25 @@ def train(
 
     Raises DataError with fewer than 50 samples or one outcome only.
     """
-    table = samples(bars, thresholds, span)
-    labels, rows, at = table["reverted"].to_numpy(), table[list(FEATURES)].to_numpy(), table.index.to_numpy()
-    if len(table) < 50 or labels.min() == labels.max():
+    known = samples(bars, thresholds, span)
+    labels, rows, at = known["reverted"].to_numpy(), known[list(FEATURES)].to_numpy(), known.index.to_numpy()
+    if len(known) < 50 or labels.min() == labels.max():
         raise DataError(
-            f"{len(table)} moments of entry, {int(labels.sum())} of them reverted, teach nothing", "Use more data, or a rule that stops now and then"
+            f"{len(known)} moments of entry, {int(labels.sum())} of them reverted, teach nothing", "Use more data, or a rule that stops now and then"
         )
     first, n = int(np.arange(len(bars.index))[span][0]), len(np.arange(len(bars.index))[span])
     apart = thresholds.max_holding_bars if embargo is None else embargo
     folds, judged = [], []
+    features, unseen = bars.features(thresholds.window, thresholds.zscore), np.full(len(bars.index), np.nan)
     for learn, judge in progress(list(combinatorial_purged(n, groups=5, held_out=1, embargo=min(apart, n))), f"purged folds of the {kind}"):
         inside, outside = np.isin(at, learn + first), np.isin(at, judge + first)
         if len(set(labels[inside])) < 2 or not outside.any():
             continue
-        probability = _fitted(kind, trees, seed, rows[inside], labels[inside]).predict_proba(rows[outside])[:, 1]
+        fitted = _fitted(kind, trees, seed, rows[inside], labels[inside])
+        probability = fitted.predict_proba(rows[outside])[:, 1]
+        belief = np.empty(judge.size)
+        tree_probabilities(np.ascontiguousarray(features[judge + first]), table_of(fitted), belief)
+        unseen[judge + first] = belief
         truth = labels[outside]
         sure = probability >= confidence
         folds.append(
@@ -112,7 +119,9 @@ def train(
         judged.append(pd.DataFrame({"probability": probability, "reverted": truth}, at[outside]))
     if not judged:
         raise DataError("no fold holds both outcomes once it is purged", "Use more data or a shorter holding limit")
-    return ReversionModel(table_of(_fitted(kind, trees, seed, rows, labels)), pd.DataFrame(folds), pd.concat(judged).sort_index(), len(rows))
+    made = Training(thresholds, first, first + n, kind, trees, apart, seed, len(rows))
+    table = table_of(_fitted(kind, trees, seed, rows, labels))
+    return ReversionModel(table, pd.DataFrame(folds), pd.concat(judged).sort_index(), len(rows), unseen, made)
 
 
 def _fitted(kind: Kind, trees: int, seed: int, rows: np.ndarray, labels: np.ndarray) -> Any:

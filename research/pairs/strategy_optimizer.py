@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -54,11 +55,31 @@ def _check_kind(kind: str) -> None:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a reversion model was made, enough to make it again: arguments of reversion_model.train, `first` and `end` the bars of its span."""
+
+    thresholds: Thresholds
+    first: int
+    end: int
+    kind: Literal["forest", "boosting"]
+    trees: int
+    embargo: int
+    seed: int
+    samples: int
+
+
+@dataclass(frozen=True)
 class Gate:
-    """A reversion model as a filter of entries. `table`: of kernels/stats/forest.py; an entry below `confidence` is not taken."""
+    """A reversion model as a filter of entries. `table`: of kernels/stats/forest.py; an entry below `confidence` is not taken.
+
+    `unseen`: float64 (n,), for every bar of the series the probability by a fold of the training that had not seen that bar, NaN where there is
+    none; `training`: how the table was made. Both None for a table from elsewhere: then nobody knows what it has seen.
+    """
 
     table: np.ndarray
     confidence: float = 0.8
+    unseen: np.ndarray | None = field(default=None, repr=False)
+    training: Training | None = None
 
 
 @dataclass(frozen=True)
@@ -188,24 +209,41 @@ class PairBars:
         return belief
 
 
-def walk(bars: PairBars, thresholds: Thresholds, span: slice = slice(None), gate: Gate | None = None) -> tuple[np.ndarray, np.ndarray, int]:
-    """Targets (-1, 0, 1) and reasons (codes.SignalReason) of the rule over `span`, int64 (n,) each, and the number of entries."""
-    z, belief = bars.z(thresholds.window, thresholds.zscore)[span], bars.belief(thresholds.window, thresholds.zscore, gate)[span]
+def walk(
+    bars: PairBars, thresholds: Thresholds, span: slice = slice(None), gate: Gate | None = None, *, unseen: bool = False
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Targets (-1, 0, 1) and reasons (codes.SignalReason) of the rule over `span`, int64 (n,) each, and the number of entries.
+
+    `unseen`: entries are believed by the folds of the gate that had not seen the bar, instead of by its table.
+    """
+    z, belief = bars.z(thresholds.window, thresholds.zscore)[span], _belief(bars, thresholds, gate, unseen)[span]
     targets, reasons = np.empty(z.size, np.int64), np.empty(z.size, np.int64)
     limits = thresholds.entry_z, thresholds.exit_z, thresholds.stop_z, thresholds.max_holding_bars
     return targets, reasons, int(kernel.walk_rule(z, belief, targets, reasons, *limits, gate.confidence if gate else 0.0))
 
 
-def run_rule(bars: PairBars, thresholds: Thresholds, costs: Costs, span: slice = slice(None), gate: Gate | None = None) -> Run:
+def _belief(bars: PairBars, thresholds: Thresholds, gate: Gate | None, unseen: bool) -> np.ndarray:
+    """Probability of a return at each bar, float64 (n,); without a gate float64 (0,)."""
+    if gate is None or not unseen:
+        return bars.belief(thresholds.window, thresholds.zscore, gate)
+    if gate.unseen is None or gate.unseen.size != bars.spread.size:
+        has = 0 if gate.unseen is None else gate.unseen.size
+        raise DataError(f"the gate has {has} probabilities of folds for {bars.spread.size} bars", "Train it on these bars (train_reversion)")
+    return gate.unseen
+
+
+def run_rule(
+    bars: PairBars, thresholds: Thresholds, costs: Costs, span: slice = slice(None), gate: Gate | None = None, *, unseen: bool = False
+) -> Run:
     """The rule over the bars of `span` (positions), starting and ending flat. Windows reach back before the span, never past a bar.
 
-    `gate`: take only entries that this reversion model believes in.
+    `gate`: take only entries that this reversion model believes in; `unseen`: that those of its folds believe in which had not seen the bar.
     """
     z, step = bars.z(thresholds.window, thresholds.zscore)[span], bars.step[span].copy()
     if z.size < 2:
         raise DataError(f"{z.size} bars are no span to trade", "Use more data or a smaller embargo")
     step[:1] = 0.0  # flat at the start: the step into the first bar is not ours
-    targets, reasons, entries = walk(bars, thresholds, span, gate)
+    targets, reasons, entries = walk(bars, thresholds, span, gate, unseen=unseen)
     net = np.empty(z.size)
     ratio = bars.money_ratio(span)
     turnover = kernel.net_returns(targets, step, net, costs.per_unit(ratio), costs.carry(ratio, bars.bar_ns))

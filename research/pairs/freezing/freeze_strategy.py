@@ -6,6 +6,7 @@ The file says so: its provenance has the data it was made beside, and no statist
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from hftkit.params.format import FrozenParams, LegPlan
 from hftkit.strategies import strategy
 from research.data.data_loader import Panel
 from research.data.instruments import Scales
-from research.pairs.freezing.freeze import FROZEN_FOLDER, Execution, as_text, code_of, data_of
+from research.pairs.freezing.freeze import FROZEN_FOLDER
+from research.pairs.freezing.provenance import code_of, data_of
+from research.pairs.freezing.settings import Execution, as_text
 
 _DAY_NS = 86_400_000_000_000
 BY_HAND = "the parameters were given by hand: nothing was calibrated, nothing was tested out of sample"
@@ -43,6 +46,7 @@ def freeze_strategy(
     Raises DataError for symbols that are not there, ParamsError for a parameter that the strategy does not take.
     """
     execution, values = execution or Execution(), dict(values or {})
+    arguments = {"route": "freeze_strategy", "values": dict(values), "execution": asdict(execution)}
     found = strategy(name)
     symbols = [symbol for symbol in (lead, hedge) if symbol]
     if missing := [symbol for symbol in symbols if symbol not in panel.closes]:
@@ -73,7 +77,7 @@ def freeze_strategy(
         ),
         parameters=parameters,
         arrays={},
-        provenance=_provenance(panel, scales, symbols, execution, made_by),
+        provenance=_provenance(panel, scales, symbols, execution, made_by, arguments),
         valid_from_ns=end_ns,
         valid_until_ns=end_ns + execution.valid_days * _DAY_NS,
     )
@@ -108,12 +112,13 @@ def _lots(panel: Panel, scales: Scales, symbol: str, notional: float) -> int:
     return lots
 
 
-def _provenance(panel: Panel, scales: Scales, symbols: list[str], execution: Execution, made_by: str) -> dict[str, Any]:
+def _provenance(panel: Panel, scales: Scales, symbols: list[str], execution: Execution, made_by: str, arguments: dict[str, Any]) -> dict[str, Any]:
     guessed = {symbol: list(scales.guessed[symbol]) for symbol in symbols if scales.guessed.get(symbol)}
     body = {
         **data_of(panel, symbols),
         "code": code_of(),
         "made_by": made_by,
+        "arguments": arguments,
         "capacity": {"unit_notional": execution.unit_notional},
         "warnings": [BY_HAND],
         **({"guessed": guessed} if guessed else {}),

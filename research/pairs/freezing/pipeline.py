@@ -8,9 +8,11 @@ a pair that is dead out of sample, earns nothing, or cannot carry the unit is re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -22,13 +24,16 @@ from research.data.progress import progress
 from research.pairs.calibration import Calibration, calibrate_pair, two_symbols
 from research.pairs.costs import Costs
 from research.pairs.freezing.cautions import Caution
-from research.pairs.freezing.freeze import FROZEN_FOLDER, Execution, Search, cautions_for, freeze_pair, refuse, search_of
+from research.pairs.freezing.freeze import FROZEN_FOLDER, cautions_for, freeze_pair, refuse, search_of
+from research.pairs.freezing.settings import Arguments, Execution, Search
 from research.pairs.performance import Trials, deflated_sharpe, sharpe
 from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import Split, three_way
 from research.stats.discovery.pair_scan import discoveries, scan_pairs
-from research.stats.discovery.prefilter import Prefilter, illiquid, tests_made
+from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used, tests_made
 from research.stats.discovery.scan_p_values import Source
+from research.stats.discovery.wild_bootstrap import DRAWS
+from research.stats.validation import default_maxlag
 
 HEDGE_RATIOS = (0.2, 5.0)  # a unit of one long and one short leg of ordinary size
 _MONEY_RATIO = "money_ratio"  # column of a scan of levels
@@ -131,6 +136,10 @@ def find_and_freeze_many(
     all the same and says so in `warnings` and in the file (for trying the machinery out).
     """
     execution = execution or Execution()
+    asked = Arguments(
+        fdr, fractions, embargo, max_half_life, max_candidates, count, pairs, insist, zscores, confidence, unit_root_level, log, p_values, draws,
+        seed, grid, costs, prefilter or Prefilter(), execution,
+    )  # fmt: skip
     for pair in pairs or ():
         two_symbols(panel.closes, *pair)
     split = three_way(len(panel.closes), fractions, embargo)
@@ -154,7 +163,7 @@ def find_and_freeze_many(
         chances.append("the q-values are of asymptotic p-values, which reject too often in short samples and under changing volatility")
     pool = _pool(scan, found, fdr, max_half_life, pairs, insist, chances)
     made, notes = tests_made(scan)["tested"], list[str]()
-    candidates = []
+    candidates, lost = [], list[dict[str, str]]()
     for row in progress(list(pool.head(max_candidates if pairs is None else len(pool)).itertuples()), "calibrating candidates"):
         missing = [symbol for symbol in (row.lead, row.hedge) if symbol not in instruments]
         if missing:
@@ -165,10 +174,16 @@ def find_and_freeze_many(
             candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence, made, log))
             notes += [raised] if raised else []
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
+            lost.append({"lead": row.lead, "hedge": row.hedge, "left_out": reason.problem})
             notes.append(f"{row.lead}/{row.hedge}: {reason.problem}")
     if not candidates:
         raise DataError(f"none of the pairs found can be calibrated ({'; '.join(notes)})", "Use more data, a wider grid or other symbols")
     candidates.sort(key=lambda candidate: candidate.validation.sharpe, reverse=True)
+    record = {
+        "arguments": {"route": "find_and_freeze", **asked.as_plain(), "instruments": _scales(instruments, candidates, lost)},
+        "scan": _scanned(scan, split, asked),
+        "candidates": [*(_candidate(one) for one in candidates), *lost],
+    }
     results: list[PipelineResult] = []
     refused: list[Caution] = []
     for chosen in candidates:
@@ -185,7 +200,9 @@ def find_and_freeze_many(
         this = scan[(scan["lead"] == chosen.lead) & (scan["hedge"] == chosen.hedge)].iloc[0]
         others = [chosen, *(other for other in candidates if other is not chosen)]
         search = replace(search_of(scan, this, len(found), fdr), candidates=len(candidates), validation_deflated_sharpe=best_of(others))
-        path = freeze_pair(panel, instruments, chosen, search, out_dir, execution, made_by, insist=insist, guessed=guessed, said=chances)
+        path = freeze_pair(
+            panel, instruments, chosen, search, out_dir, execution, made_by, insist=insist, guessed=guessed, said=chances, record=record
+        )
         warnings = (*chances, *(caution.text for caution in cautions))
         results.append(PipelineResult(panel, scan, found, split, tuple(candidates), chosen, search, load(path), path, warnings, tuple(notes)))
         if pairs is None and len(results) == count:
@@ -193,6 +210,36 @@ def find_and_freeze_many(
     if not results:
         refuse(refused, "none of the pairs found may be frozen: " if len(candidates) > 1 else "")
     return results
+
+
+def _scales(instruments: dict[str, Instrument], candidates: Sequence[Calibration], lost: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    """Scales of the symbols of all candidates: ticks and fees of each had a part in the choice."""
+    names = {name for one in candidates for name in (one.lead, one.hedge)} | {one[key] for one in lost for key in ("lead", "hedge")}
+    return [msgspec.to_builtins(instruments[name]) for name in sorted(names)]
+
+
+def _scanned(scan: pd.DataFrame, split: Split, asked: Arguments) -> dict[str, Any]:
+    """Settings of the scan that stand in no argument, and where its p-values come from."""
+    rows = split.train.stop - split.train.start
+    return {
+        "trend": "c",
+        "autolag": "aic",
+        "maxlag": default_maxlag(rows),
+        "rows": rows,
+        "most_draws": asked.draws or DRAWS,
+        "p_values": methods_used(scan),
+    }
+
+
+def _candidate(one: Calibration) -> dict[str, Any]:
+    """What the choice on validation looked at."""
+    return {
+        "lead": one.lead,
+        "hedge": one.hedge,
+        **asdict(one.sweep.chosen),
+        "validation_sharpe": one.validation.sharpe,
+        "embargo_bars": one.split.embargo,
+    }
 
 
 def _pool(

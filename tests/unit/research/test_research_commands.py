@@ -94,7 +94,13 @@ def test_params_diff_names_what_changed(frozen, data_folder, tmp_path):
     answer, _ = frozen
     other = json.loads(invoke(commands.freeze, data_folder, "--fee-ppm", 50, "--unit-notional", 500, "--out", tmp_path, "--json").stdout)
     changed = json.loads(invoke(params, "diff", answer["path"], other["path"], "--json").stdout)
-    assert {"digest", "legs.unit_lead_lots", "legs.unit_hedge_lots", "provenance.capacity.unit_notional"} == set(changed)
+    assert {
+        "digest",
+        "legs.unit_lead_lots",
+        "legs.unit_hedge_lots",
+        "provenance.capacity.unit_notional",
+        "provenance.arguments.execution.unit_notional",
+    } == set(changed)
     assert invoke(params, "diff", answer["path"], other["path"]).exit_code == 1
     assert invoke(params, "diff", answer["path"], answer["path"]).exit_code == 0
 

@@ -162,7 +162,8 @@ def test_the_file_holds_what_was_said(panel, instruments, good, tmp_path):
         freeze_pair(panel, instruments, good, Search(7, 42, 2, 0.05, 0.01), tmp_path, guessed={"A0USDT": ("tick_size",), "W0USDT": ("lot_size",)})
     ).provenance
     assert birth["guessed"] == {"A0USDT": ["tick_size"]}
-    assert birth["warnings"] == [one.text for one in cautions_for(panel, good, Execution())]
+    counted = replace(good, sweep=replace(good.sweep, tried=replace(good.sweep.tried, pairs=42)))  # the file knows of the search
+    assert birth["warnings"] == [one.text for one in cautions_for(panel, counted, Execution())]
     for one in good.confirmation():
         row = birth["cointegration_again"][one.span]
         assert (float(row["pvalue"]), float(row["pvalue_asymptotic"]), row["p_values"]) == (one.pvalue, one.pvalue_asymptotic, "finite")
