@@ -336,6 +336,8 @@ class RecordType(Code):
     SESSION_BEGIN = 1
     CONFIG = 2  # the session's configuration and frozen files, as canonical JSON
     SESSION_END = 3
+    SNAPSHOT = 4  # a part of the engine's state, at a segment boundary or as a resumed session was given it (session/snapshot.py)
+    LOGON = 5  # the LOGON frame of the next connection: a lost line is opened anew
     MARKET_DATA_IN = 16  # one frame from the market data socket
     ORDER_ENTRY_IN = 17  # one frame from the order entry socket
     TIMER_IN = 18

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +20,9 @@ import click
 @click.option("--account", type=int, help="Account at the venue.")
 @click.option("--wait", type=click.Choice(["spin", "yield", "block"]), help="How the hot loop waits.")
 @click.option("--mode", type=click.Choice(["live", "observe"]), help="observe: signals are logged, no order leaves.")
+@click.option("--resume", "resumed", metavar="SESSION", help="Go on with a session that died: its id or folder. Frozen files: out of its journal.")
+@click.option("--adopt", is_flag=True, help="Begin with the positions that the account holds, at mark; what rests is cancelled.")
+@click.option("--no-supervisor", is_flag=True, help="One process: nothing takes over when it dies.")
 @click.option("--real-orders", is_flag=True, help="Needed for orders to a real venue; its host name must then be typed.")
 @click.option("--status-every", "status_s", type=click.FloatRange(0, 3600), help="Seconds between lines on what it does; 0: none. [default: 5]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no lines on what it does.")
@@ -36,6 +37,9 @@ def live(
     account: int | None,
     wait: str | None,
     mode: str | None,
+    resumed: str | None,
+    adopt: bool,
+    no_supervisor: bool,
     real_orders: bool,
     status_s: float | None,
     as_json: bool,
@@ -51,12 +55,13 @@ def live(
       hftkit sim --speed 600 --order-port 0 --market-port 0 --ready-file /tmp/sim.json &
       hftkit live --params data/frozen/pairs-....json --ready-file /tmp/sim.json --duration 60
       hftkit live --config live/configs/binance-live.toml --params data/frozen/pairs-....json
+      hftkit live --ready-file /tmp/sim.json --resume 1763700000-1a2b3c4d
     """
     from hftkit.config import load_config
+    from hftkit.session.find_session import find_session
     from live.config import EngineConfig
-    from live.engine import Engine
-    from live.log.console import Console, keep_standard_descriptors
     from live.operate.confirm import final_addresses, require_confirmation
+    from live.venue import supervised
 
     overrides: dict[str, Any] = {
         "session.params": list(params) or None,
@@ -68,40 +73,30 @@ def live(
         "venue.account": account,
         "loop.wait": wait,
         "session.mode": mode,
+        "session.adopt": adopt or None,
+        "recovery.supervisor": False if no_supervisor else None,
         "session.status_s": 0.0 if as_json and status_s is None else status_s,
     }
     asked = load_config(EngineConfig, config, overrides)
     settings = final_addresses(asked, wait=threading.Event().wait)
     confirmed = require_confirmation(settings, real_orders, lambda prompt: click.prompt(prompt, default="", show_default=False, err=True))
-    keep_standard_descriptors()
-    console = Console(sys.stderr if as_json else sys.stdout)
-    output = Console(sys.stdout) if as_json else console
-    engine = Engine(settings, confirmed=confirmed, say=console.say, started_with=(config or "", asked.venue.ready_file))
-    engine.install_signals()
-    try:
-        result = engine.run()
-        output.say(json.dumps(result, indent=2, sort_keys=True) if as_json else _summary(result))
-        if result["exit_code"]:
-            console.say(f"hftkit: session {result['session']} {result['ended']}")
-    finally:
+    started_with = (config or "", asked.venue.ready_file)
+    folder = find_session(resumed, settings.session.journal_dir).folder if resumed is not None else None
+    if supervised(settings):
+        from live.log.console import Console, keep_standard_descriptors
+        from live.recovery.supervisor import Supervisor
+
+        keep_standard_descriptors()
+        console = Console(sys.stderr if as_json else sys.stdout)
+        status = Supervisor(settings, confirmed, started_with, as_json, console.say).run(str(folder.absolute()) if folder is not None else "")
         console.close()
-        output.close()
-    click.get_current_context().exit(result["exit_code"])
+    else:
+        from hftkit.session.resume import rebuild
+        from live.one_session import run_session
 
-
-def _summary(result: dict[str, Any]) -> str:
-    """The result for people."""
-    lines = []
-    if "latency_us" in result:  # it may have failed to be counted
-        latency = result["latency_us"]["tick_to_order"]
-        lines.append(
-            f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
-            f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
-        )
-        if result["execution"]["maker_fills"]:
-            lines.append("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
-    lines.append(f"journal: {Path(result['journal'])}   replay it: hftkit replay {result['journal']} --verify")
-    return "\n".join(lines)
+        past = rebuild(folder) if folder is not None else None
+        status = run_session(settings, confirmed, started_with, as_json, past)
+    click.get_current_context().exit(status)
 
 
 @click.command()

@@ -36,6 +36,8 @@ class LoopConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     idle_timer_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100  # a timer event comes at least so often, though nothing is due
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1000
     order_timeout_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 2000
+    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 5000  # nothing on order entry for so long: the line is lost; 0: never
+    feed_silence_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 20_000  # likewise on market data
     stall_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 1000  # the loop stood still for longer: what waits for it is old; 0: never looked at
 
 
@@ -44,6 +46,7 @@ class SessionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     params: tuple[str, ...] = ()
     mode: Literal["live", "observe"] = "live"  # observe: signals are logged, no order leaves
+    adopt: bool = False  # begin with the positions that the account holds; --adopt
     require_signature: str = ""  # public key file, or folder of them: refuse parameters that none of these signed
     journal_dir: str = "data/journals"
     session_id: Annotated[str, msgspec.Meta(pattern=_NAME)] = ""  # names the session's folder: never a path
@@ -69,6 +72,16 @@ class LiveLimits(Limits, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_quote_age_ms: int = 2000
 
 
+class RecoverySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What happens after a lost line, and after the engine's death."""
+
+    supervisor: bool = True  # a second process stands by and takes over; --no-supervisor
+    reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0  # a lost line is opened again for so long; 0: not at all
+    then: Literal["resume", "flatten"] = "resume"  # what the engine that takes over does: trade on, or get flat and stop
+    crashes: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3  # so many deaths within crash_window_s: flat if possible, stop
+    crash_window_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
+
+
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole TOML of `hftkit live`."""
 
@@ -76,3 +89,4 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     loop: LoopConfig = LoopConfig()
     session: SessionSection = SessionSection()
     limits: LiveLimits = LiveLimits()
+    recovery: RecoverySection = RecoverySection()

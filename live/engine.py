@@ -13,7 +13,6 @@ segments made ready and synced, the stop. All files of a session lie in one fold
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import secrets
 import threading
@@ -25,40 +24,44 @@ import msgspec
 import numpy as np
 
 from hftkit import clock
-from hftkit.codes import Control, EventKind, RecordType, SessionStatus, Side, Sync, Trading
+from hftkit.codes import Control, EventKind, SessionStatus, Side, Trading
 from hftkit.compilation.compile_progress import compilation_said
 from hftkit.compilation.strategy_kernels import compile_strategies
-from hftkit.errors import HftkitError, JournalError, VenueError
+from hftkit.errors import HftkitError
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
 from hftkit.layout import EVENT, LOOP
-from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
-from hftkit.session.code_identity import code_identity
+from hftkit.params.format import FrozenParams, check_scales, parse_frozen, read_frozen
 from hftkit.session.control import CONTROL_PAGE, ControlPage, load_kernels
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, strategy_kernels
-from hftkit.session.journal import RESERVE_BYTES, JournalWriter, words_of
+from hftkit.session.journal import RESERVE_BYTES, JournalWriter
+from hftkit.session.resume import Past
 from hftkit.session.running import register
 from hftkit.session.sessions import prune_at_start
 from hftkit.session.telemetry import create_page
-from hftkit.session.watching import watched_by_any
 from hftkit.system import private_files
 from live import hot_loop as hot
 from live.account.epoch import new_epoch, session_name, used_epochs
 from live.account.open_orders import epoch_of
-from live.account.reconcile import held_in_words
 from live.config import EngineConfig
 from live.ending import failpoints
 from live.ending.decision import Ending, ExitCode, Halt, Step, Stopping, halt_of
 from live.ending.faults import Faults
 from live.ending.result import FINAL_STATES
-from live.ending.session_end import end_session, lost
+from live.ending.session_end import end_session
 from live.ending.signals import StopRequest, StopSignals
 from live.errors import SessionLeft, StopAsked
+from live.lifecycle import LifeCycle, stands_at
 from live.limit_check import check_session, refuse_twice
 from live.log.log import SessionLog
 from live.log.tell import Tell
 from live.operate.confirm import check_confirmed
+from live.readiness import wait_ready
+from live.recovery.adopt import adopt
+from live.recovery.reconnect import Reconnect
+from live.recovery.takeover import Takeover, begin_journal, frozen_of_past, let_trade, state_of
+from live.segments import next_segment
 from live.session_page import own_instruments, page_info, page_path
 from live.space import SpaceWatch
 from live.touch import touch
@@ -76,35 +79,51 @@ class Engine:
     """
 
     def __init__(
-        self, config: EngineConfig, say: Callable[[str], None], confirmed: Sequence[str] = (), started_with: Sequence[str] = ("", "")
+        self,
+        config: EngineConfig,
+        say: Callable[[str], None],
+        confirmed: Sequence[str] = (),
+        started_with: Sequence[str] = ("", ""),
+        past: Past | None = None,
+        report: Callable[..., None] | None = None,
     ) -> None:
         """`config`: its addresses are final; `confirmed`: the real hosts among them that a person has typed (operate/confirm.py). Raises ConfigError.
 
-        `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a session leaves.
+        `started_with`: the TOML file and the ready file that it was made from, for whoever has to see to what a session leaves. `past`: the session
+        that this one goes on with. `report(at, **facts)`: for a supervisor, that it has a session, and trades.
         """
         if config.session.mode == "live":
             check_confirmed(config.venue, confirmed)
-        self.config = config
+        self.config, self.past, self._report = config, past, report or (lambda at, **facts: None)
         self._say = say
         self.result: dict[str, Any] = {}
         self.ending: Ending
         self.loop_status = hot.LoopStatus.RUNNING
         self._stop_signal = StopRequest()
         self.observing = config.session.mode == "observe"
-        self.trading_since = 0.0
-        self.started_with = started_with
+        self.trading_since, self.started_with = 0.0, started_with
         self.faults = Faults(self._note, self.say)
         self.halt: Halt | None = None
         self._halt_why = ""
         self._waiting_commands: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._signalled, self._given_up, self._synced = "", False, 0.0
-        self.has_log = self.built = self.started = False  # the log is open; memory, page and hot thread are there; trading was enabled
+        self.snapshots = self.snapshot_ns = 0  # snapshots in the journal; what the last one cost the hot thread
+        self.has_log = self.configured = False  # the log is open; the frozen files are verified
+        self.built = self.started = self.over = False  # memory, page and hot thread are there; trading was enabled; it has ended
+        self.life = LifeCycle(self._note)
         self.adapter, last = adapter(config.venue.kind), lambda number: self.control.command(number)
         self.venue: Venue = self.adapter.session(config, self.command, last, self._note, self._stop_signal.wait)
+        self.adopted: dict[str, int] | None = None  # signed lots by symbol, where the session began with what its account held
+        self.takeover = Takeover(past) if past is not None else None
+        self.reconnect = Reconnect(self)
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:
         session = self.config.session
+        if self.past is not None and not session.params:
+            frozen = frozen_of_past(self.past, self.config, self.adapter.resumes)
+            self._phase(SessionStatus.CONFIGURATION, f"goes on with session {self.past.folder.name}: {', '.join(f.name for f in frozen)}")
+            return frozen
         if not session.params:
             raise HftkitError("no frozen parameter file given", "Name one with --params FILE; `hftkit freeze` makes them")
         texts = {path: read_frozen(path) for path in session.params}  # read once: what is verified is what is traded
@@ -179,11 +198,13 @@ class Engine:
             limits=limits,
             heartbeat_ns=loop.heartbeat_ms * 1_000_000,
             order_timeout_ns=loop.order_timeout_ms * 1_000_000,
-            logon_words=self.venue.logon_words(),
+            logon_words=self.venue.logon_words(self.past.next_seq_in) if self.past is not None else self.venue.logon_words(),
             watch_validity=True,
             positions_in_order=self.adapter.positions_in_order,
         )
-        self.rooms = build_engine_state(self.session_config)
+        self.rooms = build_engine_state(self.session_config) if self.past is None else state_of(self.past, self.session_config)
+        if self.config.session.adopt and self.past is None:
+            adopt(self, offered)
         self.strategies = strategy_kernels(self.session_config)
         self.page_path = page_path(self.folder)
         self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered), self.rooms.watch.shape[1])
@@ -192,40 +213,19 @@ class Engine:
         self.shell = self._shell(self.rooms)
         self.thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         self.built = True
+        self.live()
         now = clock.monotonic_ns()
-        self.journal.append(RecordType.SESSION_BEGIN, now, words_of(json.dumps(code_identity(f.strategy for f in frozen)).encode()))
-        self.journal.append(RecordType.CONFIG, now, words_of(self.session_config.to_bytes()))
+        begin_journal(self, frozen, now)
+        self._report("session", folder=str(self.folder.absolute()))
         self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
         touch(self.rooms, self.shell._replace(segment=self.shell.scratch, control=self.shell.scratch), self.page)
         self.tell = Tell(self)
         self.command(Control.CONNECT)
         self.thread.start()
         self.venue.connect()
-        self._wait_ready(frozen, self.config.venue.connect_timeout_s)
+        wait_ready(self, frozen, self.config.venue.connect_timeout_s)
         check_session(self, frozen)
         self._phase(SessionStatus.CONNECTIONS, f"{self.venue.where()}, {len(offered)} instruments")
-
-    def _wait_ready(self, frozen: tuple[FrozenParams, ...], timeout_s: float) -> None:
-        """Logged on, scales as frozen, the books of every watched instrument synchronised, the account flat in them."""
-        deadline = clock.monotonic_s() + timeout_s
-        watched, session = watched_by_any(self.rooms.watch), self.rooms.session[0]
-        while True:
-            logged_on = session["logged_on"] or self.observing
-            settled = self.venue.settled()
-            if logged_on and settled and session["instruments_ok"] == 1 and all(self.rooms.book["sync"][i] == Sync.SYNCED for i in watched):
-                break
-            if not self.thread.is_alive():
-                raise VenueError(lost(self), "See the venue's log")
-            if clock.monotonic_s() > deadline:
-                missing = self.venue.missing() or ("logon" if not logged_on else "book snapshots")
-                raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
-            self._turn()
-            self._stop_if_asked()
-        for item in frozen:  # by the venue's clock: a simulated market has its own date
-            check_validity(item, int(session["ts_exchange"]), item.file_name)
-        held = {self.session_config.instruments[i].symbol: int(self.rooms.ledger["venue_position"][i]) for i in watched}
-        if any(held.values()):
-            raise VenueError(*held_in_words({symbol: lots for symbol, lots in held.items() if lots}))
 
     # -- phase 5 and after -------------------------------------------------------------------------------------------
     def run(self) -> dict[str, Any]:
@@ -233,28 +233,32 @@ class Engine:
         started = clock.monotonic_ns()
         failpoints.arm()
         frozen = self._configuration()
+        self.configured = True
         self._infrastructure()
+        self.live()
         try:
             self._components(frozen)
-            self._stop_if_asked()
+            self.stop_if_asked()
             self._connections(frozen)
-            self._stop_if_asked()
-            if not self.observing:
-                self.command(Control.ENABLE)
-            self.startup_s = (clock.monotonic_ns() - started) / 1e9
-            self.trading_since = clock.monotonic_s()
+            self.stop_if_asked()
+            let_trade(self)
+            self.startup_s, self.trading_since = (clock.monotonic_ns() - started) / 1e9, clock.monotonic_s()
         except BaseException as error:
             end_session(self, str(error), stop_asked=isinstance(error, StopAsked))
             if self.ending.code is ExitCode.LEFT:  # graver than what kept it from starting
                 raise SessionLeft(self.ending.line) from error
             raise
         self.started = True
+        self._report("trading", ns=clock.monotonic_ns())
+        if self.takeover is not None:
+            self.log.event("recovered", at_ns=clock.monotonic_ns(), **self.takeover.as_json())
         self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {self.page_path}; control {self.control.path}")
         self._trade()
         end_session(self, "")
         return self.result
 
-    def _stop_if_asked(self) -> None:
+    def stop_if_asked(self) -> None:
+        """Raise, while the session starts, where it is not to go on."""
         if self._signalled:
             raise HftkitError(f"the session was not started: {self._signalled}", f"See {self.folder / 'session.log'}")
         if self._stop_signal.is_set():
@@ -268,7 +272,7 @@ class Engine:
         end_s = clock.monotonic_s() + duration if duration else float("inf")
         self.stopping = Stopping(end_s, self.config.session.stop_timeout_s, self.observing)
         while self.thread.is_alive() and not self._given_up:
-            self._turn()
+            self.turn()
             self.faults.guard("steer", self._steer)
 
     def _steer(self) -> None:
@@ -332,7 +336,9 @@ class Engine:
         try:
             while True:
                 status = hot.LoopStatus(self.venue.run(self.rooms, self.strategies, self.shell, self.page))
-                segment = self._next_segment() if status == hot.LoopStatus.JOURNAL_FULL else None
+                if self.reconnect.again(status):
+                    continue
+                segment = next_segment(self) if status == hot.LoopStatus.JOURNAL_FULL else None
                 if segment is None:
                     self.loop_status = status
                     return
@@ -340,26 +346,14 @@ class Engine:
         except BaseException as error:
             self.faults.note("hot loop", error)
 
-    def _next_segment(self) -> np.ndarray | None:
-        """The journal goes on in it. On a full disk that is the reserve, and the session is to stop. None: not even that is left."""
-        segment = None
-        try:
-            failpoints.reach("journal roll")
-            segment = self.journal.roll()
-        except BaseException as error:
-            self.faults.note("journal roll", error)
-            with contextlib.suppress(Exception):
-                segment = self.journal.roll()
-        if self.journal.in_reserve:
-            self.faults.note("journal roll", JournalError("no room for another segment: the reserve is in use"))
-        return segment
-
-    def _turn(self) -> None:
+    def turn(self, pause_s: float = _TURN_S) -> None:
         """One turn of the cold side: each duty apart, so that one that fails keeps none of the others from its work."""
         with contextlib.suppress(Exception):
-            self._stop_signal.wait(_TURN_S)
+            self._stop_signal.wait(pause_s)
         guard = self.faults.guard
         guard("watch", self.watch)
+        guard("life", self.live)
+        guard("line", self.reconnect.tell)
         guard("venue turn", self.venue.turn)
         guard("journal prepare", self.journal.prepare)
         if clock.monotonic_s() - self._synced > _SYNC_EVERY_S:
@@ -374,6 +368,10 @@ class Engine:
         guard("status", self.tell.status.turn)
         if self.log.failing and not self.log.flush():
             self.faults.note("log file", OSError(self.log.failing))
+
+    def live(self) -> None:
+        """Note where the session stands."""
+        self.life.enter(stands_at(self))
 
     def watch(self) -> None:
         """Tell a halt, once, with its reason and numbers."""
@@ -400,6 +398,8 @@ class Engine:
         if note[0] == hot.NOTE_EVENT:
             event = note[1 : 1 + EVENT.dtype.itemsize // 8].view(EVENT.dtype)[0]
             number = int(event["client_order_id"])
+            if self.takeover is not None and self.takeover.note(event):
+                return
             if EventKind.ORDER_ACK <= event["kind"] <= EventKind.ORDER_STATUS and number and epoch_of(number) != self.epoch:
                 self.venue.stray(event)
 

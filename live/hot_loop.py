@@ -61,6 +61,7 @@ class LoopStatus(IntEnum):
     BACKPRESSURE = 7  # the venue does not read its socket
     SESSION_REFUSED = 8  # SESSION_REJECT, or a gap in the order entry sequence
     ABANDONED = 9  # the cold side asked it to return at once
+    SILENT = 10  # nothing was heard for longer than a living line may be silent: it is open at our end only
 
 
 class Wait(IntEnum):
@@ -90,6 +91,7 @@ _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.L
 _ORDER_LOST, _DATA_LOST = int(LoopStatus.ORDER_ENTRY_LOST), int(LoopStatus.MARKET_DATA_LOST)
 _ORDER_BROKEN, _DATA_BROKEN = int(LoopStatus.ORDER_ENTRY_BROKEN), int(LoopStatus.MARKET_DATA_BROKEN)
 _BACKPRESSURE, _REFUSED, _ABANDONED = int(LoopStatus.BACKPRESSURE), int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
+_SILENT = int(LoopStatus.SILENT)
 
 
 class LoopContext(NamedTuple):
@@ -270,6 +272,11 @@ def pump(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
     if not is_order_entry:
         loop.drained = 1 if n < words.size * 8 - fill else 0
     t1 = monotonic_ns(shell.scratch)
+    if n > 0:
+        if is_order_entry:
+            loop.order_heard = t1
+        else:
+            loop.data_heard = t1
     end = (fill + n) // 8
     position = 0
     status = _RUNNING
@@ -361,6 +368,13 @@ def _obey(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, p
     return status
 
 
+@inlined_kernel
+def _fell_silent(loop: LoopRecord, now: int) -> bool:
+    """Whether either socket has brought nothing for longer than a living one would."""
+    orders = 0 < loop.silence_ns < now - loop.order_heard and loop.order_heard > 0
+    return orders or (0 < loop.feed_silence_ns < now - loop.data_heard and loop.data_heard > 0)
+
+
 @kernel
 def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page) -> int:
     """One turn: operator, order entry, market data, timer. Returns a LoopStatus."""
@@ -395,6 +409,8 @@ def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
         status = _own_event(rooms, strategies, shell, page, _TIMER, 0, _TIMER_IN, now)
     if status == _RUNNING and rooms.session[0].stop_requested == LOGGED_OUT:
         status = _LOGGED_OUT
+    elif status == _RUNNING and _fell_silent(loop, now):
+        status = _SILENT
     return status
 
 

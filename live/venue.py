@@ -17,6 +17,7 @@ from live.config import EngineConfig, VenueConfig
 from live.ending.decision import Left
 from live.operate.flatten_report import Flattened
 from live.ready_file import ReadyFile
+from live.recovery.adopt import Holding
 
 GROUP = "hftkit.venues"
 
@@ -43,8 +44,8 @@ class Venue(Protocol):
         """The configured limits, narrowed by what the venue takes."""
         ...
 
-    def logon_words(self) -> tuple[int, ...]:
-        """The LOGON frame, () where the session never logs on."""
+    def logon_words(self, next_seq_in: int = 1) -> tuple[int, ...]:
+        """The LOGON frame, () where the session never logs on. `next_seq_in`: more than 1 to resume the venue session of an engine that died."""
         ...
 
     def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
@@ -53,6 +54,10 @@ class Venue(Protocol):
 
     def connect(self) -> None:
         """What runs beside the hot thread begins."""
+        ...
+
+    def reopen(self, shell: Any, next_seq_in: int) -> tuple[int, ...]:
+        """Open a lost line anew, on the hot thread: the LOGON frame that resumes it. () where the venue keeps its connections up by itself."""
         ...
 
     def run(self, rooms: EngineState, strategies: np.ndarray, shell: Any, page: Any) -> int:
@@ -116,6 +121,7 @@ class Adapter(Protocol):
     """What a kind of venue brings, before any session runs. An entry point of the group `hftkit.venues` names one, by `venue.kind`."""
 
     positions_in_order: bool  # the positions of the logon come before any fill (SessionConfig)
+    resumes: bool  # the venue session of an engine that died can be gone on with (`--resume`)
 
     def place(self, venue: VenueConfig) -> str:
         """Where its accounts are, in words: the same for whoever means the same. The addresses are final."""
@@ -144,6 +150,10 @@ class Adapter(Protocol):
         """The venue of one session. `control(code)`: the operator's door, `commands(n)`: its n-th command; `say(event, **facts)`: the log."""
         ...
 
+    def holdings(self, venue: VenueConfig, instruments: tuple[Instrument, ...]) -> dict[int, Holding]:
+        """What the account holds, by instrument id, for `--adopt`. Raises VenueError, also where that cannot be."""
+        ...
+
     def flatten(self, venue: VenueConfig, timeout_s: float, wait: Callable[[float], bool]) -> Flattened:
         """Cancel and close all that the account has, until the venue confirms it or the time is over (`hftkit flatten --config`)."""
         ...
@@ -159,6 +169,11 @@ def adapter(kind: str) -> Adapter:
     known = ", ".join(sorted({entry.name for entry in offered}))
     cure = f"Choose one of {known}" if known else "This installation is of an older hftkit: pip install -e . (or make setup) again"
     raise ConfigError(f"venue.kind is {kind!r}, which no adapter is installed for", cure)
+
+
+def supervised(config: EngineConfig) -> bool:
+    """Whether a session is to have a supervisor: it sends orders, at a venue whose sessions can be gone on with."""
+    return config.recovery.supervisor and config.session.mode == "live" and adapter(config.venue.kind).resumes
 
 
 def account_text(venue: VenueConfig) -> str:

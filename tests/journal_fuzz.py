@@ -28,6 +28,7 @@ from hftkit.errors import HftkitError
 from hftkit.kernels.wire.decode import clear_event
 from hftkit.session.engine_state import state_digest
 from hftkit.session.journal import JournalReader, JournalWriter, bytes_of, words_of
+from hftkit.session.snapshot import Kind, parts_of, snapshot_words
 from tests.support import NOBODY, Machine, frame
 
 SEGMENT = 1 << 16
@@ -58,6 +59,9 @@ class Tape(Machine):
     def run(self) -> list[Any]:
         """Step, keep the outputs."""
         self._step(self.rooms, self.strategies)
+        refused = self.rooms.allowed[self.rooms.allowed["reason"] != 0]
+        self.rows += [(RecordType.DECISION, self.now, np.frombuffer(row.tobytes(), np.int64)) for row in refused]
+        self.rooms.allowed["reason"] = 0  # of this step alone
         for words, end, kind in ((self.rooms.order_out, 0, RecordType.ORDER_ENTRY_OUT), (self.rooms.data_out, 1, RecordType.MARKET_DATA_OUT)):
             if self.rooms.out_end[end]:
                 self.rows.append((kind, self.now, words[: self.rooms.out_end[end]].copy()))
@@ -79,17 +83,16 @@ class Tape(Machine):
         return self.run()
 
 
-def recorded() -> list[Row]:
-    """The rows of a small session: books with depth and gaps, a pair that is entered, filled, hedged and stopped."""
-    tape = Tape()
+def traded(tape: Tape, at_step: Callable[[], object] = lambda: None) -> None:
+    """A small session: books with depth and gaps, a pair that is entered, filled, hedged and stopped. `at_step`: called between its steps."""
     tape.own(EventKind.CONTROL, int(Control.CONNECT))
     tape.answer(MessageType.LOGON_ACK, NOBODY, 7, 2)
+    tape.own(EventKind.CONTROL, int(Control.ENABLE))
     for instrument in (0, 1):
         tape.feed(frame(MessageType.SNAPSHOT_BEGIN, instrument, 5, tape.exchange_now, 1, 1), False)
         for side, price in ((0, 9_999), (0, 9_998), (1, 10_001), (1, 10_002)):
             tape.feed(frame(MessageType.DEPTH, instrument, 5, tape.exchange_now, side, 2, price - 8_000 * instrument, 1_000), False)
         tape.feed(frame(MessageType.SNAPSHOT_END, instrument, 5, tape.exchange_now), False)
-    tape.own(EventKind.CONTROL, int(Control.ENABLE))
     for n in range(6):
         for instrument in (0, 1):
             tape.feed(frame(MessageType.DEPTH, instrument, 6 + n, tape.exchange_now, 0, 1, 9_999 - 8_000 * instrument, 900 + n), False)
@@ -100,11 +103,27 @@ def recorded() -> list[Row]:
                 price = (10_001 if side == 0 else 9_999) - 8_000 * instrument
                 tape.answer(MessageType.ORDER_FILL, instrument, order_id, 9, 5 + n, side, 0, price, qty, 0, 12)
         tape.timer(500_000_000)
+        at_step()
     tape.answer(MessageType.FUNDING, 0, 100, 10_000, 250)
     tape.own(EventKind.CONTROL, int(Control.STOP))
     tape.timer(2_000_000_000)
     tape.own(EventKind.DISCONNECT)
     tape.rows.append((RecordType.SESSION_END, tape.now, np.frombuffer(state_digest(tape.rooms), np.int64).copy()))
+
+
+def recorded() -> list[Row]:
+    """The rows of a small session, snapshots among them: one that it was given, and three between its steps."""
+    tape, taken = Tape(), []
+    given = snapshot_words(tape.rooms, Kind.GIVEN)
+    tape.rows += [(RecordType.SNAPSHOT, 1, part) for part in parts_of(given, 0)]
+
+    def take() -> None:
+        taken.append(len(tape.rows))
+        if len(taken) % 2:
+            words = snapshot_words(tape.rooms, Kind.CHECK)
+            tape.rows += [(RecordType.SNAPSHOT, tape.now, part) for part in parts_of(words, len(taken) // 2 + 1)]
+
+    traded(tape, take)
     return tape.rows
 
 
@@ -113,7 +132,9 @@ def seal(rows: list[Row], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     needed = (max((payload.size for _, _, payload in rows), default=0) + 64) * 8
     writer = JournalWriter(folder, 1, 1, max(SEGMENT, -(-needed // 4096) * 4096))
-    for kind, time_ns, payload in rows:
+    for n, (kind, time_ns, payload) in enumerate(rows):
+        if n > 10 and kind == RecordType.SNAPSHOT and payload.size > 1 and payload[1] == 0:
+            writer.roll()  # where a session has them: at the beginning of a segment
         writer.append(kind, time_ns, np.ascontiguousarray(payload, np.int64))  # type: ignore[arg-type]
     writer.close()
 
@@ -205,7 +226,7 @@ def _safe(payload: np.ndarray, fallback: np.ndarray) -> np.ndarray:
 def read_all(folder: Path) -> str:
     """Every reader of journals over one folder: 'refused', 'differs' or 'identical'. Raises what is not HftkitError."""
     from hftkit.exchange.market.history.files import journal_history
-    from hftkit.session.replay import replay
+    from hftkit.session.replay import LAST_SNAPSHOT, replay
 
     readers: tuple[Callable[[], object], ...] = (
         lambda: list(JournalReader(folder)),
@@ -215,6 +236,8 @@ def read_all(folder: Path) -> str:
     for reader in readers:
         with contextlib.suppress(HftkitError):
             reader()
+    with contextlib.suppress(HftkitError):
+        replay(folder, from_snapshot=LAST_SNAPSHOT)
     try:
         return "identical" if replay(folder).identical else "differs"
     except HftkitError as error:

@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points, version
 
 import click
@@ -43,6 +44,7 @@ _SUMMARY = {
     "resume": "let a paused session trade again",
     "flatten": "close everything: of a running session, or of an account without one",
     "soak": "does a session grow: memory, descriptors and journal over hours",
+    "chaos": "kill the engine again and again; the venue's own record is the judge",
     "bench": "measure, beside a reference",
     "evidence": "every figure that hftkit can be held against",
     "doctor": "check this machine and installation",
@@ -146,8 +148,21 @@ def main() -> None:
 def _run() -> None:
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", str(_PIPED_COLUMNS))  # rich takes 80 where it cannot ask a terminal, and cuts tables
+    # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
+    _for_people(lambda: app(standalone_mode=False))
+
+
+def for_people(action: Callable[[], object]) -> None:
+    """Run an action of a process of its own as a command is run; what it returns is the exit status, where it is a number."""
     try:
-        status = app(standalone_mode=False)
+        _for_people(action)
+    finally:
+        _keep_exit_status()
+
+
+def _for_people(action: Callable[[], object]) -> None:
+    try:
+        status = action()
     except HftkitError as error:
         _tell(f"hftkit: {error}")
         sys.exit(error.exit_code)
@@ -171,5 +186,4 @@ def _run() -> None:
         cure = _limited() or "Check the path, its permissions and the free space"
         _tell(f"hftkit: {where}{error.strerror or error or type(error).__name__}. {cure}")
         sys.exit(1)
-    # Without standalone mode click returns the status of `ctx.exit(n)` instead of raising it.
     sys.exit(status if isinstance(status, int) else 0)

@@ -422,6 +422,10 @@ class LoopRecord:
     walked: int
     n_stalls: int
     stalled_ns: int
+    silence_ns: int
+    feed_silence_ns: int
+    order_heard: int
+    data_heard: int
     held_fd: int
     offered_fd: int
     venue_offset_ns: int

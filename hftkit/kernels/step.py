@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 
 from hftkit import layout
-from hftkit.codes import Action, Control, EventKind, Hook, OrderState, Reject, Trading
+from hftkit.codes import Action, Control, EventKind, Hook, MessageType, OrderState, Reject, Trading
 from hftkit.kernels.arrays import EngineState, Int64Array, OrderRecord, SessionRecord, StrategyKernels
 from hftkit.kernels.execution.policies import (
     all_flat,
@@ -33,7 +33,7 @@ from hftkit.kernels.execution.policies import (
 )
 from hftkit.kernels.hooks import call_hook
 from hftkit.kernels.jit import inlined_kernel, kernel
-from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, hold_books
+from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, forget_books, hold_books
 from hftkit.kernels.market.signals import stale
 from hftkit.kernels.trading.attribution import followed, held_fill, held_funding, mark_held, opened
 from hftkit.kernels.trading.external import take_correction, take_external_fill
@@ -63,7 +63,7 @@ from hftkit.kernels.wire.encode import (
     encode_subscribe,
 )
 from hftkit.kernels.wire.frame import FRAME_OK, frame_words
-from hftkit.layout import BY_STRATEGY, POSITIONS_IN_ORDER, VENUE_IS_FINAL
+from hftkit.layout import BY_STRATEGY, FRAME, POSITIONS_IN_ORDER, VENUE_IS_FINAL
 
 _MARKET_DATA_LAST = int(EventKind.MARKET_STATUS)
 _INSTRUMENT, _TRADE = int(EventKind.INSTRUMENT), int(EventKind.TRADE)
@@ -96,6 +96,7 @@ SENSED_LOST_SESSION = 3  # order entry cannot be followed any further: the shell
 SENSED_CONNECT = 4
 SENSED_TIMER = 5
 
+_NEXT_SEQ_IN = FRAME[MessageType.LOGON].word("next_seq_in")
 MAX_QUERIES = 32  # order queries one timer event may send
 STOP_WANTED, LOGOUT_SENT, LOGGED_OUT = 1, 2, 3
 
@@ -306,10 +307,21 @@ def _sense_order_answer(rooms: EngineState, strategies: StrategyKernels) -> int:
 
 
 @kernel
+def _next_seq_in(rooms: EngineState) -> int:
+    """Sequence that our LOGON asks the venue to go on from: 1 begins a session, more resumes one."""
+    return rooms.logon[_NEXT_SEQ_IN] if rooms.logon.size > _NEXT_SEQ_IN else 1
+
+
+@kernel
 def _sense_order_entry(rooms: EngineState, strategies: StrategyKernels) -> int:
     e, s = rooms.event[0], rooms.session[0]
     s.n_order_entry += 1
     s.ts_exchange = max(s.ts_exchange, e.ts_event)
+    if e.kind == _LOGON_ACK and e.seq == 0 and _next_seq_in(rooms) > 1:  # resumed: what we have missed follows
+        s.logged_on = 1
+        s.seq_out = e.qty - 1  # what we sent beyond never arrived: those orders are queried
+        s.ts_last_sent = 0  # so a heartbeat leaves at once: its echo comes behind all that was missed
+        return SENSED_NOTHING
     if e.seq <= s.seq_in:
         return SENSED_NOTHING  # already seen: a resend after reconnect
     if e.seq != s.seq_in + 1:
@@ -345,6 +357,9 @@ def _sense_order_entry(rooms: EngineState, strategies: StrategyKernels) -> int:
 def _sense_control(rooms: EngineState) -> int:
     code, r, s = rooms.event[0].code, rooms.risk[0], rooms.session[0]
     if code == _CONNECT:
+        if rooms.logon.size > 0:
+            forget_books(rooms.book)
+            s.logged_on = 0  # of a line that was lost
         return SENSED_CONNECT
     if (code == _ENABLE or code == _RESUME) and r.trading <= _FLATTENING:
         r.trading = _ENABLED
@@ -492,9 +507,9 @@ def _commit_connect(rooms: EngineState) -> int:
     while at < rooms.logon.size:  # what goes out right behind the LOGON has the next numbers
         s.seq_out += 1
         at += max(frame_words(rooms.logon[at]), 1)
-    s.seq_in = 0
+    s.seq_in = _next_seq_in(rooms) - 1
     s.ts_last_sent = s.ts_now
-    s.seq_md_out += 1
+    s.seq_md_out = 1 if rooms.logon.size > 0 else s.seq_md_out + 1
     rooms.out_end[1] = encode_subscribe(rooms.data_out, rooms.out_end[1], s.seq_md_out, layout.ALL_INSTRUMENTS, s.channels)
     return 1
 

@@ -119,6 +119,10 @@ class ControlPage:
         """The engine's process."""
         return ProcessId(pid=int(self.words[queue.PID]), started=int(self.words[queue.STARTED]))
 
+    def open_door(self) -> None:
+        """Let a person's commands in, as ENABLE does, without trading being enabled. For the engine itself."""
+        self.words[queue.OPEN] = 1
+
     def post(self, code: Control) -> int:
         """Add a command; its number, or 0 where the engine has not answered the last ones yet. Never waits, never fails: for the engine itself."""
         return int(queue.put_command(self.words, int(code)))
@@ -138,6 +142,10 @@ class ControlPage:
             return LOST
         code = int(queue.command_at(self.words, number - 1))
         return None if code == queue.NO_COMMAND else code
+
+    def taken(self, number: int) -> bool:
+        """Whether the engine has taken command `number`."""
+        return int(self.words[queue.DONE]) >= number
 
     def answer(self, number: int) -> Answer | None:
         """What the engine made of command `number`, None if it has not said so (or it is too long ago)."""

@@ -11,7 +11,7 @@ import contextlib
 import mmap
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ _UNTOUCHED = "Replay the untouched copy"
 _TYPES = frozenset(int(one) for one in RecordType)
 _MOST_SEGMENT_BYTES = 1 << 33  # above what [session] segment_mb allows
 # Segment header words
-MAGIC, FORMAT, NUMBER, EPOCH, FIRST_SEQUENCE, CREATED_UNIX_NS, RESERVED, HEADER_CRC = range(8)
+MAGIC, FORMAT, NUMBER, EPOCH, FIRST_SEQUENCE, CREATED_UNIX_NS, CRC_BEFORE, HEADER_CRC = range(8)  # CRC_BEFORE: 0 in journals of before
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -63,6 +63,14 @@ def bytes_of(words: np.ndarray) -> bytes:
     if words.size == 0 or not 0 <= int(words[0]) <= (words.size - 1) * 8:
         raise JournalError("a text record of the journal has an impossible length", _UNTOUCHED)
     return words[1:].tobytes()[: int(words[0])]
+
+
+def segment_head(path: Path, n_words: int) -> np.ndarray:
+    """The first words of a segment file, as many of `n_words` as there are; nothing is checked. Raises JournalError."""
+    try:
+        return np.frombuffer(read_bytes(path, _MOST_SEGMENT_BYTES, first=n_words * 8, whole_words=True), np.int64)
+    except OSError as error:
+        raise JournalError(f"cannot read {printable(str(path))}: {error.strerror or error}", _UNTOUCHED) from None
 
 
 class _Segment(NamedTuple):
@@ -92,6 +100,13 @@ def type_of(head: int, where: str) -> RecordType:
     if number not in _TYPES:
         raise JournalError(f"{where}: the record type {number} does not exist", "The journal is of a newer hftkit, or was made by another program")
     return RecordType(number)
+
+
+def _record_follows(words: np.ndarray, position: int, sequence: int) -> bool:
+    """Whether a record that carries `sequence` stands behind word `position`: the number, and before it a length and a type."""
+    later = words[position : position + 1 + MAX_RECORD_WORDS]
+    heads = later[:-1][later[1:] == sequence]
+    return any(int(head) >> 32 in _TYPES and int(head) & 7 == 0 for head in heads)
 
 
 class JournalWriter:
@@ -151,6 +166,7 @@ class JournalWriter:
         header = self.segment[:SEGMENT_HEADER_WORDS]
         header[FORMAT], header[NUMBER], header[EPOCH] = VERSION, self._number, self._epoch
         header[FIRST_SEQUENCE], header[CREATED_UNIX_NS] = self.state[journal_kernel.SEQUENCE] + 1, self._created
+        header[CRC_BEFORE] = self.state[journal_kernel.CRC]  # so that a reader may begin here
         header[MAGIC] = SEGMENT_MAGIC
         header[HEADER_CRC] = crc32c_words(header, 0, HEADER_CRC, 0)
         self.state[journal_kernel.POSITION] = SEGMENT_HEADER_WORDS
@@ -196,6 +212,19 @@ class JournalWriter:
             if not journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size):
                 self.roll()
                 journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size)
+
+    def append_whole(self, record_type: RecordType, time_ns: int, payloads: Sequence[np.ndarray], most: float = 1.0) -> bool:
+        """Append records that belong together, all into the segment in use, or none of them. Whether it did.
+
+        `most`: the share of a segment that they may take.
+        """
+        needed = sum(RECORD_HEADER_WORDS + words.size for words in payloads)
+        with self._lock:
+            if needed > self.segment.size * most or int(self.state[journal_kernel.POSITION]) + needed + 1 > self.segment.size:
+                return False
+            for words in payloads:
+                journal_kernel.append(words, self.segment, self.state, int(record_type), time_ns, 0, words.size)
+        return True
 
     def sync(self) -> None:
         """Write the mapped pages to disk: what is not yet synced survives the process, not the machine."""
@@ -323,7 +352,6 @@ class JournalReader:
             return
         why = {-2: "an impossible length", -3: "the wrong sequence number", -4: "a CRC that does not fit"}[verdict]
         where = f"{path.name}, byte {position * 8}: record {sequence} has {why}"
-        later = words[position + 1 : position + 1 + MAX_RECORD_WORDS]
-        if not last_segment or (later == sequence + 1).any():  # a whole record follows: this is no torn tail
+        if not last_segment or _record_follows(words, position, sequence + 1):  # this is no torn tail
             raise JournalError(f"{where}: the journal was altered or the disk is damaged", _UNTOUCHED)
         self.torn = f"{where}: torn tail, cut there"

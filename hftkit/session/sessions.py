@@ -25,7 +25,7 @@ from hftkit.session.journal import SEGMENT_MAGIC
 _DAY_S = 86400.0
 _SEGMENT = re.compile(r"segment-\d{6,}\.hftj")
 _OURS = re.compile(
-    r"segment-\d{6,}\.hftj|session\.log(\.\d+)?|result\.json|latency\.hlog|control\.page|telemetry\.page|telemetry\.path|[a-z_]+\.json\.tmp"
+    r"segment-\d{6,}\.hftj|session\.log(\.\d+)?|result\.json|latency\.hlog|control\.page|telemetry\.page|telemetry\.path|continued\.json|[a-z_]+\.json\.tmp"
 )
 _END_WORDS = 8  # SESSION_END: four words of header, four of digest
 _TAIL_BYTES = 1 << 16

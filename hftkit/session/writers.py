@@ -231,6 +231,11 @@ class WriterWatch:
                 self._asked[slot, hook] = len(self._hooks)
         self._allowed = {(one.array, name, one.writer) for one in EXCEPTIONS for name in one.fields}
 
+    def replace_logon(self, words: np.ndarray) -> None:
+        """The next connection logs on with another frame."""
+        self.rooms = self.rooms._replace(logon=words)
+        self._watched = self._watched._replace(logon=_Words(words, "logon", self))
+
     # -- what a caller does with it ----------------------------------------------------------------------------------
     def take_frame(self, words: np.ndarray, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:
         """`take_frame` of kernels/step.py, watched."""

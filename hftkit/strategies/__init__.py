@@ -29,7 +29,8 @@ class Strategy:
     sentence. `arrays`: names of the model arrays that it reads; a frozen file with another one is refused. `policies`: those
     of execution that can do what it wishes.
     `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is. `most_hedge_lots(frozen, values)`: hedge lots of the
-    largest unit it may ask for; the limits of a session are compared with it.
+    largest unit it may ask for; the limits of a session are compared with it. `state_objection(frozen, state)`: why
+    the hooks must not be run on a state (float64) that comes from a file, say a place in a ring beyond its end, "" if they may.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Strategy:
     policies: tuple[str, ...] = ("pair", "single")
     objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
     most_hedge_lots: Callable[[FrozenParams, Any], int] = lambda frozen, values: abs(frozen.legs.unit_hedge_lots)
+    state_objection: Callable[[FrozenParams, np.ndarray], str] = lambda frozen, state: ""
 
     def check(self, frozen: FrozenParams, where: str) -> Any:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""

@@ -271,6 +271,21 @@ def objection(frozen: FrozenParams, values: PairsParams) -> str:
     return f"word {wrong - 1} of the array {TREES_ARRAY} is wrong: no walk through these trees ends in a leaf" if wrong else ""
 
 
+def state_objection(frozen: FrozenParams, state: np.ndarray) -> str:
+    """A place in a ring that is not in it."""
+    packed = pack_params(frozen)
+    size = window_size(int(packed[ZSCORE]), int(packed[WINDOW]))
+    for at, room, n in (
+        (HEAD, size - 1, state[HEAD]),
+        (COUNT, size, state[COUNT]),
+        (Z_HEAD, MEMORY - 1, state[Z_HEAD]),
+        (Z_COUNT, MEMORY, state[Z_COUNT]),
+    ):
+        if not (0 <= n <= room and n == int(n)):
+            return f"word {at} of its state is {n}, allowed are 0 to {room}"
+    return ""
+
+
 STRATEGY = Strategy(
     name="pairs",
     version=1,
@@ -281,4 +296,5 @@ STRATEGY = Strategy(
     arrays=("spread_tail", TREES_ARRAY),
     beliefs="the prices of two instruments, or their logs, are cointegrated, so their spread reverts to its rolling mean",
     objection=objection,
+    state_objection=state_objection,
 )

@@ -20,7 +20,10 @@ from enum import IntEnum
 def held_in_words(lots: Mapping[str, int]) -> tuple[str, str]:
     """Problem and cure where a session is to start on an account that holds positions. `lots`: signed, by symbol."""
     held = ", ".join(f"{symbol} {n:+d} lots" for symbol, n in sorted(lots.items()))
-    return f"the account already holds {held}", "A session starts flat: run `hftkit flatten --config FILE`, or trade with another account"
+    return (
+        f"the account already holds {held}",
+        "A session starts flat: `hftkit live --resume SESSION` goes on with one that died; or run `hftkit flatten --config FILE`",
+    )
 
 
 class Verdict(IntEnum):

@@ -160,6 +160,7 @@ LOST: dict[LoopStatus, str] = {
     LoopStatus.ORDER_ENTRY_BROKEN: "the venue sent an order entry frame of impossible length",
     LoopStatus.BACKPRESSURE: "the venue does not read its order entry socket",
     LoopStatus.SESSION_REFUSED: "an answer of the venue is missing (a gap in its sequence)",
+    LoopStatus.SILENT: "the venue has fallen silent",
     LoopStatus.ABANDONED: "the session could not get flat and log out in time",
 }
 

@@ -1,22 +1,26 @@
 """A switch for drills: make one named part of the cold side fail, to see that the session still ends well (docs/operations.md).
 
-`HFTKIT_DEBUG_FAIL=NAME`, `NAME,after_n` (it works n times first) or `NAME,after_n,exit` (it raises SystemExit instead of an Exception);
-read once, by the engine when it starts. Without it `reach` is one comparison. Every name stands in NAMES with where it is, so that a drill
-can go through all.
+`HFTKIT_DEBUG_FAIL=NAME`, `NAME,after_n` (it works n times first), `NAME,after_n,exit` (it raises SystemExit instead of an Exception) or
+`NAME,after_n,kill` (the process ends there, as by kill -9); read once, by the engine when it starts. Without it `reach` is one comparison. Every
+name stands in NAMES with where it is, so that a drill can go through all.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 from hftkit.errors import ConfigError
 
 VARIABLE = "HFTKIT_DEBUG_FAIL"
+KILLS_VARIABLE = "HFTKIT_DEBUG_KILLS"  # a file: so many bytes, so many kills, whichever processes come by
 NAMES: dict[str, str] = {
     "journal prepare": "engine's thread: the next segment is made",
     "journal sync": "engine's thread: the segment is written to disk",
     "journal roll": "hot thread, between two runs of its loop: the next segment is taken",
+    "snapshot": "hot thread, at a segment's beginning: the state is written",
+    "snapshot written": "hot thread: the state has been written",
     "notes": "engine's thread: a note of the hot thread becomes a log line",
     "log line": "every thread: a line is rendered",
     "log file": "every thread: a line is written",
@@ -42,7 +46,7 @@ NAMES: dict[str, str] = {
     "latency": "engine's thread, at the end: latency.hlog",
     "keep page": "engine's thread, at the end: the page leaves shared memory",
 }
-_armed, _after, _exits = "", 0, False
+_armed, _after, _how = "", 0, "raise"
 _lock = threading.Lock()
 
 
@@ -52,11 +56,22 @@ class Drill(RuntimeError):
 
 def arm(text: str | None = None) -> None:
     """Arm what `text` says, by default the environment's. Raises ConfigError for a name that is none."""
-    global _armed, _after, _exits
+    global _armed, _after, _how
     name, *rest = [part.strip() for part in (os.environ.get(VARIABLE, "") if text is None else text).split(",")]
-    if name and (name not in NAMES or (rest and not rest[0].isdigit()) or rest[1:] not in ([], ["exit"])):
-        raise ConfigError(f"{VARIABLE}: {name!r} is no failpoint", f"NAME[,after_n[,exit]], NAME one of: {', '.join(NAMES)}")
-    _armed, _after, _exits = name, int(rest[0]) if rest else 0, len(rest) == 2
+    if name and (name not in NAMES or (rest and not rest[0].isdigit()) or rest[1:] not in ([], ["exit"], ["kill"])):
+        raise ConfigError(f"{VARIABLE}: {name!r} is no failpoint", f"NAME[,after_n[,exit|kill]], NAME one of: {', '.join(NAMES)}")
+    _armed, _after, _how = name, int(rest[0]) if rest else 0, rest[1] if len(rest) == 2 else "raise"
+
+
+def _may_kill() -> bool:
+    """Whether there is a kill left: the file of KILLS_VARIABLE has a byte for each; without one there always is."""
+    path = os.environ.get(KILLS_VARIABLE, "")
+    if not path:
+        return True
+    left = os.stat(path).st_size
+    if left:
+        os.truncate(path, left - 1)
+    return left > 0
 
 
 def reach(name: str) -> None:
@@ -68,6 +83,10 @@ def reach(name: str) -> None:
         _after -= 1
         if _after >= 0:
             return
-    if _exits:
+    if _how == "kill":
+        if _may_kill():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return
+    if _how == "exit":
         raise SystemExit(f"drill: {name}")
     raise Drill(f"drill: {name}")

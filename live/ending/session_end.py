@@ -33,6 +33,7 @@ _ASK_PATIENCE_S = 3.0  # for the last questions to the venue, where the stop has
 def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
     """Set `engine.ending` and `engine.result`. `refused`: why it did not start, '' if it did; `stop_asked`: somebody asked for that."""
     guard = engine.faults.guard
+    guard("life", engine.live)
     guard("abandon", engine.abandon)
     alive = engine.built and engine.thread.is_alive()
     left: list[Left] = []
@@ -59,6 +60,8 @@ def end_session(engine: Engine, refused: str, stop_asked: bool = False) -> None:
         guard("keep page", lambda: keep_page(engine.folder, engine.page_path))
     engine.ending = decide(_facts(engine, refused, stop_asked, alive, said))  # with what has failed meanwhile
     engine.result |= _how(engine)
+    engine.over = True
+    guard("life", engine.live)
     engine.log.event("ended", **_how(engine))
     guard("log close", engine.log.close)
 

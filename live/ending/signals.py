@@ -27,6 +27,13 @@ def _named(names: tuple[str, ...]) -> list[signal.Signals]:
     return [found for name in names if isinstance(found := getattr(signal, name, None), signal.Signals)]
 
 
+def passed_on() -> list[signal.Signals]:
+    """The signals that a supervisor passes on to its engine; it ignores those that the engine ignores."""
+    for number in _named(("SIGTTIN", "SIGTTOU", *_IGNORED)):
+        signal.signal(number, signal.SIG_IGN)
+    return [one for one in _named((*_STOPS, "SIGTSTP")) if not (one == signal.SIGHUP and signal.getsignal(one) is signal.SIG_IGN)]
+
+
 class StopRequest:
     """A flag to wait for, as threading.Event, that a signal handler may set at any moment.
 

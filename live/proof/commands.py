@@ -1,4 +1,4 @@
-"""Command line of the long proofs: `hftkit soak`."""
+"""Command line of the long proofs: `hftkit soak`, `hftkit chaos`."""
 
 from __future__ import annotations
 
@@ -73,3 +73,55 @@ def in_words(report: Soak) -> list[str]:
     if report.replay_identical is not None:
         lines.append("replay: identical" if report.replay_identical else "replay: DIFFERS")
     return lines
+
+
+@click.command()
+@click.option("--kills", type=click.IntRange(0), default=20, show_default=True, help="SIGKILLs at random moments.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the moments.")
+@click.option("--dialect", type=click.Choice(["binary"]), default="binary", show_default=True, help="What the session speaks.")
+@click.option("--boundaries", is_flag=True, help="The engine also ends itself at each named boundary, before and after.")
+@click.option("--params", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="What is traded [default: a pair that trades often].")
+@click.option("--sim-config", metavar="FILE", type=click.Path(path_type=Path), help="Configuration of the simulator.")
+@click.option(
+    "--longest", "longest_s", type=click.FloatRange(0), default=6.0, show_default=True, help="Seconds of trading before a kill, at the most."
+)
+@click.option("--speed", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True, help="Exchange seconds a second.")
+@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Keep journals and the venue's record here [default: nowhere].")
+@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the report here.")
+def chaos(
+    kills: int, seed: int, dialect: str, boundaries: bool, params: Path | None, sim_config: Path | None, longest_s: float, speed: float,
+    out: Path | None, json_file: Path | None,
+) -> None:  # fmt: skip
+    """Kill the engine of a supervised session again and again, and compare its journals with the venue's own record.
+
+    The exit status is 1 if an order or a fill was lost or doubled, the ledgers differ, something is left open, or a replay differs.
+
+    \b
+    Example:
+      hftkit chaos --kills 50 --seed 1 --json chaos.json
+    """
+    from live.proof.chaos import chaos as run_chaos
+
+    with tempfile.TemporaryDirectory(prefix="hftkit-chaos-") as scratch:
+        report = run_chaos(
+            out or Path(scratch) / "chaos", kills, seed, params=params, speed=speed, longest_s=longest_s, at_boundaries=boundaries,
+            sim_config=sim_config,
+            said=lambda line: click.echo(line, err=True),
+        )  # fmt: skip
+    text = msgspec.json.format(msgspec.json.encode(report))
+    if json_file is not None:
+        private_files.write(json_file, text, "report", replace=True)
+    times = report.recovery_ms
+    click.echo(
+        f"{report.kills} kills, {report.sessions} sessions, {report.orders:,} orders, {report.fills:,} fills: {report.orders_lost} orders lost, "
+        f"{report.orders_doubled} doubled, fills {_same(report.fills_equal)}, ledgers {_same(report.ledger_equal)}, {report.left_open} left open"
+    )
+    click.echo(f"from death to trading: p50 {times.p50:.0f} ms, p99 {times.p99:.0f} ms, most {times.max:.0f} ms ({times.n} measured)")
+    click.echo("replay: identical" if report.replay_identical else "replay: DIFFERS")
+    for problem in report.problems:
+        click.echo(problem)
+    sys.exit(0 if report.holds else 1)
+
+
+def _same(equal: bool) -> str:
+    return "equal" if equal else "DIFFER"

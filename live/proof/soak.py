@@ -167,7 +167,7 @@ def soak(
     with Simulator(folder, speed, sim_config, options) as simulator:
         simulator.wait_ready()
         config = ("--config", str(live_config)) if live_config is not None else ()
-        with LiveSession(params, simulator.ready_file, folder / "journals", "soak", seconds + 3600.0, config) as session:
+        with LiveSession(params, simulator.ready_file, folder / "journals", "soak", seconds + 3600.0, (*config, "--no-supervisor")) as session:
             samples = []
             for sample in watch(session, simulator, seconds, every_s):
                 samples.append(sample)

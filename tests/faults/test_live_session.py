@@ -201,7 +201,8 @@ def test_a_killed_engine_loses_nothing_that_was_journalled(venue, params, tmp_pa
     assert int(replayed.rooms.session[0]["n_fills"]) >= 2
 
 
-def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(params, tmp_path):
+def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(params, tmp_path, monkeypatch):
+    monkeypatch.setenv("HFTKIT_RECOVERY__RECONNECT_S", "1")  # it does not come back
     with Simulator(tmp_path / "venue", speed=600.0) as simulator, start(params, simulator, tmp_path / "j") as session:
         wait_for_fills(session, 1)
         simulator.process.kill()
@@ -213,8 +214,31 @@ def test_a_venue_that_dies_ends_the_session_with_one_line_and_a_whole_journal(pa
     assert replayed.ended
 
 
+def test_a_session_that_the_venue_has_given_up_is_resumed(params, tmp_path, monkeypatch):
+    """The engine stood still for longer than the venue waits for heartbeats, with a position: its session goes on over another connection."""
+    monkeypatch.setenv("HFTKIT_LOOP__HEARTBEAT_MS", "300")
+    with Simulator(tmp_path / "venue", speed=600.0) as simulator:
+        simulator.wait_ready()
+        session = LiveSession(params, simulator.ready_file, tmp_path / "j", "session", 300.0, ("--account", "7"))
+        session.wait_until(lambda now: now.ledger["position"].any())
+        os.kill(session.process.pid, signal.SIGSTOP)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # ten heartbeats
+            session.process.wait(3)
+        os.kill(session.process.pid, signal.SIGCONT)
+        before = int(session.telemetry().session["n_fills"])
+        session.wait_until(lambda now: now.session["n_fills"] >= before + 4)
+        session.send(Control.STOP)
+        result = session.wait(60)
+        venue = simulator.stop()
+    assert len(result["line_outages_ms"]) >= 1
+    assert set(result["end_positions"].values()) == {0}
+    assert (venue["client_orders"], venue["client_fills"]) == (result["orders_sent"], result["fills"])
+    assert replay(session.folder).identical
+
+
 def test_a_session_that_the_venue_has_given_up_is_closed_over_a_new_one(params, tmp_path, monkeypatch):
-    """The engine stood still for longer than the venue waits for heartbeats, with a position: the venue has ended its session meanwhile."""
+    """The same where a lost line is not to be opened again."""
+    monkeypatch.setenv("HFTKIT_RECOVERY__RECONNECT_S", "0")
     monkeypatch.setenv("HFTKIT_LOOP__HEARTBEAT_MS", "300")
     with Simulator(tmp_path / "venue", speed=600.0) as simulator:
         simulator.wait_ready()

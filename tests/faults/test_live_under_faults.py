@@ -76,6 +76,7 @@ def assert_flat_and_replayable(tmp_path: Path, result: dict[str, Any]) -> None:
     assert not any(result["end_positions"].values())
     assert result["orders_without_outcome"] == 0
     assert result["entries"] >= 1
+    assert result["unknown_moves"] == 0
     assert replay(tmp_path / "session").identical
 
 
@@ -109,7 +110,7 @@ def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None
     assert_flat_and_replayable(tmp_path, result)
 
 
-@pytest.mark.parametrize(
+LOST = pytest.mark.parametrize(
     ("settings", "line"),
     [
         ({"order_entry.cut": 1}, "the venue closed the order entry connection"),
@@ -119,7 +120,28 @@ def test_rejects_and_orders_lost_on_the_way_are_survived(tmp_path: Path) -> None
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_survived_ends_in_one_line_and_a_whole_journal(tmp_path: Path, settings: dict[str, float], line: str) -> None:
+
+
+@LOST
+def test_a_lost_line_is_opened_again_and_resumed(tmp_path: Path, settings: dict[str, float], line: str) -> None:
+    """Whatever it was lost by, and where that comes more than once, each time; nothing is lost with it, and the replay goes through it all."""
+    script = tuple(ScriptLine(after_s=s, set=settings) for s in (2.0, 5.0, 8.0))
+    calm = (ScriptLine(after_s=10.0, set={"feed.truncate_ppm": 0}),) if "feed.truncate_ppm" in settings else ()
+    done, result, venue = live(tmp_path, FaultPlan(script=script + calm), seconds=14.0)
+    assert done.returncode == 0, done.stderr[-800:]
+    assert result["line_outages_ms"], line
+    assert result["unknown_answers"] == result["illegal_transitions"] == 0
+    assert_flat_and_replayable(tmp_path, result)
+    assert venue["client_fills"] == result["fills"]
+    log = [json.loads(text)["event"] for text in (tmp_path / "session" / "session.log").read_text().splitlines()]
+    assert log.count("line_up") == len(result["line_outages_ms"]) <= log.count("line_lost")
+
+
+@LOST
+def test_where_it_is_not_opened_again_the_session_ends_in_one_line(
+    tmp_path: Path, settings: dict[str, float], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HFTKIT_RECOVERY__RECONNECT_S", "0")
     at = (0.0,) if "response.drop_next" in settings else (2.0, 5.0, 8.0, 12.0, 16.0)  # again, where the engine was not there yet
     done, result, _ = live(tmp_path, FaultPlan(script=tuple(ScriptLine(after_s=s, set=settings) for s in at)), seconds=20.0)
     assert done.returncode != 0

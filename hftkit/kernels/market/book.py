@@ -9,6 +9,7 @@ Synchronisation, per instrument (codes.Sync):
     SYNCED   --DEPTH seq <= -->   SYNCED       stale: ignored, counted
     SYNCED   --DEPTH seq > + 1--> EMPTY        gap: counted, a snapshot must be asked for
     SYNCED   --levels run low after truncation--> EMPTY   likewise
+    any      --a new connection-->                EMPTY   snapshots follow
 
 A strategy sees the book only in SYNCED and only at the end of a batch, when the venue's matching event is whole.
 
@@ -111,6 +112,14 @@ def _clear(b: BookRecord, sync: int) -> None:
     b.best_ask = 0
     b.best_ask_qty = 0
     b.truncated = 0
+
+
+@kernel
+def forget_books(book: BookArray) -> None:
+    """A new connection brings every book (BOOK (n,)) afresh, and its channels may count from another number."""
+    for i in range(book.size):
+        _clear(book[i], _EMPTY)
+        book[i].seq_depth = book[i].seq_trade = book[i].seq_bbo = 0
 
 
 @kernel

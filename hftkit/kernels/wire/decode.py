@@ -143,10 +143,12 @@ def decode_order_entry(words: Int64Array, start: int, event: EventArray, ts_recv
     e = event[0]
     if kind == _LOGON_ACK:
         e.kind = EVENT_LOGON_ACK
+        e.qty = words[start + 4]
     elif kind == _LOGOUT_ACK:
         e.kind = EVENT_LOGOUT_ACK
     elif kind == _VENUE_HEARTBEAT:
         e.kind = EVENT_VENUE_HEARTBEAT
+        e.qty = words[start + 3]
     elif kind == _POSITION:
         e.kind = EVENT_POSITION
         e.qty = words[start + 3]

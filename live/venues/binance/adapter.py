@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from hftkit.errors import VenueError
+from hftkit.instruments import Instrument
 from live.addresses import host_of_url
 from live.config import EngineConfig, VenueConfig
 from live.operate.flatten_report import Flattened
 from live.ready_file import ReadyFile, read_ready_file
+from live.recovery.adopt import Holding
 from live.venue import Address, Venue
 from live.venues.binance.config import BinanceConfig
 
@@ -21,6 +23,7 @@ class BinanceAdapter:
     """See `Adapter` in live/venue.py."""
 
     positions_in_order = False
+    resumes = False
 
     def place(self, venue: VenueConfig) -> str:
         """The REST address."""
@@ -51,6 +54,10 @@ class BinanceAdapter:
         from live.venues.binance.venue import BinanceVenue  # late: an address is asked for without an engine
 
         return BinanceVenue(config, control, commands, say, wait)
+
+    def holdings(self, venue: VenueConfig, instruments: tuple[Instrument, ...]) -> dict[int, Holding]:
+        """Not yet."""
+        raise VenueError("positions at a Binance-compatible venue cannot be adopted", "`hftkit flatten --config FILE` closes them")
 
     def flatten(self, venue: VenueConfig, timeout_s: float, wait: Callable[[float], bool]) -> Flattened:
         """Over REST."""

@@ -117,7 +117,7 @@ class BinanceVenue:
             max_order_lots_by_symbol={**largest, **{s: min(v, largest.get(s, v)) for s, v in limits.max_order_lots_by_symbol.items()}},
         )
 
-    def logon_words(self) -> tuple[int, ...]:
+    def logon_words(self, next_seq_in: int = 1) -> tuple[int, ...]:
         """The line keeps the session; its LOGON carries nothing secret."""
         if not self.line.trading:
             return ()
@@ -133,6 +133,10 @@ class BinanceVenue:
     def connect(self) -> None:
         """Streams and tasks."""
         self.line.connect()
+
+    def reopen(self, shell: Any, next_seq_in: int) -> tuple[int, ...]:
+        """The line keeps its connections up by itself."""
+        return ()
 
     def run(self, rooms: EngineState, strategies: np.ndarray, shell: Any, page: Any) -> int:
         """The hot loop."""

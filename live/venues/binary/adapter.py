@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from hftkit.instruments import Instrument
 from live.addresses import host_of
 from live.config import EngineConfig, VenueConfig
 from live.operate.flatten_report import Flattened
 from live.ready_file import ReadyFile
+from live.recovery.adopt import Holding
 from live.venue import Address, Venue
 
 
@@ -18,6 +20,7 @@ class BinaryAdapter:
     """See `Adapter` in live/venue.py."""
 
     positions_in_order = True
+    resumes = True
 
     def place(self, venue: VenueConfig) -> str:
         """Host and order port."""
@@ -50,6 +53,12 @@ class BinaryAdapter:
         from live.venues.binary.venue import BinaryVenue  # late: an address is asked for without an engine
 
         return BinaryVenue(config, control, say, wait)
+
+    def holdings(self, venue: VenueConfig, instruments: tuple[Instrument, ...]) -> dict[int, Holding]:
+        """As a logon tells it."""
+        from live.venues.binary.holdings import holdings
+
+        return holdings(venue, instruments)
 
     def flatten(self, venue: VenueConfig, timeout_s: float, wait: Callable[[float], bool]) -> Flattened:
         """One connection closes, a second logon confirms."""

@@ -47,7 +47,7 @@ class _Account:
     too_large: set[int] = field(default_factory=set)  # instruments whose last order was above the venue's largest
 
 
-class _Connection:
+class Connection:
     """One logged-on order entry connection, blocking."""
 
     def __init__(self, venue: VenueConfig, n_instruments: int) -> None:
@@ -162,12 +162,12 @@ def flatten_binary(venue: VenueConfig, timeout_s: float, only: tuple[str, ...] =
 
 def _flatten_once(venue: VenueConfig, report: Flattened, deadline: float, only: tuple[str, ...]) -> Flattened:
     instruments = discover(venue.host, venue.market_port, venue.connect_timeout_s)
-    connection = _logon(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
+    connection = log_on(venue, len(instruments), _ANSWER_S)  # a killed engine's connection may not be gone yet
     try:
         _close_everything(connection, instruments, report, deadline, only)
     finally:
         connection.close()
-    connection = _logon(venue, len(instruments), max(deadline - clock.monotonic_s(), _ANSWER_S))
+    connection = log_on(venue, len(instruments), max(deadline - clock.monotonic_s(), _ANSWER_S))
     me = connection.account
     connection.close()
     report.lots = {instruments[i].symbol: lots for i, lots in me.positions.items() if lots and (not only or instruments[i].symbol in only)}
@@ -177,20 +177,18 @@ def _flatten_once(venue: VenueConfig, report: Flattened, deadline: float, only: 
     return report
 
 
-def _logon(venue: VenueConfig, n_instruments: int, timeout_s: float) -> _Connection:
+def log_on(venue: VenueConfig, n_instruments: int, timeout_s: float) -> Connection:
     """The venue may need a moment to see that the connection before has gone."""
     deadline = clock.monotonic_s() + timeout_s
     while True:
         try:
-            return _Connection(venue, n_instruments)
+            return Connection(venue, n_instruments)
         except VenueError as error:
             if "duplicate logon" not in error.problem or clock.monotonic_s() > deadline:
                 raise
 
 
-def _close_everything(
-    connection: _Connection, instruments: tuple[Instrument, ...], report: Flattened, deadline: float, only: tuple[str, ...]
-) -> None:
+def _close_everything(connection: Connection, instruments: tuple[Instrument, ...], report: Flattened, deadline: float, only: tuple[str, ...]) -> None:
     me, counter = connection.account, (clock.unix_ns() // 1_000_000_000 & 0x7FFFFFFF) << 32 | _COUNTERS
     if me.orders and not only:
         report.canceled += len(me.orders)

@@ -28,6 +28,8 @@ from live.venues.binary.flatten import flatten_binary
 from live.venues.binary.logon import cancel_all_frame, logon_frame
 from live.venues.binary.stray_orders import StrayOrders
 
+_REOPEN_S = 0.5  # of one attempt; the next one follows
+
 
 class BinaryVenue:
     """See live/venue.py for what each method is for. Owner: the engine's thread."""
@@ -61,19 +63,32 @@ class BinaryVenue:
         """As configured."""
         return limits
 
-    def logon_words(self) -> tuple[int, ...]:
-        """Signed with the account's secret, where there is one; right behind it, CANCEL_ALL for what earlier sessions have left open."""
-        words = logon_frame(self._venue.account, clock.unix_ns(), self._config.loop.heartbeat_ms * 1_000_000, cancel_on_disconnect=True)
-        return words + cancel_all_frame(2) if self._config.session.orphans == "cancel" else words
+    def logon_words(self, next_seq_in: int = 1) -> tuple[int, ...]:
+        """Signed with the account's secret, where there is one. A fresh one has CANCEL_ALL behind it, for what earlier sessions have left open."""
+        heartbeat_ns = self._config.loop.heartbeat_ms * 1_000_000
+        words = logon_frame(self._venue.account, clock.unix_ns(), heartbeat_ns, cancel_on_disconnect=True, next_seq_in=next_seq_in)
+        return words + cancel_all_frame(2) if self._config.session.orphans == "cancel" and next_seq_in == 1 else words
 
     def prepare(self, rooms: EngineState, shell: Any, page_path: Path, config: SessionConfig) -> None:
         """Open both sockets."""
+        self._open(shell, self._venue.connect_timeout_s)
+        silence_ms = self._config.loop.silence_ms
+        shell.loop["silence_ns"] = max(silence_ms, 3 * self._config.loop.heartbeat_ms) * 1_000_000 if silence_ms else 0
+        shell.loop["feed_silence_ns"] = self._config.loop.feed_silence_ms * 1_000_000
+
+    def _open(self, shell: Any, timeout_s: float) -> None:
         venue = self._venue
         for port, what, field in ((venue.order_port, "order entry", "order_fd"), (venue.market_port, "market data", "data_fd")):
-            connection = connect(venue.host, port, what, venue.connect_timeout_s, self._wait)
+            connection = connect(venue.host, port, what, timeout_s, self._wait)
             connection.setblocking(False)
             shell.loop[0][field] = connection.fileno()
             self._sockets.append(connection)
+
+    def reopen(self, shell: Any, next_seq_in: int) -> tuple[int, ...]:
+        """Both sockets anew; the LOGON asks for what was missed."""
+        self._disconnect()
+        self._open(shell, min(_REOPEN_S, self._venue.connect_timeout_s))
+        return self.logon_words(next_seq_in)
 
     def connect(self) -> None:
         """Nothing runs beside the hot thread."""

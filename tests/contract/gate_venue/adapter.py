@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 
 from hftkit import ConfigError, VenueError
+from hftkit.instruments import Instrument
 from live.addresses import host_of
 from live.config import EngineConfig, VenueConfig
 from live.operate.flatten_report import Flattened
 from live.ready_file import ReadyFile
+from live.recovery.adopt import Holding
 from live.venue import Address, Venue
 from live.venues.binary.flatten import flatten_binary
 from live.venues.binary.venue import BinaryVenue
@@ -36,6 +38,7 @@ class GateAdapter:
     """See `Adapter` in live/venue.py."""
 
     positions_in_order = True
+    resumes = False
 
     def place(self, venue: VenueConfig) -> str:
         return f"gate {options(venue).host}:{options(venue).port}"
@@ -61,6 +64,9 @@ class GateAdapter:
         wait: Callable[[float], bool],
     ) -> Venue:
         return BinaryVenue(msgspec.structs.replace(config, venue=bridged(config.venue)), control, say, wait)
+
+    def holdings(self, venue: VenueConfig, instruments: tuple[Instrument, ...]) -> dict[int, Holding]:
+        raise VenueError("a gate tells no positions", "Start flat")
 
     def flatten(self, venue: VenueConfig, timeout_s: float, wait: Callable[[float], bool]) -> Flattened:
         return flatten_binary(bridged(venue), timeout_s)
