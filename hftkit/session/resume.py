@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hftkit import layout
-from hftkit.codes import OrderState, Trading
+from hftkit.codes import OrderState
 from hftkit.errors import HftkitError, JournalError
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state
 from hftkit.session.find_session import in_folder
@@ -169,14 +169,6 @@ def _move_times(rooms: EngineState, by_ns: int) -> None:
             if one.unit == "ns, monotonic":
                 column = array[one.name]
                 column[column > _LONG_AGO] = np.maximum(column[column > _LONG_AGO] + by_ns, _LONG_AGO)
-
-
-def hold(rooms: EngineState) -> bool:
-    """Let nothing be entered until ENABLE is given. Whether it is to be given: the old session was trading."""
-    trading = int(rooms.risk["trading"][0])
-    if trading == Trading.ENABLED:
-        rooms.risk["trading"] = int(Trading.PAUSED)
-    return trading == Trading.ENABLED
 
 
 def told(past: Past) -> dict[str, object]:
