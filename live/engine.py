@@ -109,7 +109,7 @@ class Engine:
         self._signalled, self._given_up, self._synced = "", False, 0.0
         self.snapshots = self.snapshot_ns = 0  # snapshots in the journal; what the last one cost the hot thread
         self.has_log = self.configured = False  # the log is open; the frozen files are verified
-        self.built = self.started = self.over = False  # memory, page and hot thread are there; trading was enabled; it has ended
+        self.built = self.ready = self.started = self.over = False  # memory and hot thread are there; all is in; trading was enabled; it has ended
         self.life = LifeCycle(self._note)
         self.adapter, last = adapter(config.venue.kind), lambda number: self.control.command(number)
         self.venue: Venue = self.adapter.session(config, self.command, last, self._note, self._stop_signal.wait)

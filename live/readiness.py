@@ -39,6 +39,8 @@ def wait_ready(engine: Engine, frozen: tuple[FrozenParams, ...], timeout_s: floa
             raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
         engine.turn(_TURN_S)
         engine.stop_if_asked()
+    engine.ready = True  # from here on a line that is lost is opened again
+    engine.live()
     for item in frozen:  # by the venue's clock: a simulated market has its own date
         if engine.past is None or not engine.past.held():
             check_validity(item, int(session["ts_exchange"]), item.file_name)

@@ -96,7 +96,7 @@ class Reconnect:
     def again(self, status: LoopStatus) -> bool:
         """Open the line anew after `status`. Whether the loop is to run again; False: it is over as it stands."""
         engine = self._engine
-        if status not in LINE_LOST or not engine.adapter.resumes or not (engine.started or engine.past is not None):
+        if status not in LINE_LOST or not engine.adapter.resumes or not (engine.ready or engine.past is not None):
             return False
         reason = refusal(engine.rooms, engine.shell, status)
         engine.shell.order_in[0] = 0
