@@ -303,11 +303,11 @@ def has_begun(folder: Path) -> bool:
 
 def executions(folder: Path) -> np.ndarray:
     """What happened to clients' orders, as the venue recorded it (EXECUTION)."""
-    rows = [
-        record.payload
-        for record in JournalReader(folder)
-        if record.type == RecordType.DROP_COPY and frame_type(record.payload[0]) == TapKind.EXECUTION
-    ]
+    rows = []
+    for words, records in JournalReader(folder).chunks():
+        for at, n_words, _ in records[records[:, 2] == RecordType.DROP_COPY]:
+            if frame_type(words[at]) == TapKind.EXECUTION:
+                rows.append(words[at : at + n_words].copy())
     return np.array(rows, np.int64).reshape(len(rows), -1).view(EXECUTION.dtype).reshape(-1)
 
 
