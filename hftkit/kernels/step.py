@@ -139,10 +139,12 @@ def _call(rooms: EngineState, strategies: StrategyKernels, slot: int, hook: int)
         rooms.session[0].n_not_finite += 1  # no trade: see the signal's reason
 
 
-@kernel
+@inlined_kernel
 def _watches_stale(rooms: EngineState, slot: int) -> bool:
     """Whether a quote that the strategy watches is too old to be asked about."""
     old = False
+    if rooms.book[rooms.event[0].instrument].max_age_ns == 0:
+        return old  # the same for every book: of any age
     for place in range(rooms.slots[slot].n_watched):
         old = old or stale(rooms.book[rooms.watch[slot, place]], rooms.session[0].ts_now)
     return old
@@ -255,7 +257,7 @@ def _book_fill(rooms: EngineState, strategies: StrategyKernels, o: OrderRecord) 
     take_fill(rooms, o)
     watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
     if rooms.rules[0] & BY_STRATEGY != 0:
-        held_fill(rooms.event, o, rooms.instruments, rooms.held)
+        held_fill(rooms.event, o, rooms.instruments, rooms.ledger, rooms.held)
         rooms.slots[o.strategy].n_fills += 1
         watch_strategy(o.strategy, rooms.slots, rooms.held, rooms.watch)
     if strategies[o.strategy, _ON_FILL] != 0:

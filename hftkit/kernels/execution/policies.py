@@ -13,7 +13,7 @@ from hftkit.kernels.execution.basket import end_basket_order, has_basket_orders,
 from hftkit.kernels.execution.pair import count_refusal, end_order, fill_leg, is_flat, note_refused, note_sent, pause_after, plan_legs, shift_leg
 from hftkit.kernels.execution.quotes import end_quote, has_quotes, note_quote_sent, pause_quote, plan_quotes, quote_order, watch_quotes
 from hftkit.kernels.execution.resting import watch_queue
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.trading.attribution import held_correction, held_external
 from hftkit.kernels.trading.strategy_risk import watch_strategy
 from hftkit.kernels.trading.validity import expire_basket, expire_legs, expire_quotes
@@ -24,6 +24,24 @@ _MARKET = int(OrderType.MARKET)
 
 
 @kernel
+def plan_other(
+    slot: int,
+    rooms: EngineState,
+    quotes: QuotesArray,
+    baskets: BasketArray,
+    basket_legs: BasketLegArray,
+    want: WantArray,
+    n: int,
+    trading: int,
+    now: int,
+) -> int:
+    """`plan` of what is no pair."""
+    if rooms.slots[slot].policy == _QUOTES:
+        return plan_quotes(slot, rooms.signal, rooms.book, quotes, rooms.held, rooms.orders, want, n, trading, now)
+    return plan_basket(slot, rooms.signal, rooms.book, rooms.instruments, baskets, basket_legs, rooms.held, want, n, trading, now)
+
+
+@inlined_kernel
 def plan(
     slot: int,
     rooms: EngineState,
@@ -41,12 +59,9 @@ def plan(
     `legs`, `quotes`, `baskets`, `basket_legs`: the policies' records, or copies of them (kernels/due.py); `trading`: codes.Trading; `now`: ns
     monotonic.
     """
-    policy = rooms.slots[slot].policy
-    if policy == _PAIR:
+    if rooms.slots[slot].policy == _PAIR:
         return plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, legs, rooms.orders, want, n, trading, now)
-    if policy == _QUOTES:
-        return plan_quotes(slot, rooms.signal, rooms.book, quotes, rooms.held, rooms.orders, want, n, trading, now)
-    return plan_basket(slot, rooms.signal, rooms.book, rooms.instruments, baskets, basket_legs, rooms.held, want, n, trading, now)
+    return plan_other(slot, rooms, quotes, baskets, basket_legs, want, n, trading, now)
 
 
 @kernel
@@ -118,7 +133,7 @@ def refused_by_venue(rooms: EngineState, o: OrderRecord, reason: int, now: int) 
     return rooms.refused[slot, o.leg]
 
 
-@kernel
+@inlined_kernel
 def sent(rooms: EngineState, a: WantRecord) -> None:
     """The approved want `a` (ALLOWED record) has its id: its policy remembers the order."""
     policy = rooms.slots[a.strategy].policy
@@ -181,7 +196,7 @@ def _correct(rooms: EngineState, slot: int, place: int, lots: int, is_fill: bool
     if rooms.rules[0] & BY_STRATEGY == 0:
         return
     if is_fill:
-        held_external(slot, place, lots, rooms.event, rooms.instruments, rooms.held)
+        held_external(slot, place, lots, rooms.event, rooms.instruments, rooms.ledger, rooms.held)
     else:
         held_correction(slot, place, lots, e.instrument, rooms.instruments, rooms.ledger, rooms.held)
     watch_strategy(slot, rooms.slots, rooms.held, rooms.watch)

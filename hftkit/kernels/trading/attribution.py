@@ -30,14 +30,14 @@ from hftkit.kernels.arrays import (
     OpenRecord,
     OrderRecord,
 )
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.trading.ledger import book_external_fill, book_fill, book_funding, correct_row, mark_row
 from hftkit.kernels.trading.orders import is_final
 
 _BUY = int(Side.BUY)
 
 
-@kernel
+@inlined_kernel
 def opened(o: OrderRecord, open_held: OpenHeldArray) -> None:
     """The order `o` (ORDER record) has been entered into the order table."""
     row = open_held[o.strategy, o.leg]
@@ -67,17 +67,19 @@ def followed(o: OrderRecord, open_held: OpenHeldArray, filled_before: int) -> No
 
 
 @kernel
-def held_fill(event: EventArray, o: OrderRecord, instruments: InstrumentArray, held: HeldArray) -> None:
-    """Book the fill in EVENT (1,) of the order `o` to the strategy that asked for it."""
+def held_fill(event: EventArray, o: OrderRecord, instruments: InstrumentArray, ledger: LedgerArray, held: HeldArray) -> None:
+    """Book the fill in EVENT (1,) of the order `o` to the strategy that asked for it, at the account's mark: one that holds nothing is not marked."""
     e = event[0]
+    mark_row(held[o.strategy, o.leg], instruments[e.instrument], ledger[e.instrument].mark_price)
     book_fill(held[o.strategy, o.leg], instruments[e.instrument], e.side, e.price, e.qty, e.fee_e8, e.flags)
 
 
 @kernel
-def held_external(slot: int, place: int, lots: int, event: EventArray, instruments: InstrumentArray, held: HeldArray) -> None:
+def held_external(slot: int, place: int, lots: int, event: EventArray, instruments: InstrumentArray, ledger: LedgerArray, held: HeldArray) -> None:
     """Book signed `lots` of the external fill in EVENT (1,) to a strategy, with their share of its fee."""
     e = event[0]
     fee = abs(e.fee_e8) * abs(lots) // max(e.qty, 1)
+    mark_row(held[slot, place], instruments[e.instrument], ledger[e.instrument].mark_price)
     book_external_fill(held[slot, place], instruments[e.instrument], e.side, e.price, abs(lots), fee if e.fee_e8 >= 0 else -fee)
 
 
@@ -111,11 +113,11 @@ def held_funding(instrument: int, amount_e8: int, ledger: LedgerArray, held: Hel
         book_funding(held[watchers[first, 0], watchers[first, 1]], left)
 
 
-@kernel
+@inlined_kernel
 def mark_held(slot: int, place: int, instrument: int, instruments: InstrumentArray, ledger: LedgerArray, held: HeldArray) -> bool:
-    """Mark what a strategy holds as the account's ledger is marked. Whether its value changed."""
+    """Mark what a strategy holds, if anything, as the account's ledger is marked. Whether its value changed."""
     row, mark_price = held[slot, place], ledger[instrument].mark_price
-    if row.mark_price == mark_price:
+    if row.position == 0 or row.mark_price == mark_price:
         return False
     mark_row(row, instruments[instrument], mark_price)
-    return row.position != 0
+    return True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from hftkit.codes import Side
 from hftkit.kernels.arrays import BookArray, InstrumentArray, InstrumentRecord, LedgerArray, LedgerRecord
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.signals import tradable
 
 _BUY = int(Side.BUY)
@@ -110,7 +110,7 @@ def apply_funding(ledger: LedgerArray, instrument: int, amount_e8: int) -> None:
     book_funding(ledger[instrument], amount_e8)
 
 
-@kernel
+@inlined_kernel
 def mark_row(row: LedgerRecord, ins: InstrumentRecord, mark_price: int) -> None:
     """Value the position of a LEDGER record at `mark_price` in half ticks (best_bid + best_ask)."""
     row.mark_price = mark_price

@@ -141,7 +141,7 @@ def check_order(
     price = a.price if a.order_type == _LIMIT else (b.best_ask if a.side == _BUY else b.best_bid)
     if price == 0:
         price = (row.mark_price + 1) // 2  # no book: the last mid that was trusted
-    reason = check_strategy(a, price, instruments, slots, held, open_held, watch)
+    reason = check_strategy(a, price, instruments, ledger, slots, held, open_held, watch)
     if reason != 0:
         return reason
     reduces = a.qty <= reducible

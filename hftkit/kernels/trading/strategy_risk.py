@@ -8,8 +8,8 @@ It stays stopped for the rest of the session: only new limits would start it aga
 from __future__ import annotations
 
 from hftkit.codes import Reject, Side, Trading
-from hftkit.kernels.arrays import HeldArray, InstrumentArray, Int64Array, OpenHeldArray, SlotArray, SlotRecord, WantRecord
-from hftkit.kernels.jit import kernel
+from hftkit.kernels.arrays import HeldArray, InstrumentArray, Int64Array, LedgerArray, OpenHeldArray, SlotArray, SlotRecord, WantRecord
+from hftkit.kernels.jit import inlined_kernel, kernel
 
 _BUY = int(Side.BUY)
 _ENABLED = int(Trading.ENABLED)
@@ -18,7 +18,7 @@ _ORDERS, _STOPPED = int(Reject.RISK_STRATEGY_ORDERS), int(Reject.RISK_STRATEGY_S
 UNLIMITED = 2**62
 
 
-@kernel
+@inlined_kernel
 def own_reducible(a: WantRecord, held: HeldArray, open_held: OpenHeldArray) -> int:
     """Lots by which the order `a` (ALLOWED record) could bring its strategy's own position to zero, not past it, if every open order filled."""
     row, o = held[a.strategy, a.leg], open_held[a.strategy, a.leg]
@@ -26,7 +26,9 @@ def own_reducible(a: WantRecord, held: HeldArray, open_held: OpenHeldArray) -> i
 
 
 @kernel
-def _worst_exposure(slot: int, watch: Int64Array, instruments: InstrumentArray, held: HeldArray, open_held: OpenHeldArray) -> int:
+def _worst_exposure(
+    slot: int, watch: Int64Array, instruments: InstrumentArray, ledger: LedgerArray, held: HeldArray, open_held: OpenHeldArray
+) -> int:
     """Sum over the strategy's instruments of the largest |position| that its open orders could lead to, at mark, in 1e-8 quote."""
     total = 0
     for place in range(watch.shape[1]):
@@ -35,15 +37,16 @@ def _worst_exposure(slot: int, watch: Int64Array, instruments: InstrumentArray, 
             break
         row, o = held[slot, place], open_held[slot, place]
         worst = max(abs(row.position + o.buy_qty), abs(row.position - o.sell_qty))
-        total += worst * row.mark_price * instruments[instrument].tick_lot_e8 // 2
+        total += worst * ledger[instrument].mark_price * instruments[instrument].tick_lot_e8 // 2
     return total
 
 
-@kernel
+@inlined_kernel
 def check_strategy(
     a: WantRecord,
     price: int,
     instruments: InstrumentArray,
+    ledger: LedgerArray,
     slots: SlotArray,
     held: HeldArray,
     open_held: OpenHeldArray,
@@ -73,7 +76,7 @@ def check_strategy(
             return _POSITION
     if s.max_exposure_e8 < UNLIMITED:
         value = a.qty * price * instruments[a.instrument].tick_lot_e8
-        if _worst_exposure(a.strategy, watch, instruments, held, open_held) + value > s.max_exposure_e8:
+        if _worst_exposure(a.strategy, watch, instruments, ledger, held, open_held) + value > s.max_exposure_e8:
             return _EXPOSURE
     return 0
 
