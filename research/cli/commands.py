@@ -15,7 +15,7 @@ from hftkit.compilation.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
 from research.cli.command_options import Command, as_json_option, load, p_value_options, panel_options, records, show
-from research.cli.study_options import levels_option, limit_options, lines_of, split_options, unit_root_option
+from research.cli.study_options import levels_option, limit_options, lines_of, split_options, unit_root_option, unit_root_rule_option
 from research.data.data_loader import Panel
 from research.pairs.costs import Costs
 from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used, pairs_in_words, tests_made
@@ -73,6 +73,7 @@ def _prefilter_options(command: Command) -> Command:
 @click.option("--autolag", type=click.Choice(["aic", "bic", "t-stat", "none"]), default="aic", show_default=True, help="How lags are chosen.")
 @click.option("--maxlag", type=int, help="Largest (or the) number of lags [default: Schwert's rule].")
 @click.option("--max-half-life", type=click.FloatRange(0, min_open=True), help="Longest half-life of a discovery, in bars [default: any].")
+@unit_root_rule_option
 @unit_root_option
 @click.option("--levels", is_flag=True, help="Test prices as they are instead of their logarithms.")
 @p_value_options
@@ -91,6 +92,7 @@ def scan(
     maxlag: int | None,
     max_half_life: float | None,
     unit_root_level: float,
+    unit_root_rule: Any,
     levels: bool,
     p_values: Any,
     draws: int | None,
@@ -113,7 +115,8 @@ def scan(
     rule = None if autolag == "none" else autolag
     table = scan_pairs(
         panel.closes, log=not levels, trend=trend, maxlag=maxlag, autolag=rule, unit_root_level=unit_root_level or None,
-        min_correlation=min_correlation, leave_out=illiquid(panel.quality, limits), p_values=p_values, draws=draws, seed=seed,
+        unit_root_rule=unit_root_rule, min_correlation=min_correlation, leave_out=illiquid(panel.quality, limits), p_values=p_values,
+        draws=draws, seed=seed,
     )  # fmt: skip
     found = discoveries(table, fdr, max_half_life=max_half_life or math.inf)
     if out is not None:
@@ -165,18 +168,17 @@ def scan(
 def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
     fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, zscores: str, confidence: float | None, figures: Path | None,
-    pairs_tested: int, embargo: int, funding_bps: float, scales_file: Path | None, levels: bool, as_json: bool,
+    pairs_tested: int, embargo: int | None, funding_bps: float, scales_file: Path | None, levels: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Calibrate one pair on a train span; show how it does on validation and test.
 
     Example: hftkit calibrate CHARUSD DELTUSD data/sample/1m --figures data/runs/calibration
     """
     from research.data.instruments import find_scales
-    from research.pairs.calibration import calibrate_pair, two_symbols
+    from research.pairs.calibration import calibrate_pair, split_for, two_symbols
     from research.pairs.freezing.cautions import cautions_of
     from research.pairs.freezing.freeze import carried_by
     from research.pairs.freezing.pipeline import costs_of, costs_with_ticks
-    from research.pairs.walkforward import three_way
 
     panel = load(folder, symbols or f"{lead},{hedge}", on_gap, span)
     two_symbols(panel.closes, lead, hedge)
@@ -184,7 +186,7 @@ def calibrate(
     instruments = scales.instruments
     fee = fee_ppm if fee_ppm is not None else costs_of(instruments, lead, hedge).fee_ppm
     ticks = float(instruments[lead].tick_size), float(instruments[hedge].tick_size)
-    split = three_way(len(panel.closes), embargo=embargo)
+    split = split_for(panel, lead, hedge, embargo=embargo, log=not levels)
     asked = Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps)
     costs, raised = costs_with_ticks(asked, instruments, panel, split, lead, hedge)
     result = calibrate_pair(panel, lead, hedge, split, costs, None, 10, ticks, zscores.split(","), confidence, pairs_tested, not levels)
@@ -303,7 +305,8 @@ def freeze(
     pair_names: tuple[str, ...], by_hand: str | None, lead: str | None, hedge: str, values: tuple[str, ...], best: int,
     fdr: float, unit_notional: float, maker_patience: float, reprice_ticks: int, valid_days: int,
     insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float, zscores: str, confidence: float | None,
-    embargo: int, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, levels: bool,
+    embargo: int | None, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, unit_root_rule: Any,
+    levels: bool,
     p_values: Any, draws: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file a pair for `hftkit live`.
@@ -336,7 +339,8 @@ def freeze(
         panel, scales.instruments, out, count=best, fdr=fdr, costs=Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps),
         insist=insist, pairs=pairs or None, execution=execution, embargo=embargo, max_half_life=max_half_life, max_candidates=max(5, 2 * best),
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze", unit_root_level=unit_root_level or None,
-        zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels, p_values=p_values, draws=draws, seed=seed,
+        unit_root_rule=unit_root_rule, zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels,
+        p_values=p_values, draws=draws, seed=seed,
     )  # fmt: skip
     if as_json:
         bodies = [_frozen_as_plain(result) for result in results]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def split_options(command: Command) -> Command:
     """Embargo between train, validation and test, and the funding that a position pays."""
     for option in (
-        click.option("--embargo", type=click.IntRange(0), default=240, show_default=True, help="Bars left out before validation and before test."),
+        click.option(
+            "--embargo", type=click.IntRange(0), help="Bars left out before validation and before test [default: the holding limit, at least 240]."
+        ),
         click.option("--funding-bps", type=click.FloatRange(0), default=0.0, show_default=True, help="Paid on each leg for eight hours of holding."),
         click.option(
             "--instruments",
@@ -37,6 +39,7 @@ def limit_options(command: Command) -> Command:
         click.option(
             "--max-half-life", type=click.FloatRange(0, min_open=True), default=480.0, show_default=True, help="Longest half-life taken, in bars."
         ),
+        unit_root_rule_option,
         unit_root_option,
     ):
         command = option(command)
@@ -49,6 +52,13 @@ unit_root_option = click.option(
     default=0.01,
     show_default=True,
     help="A symbol whose own unit root is rejected at this level is left out; 0: test all.",
+)
+unit_root_rule_option = click.option(
+    "--unit-root-rule",
+    type=click.Choice(["each", "fdr"]),
+    default="each",
+    show_default=True,
+    help="That level is of every symbol's test, or a false-discovery rate over all symbols: fewer true pairs are lost.",
 )
 
 

@@ -14,8 +14,10 @@ from research.pairs.confirmation import Confirmation, confirm
 from research.pairs.costs import Costs
 from research.pairs.reversion_model import train
 from research.pairs.strategy_optimizer import Gate, Grid, PairBars, Run, Sweep, Thresholds, run_rule, sweep
-from research.pairs.walkforward import Split
+from research.pairs.walkforward import Split, three_way
 from research.stats.cointegration import EngleGranger, engle_granger
+
+LEAST_EMBARGO = 240
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,30 @@ class Calibration:
         """The three spans side by side: trades, net return, annualised Sharpe, drawdown, turnover, exposure."""
         runs = {"train": self.train, "validation": self.validation, "test": self.test}
         return pd.DataFrame({name: run.summary() for name, run in runs.items()}).T.astype({"trades": int})
+
+
+def split_for(
+    panel: Panel,
+    lead: str,
+    hedge: str,
+    fractions: tuple[float, float, float] = (0.5, 0.25, 0.25),
+    embargo: int | None = None,
+    grid: Grid | None = None,
+    log: bool = True,
+) -> Split:
+    """The three spans of a pair. `embargo` in bars; by default as many as the rule may hold a position, at least LEAST_EMBARGO: what began in one
+    span is over before the next. `grid`, `log`: as of calibrate_pair.
+
+    Raises DataError where that leaves no span.
+    """
+    if embargo is not None:
+        return three_way(len(panel.closes), fractions, embargo)
+    if grid is None:
+        two_symbols(panel.closes, lead, hedge)
+        known = panel.closes[[lead, hedge]].iloc[three_way(len(panel.closes), fractions).train].to_numpy(np.float64)
+        values = np.log(known) if log else known
+        grid = Grid.for_half_life(engle_granger(values[:, 0], values[:, 1]).half_life)
+    return three_way(len(panel.closes), fractions, max(LEAST_EMBARGO, grid.max_holding_bars))
 
 
 def two_symbols(prices: pd.DataFrame, lead: str, hedge: str) -> None:

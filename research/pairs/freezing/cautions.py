@@ -38,7 +38,14 @@ def cautions_of(
     `carried`: capacity by span (None: volumes are not known); `unit_notional`: value of the lead of one unit, quote currency, where one is chosen.
     """
     name = f"{found.lead}/{found.hedge}"
-    listed = [_evidence(found, name), *_out_of_sample(found, confirmation, name), *edges(found.sweep), _luck(found, name), _too_good(found)]
+    listed = [
+        _evidence(found, name),
+        *_out_of_sample(found, confirmation, name),
+        *edges(found.sweep),
+        _luck(found, name),
+        _too_good(found),
+        _embargo(found),
+    ]
     if unit_notional is not None:
         listed += [_size(carry, span, unit_notional) for span, carry in carried.items()]
     return tuple(one for one in listed if one is not None)
@@ -112,6 +119,13 @@ def _too_good(found: Calibration) -> Caution | None:
         return None
     why = "closes that nobody could trade at, costs too low, or a made-up market"
     return Caution(f"a Sharpe ratio of {best.sharpe:.1f} is hardly ever seen in a real market: look for {why}")
+
+
+def _embargo(found: Calibration) -> Caution | None:
+    apart, held = found.split.embargo, found.sweep.chosen.max_holding_bars
+    if apart >= held:
+        return None
+    return Caution(f"the embargo of {apart} bars is shorter than the holding limit of {held}: what began in one span may reach into the next")
 
 
 def _size(carried: Capacity | None, span: str, unit_notional: float) -> Caution | None:

@@ -21,7 +21,7 @@ from hftkit.instruments import Instrument
 from hftkit.params.format import FrozenParams, load
 from research.data.data_loader import Panel
 from research.data.progress import progress
-from research.pairs.calibration import Calibration, calibrate_pair, two_symbols
+from research.pairs.calibration import Calibration, calibrate_pair, split_for, two_symbols
 from research.pairs.costs import Costs
 from research.pairs.freezing.cautions import Caution
 from research.pairs.freezing.freeze import FROZEN_FOLDER, cautions_for, freeze_pair, refuse, search_of
@@ -29,7 +29,7 @@ from research.pairs.freezing.settings import Arguments, Execution, Search
 from research.pairs.performance import Trials, deflated_sharpe, sharpe
 from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import Split, three_way
-from research.stats.discovery.pair_scan import discoveries, scan_pairs
+from research.stats.discovery.pair_scan import UnitRootRule, discoveries, scan_pairs
 from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used, tests_made
 from research.stats.discovery.scan_p_values import Source
 from research.stats.discovery.wild_bootstrap import DRAWS
@@ -68,7 +68,7 @@ def find_and_freeze(
     fdr: float = 0.05,
     costs: Costs | None = None,
     fractions: tuple[float, float, float] = (0.5, 0.25, 0.25),
-    embargo: int = 240,
+    embargo: int | None = None,
     grid: Grid | None = None,
     max_half_life: float = 480.0,
     execution: Execution | None = None,
@@ -80,6 +80,7 @@ def find_and_freeze(
     zscores: Sequence[str] = ("rolling",),
     confidence: float | None = None,
     unit_root_level: float | None = 0.01,
+    unit_root_rule: UnitRootRule = "each",
     guessed: dict[str, tuple[str, ...]] | None = None,
     log: bool = True,
     p_values: Source = "auto",
@@ -90,7 +91,8 @@ def find_and_freeze(
     return find_and_freeze_many(
         panel, instruments, out_dir, fdr=fdr, costs=costs, fractions=fractions, embargo=embargo, grid=grid, max_half_life=max_half_life,
         execution=execution, pairs=[pair] if pair else None, insist=insist, max_candidates=max_candidates, prefilter=prefilter, made_by=made_by,
-        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level, guessed=guessed, log=log, p_values=p_values, draws=draws, seed=seed,
+        zscores=zscores, confidence=confidence, unit_root_level=unit_root_level,
+        unit_root_rule=unit_root_rule, guessed=guessed, log=log, p_values=p_values, draws=draws, seed=seed,
     )[0]  # fmt: skip
 
 
@@ -104,7 +106,7 @@ def find_and_freeze_many(
     fdr: float = 0.05,
     costs: Costs | None = None,
     fractions: tuple[float, float, float] = (0.5, 0.25, 0.25),
-    embargo: int = 240,
+    embargo: int | None = None,
     grid: Grid | None = None,
     max_half_life: float = 480.0,
     execution: Execution | None = None,
@@ -115,6 +117,7 @@ def find_and_freeze_many(
     zscores: Sequence[str] = ("rolling",),
     confidence: float | None = None,
     unit_root_level: float | None = 0.01,
+    unit_root_rule: UnitRootRule = "each",
     guessed: dict[str, tuple[str, ...]] | None = None,
     log: bool = True,
     p_values: Source = "auto",
@@ -126,8 +129,9 @@ def find_and_freeze_many(
     `pairs` restricts the choice, not the search that the q-values come from. `costs` default to the
     instruments' own taker fees; half a tick is the floor of their half spread. `prefilter`: what is
     not worth testing (prefilter.py). `made_by`: notebook or command, for the provenance. `zscores`,
-    `confidence`: see calibrate_pair; `unit_root_level`, `p_values`, `draws`, `seed`: see
+    `confidence`: see calibrate_pair; `unit_root_level`, `unit_root_rule`, `p_values`, `draws`, `seed`: see
     scan_pairs. `guessed`: symbol -> fields of its scales that no venue has told, for the file.
+    `embargo`: bars left out before validation and before test; by default as many as the rule of the candidate may hold a position, at least 240.
     `max_candidates`: of those found, how many are calibrated. `log`: spreads of log prices, or of
     prices as they are, in the scan, the calibration and the rule that is frozen.
 
@@ -137,18 +141,20 @@ def find_and_freeze_many(
     """
     execution = execution or Execution()
     asked = Arguments(
-        fdr, fractions, embargo, max_half_life, max_candidates, count, pairs, insist, zscores, confidence, unit_root_level, log, p_values, draws,
+        fdr, fractions, embargo, max_half_life, max_candidates, count, pairs, insist, zscores, confidence, unit_root_level,
+        unit_root_rule, log, p_values, draws,
         seed, grid, costs, prefilter or Prefilter(), execution,
     )  # fmt: skip
     for pair in pairs or ():
         two_symbols(panel.closes, *pair)
-    split = three_way(len(panel.closes), fractions, embargo)
+    split = three_way(len(panel.closes), fractions, embargo or 0)  # the spans of a candidate: split_for
     limits = prefilter or Prefilter()
     scan = scan_pairs(
         panel.closes.iloc[split.train],
         min_correlation=limits.min_correlation,
         leave_out=illiquid(panel.quality, limits),
         unit_root_level=unit_root_level,
+        unit_root_rule=unit_root_rule,
         log=log,
         p_values=p_values,
         draws=draws,
@@ -168,10 +174,16 @@ def find_and_freeze_many(
         missing = [symbol for symbol in (row.lead, row.hedge) if symbol not in instruments]
         if missing:
             raise DataError(f"the instruments lack {', '.join(missing)}", "Give tick, lot and fees of every symbol of the panel")
+        try:
+            own = split_for(panel, row.lead, row.hedge, fractions, embargo, grid, log)
+        except DataError as reason:
+            lost.append({"lead": row.lead, "hedge": row.hedge, "left_out": reason.problem})
+            notes.append(f"{row.lead}/{row.hedge}: {reason.problem} (as long as a position may be held)")
+            continue
         pair_costs, raised = costs_with_ticks(costs or costs_of(instruments, row.lead, row.hedge), instruments, panel, split, row.lead, row.hedge)
         try:
             ticks = float(instruments[row.lead].tick_size), float(instruments[row.hedge].tick_size)
-            candidates.append(calibrate_pair(panel, row.lead, row.hedge, split, pair_costs, grid, 10, ticks, zscores, confidence, made, log))
+            candidates.append(calibrate_pair(panel, row.lead, row.hedge, own, pair_costs, grid, 10, ticks, zscores, confidence, made, log))
             notes += [raised] if raised else []
         except DataError as reason:  # a pair that never trades enough is no candidate, and no reason to stop
             lost.append({"lead": row.lead, "hedge": row.hedge, "left_out": reason.problem})
@@ -204,7 +216,7 @@ def find_and_freeze_many(
             panel, instruments, chosen, search, out_dir, execution, made_by, insist=insist, guessed=guessed, said=chances, record=record
         )
         warnings = (*chances, *(caution.text for caution in cautions))
-        results.append(PipelineResult(panel, scan, found, split, tuple(candidates), chosen, search, load(path), path, warnings, tuple(notes)))
+        results.append(PipelineResult(panel, scan, found, chosen.split, tuple(candidates), chosen, search, load(path), path, warnings, tuple(notes)))
         if pairs is None and len(results) == count:
             break
     if not results:

@@ -15,6 +15,7 @@ from hftkit.params.format import text_of
 from hftkit.units import NS_PER_S
 from research.pairs.costs import Costs
 from research.pairs.strategy_optimizer import Grid
+from research.stats.discovery.pair_scan import UnitRootRule
 from research.stats.discovery.prefilter import Prefilter
 from research.stats.discovery.scan_p_values import Source
 
@@ -61,7 +62,7 @@ class Arguments:
 
     fdr: float = 0.05
     fractions: tuple[float, float, float] = (0.5, 0.25, 0.25)
-    embargo: int | None = 240
+    embargo: int | None = None
     max_half_life: float = 480.0
     max_candidates: int = 5
     count: int = 1
@@ -70,6 +71,7 @@ class Arguments:
     zscores: Sequence[str] = ("rolling",)
     confidence: float | None = None
     unit_root_level: float | None = 0.01
+    unit_root_rule: UnitRootRule = "each"
     log: bool = True
     p_values: Source = "auto"
     draws: int | None = None

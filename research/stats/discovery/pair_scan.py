@@ -25,6 +25,7 @@ from research.stats.discovery.scan_p_values import SOURCES, Decided, Rule, Sourc
 from research.stats.unit_root import dickey_fuller
 from research.stats.validation import TINY, default_maxlag, lag_rule, lags_of, whole
 
+UnitRootRule = Literal["each", "fdr"]
 _STATIONARY, _UNCORRELATED, _LEFT_OUT = 6, 7, 8
 _FEWEST_ROWS = 20  # below it MacKinnon's distributions say nothing
 _PAIRS_A_CALL = 256  # bounds the time between two steps of the progress bar
@@ -38,6 +39,7 @@ def scan_pairs(
     maxlag: int | None = None,
     autolag: str | None = "aic",
     unit_root_level: float | None = 0.01,
+    unit_root_rule: UnitRootRule = "each",
     min_correlation: float = 0.0,
     leave_out: Mapping[str, str] | None = None,
     on_bad: Literal["refuse", "exclude"] = "refuse",
@@ -48,8 +50,10 @@ def scan_pairs(
 ) -> pd.DataFrame:
     """Test every ordered pair of columns (both directions of each regression), on all cores.
 
-    The test presumes that both series have a unit root; a series for which a Dickey-Fuller test rejects that at `unit_root_level` would look
-    cointegrated with anything, so its pairs are not tested and say so (None: test all pairs, as statsmodels would).
+    The test presumes that both series have a unit root; a series for which a Dickey-Fuller test rejects that would look cointegrated with anything,
+    so its pairs are not tested and say so (None: test all pairs, as statsmodels would). `unit_root_rule`: "each", `unit_root_level` is the level of
+    every symbol's test: of many walks some are left out by chance, and true pairs with them; "fdr", it is a false-discovery rate over the symbols
+    (Benjamini and Hochberg): fewer true pairs are lost, and series that revert slowly are tested.
 
     Pairs may be left out beforehand, and say so in `verdict`: those whose changes correlate less than `min_correlation` (absolute value), those with
     a symbol of `leave_out` (symbol -> reason, see discovery/prefilter.py). A column with prices that are not finite (or, with `log`, not positive)
@@ -81,9 +85,7 @@ def scan_pairs(
         flat[i], _, totals[i] = detrended(values[i], degree)
     all_pairs = np.array(list(itertools.permutations(range(n_symbols), 2)), np.int64)
     out = np.array([symbol in reasons for symbol in symbols])
-    stationary = np.array(
-        [not gone and _has_no_unit_root(series, trend, maxlag, autolag, unit_root_level) for series, gone in zip(values, out, strict=True)]
-    )
+    stationary = _without_unit_root(values, out, (trend, maxlag, autolag), unit_root_level, unit_root_rule)
     with np.errstate(invalid="ignore"):  # a constant series has no correlation: NaN, its verdict says why
         correlation = np.corrcoef(np.diff(values))
     why = np.zeros(len(all_pairs), np.int64)
@@ -162,14 +164,23 @@ def _panel(prices: pd.DataFrame, log: bool, on_bad: str, reasons: dict[str, str]
     return np.log(values) if log else values
 
 
-def _has_no_unit_root(series: np.ndarray, trend: str, maxlag: int | None, autolag: str | None, level: float | None) -> bool:
-    """Whether a Dickey-Fuller test of one series rejects at `level`, by the p-value for this sample size where its distribution is known."""
+def _without_unit_root(
+    values: np.ndarray, left_out: np.ndarray, how: tuple[str, int | None, str | None], level: float | None, rule: str
+) -> np.ndarray:
+    """For each series whether a Dickey-Fuller test (`how`: trend, maxlag, autolag) rejects its unit root at `level`, each for itself or ("fdr")
+    counted over all that are tested; by p-values for this sample size where their distribution is known. Booleans (symbols,).
+    """
+    if rule not in ("each", "fdr"):
+        raise DataError(f"unit_root_rule={rule!r} is not offered", 'Choose "each" or "fdr"')
     if level is None:
-        return False
-    try:
-        return bool(dickey_fuller(series, trend, maxlag, autolag).pvalue_deciding < level)
-    except DataError:
-        return False  # it cannot be tested: the verdict of each of its pairs says why
+        return np.zeros(len(values), bool)
+    p_values = np.full(len(values), np.nan)
+    for i in np.flatnonzero(~left_out):
+        try:
+            p_values[i] = dickey_fuller(values[i], *how).pvalue_deciding
+        except DataError:
+            continue  # it cannot be tested: the verdict of each of its pairs says why
+    return (benjamini_hochberg(p_values) if rule == "fdr" else p_values) < level
 
 
 def _table(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hftkit.errors import DataError
+from research.data.data_loader import Panel
+from research.pairs.calibration import split_for
 from research.pairs.performance import probabilistic_sharpe
+from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import combinatorial_purged, rolling, three_way
+from research.stats.cointegration import engle_granger
 
 
 def test_three_way_leaves_the_embargo_unused():
@@ -47,3 +52,15 @@ def test_combinatorial_purged_holds_out_every_choice_and_keeps_its_distance():
         list(combinatorial_purged(10, groups=3, held_out=3))
     with pytest.raises(DataError, match="leaves nothing to train on"):
         list(combinatorial_purged(60, groups=3, held_out=1, embargo=50))
+
+
+def test_the_embargo_is_as_long_as_a_position_may_be_held(prices):
+    closes = prices[["A0USDT", "B0USDT"]]
+    panel = Panel(closes, 60_000_000_000, (), pd.DataFrame())
+    half_life = engle_granger(np.log(closes["A0USDT"].iloc[:2000]), np.log(closes["B0USDT"].iloc[:2000])).half_life
+    assert round(10 * half_life) < 300
+    assert split_for(panel, "A0USDT", "B0USDT").embargo == max(240, round(10 * half_life))
+    assert split_for(panel, "A0USDT", "B0USDT", grid=Grid(max_holding_bars=700)).embargo == 700
+    assert split_for(panel, "A0USDT", "B0USDT", embargo=60, grid=Grid(max_holding_bars=700)).embargo == 60
+    with pytest.raises(DataError, match="4000 bars leave no validation span after an embargo of 4800"):
+        split_for(panel, "A0USDT", "B0USDT", grid=Grid(max_holding_bars=4800))

@@ -15,6 +15,7 @@ from statsmodels.tsa.tsatools import add_trend
 from hftkit.errors import DataError
 from research.stats.cointegration import engle_granger
 from research.stats.discovery import prefilter
+from research.stats.discovery.known_truth import known_pair
 from research.stats.discovery.pair_scan import discoveries, scan_pairs
 from research.stats.unit_root import dickey_fuller
 from research.stats.validation import default_maxlag
@@ -176,6 +177,18 @@ def test_a_stationary_series_is_not_called_cointegrated_with_everything():
     assert discoveries(scan).empty
 
 
+def test_true_pairs_are_not_left_out_by_the_number_of_symbols():
+    """50 true pairs, 100 symbols with unit roots: a level of 1 % for each symbol leaves out some of them, a rate of 1 % over all hardly any."""
+    pairs = [known_pair(seed, n=500) for seed in range(50)]
+    prices = pd.concat([pair.rename(columns={"lead": f"A{i}", "hedge": f"B{i}"}) for i, pair in enumerate(pairs)], axis=1)
+    each = {name for name in prices if dickey_fuller(np.log(prices[name])).pvalue_deciding < 0.01}
+    scan = scan_pairs(prices, p_values="finite", unit_root_rule="fdr")
+    gone = set(prices) - set(scan.loc[scan["verdict"] != "stationary series", "lead"])
+    assert len({name[1:] for name in each}) >= 2
+    assert gone < each
+    assert len({name[1:] for name in gone}) <= 1
+
+
 def test_smooth_residuals_take_the_careful_road_with_the_same_answer():
     t = np.linspace(0, 20, 300)
     prices = pd.DataFrame({"A": np.exp(np.sin(t)), "B": np.exp(np.cos(1.7 * t) + 1e-9 * np.random.default_rng(0).normal(size=300))})
@@ -230,6 +243,24 @@ def test_a_scan_leaves_out_whom_the_dickey_fuller_test_of_this_length_rejects() 
     finite = {name for name, test in tests.items() if test.pvalue_finite < 0.1}
     asymptotic = {name for name, test in tests.items() if test.pvalue < 0.1}
     scan = scan_pairs(prices, unit_root_level=0.1, p_values="asymptotic")
+    stationary = scan[scan["verdict"] == "stationary series"]
+    gone = set(prices) - set(scan.loc[scan["verdict"] == "ok", "lead"])
+    assert gone == finite < asymptotic
+    assert len(stationary) == len(scan) - (120 - len(gone)) * (119 - len(gone))
+
+
+def test_the_number_of_symbols_is_counted_where_that_is_asked_for() -> None:
+    """By the finite p-value where it is known, and counted over the symbols: of 100 walks none goes, of 20 that revert all but a few."""
+    rng = np.random.default_rng(11)
+    walks, reverting = np.cumsum(rng.normal(size=(60, 100)), axis=0), rng.normal(size=(60, 20))
+    prices = pd.DataFrame(np.exp(0.01 * np.column_stack([walks, reverting])), columns=[f"{'WR'[i >= 100]}{i}" for i in range(120)])
+    tests = {name: dickey_fuller(np.log(prices[name])) for name in prices}
+    by_rank = sorted(tests, key=lambda name: tests[name].pvalue_finite)
+    last = max(rank for rank, name in enumerate(by_rank, 1) if tests[name].pvalue_finite * 120 / rank < 0.1)  # Benjamini and Hochberg, step up
+    finite = set(by_rank[:last])
+    assert len([name for name in finite if name[0] == "R"]) > 15
+    asymptotic = {name for name, test in tests.items() if test.pvalue < 0.1}
+    scan = scan_pairs(prices, unit_root_level=0.1, unit_root_rule="fdr", p_values="asymptotic")
     stationary = scan[scan["verdict"] == "stationary series"]
     gone = set(prices) - set(scan.loc[scan["verdict"] == "ok", "lead"])
     assert gone == finite < asymptotic

@@ -169,3 +169,13 @@ def test_the_file_holds_what_was_said(panel, instruments, good, tmp_path):
         assert (float(row["pvalue"]), float(row["pvalue_asymptotic"]), row["p_values"]) == (one.pvalue, one.pvalue_asymptotic, "finite")
     tested = good.test_of_train
     assert (float(birth["engle_granger"]["pvalue"]), float(birth["engle_granger"]["pvalue_finite"])) == (tested.pvalue, tested.pvalue_finite)
+
+
+def test_an_embargo_shorter_than_the_holding_limit_is_said(panel, good, instruments, tmp_path):
+    assert not [one for one in cautions_for(panel, good, Execution()) if "embargo" in one.text]
+    short = find_and_freeze(panel, instruments, tmp_path, grid=GRID, embargo=60)
+    assert any("the embargo of 60 bars is shorter than the holding limit of 240" in line for line in short.warnings)
+    longer = find_and_freeze(panel, instruments, tmp_path, grid=replace(GRID, max_holding_bars=400))
+    assert longer.split.embargo == 400
+    assert longer.params.provenance["arguments"]["embargo"] is None
+    assert (longer.split.train.stop, longer.split.validation.start) == (2000, 2400)
