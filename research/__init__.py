@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what the type checker reads; at run time `__getattr__` find
     from research.pairs.freezing.freeze import build_params as build_params
     from research.pairs.freezing.pipeline import find_and_freeze as find_and_freeze
     from research.pairs.freezing.settings import Execution as Execution
+    from research.pairs.freezing.trial_ledger import TrialLedger as TrialLedger
     from research.pairs.lookahead import check_lookahead as check_lookahead
     from research.pairs.performance import bootstrap_band as bootstrap_band
     from research.pairs.performance import bootstrap_draws as bootstrap_draws
@@ -157,6 +158,7 @@ _PUBLIC = {
     "train_reversion": "research.pairs.reversion_model:train",
     "check_lookahead": "research.pairs.lookahead:check_lookahead",
     "Execution": "research.pairs.freezing.settings:Execution",
+    "TrialLedger": "research.pairs.freezing.trial_ledger:TrialLedger",
     "build_params": "research.pairs.freezing.freeze:build_params",
     "find_and_freeze": "research.pairs.freezing.pipeline:find_and_freeze",
     "backtest_bars": "research.backtest.event_backtest:backtest_bars",
@@ -197,6 +199,7 @@ __all__ = [
     "Prefilter",
     "Rest",
     "TestResult",
+    "TrialLedger",
     "backtest_bars",
     "backtest_basket",
     "best_entry",

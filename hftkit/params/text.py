@@ -116,6 +116,8 @@ def _origin(birth: dict[str, Any]) -> Iterator[str]:
             if name in band:
                 low, high = _short(band[name]["low"]), _short(band[name]["high"])
                 yield _line("", f"{name} {low} .. {high} with {float(band['level']):.0%} confidence ({band['method']}, {band['draws']} draws)")
+    if "test_span" in birth:
+        yield _line("", f"other trials that had looked at the test span before: {birth['test_span'].get('looks_before', 'not recorded')}")
     again = birth.get("cointegration_again", {})
     for i, name in enumerate(name for name in ("validation", "test", "together") if name in again):
         yield _line("tested again" if i == 0 else "", _again(name, again[name], again["level"]))

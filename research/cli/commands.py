@@ -15,7 +15,17 @@ from hftkit.compilation.compile_progress import says_compilation
 from hftkit.errors import DataError
 from hftkit.units import NS_PER_S
 from research.cli.command_options import Command, as_json_option, load, p_value_options, panel_options, records, show
-from research.cli.study_options import levels_option, limit_options, lines_of, split_options, unit_root_option, unit_root_rule_option
+from research.cli.study_options import (
+    ledger_of,
+    ledger_options,
+    levels_option,
+    limit_options,
+    lines_of,
+    opened,
+    split_options,
+    unit_root_option,
+    unit_root_rule_option,
+)
 from research.data.data_loader import Panel
 from research.pairs.costs import Costs
 from research.stats.discovery.prefilter import Prefilter, illiquid, methods_used, pairs_in_words, tests_made
@@ -162,6 +172,9 @@ def scan(
     help="Ordered pairs among which this one was found (hftkit scan says how many): they deflate its Sharpe ratio.",
 )
 @levels_option
+@click.option("--open-test", is_flag=True, help="Show the test span too: once, and the ledger of trials keeps it.")
+@click.option("--again", is_flag=True, help="With --open-test: also where other trials have looked at it before.")
+@ledger_options
 @click.option("--figures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
 @as_json_option
 @says_compilation
@@ -169,16 +182,20 @@ def calibrate(
     lead: str, hedge: str, folder: Path, symbols: str | None, on_gap: str, span: str,
     fee_ppm: float | None, half_spread_bps: float, slippage_bps: float, zscores: str, confidence: float | None, figures: Path | None,
     pairs_tested: int, embargo: int | None, funding_bps: float, scales_file: Path | None, levels: bool, as_json: bool,
+    open_test: bool, again: bool, ledger_file: Path | None, no_ledger: bool,
 ) -> None:  # fmt: skip
-    """Calibrate one pair on a train span; show how it does on validation and test.
+    """Calibrate one pair on a train span; show how it does on validation and, once, on test.
+
+    The test span stays closed until --open-test. Every trial is kept in the ledger of trials; a span that other trials have opened is refused
+    without --again.
 
     Example: hftkit calibrate CHARUSD DELTUSD data/sample/1m --figures data/runs/calibration
     """
     from research.data.instruments import find_scales
     from research.pairs.calibration import calibrate_pair, split_for, two_symbols
-    from research.pairs.freezing.cautions import cautions_of
+    from research.pairs.freezing.cautions import Caution, cautions_of
     from research.pairs.freezing.freeze import carried_by
-    from research.pairs.freezing.pipeline import costs_of, costs_with_ticks
+    from research.pairs.freezing.pipeline import costs_of, costs_with_ticks, looked_at
 
     panel = load(folder, symbols or f"{lead},{hedge}", on_gap, span)
     two_symbols(panel.closes, lead, hedge)
@@ -190,11 +207,21 @@ def calibrate(
     asked = Costs(fee, half_spread_bps, slippage_bps, funding_bps=funding_bps)
     costs, raised = costs_with_ticks(asked, instruments, panel, split, lead, hedge)
     result = calibrate_pair(panel, lead, hedge, split, costs, None, 10, ticks, zscores.split(","), confidence, pairs_tested, not levels)
-    tried = result.sweep.tried
+    tried, ledger = result.sweep.tried, ledger_of(ledger_file, no_ledger)
+    before = opened(ledger, panel, result, "hftkit calibrate", again) if open_test else None
+    if ledger is not None and not open_test:
+        ledger.note(panel, result, "hftkit calibrate")
     capacities = carried_by(panel, result)
-    carried = capacities["test"]
-    cautions = cautions_of(result, result.confirmation(), capacities)
-    written = _write_figures(result, panel, figures, carried) if figures else []
+    cautions = [one for one in cautions_of(result, result.confirmation(), capacities) if open_test or not one.of_test]
+    if before:
+        cautions.insert(0, Caution(looked_at(result, before)))
+    if not open_test:
+        del capacities["test"]
+    spans, carried = result.table(), capacities["test" if open_test else "validation"]
+    spans = spans if open_test else spans.drop(index="test")
+    again_tested = result.confirmation().table().reset_index()
+    again_tested = again_tested if open_test else again_tested[again_tested["span"] == "validation"]
+    written = _write_figures(result, panel, figures, carried, open_test) if figures else []
     if as_json:
         body = {
             "lead": lead,
@@ -209,9 +236,10 @@ def calibrate(
             "trials": tried.count,
             "effective_trials": tried.effective,
             "deflated_sharpe": result.sweep.deflated_sharpe,
-            "spans": json.loads(result.table().to_json(orient="index")),
+            "spans": json.loads(spans.to_json(orient="index")),
+            "test_span": {"looks_before": "not recorded" if before is None else before} if open_test else "closed",
         }
-        body |= {"cointegration_again": records(result.confirmation().table().reset_index()), "warnings": [one.text for one in cautions]}
+        body |= {"cointegration_again": records(again_tested), "warnings": [one.text for one in cautions]}
         body |= {"guessed": {symbol: list(names) for symbol, names in scales.guessed.items() if symbol in (lead, hedge)}}
         known = carried is not None and carried.best > 0
         body |= {f"capacity_{name}": getattr(carried, name) if known else None for name in ("best", "halves", "exhausted")}
@@ -225,7 +253,9 @@ def calibrate(
         f"deflated Sharpe probability {result.sweep.deflated_sharpe:.3f} ({tried.count} trials with the pairs, like {tried.effective:.0f} "
         "independent ones)"
     )
-    click.echo(result.table().to_string(float_format=lambda value: f"{value:.4g}"))
+    click.echo(spans.to_string(float_format=lambda value: f"{value:.4g}"))
+    if not open_test:
+        click.echo("the test span is closed: --open-test shows it, once")
     for line in [*lines_of(result, cautions, capacities), *(note for note in (raised, scales.in_words((lead, hedge))) if note)]:
         click.echo(line)
     for path in written:
@@ -243,18 +273,19 @@ def _write_whole(table: pd.DataFrame, out: Path) -> None:
         raise DataError(f"cannot write {out}: {reason.strerror or reason}", "Check the folder and its free space") from None
 
 
-def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> list[Path]:
+def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any, open_test: bool) -> list[Path]:
     from research.report import figures
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "prices": figures.price_pair(panel.closes[result.lead], panel.closes[result.hedge]),
-        "spread_test": figures.spread_with_trades(result.test, "Spread on the test span"),
+        "spread_validation": figures.spread_with_trades(result.validation, "Spread on the validation span"),
         "stability": figures.stability_map(result.sweep),
-        "equity": figures.equity(result),
-        "out_of_sample": figures.out_of_sample(result),
         **({"capacity": figures.capacity_curve(carried)} if carried else {}),
     }
+    if open_test:
+        drawn["spread_test"] = figures.spread_with_trades(result.test, "Spread on the test span")
+        drawn |= {"equity": figures.equity(result), "out_of_sample": figures.out_of_sample(result)}
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]
@@ -294,6 +325,7 @@ def _write_figures(result: Any, panel: Panel, folder: Path, carried: Any) -> lis
     "--reprice-ticks", type=click.IntRange(1), default=1, show_default=True, help="A posted order follows the touch once it is so far away."
 )
 @click.option("--valid-days", type=click.IntRange(1), default=30, show_default=True, help="Days of exchange time that the file may be traded.")
+@ledger_options
 @click.option("--insist", is_flag=True, help="Freeze the best there is even without a discovery or a profit (to try the machinery).")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("data/frozen"), show_default=True, help="Folder of frozen files."
@@ -307,9 +339,11 @@ def freeze(
     insist: bool, out: Path, min_turnover: float, max_zero_volume: float, min_correlation: float, zscores: str, confidence: float | None,
     embargo: int | None, funding_bps: float, scales_file: Path | None, max_half_life: float, unit_root_level: float, unit_root_rule: Any,
     levels: bool,
-    p_values: Any, draws: int | None, seed: int, as_json: bool,
+    p_values: Any, draws: int | None, seed: int, as_json: bool, ledger_file: Path | None, no_ledger: bool,
 ) -> None:  # fmt: skip
     """Scan, calibrate, choose, and write one frozen parameter file a pair for `hftkit live`.
+
+    The test span of what is frozen is opened; the file says how many other trials looked at it before.
 
     A pair that is dead out of sample, earns nothing on validation or cannot carry the unit is refused without --insist.
 
@@ -341,6 +375,7 @@ def freeze(
         prefilter=Prefilter(min_turnover, max_zero_volume, min_correlation), made_by="hftkit freeze", unit_root_level=unit_root_level or None,
         unit_root_rule=unit_root_rule, zscores=zscores.split(","), confidence=confidence, guessed=scales.guessed, log=not levels,
         p_values=p_values, draws=draws, seed=seed,
+        ledger=ledger_of(ledger_file, no_ledger),
     )  # fmt: skip
     if as_json:
         bodies = [_frozen_as_plain(result) for result in results]

@@ -68,13 +68,13 @@ def _out_of_sample(found: Calibration, confirmation: Confirmation, name: str) ->
         for one in confirmation:
             if one.span != "together" and not one.holds:
                 why = f"p {one.pvalue:.2g}, {one.half_lives:.0f} half-lives" if math.isfinite(one.pvalue) else "too short to be tested"
-                listed.append(Caution(f"cointegration of {name} is not confirmed on {one.span} ({why})"))
+                listed.append(Caution(f"cointegration of {name} is not confirmed on {one.span} ({why})", of_test=one.span == "test"))
     for span, run in (("validation", found.validation), ("test", found.test)):
         if run.net <= 0.0:
             text = f"{name} does not earn its costs on {span} (net {run.net:.4%}, {run.trades} trades)"
-            listed.append(Caution(text, span == "validation", "Do not trade it; use other symbols or cheaper execution"))
+            listed.append(Caution(text, span == "validation", "Do not trade it; use other symbols or cheaper execution", of_test=span == "test"))
         elif run.trades < 10:
-            listed.append(Caution(f"{run.trades} trades on {span} say little: the result is a few accidents"))
+            listed.append(Caution(f"{run.trades} trades on {span} say little: the result is a few accidents", of_test=span == "test"))
     return listed
 
 
@@ -118,7 +118,8 @@ def _too_good(found: Calibration) -> Caution | None:
     if not best.sharpe > TOO_GOOD:
         return None
     why = "closes that nobody could trade at, costs too low, or a made-up market"
-    return Caution(f"a Sharpe ratio of {best.sharpe:.1f} is hardly ever seen in a real market: look for {why}")
+    known = any(run.sharpe > TOO_GOOD for run in (found.train, found.validation))
+    return Caution(f"a Sharpe ratio of {best.sharpe:.1f} is hardly ever seen in a real market: look for {why}", of_test=not known)
 
 
 def _embargo(found: Calibration) -> Caution | None:
@@ -137,5 +138,6 @@ def _size(carried: Capacity | None, span: str, unit_notional: float) -> Caution 
         text = f"a unit of {unit_notional:,.0f} is above what the pair can carry on {span}: its impact leaves nothing at {carried.exhausted:,.0f}"
         return Caution(text, True, f"Use --unit-notional {carried.best:.0f} (most profit) or less", of_test=span == "test")
     if unit_notional > carried.best:
-        return Caution(f"a unit of {unit_notional:,.0f} earns less on {span} than one of {carried.best:,.0f}: impact grows faster than profit")
+        text = f"a unit of {unit_notional:,.0f} earns less on {span} than one of {carried.best:,.0f}: impact grows faster than profit"
+        return Caution(text, of_test=span == "test")
     return None

@@ -26,6 +26,7 @@ from research.pairs.costs import Costs
 from research.pairs.freezing.cautions import Caution
 from research.pairs.freezing.freeze import FROZEN_FOLDER, cautions_for, freeze_pair, refuse, search_of
 from research.pairs.freezing.settings import Arguments, Execution, Search
+from research.pairs.freezing.trial_ledger import Looks
 from research.pairs.performance import Trials, deflated_sharpe, sharpe
 from research.pairs.strategy_optimizer import Grid
 from research.pairs.walkforward import Split, three_way
@@ -86,6 +87,7 @@ def find_and_freeze(
     p_values: Source = "auto",
     draws: int | None = None,
     seed: int = 0,
+    ledger: Looks | None = None,
 ) -> PipelineResult:
     """Run the whole research half: the best pair of `find_and_freeze_many`."""
     return find_and_freeze_many(
@@ -93,6 +95,7 @@ def find_and_freeze(
         execution=execution, pairs=[pair] if pair else None, insist=insist, max_candidates=max_candidates, prefilter=prefilter, made_by=made_by,
         zscores=zscores, confidence=confidence, unit_root_level=unit_root_level,
         unit_root_rule=unit_root_rule, guessed=guessed, log=log, p_values=p_values, draws=draws, seed=seed,
+        ledger=ledger,
     )[0]  # fmt: skip
 
 
@@ -123,6 +126,7 @@ def find_and_freeze_many(
     p_values: Source = "auto",
     draws: int | None = None,
     seed: int = 0,
+    ledger: Looks | None = None,
 ) -> list[PipelineResult]:
     """Scan once, calibrate, and freeze the `count` best pairs, or each of `pairs` (lead, hedge): one frozen file a pair, best validation first.
 
@@ -133,7 +137,8 @@ def find_and_freeze_many(
     scan_pairs. `guessed`: symbol -> fields of its scales that no venue has told, for the file.
     `embargo`: bars left out before validation and before test; by default as many as the rule of the candidate may hold a position, at least 240.
     `max_candidates`: of those found, how many are calibrated. `log`: spreads of log prices, or of
-    prices as they are, in the scan, the calibration and the rule that is frozen.
+    prices as they are, in the scan, the calibration and the rule that is frozen. `ledger`: where trials and looks at test spans are kept
+    (trial_ledger.TrialLedger); the file says how often its test span was looked at before, or that nobody counted.
 
     Pairs with a symbol in common are not frozen together unless named: they are one risk, and one position at the venue. With fewer than `count`
     that may be frozen there are fewer; with none DataError is raised: not trading is a result. `insist=True` freezes the best of what there is
@@ -201,6 +206,11 @@ def find_and_freeze_many(
     for chosen in candidates:
         if pairs is None and any({chosen.lead, chosen.hedge} & {other.chosen.lead, other.chosen.hedge} for other in results):
             continue  # one symbol in two pairs is one risk, and one position at the venue
+        said, record["test_span"] = list(chances), {"looks_before": "not recorded"}
+        if ledger is not None:
+            before = ledger.open(panel, chosen, made_by)
+            record["test_span"] = {"looks_before": before}
+            said += [looked_at(chosen, before)] if before else []
         cautions = cautions_for(panel, chosen, execution)
         objections = [caution for caution in cautions if caution.refuses]
         if objections and not insist:
@@ -212,16 +222,22 @@ def find_and_freeze_many(
         this = scan[(scan["lead"] == chosen.lead) & (scan["hedge"] == chosen.hedge)].iloc[0]
         others = [chosen, *(other for other in candidates if other is not chosen)]
         search = replace(search_of(scan, this, len(found), fdr), candidates=len(candidates), validation_deflated_sharpe=best_of(others))
-        path = freeze_pair(
-            panel, instruments, chosen, search, out_dir, execution, made_by, insist=insist, guessed=guessed, said=chances, record=record
-        )
-        warnings = (*chances, *(caution.text for caution in cautions))
+        path = freeze_pair(panel, instruments, chosen, search, out_dir, execution, made_by, insist=insist, guessed=guessed, said=said, record=record)
+        warnings = (*said, *(caution.text for caution in cautions))
         results.append(PipelineResult(panel, scan, found, chosen.split, tuple(candidates), chosen, search, load(path), path, warnings, tuple(notes)))
         if pairs is None and len(results) == count:
             break
+    if ledger is not None:
+        for one in candidates:  # those that were opened are there already
+            ledger.note(panel, one, made_by)
     if not results:
         refuse(refused, "none of the pairs found may be frozen: " if len(candidates) > 1 else "")
     return results
+
+
+def looked_at(chosen: Calibration, before: int) -> str:
+    """That a test span is no longer unseen, in words."""
+    return f"the test span of {chosen.lead}/{chosen.hedge} was looked at by {before} other trials before: it is not out of sample any more"
 
 
 def _scales(instruments: dict[str, Instrument], candidates: Sequence[Calibration], lost: Sequence[dict[str, str]]) -> list[dict[str, Any]]:

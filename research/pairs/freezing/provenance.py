@@ -25,7 +25,7 @@ from research.pairs.capacity import Capacity, capacity, impacts_of
 from research.pairs.freezing.cautions import cautions_of
 from research.pairs.freezing.certificate import SPANS, believed, deflated
 from research.pairs.freezing.settings import Execution, Search, as_text
-from research.pairs.performance import bootstrap_band, probabilistic_sharpe, sharpe
+from research.pairs.performance import Trials, bootstrap_band, deflated_sharpe, probabilistic_sharpe, sharpe
 
 BOOTSTRAP_SEED, BOOTSTRAP_DRAWS, CONFIDENCE = 0, 1000, 0.9
 _VERSIONS = ("hftkit", "numba", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
@@ -54,6 +54,7 @@ def provenance_of(
     confirmation, carried = calibration.confirmation(), carried_by(panel, calibration)
     cautions = cautions_of(calibration, confirmation, carried, execution.unit_notional)
     ours = {symbol: list(guessed[symbol]) for symbol in (calibration.lead, calibration.hedge) if guessed.get(symbol)}
+    looks = int(known) if (known := str(record.get("test_span", {}).get("looks_before", ""))).isdecimal() else 0
     by_hand = "set by hand after the sweep, counted as one more trial"
     body = {
         **data_of(panel, (calibration.lead, calibration.hedge)),
@@ -68,6 +69,7 @@ def provenance_of(
         },
         "code": code_of(learned=gate is not None),
         "made_by": made_by,
+        "test_span": {"looks_before": "not recorded"},
         **record,
         "seeds": {"bootstrap": BOOTSTRAP_SEED, **({"model": gate.training.seed} if gate and gate.training else {})},
         "search": asdict(search),
@@ -101,6 +103,7 @@ def provenance_of(
         "out_of_sample": {
             **calibration.test.summary(),
             "probabilistic_sharpe": probabilistic_sharpe(unseen),
+            **({"deflated_sharpe": deflated_sharpe(unseen, Trials(looks + 1, 1, 0.0, 0.0, unseen.size))} if looks else {}),
             "confidence": _confidence(calibration, panel.bars_a_year),
         },
         "cointegration_again": confirmation.as_plain(),

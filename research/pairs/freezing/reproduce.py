@@ -28,6 +28,7 @@ from research.pairs.freezing.freeze_strategy import freeze_strategy
 from research.pairs.freezing.pipeline import find_and_freeze_many
 from research.pairs.freezing.provenance import code_of, panel_digest
 from research.pairs.freezing.settings import Arguments, Execution, Search, read_back
+from research.pairs.freezing.trial_ledger import NotedLooks
 from research.pairs.reversion_model import train
 from research.pairs.strategy_optimizer import Grid, Thresholds, Training
 from research.pairs.walkforward import Split
@@ -140,12 +141,15 @@ def _found_and_frozen(frozen: FrozenParams, panel: Panel, folder: Path) -> tuple
     plain = {key: value for key, value in birth["arguments"].items() if key not in ("route", "instruments")}
     asked = read_back(plain, Arguments, "arguments", infinite=("max_half_life",))
     instruments = {row["symbol"]: msgspec.convert(row, Instrument) for row in birth["arguments"]["instruments"]}
+    looks = birth["test_span"]["looks_before"]
+    ledger = NotedLooks(looks) if isinstance(looks, int) else None
     given = {field.name: getattr(asked, field.name) for field in fields(asked)}
     with tempfile.TemporaryDirectory() as place:
-        made = find_and_freeze_many(panel, instruments, place, made_by=birth["made_by"], guessed=_guessed(frozen), **given)
+        made = find_and_freeze_many(panel, instruments, place, made_by=birth["made_by"], guessed=_guessed(frozen), ledger=ledger, **given)
         for one in made:
             if (one.chosen.lead, one.chosen.hedge) == (frozen.legs.lead, frozen.legs.hedge):
-                return params.freeze(one.params, folder), ("guessed",) if _guessed(frozen) else ()
+                copied = [*(["guessed"] if _guessed(frozen) else []), *(["test_span.looks_before"] if ledger else [])]
+                return params.freeze(one.params, folder), tuple(copied)
     pairs = ", ".join(f"{one.chosen.lead}/{one.chosen.hedge}" for one in made)
     raise DataError(f"the same search freezes {pairs}, not {frozen.legs.lead}/{frozen.legs.hedge}", "Compare the versions named above")
 

@@ -41,10 +41,16 @@ def test_scan_answers_a_program_and_a_person(data_folder, tmp_path):
 
 
 def test_calibrate_draws_and_reports(data_folder, tmp_path):
-    answer = json.loads(invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--figures", tmp_path, "--json").stdout)
+    asked = (commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50, "--json")
+    closed = json.loads(invoke(*asked, "--figures", tmp_path / "closed").stdout)
+    assert (set(closed["spans"]), closed["test_span"]) == ({"train", "validation"}, "closed")
+    assert [row["span"] for row in closed["cointegration_again"]] == ["validation"]
+    assert len(list((tmp_path / "closed").glob("*.png"))) == 4
+    answer = json.loads(invoke(*asked, "--figures", tmp_path / "open", "--open-test").stdout)
     assert answer["hedge_ratio"] == pytest.approx(0.8, abs=0.05)
     assert set(answer["spans"]) == {"train", "validation", "test"}
-    assert len(list(tmp_path.glob("*.png"))) == 6
+    assert answer["test_span"] == {"looks_before": 0}
+    assert len(list((tmp_path / "open").glob("*.png"))) == 7
     assert 0 < answer["capacity_halves"] < answer["capacity_best"] < answer["capacity_exhausted"]
     assert "null hypothesis" in invoke(commands.calibrate, "A0USDT", "B0USDT", data_folder, "--fee-ppm", 50).output
 
