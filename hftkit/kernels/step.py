@@ -322,8 +322,8 @@ def _sense_order_entry(rooms: EngineState, strategies: StrategyKernels) -> int:
     if e.kind == _LOGON_ACK and e.seq == 0 and _next_seq_in(rooms) > 1:  # resumed: what we have missed follows
         s.logged_on = 1
         s.seq_out = e.qty - 1  # what we sent beyond never arrived: those orders are queried
-        s.ts_last_sent = 0  # so a heartbeat leaves at once: its echo comes behind all that was missed
-        return SENSED_NOTHING
+        s.ts_last_sent = 0  # so a heartbeat leaves now, before any order: its echo comes behind all that was missed
+        return SENSED_TIMER
     if e.seq <= s.seq_in:
         return SENSED_NOTHING  # already seen: a resend after reconnect
     if e.seq != s.seq_in + 1:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hftkit import layout
-from hftkit.codes import OrderState
+from hftkit.codes import OrderState, Trading
 from hftkit.errors import HftkitError, JournalError
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state
 from hftkit.session.find_session import in_folder
@@ -156,6 +156,7 @@ def carry(past: Past, config: SessionConfig, now_ns: int) -> EngineState:
     rooms.orders["ts_cancel"][cancelling] = _LONG_AGO
     rooms.orders["ts_query"][cancelling] = 0
     rooms.session["stop_requested"] = np.minimum(rooms.session["stop_requested"], 1)
+    rooms.risk["trading"] = np.maximum(rooms.risk["trading"], Trading.PAUSED)  # nothing is entered while anything is unknown
     return rooms
 
 

@@ -41,6 +41,7 @@ from live.ending import failpoints
 from live.venues.binary.discovery import discover
 
 _PATIENCE_S = 60.0
+_FIRST_FILLS = 12  # before the first kill: there is something to lose
 _CONFIG = """[loop]
 wait = "block"
 [session]
@@ -240,7 +241,7 @@ def _one_run(
         session = LiveSession(params, simulator.ready_file, run.journals, "chaos", 0.0, ("--config", str(config), "--account", str(account)))
     try:
         with suppress(VenueError):
-            session.wait_until(lambda now: now.session["n_fills"] > 0, _PATIENCE_S)
+            session.wait_until(lambda now: now.session["n_fills"] >= (1 if boundary else _FIRST_FILLS), _PATIENCE_S)
         for n in range(kills):
             if not boundary:
                 time.sleep(rnd.random() * longest_s)
@@ -308,7 +309,7 @@ def executions(folder: Path) -> np.ndarray:
         for at, n_words, _ in records[records[:, 2] == RecordType.DROP_COPY]:
             if frame_type(words[at]) == TapKind.EXECUTION:
                 rows.append(words[at : at + n_words].copy())
-    return np.array(rows, np.int64).reshape(len(rows), -1).view(EXECUTION.dtype).reshape(-1)
+    return np.array(rows, np.int64).reshape(len(rows), EXECUTION.dtype.itemsize // 8).view(EXECUTION.dtype).reshape(-1)
 
 
 def orders_in(folder: Path) -> Iterator[int]:

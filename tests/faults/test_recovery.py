@@ -22,6 +22,7 @@ from hftkit.session.replay import LAST_SNAPSHOT, replay
 from hftkit.system.process_handle import AttachedProcess
 from live.proof.chaos import chaos
 from tests.faults.test_live_session import frozen_for_sample
+from tests.faults.test_live_under_faults import frozen_file as always_trading
 
 SETTINGS = '[loop]\nwait = "block"\n[session]\nsegment_mb = 1\nstop_timeout_s = 60.0\n'
 
@@ -159,6 +160,14 @@ def test_kills_at_random_moments(tmp_path):
     assert report.holds
     assert (report.kills, report.recovery_ms.n, report.sessions) == (2, 2, 3)
     assert report.fills > 10
+
+
+def test_kills_of_a_pair_whose_orders_leave_no_silence(tmp_path):
+    """The heartbeat whose echo ends a recovery must not wait for a silence: this pair always has an order to send."""
+    report = chaos(tmp_path / "chaos", 2, 3, params=always_trading(tmp_path / "frozen"), speed=60.0)
+    assert report.problems == ()
+    assert report.holds
+    assert (report.kills, report.recovery_ms.n) == (2, 2)
 
 
 @pytest.mark.slow
