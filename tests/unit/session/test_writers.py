@@ -102,7 +102,7 @@ def policies_session(rng: random.Random) -> None:
 
 def odd_session() -> None:
     """What the others never meet: depth books and gaps, funding, other scales, a full order table, a file past its validity, broken frames."""
-    logon = np.frombuffer(frame(MessageType.LOGON, 0, 1, *range(9)), np.int64)
+    logon = np.frombuffer(frame(MessageType.LOGON, 0, 1, *range(4), 1, *range(4)), np.int64)  # next_seq_in 1: a fresh session
     machine = WatchedMachine(order_capacity=1, logon_words=tuple(logon.tolist()))
     machine.start()
     for instrument, price in ((0, 10_000), (1, 2000)):
