@@ -1,8 +1,8 @@
 """The telemetry page from the outside: one mapped file that the engine writes and anyone may read.
 
     bytes 0..511        head, int64 words (kernels/memory/telemetry.py)
-    bytes 4096..65535   directory: JSON text, NUL padded: the sections (record, count, offset) and what never changes in a session
-    from 65536          the sections, each on a 64-byte boundary
+    bytes 4096..262143  directory: JSON text, NUL padded: the sections (record, count, offset) and what never changes in a session
+    from 262144         the sections, each on a 64-byte boundary
 
 Watching costs the engine nothing: readers attach, lag and crash at will.
 """

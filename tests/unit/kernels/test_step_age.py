@@ -81,7 +81,7 @@ def test_a_session_without_an_age_limit_ends_in_the_digest_it_always_had() -> No
     machine = Machine()
     machine.start()
     machine.own(EventKind.CONTROL, int(Control.STALL))
-    later = {"book": "max_age_ns", "signal": "unit_hedge"}  # the first field that came later
+    later = {"book": "max_age_ns", "signal": "unit_hedge", "risk": "max_drawdown_e8"}  # the first field that came later
     digest = hashlib.sha256()
     for name in STATE_ROOMS + (LATER_ROOMS if machine.rooms.rules[0] & layout.VENUE_IS_FINAL else ()):
         room = getattr(machine.rooms, name)

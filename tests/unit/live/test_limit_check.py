@@ -27,7 +27,7 @@ def test_limits_with_room_say_nothing():
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (Limits(max_exposure=17_999), r"max_exposure allows 17,999, one unit of both legs is worth 18,000\.00\. Set max_exposure"),
+        (Limits(max_exposure=17_999), r"max_exposure allows 17,999, one unit of all legs is worth 18,000\.00\. Set max_exposure"),
         (Limits(max_position_lots=15_000), r"max_position_lots allows 15,000 lots of BBB, a unit is 20,000 lots"),
         (Limits(max_position_lots_by_symbol={"AAA": 9_999}), r"max_position_lots allows 9,999 lots of AAA"),
     ],

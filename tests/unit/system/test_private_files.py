@@ -14,7 +14,7 @@ import pytest
 from hftkit.errors import HftkitError
 from hftkit.kernels.memory import telemetry as page_kernel
 from hftkit.session import pages
-from hftkit.session.telemetry import TelemetryReader, create_page
+from hftkit.session.telemetry import DIRECTORY_OFFSET, SECTIONS_OFFSET, TelemetryReader, create_page
 from hftkit.system import private_files
 
 SIZE = 1 << 20
@@ -208,12 +208,14 @@ def test_a_page_found_dead_and_made_anew_meanwhile_stays(tmp_path: Path) -> None
 
 def test_a_damaged_directory_of_a_page_is_one_line(tmp_path: Path) -> None:
     path = new_page(tmp_path)
-    good = path.read_bytes()
+    good, room = path.read_bytes(), SECTIONS_OFFSET - DIRECTORY_OFFSET
     for text in (b"[]", b"{", b'{"info": 3, "sections": []}', b'{"info": {}, "sections": [{"name": "session"}]}', b"\xff\xfe", b"[" * 9000):
-        (tmp_path / "bad").write_bytes(good[:4096] + text.ljust(61440, b"\0") + good[65536:])
+        (tmp_path / "bad").write_bytes(good[:DIRECTORY_OFFSET] + text.ljust(room, b"\0") + good[SECTIONS_OFFSET:])
         with pytest.raises(HftkitError, match="damaged"):
             TelemetryReader(tmp_path / "bad")
-    far = good[4096:65536].replace(b'"offset": 65536', b'"offset": 99999999')
-    (tmp_path / "bad").write_bytes(good[:4096] + far[:61440].ljust(61440, b"\0") + good[65536:])
+    first = f'"offset": {SECTIONS_OFFSET}'.encode()
+    assert first in good
+    far = good[DIRECTORY_OFFSET:SECTIONS_OFFSET].replace(first, b'"offset": 99999999')
+    (tmp_path / "bad").write_bytes(good[:DIRECTORY_OFFSET] + far[:room].ljust(room, b"\0") + good[SECTIONS_OFFSET:])
     with pytest.raises(HftkitError, match="damaged"):
         TelemetryReader(tmp_path / "bad")
