@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -258,7 +259,7 @@ def _one_run(
         session.process.send_signal(signal.SIGINT)
         try:
             codes.append(session.process.wait(_PATIENCE_S * 2))
-        except Exception:
+        except subprocess.TimeoutExpired:
             session.kill()
             codes.append(-9)
     return "" if codes[-1] in (0, 3) else f"exit status {codes[-1]}: {session.messages()[-1:]}"
