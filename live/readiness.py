@@ -24,7 +24,7 @@ def wait_ready(engine: Engine, frozen: tuple[FrozenParams, ...], timeout_s: floa
     deadline = clock.monotonic_s() + timeout_s
     watched, session = watched_by_any(engine.rooms.watch), engine.rooms.session[0]
     while True:
-        logged_on = session["logged_on"] or engine.observing
+        logged_on = (session["logged_on"] or engine.observing) and not engine.reconnect.is_lost
         settled = engine.venue.settled() and (engine.takeover is None or engine.takeover.settled(engine.rooms))
         if logged_on and settled and session["instruments_ok"] == 1 and all(engine.rooms.book["sync"][i] == Sync.SYNCED for i in watched):
             break
@@ -39,7 +39,7 @@ def wait_ready(engine: Engine, frozen: tuple[FrozenParams, ...], timeout_s: floa
             raise VenueError(f"the venue did not answer with {missing} within {timeout_s:g} s", "See the venue's log")
         engine.turn(_TURN_S)
         engine.stop_if_asked()
-    engine.ready = True  # from here on a line that is lost is opened again
+    engine.ready = True
     engine.live()
     for item in frozen:  # by the venue's clock: a simulated market has its own date
         if engine.past is None or not engine.past.held():

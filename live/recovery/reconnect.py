@@ -96,7 +96,7 @@ class Reconnect:
     def again(self, status: LoopStatus) -> bool:
         """Open the line anew after `status`. Whether the loop is to run again; False: it is over as it stands."""
         engine = self._engine
-        if status not in LINE_LOST or not engine.adapter.resumes or not (engine.ready or engine.past is not None):
+        if status not in LINE_LOST or not engine.adapter.resumes or not self._is_begun():
             return False
         reason = refusal(engine.rooms, engine.shell, status)
         engine.shell.order_in[0] = 0
@@ -110,6 +110,11 @@ class Reconnect:
             if self._open():
                 return True
         return False
+
+    def _is_begun(self) -> bool:
+        """Whether the venue has a session of ours: before its first logon a line that is lost ends the start."""
+        engine = self._engine
+        return engine.ready or engine.past is not None or self.outage is not None or bool(engine.rooms.session[0]["logged_on"])
 
     def _lost(self, why: str) -> Outage:
         """The outage that this is, or that it goes on with. CONNECT is posted before anything that may be asked for meanwhile."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hftkit.exchange.config import load_config
-from hftkit.exchange.faults.plan import FaultPlan, ScriptLine, load_plan
+from hftkit.exchange.faults.page import write_settings
+from hftkit.exchange.faults.plan import FaultPlan, load_plan
 from hftkit.params.format import FrozenParams, LegPlan, freeze
 from hftkit.session.replay import replay
 from tests.unit.exchange.running import HOST, simulator
@@ -50,8 +52,13 @@ def frozen_file(folder: Path) -> Path:
     )
 
 
-def live(tmp_path: Path, plan: FaultPlan, seconds: float = 3.0) -> tuple[subprocess.CompletedProcess[str], dict[str, Any], dict[str, Any]]:
-    """(the process, its result, the venue's summary) of a session against a venue with this plan."""
+def live(
+    tmp_path: Path, plan: FaultPlan, seconds: float = 3.0, at: str = "", settings: dict[str, float] | None = None, times: int = 1
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any], dict[str, Any]]:
+    """(the process, its result, the venue's summary) of a session against a venue with this plan.
+
+    Once the session's log has the word `at`, the venue gets `settings`, so many `times`, 3 s apart.
+    """
     with simulator(load_config(), speed=SPEED, skip_minutes=10_080, plan=plan) as sim:
         ready = {"host": HOST, "order_port": sim.order_port, "market_port": sim.market_port}
         (tmp_path / "sim.json").write_text(json.dumps(ready))
@@ -66,7 +73,22 @@ def live(tmp_path: Path, plan: FaultPlan, seconds: float = 3.0) -> tuple[subproc
             "--session-id",
             "session",
         ]
+        log, ended = tmp_path / "session" / "session.log", threading.Event()
+
+        def set_faults() -> None:
+            while not (log.exists() and at in log.read_text()):
+                if ended.wait(0.01):
+                    return
+            for _ in range(times):
+                write_settings(sim.server.shell.faults.page, settings or {})
+                if ended.wait(3.0):
+                    return
+
+        beside = threading.Thread(target=set_faults)
+        beside.start()
         done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=120)
+        ended.set()
+        beside.join()
         sim.stop()
         result = json.loads((tmp_path / "session" / "result.json").read_text())
         return done, result, sim.server.summary()
@@ -116,7 +138,7 @@ LOST = pytest.mark.parametrize(
         ({"order_entry.cut": 1}, "the venue closed the order entry connection"),
         ({"feed.cut": 2}, "the venue closed the market data connection"),
         ({"response.drop_next": 1}, "an answer of the venue is missing"),
-        ({"feed.truncate_ppm": 1000}, "the venue sent a market data frame of impossible length"),
+        ({"feed.truncate_next": 1}, "the venue sent a market data frame of impossible length"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -125,9 +147,7 @@ LOST = pytest.mark.parametrize(
 @LOST
 def test_a_lost_line_is_opened_again_and_resumed(tmp_path: Path, settings: dict[str, float], line: str) -> None:
     """Whatever it was lost by, and where that comes more than once, each time; nothing is lost with it, and the replay goes through it all."""
-    script = tuple(ScriptLine(after_s=s, set=settings) for s in (2.0, 5.0, 8.0))
-    calm = (ScriptLine(after_s=10.0, set={"feed.truncate_ppm": 0}),) if "feed.truncate_ppm" in settings else ()
-    done, result, venue = live(tmp_path, FaultPlan(script=script + calm), seconds=14.0)
+    done, result, venue = live(tmp_path, FaultPlan(), 10.0, "trading", settings, times=3)
     assert done.returncode == 0, done.stderr[-800:]
     assert result["line_outages_ms"], line
     assert result["unknown_answers"] == result["illegal_transitions"] == 0
@@ -137,17 +157,25 @@ def test_a_lost_line_is_opened_again_and_resumed(tmp_path: Path, settings: dict[
     assert 0 < log.count("line_up") <= len(result["line_outages_ms"])  # of repeated lines the log has the first ones
 
 
+def test_a_line_that_is_lost_between_logon_and_books_is_opened_again(tmp_path: Path) -> None:
+    """The feed is late, so that the session is logged on and waits for its books; then the feed's connection is reset."""
+
+    done, result, _ = live(tmp_path, FaultPlan(feed={"latency_us": 3_000_000}), at="synchronising", settings={"feed.cut": 2, "feed.latency_us": 0})
+    assert done.returncode == 0, done.stderr[-800:]
+    assert len(result["line_outages_ms"]) == 1
+    assert_flat_and_replayable(tmp_path, result)
+
+
 @LOST
 def test_where_it_is_not_opened_again_the_session_ends_in_one_line(
     tmp_path: Path, settings: dict[str, float], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HFTKIT_RECOVERY__RECONNECT_S", "0")
-    at = (0.0,) if "response.drop_next" in settings else (2.0, 5.0, 8.0, 12.0, 16.0)  # again, where the engine was not there yet
-    done, result, _ = live(tmp_path, FaultPlan(script=tuple(ScriptLine(after_s=s, set=settings) for s in at)), seconds=20.0)
+    done, result, _ = live(tmp_path, FaultPlan(), 20.0, "trading", settings)
     assert done.returncode != 0
     assert line in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert result["status"] == "failed"
-    assert result["left"] == {"positions": {}, "orders": [], "confirmed_by_venue": True, "switch": ""}  # closed over a new session
+    assert result["left"] == {"positions": {}, "orders": [], "confirmed_by_venue": True, "switch": ""}, result["ended"]  # closed over a new session
     assert (result["exit_code"], done.returncode) == (5, 5)
     assert replay(tmp_path / "session").identical

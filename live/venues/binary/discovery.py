@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -20,11 +21,12 @@ from live.errors import StopAsked
 from live.link.connection_faults import explain
 
 _SLICE_S = 0.25  # no call of the system waits longer before the stop is looked at
+_TRIES, _PAUSE_S = 3, 0.05
 _CURE = "Is this the market data port of a binary venue?"
 
 
 class ConnectionLostError(VenueError):
-    """The venue has closed a connection in the middle: to be tried again."""
+    """A connection was closed in the middle, or what came over it was cut off: to be tried again."""
 
 
 def _never(seconds: float) -> bool:
@@ -55,7 +57,19 @@ def connect(host: str, port: int, what: str, timeout_s: float, wait: Callable[[f
 
 
 def discover(host: str, port: int, timeout_s: float, wait: Callable[[float], bool] = _never) -> tuple[Instrument, ...]:
-    """The venue's instruments, in the order of their ids. Raises VenueError if it is silent or its list has holes. `wait`: see `connect`."""
+    """The venue's instruments, in the order of their ids. `wait`: see `connect`.
+
+    Asked again, `_TRIES` times at most, where the connection is lost in the middle. Raises VenueError if the venue is silent or its list has holes.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(ConnectionLostError):
+            return _discover_once(host, port, timeout_s, wait)
+        if wait(_PAUSE_S):
+            raise StopAsked
+    return _discover_once(host, port, timeout_s, wait)
+
+
+def _discover_once(host: str, port: int, timeout_s: float, wait: Callable[[float], bool]) -> tuple[Instrument, ...]:
     found: dict[int, Instrument] = {}
     words = np.zeros(8192, np.int64)
     fill = 0
@@ -88,11 +102,14 @@ def discover(host: str, port: int, timeout_s: float, wait: Callable[[float], boo
 
 
 def _take_instruments(words: np.ndarray, fill: int, found: dict[int, Instrument], count: int) -> tuple[int, int]:
-    """Take whole frames off the front. Returns (bytes left, instruments the venue says it has)."""
+    """Take whole frames off the front, until all instruments are there. Returns (bytes left, instruments the venue says it has)."""
     position, end = 0, fill // 8
-    while (verdict := check_frame(words, position, end)) != FRAME_INCOMPLETE:
+    while len(found) < (count or 1) and (verdict := check_frame(words, position, end)) != FRAME_INCOMPLETE:
         if verdict != FRAME_OK:
-            raise VenueError("the venue's market data port sent something that is not a frame of this protocol", "Check host and port in [venue]")
+            what = "the venue's market data port sent something that is not a frame of this protocol"
+            if found or position:  # it speaks the protocol: a frame was cut off on its way
+                raise ConnectionLostError(what, _CURE)
+            raise VenueError(what, "Check host and port in [venue]")
         if frame_type(words[position]) == MessageType.INSTRUMENT:
             w = words[position + 2 : position + 10]
             count = int(w[7])

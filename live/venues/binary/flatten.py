@@ -96,7 +96,8 @@ class Connection:
             words = np.frombuffer(self._rest[: len(self._rest) // 8 * 8], np.int64)
             n = int(frame_words(words[0]))
             if n < 2:
-                raise VenueError("the venue sent something that is not a frame of this protocol", "Check host and port in [venue]")
+                what = "the venue sent something that is not a frame of this protocol"
+                raise ConnectionLostError(what, "Try again") if self.logged_on else VenueError(what, "Check host and port in [venue]")
             if words.size < n:
                 return
             self._rest = self._rest[n * 8 :]
