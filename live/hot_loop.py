@@ -36,16 +36,15 @@ from hftkit.kernels.wire.frame import FRAME_BROKEN, FRAME_INCOMPLETE, check_fram
 from hftkit.system.syscalls import (
     EAGAIN,
     MSG_DONTWAIT,
-    MSG_NOSIGNAL,
     boottime_ns,
     errno,
     monotonic_ns,
     pollfd,
     receive,
-    transmit,
     wait_readable,
     yield_processor,
 )
+from live.order_write import flush, must_leave, send_waiting, stamp
 
 
 class LoopStatus(IntEnum):
@@ -127,36 +126,6 @@ def _journal_decisions(rooms: EngineState, shell: LoopContext, n_want: int, now:
             _note(shell, NOTE_VETO, rooms.allowed_words, i * _ALLOWED_WORDS, _ALLOWED_WORDS)
 
 
-@kernel
-def _flush(fd: int, out: Int64Array, out_end: Int64Array, which: int) -> int:
-    """Send what is in an output buffer; what the socket does not take stays, moved to the front. 0, or 1 if the peer is gone."""
-    total = out_end[which] * 8
-    sent = 0
-    while sent < total:
-        n = transmit(fd, out, sent, total - sent, MSG_DONTWAIT | MSG_NOSIGNAL)
-        if n < 0:
-            if errno() != EAGAIN:
-                return 1
-            break
-        sent += n
-    if sent == total:
-        out_end[which] = 0
-    elif sent % 8 == 0:
-        for i in range((total - sent) // 8):
-            out[i] = out[sent // 8 + i]
-        out_end[which] = (total - sent) // 8
-    else:
-        while sent % 8 != 0:  # a frame cut within a word: finish the word, the buffer holds whole words
-            n = transmit(fd, out, sent, 8 - sent % 8, MSG_NOSIGNAL)
-            if n < 0:
-                return 1
-            sent += n
-        for i in range((total - sent) // 8):
-            out[i] = out[sent // 8 + i]
-        out_end[which] = (total - sent) // 8
-    return 0
-
-
 @inlined_kernel
 def walk(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, t1: int) -> int:
     """sense, decide, commit for the event in rooms.event, with the clock read between, and the journal written. Returns what was sensed.
@@ -165,6 +134,8 @@ def walk(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, t1
     """
     loop = shell.loop[0]
     loop.first_order, loop.order_start, loop.data_start = rooms.session[0].next_order, rooms.out_end[0], rooms.out_end[1]
+    if loop.n_unsent == 0:
+        loop.first_unsent = loop.first_order
     sensed = sense(rooms, strategies)
     loop.t2 = monotonic_ns(shell.scratch)
     n_want = decide(rooms, sensed)
@@ -177,24 +148,6 @@ def walk(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, t1
     if rooms.out_end[1] > loop.data_start:
         append(rooms.data_out, shell.segment, shell.journal, _DATA_OUT, t1, loop.data_start, rooms.out_end[1] - loop.data_start)
     return sensed
-
-
-@inlined_kernel
-def stamp(rooms: EngineState, shell: LoopContext, page: Page, t1: int) -> None:
-    """Record the hops of the walk that has just been sent."""
-    loop = shell.loop[0]
-    t4 = monotonic_ns(shell.scratch)
-    last_order = rooms.session[0].next_order
-    if last_order > loop.first_order:
-        record(page.histograms[_SIGNAL_HOP], loop.t2 - t1)
-        record(page.histograms[_RISK_HOP], loop.t3 - loop.t2)
-        record(page.histograms[_SEND_HOP], t4 - loop.t3)
-        record(page.histograms[_TICK_TO_ORDER_HOP], t4 - t1)
-        for counter in range(loop.first_order, last_order):
-            shell.sent_at[counter % shell.sent_at.size] = t4
-    record(page.histograms[_TICK_HOP], t4 - t1)
-    loop.dirty = 1
-    loop.walked = t4
 
 
 @inlined_kernel
@@ -212,15 +165,24 @@ def stood_still(loop: LoopRecord, scratch: Int64Array) -> bool:
 
 
 @kernel
-def run_event(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, t1: int) -> int:
-    """The walk for the event in rooms.event, its bytes handed to the sockets. Returns a LoopStatus."""
+def run_event(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, page: Page, t1: int, more: bool) -> int:
+    """The walk for the event in rooms.event, its bytes handed to the sockets. Returns a LoopStatus.
+
+    `more`: another frame has been read already. Its orders may leave in the same write, since a write costs more than several decisions.
+    """
+    loop = shell.loop[0]
     sensed = walk(rooms, strategies, shell, t1)
-    status = _RUNNING
-    if rooms.out_end[0] > shell.loop[0].order_start and _flush(shell.loop[0].order_fd, rooms.order_out, rooms.out_end, 0) != 0:
-        status = _ORDER_LOST
-    if rooms.out_end[1] > shell.loop[0].data_start and _flush(shell.loop[0].data_fd, rooms.data_out, rooms.out_end, 1) != 0:
+    status, is_sent = _RUNNING, False
+    if rooms.out_end[0] > loop.order_start:
+        loop.unsent_since = loop.t3 if loop.n_unsent == 0 else loop.unsent_since
+        loop.n_unsent += 1
+    if loop.n_unsent > 0 and (not more or must_leave(rooms, loop)):
+        is_sent = True
+        if flush(loop.order_fd, rooms.order_out, rooms.out_end, 0) != 0:
+            status = _ORDER_LOST
+    if rooms.out_end[1] > loop.data_start and flush(loop.data_fd, rooms.data_out, rooms.out_end, 1) != 0:
         status = _DATA_LOST
-    stamp(rooms, shell, page, t1)
+    stamp(rooms, shell, page, t1, is_sent)
     if sensed == SENSED_LOST_SESSION:
         return _REFUSED
     if rooms.out_end[0] > rooms.order_out.size - out_reserve(rooms) or rooms.out_end[1] > rooms.data_out.size - out_reserve(rooms):
@@ -291,13 +253,19 @@ def pump(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
             status = _JOURNAL_FULL
             break
         if loop.walked - t1 > loop.stall_ns > 0 and loop.is_behind == 0 and stood_still(loop, shell.scratch):  # in the midst of it
+            if send_waiting(rooms, shell, page, t1) != 0:
+                status = _ORDER_LOST
+                break
             status = _own_event(rooms, strategies, shell, page, _CONTROL, _STALL, _CONTROL_IN, monotonic_ns(shell.scratch))
             if status != _RUNNING:
                 break
         n_words = frame_words(words[position])
-        status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1)
+        more = end - position - n_words >= 2
+        status = _run_frame(rooms, strategies, shell, page, words, position, n_words, verdict, is_order_entry, t1, more)
         position += n_words
         publish_if_due(rooms, shell, page, t1, False)
+    if send_waiting(rooms, shell, page, t1) != 0 and status == _RUNNING:  # what follows is no whole frame yet, or ends the loop
+        status = _ORDER_LOST
     left = fill + n - position * 8
     if position > 0:
         for i in range((left + 7) // 8):
@@ -321,13 +289,14 @@ def _run_frame(
     verdict: int,
     is_order_entry: bool,
     t1: int,
+    more: bool,
 ) -> int:
     kind = _ORDER_IN if is_order_entry else _DATA_IN
     append(words, shell.segment, shell.journal, kind, t1, position, n_words)
     if not take_frame(rooms, words, position, verdict, is_order_entry, t1):
         shell.loop[0].dirty = 1
         return _RUNNING
-    status = run_event(rooms, strategies, shell, page, t1)
+    status = run_event(rooms, strategies, shell, page, t1, more)
     if is_order_entry:
         after_answer(rooms, shell, page, t1)
     return status
@@ -342,7 +311,7 @@ def _own_event(
     rooms.event[0].code = code
     shell.scratch[8] = code
     append(shell.scratch, shell.segment, shell.journal, record_type, now, 8, 1)
-    return run_event(rooms, strategies, shell, page, now)
+    return run_event(rooms, strategies, shell, page, now, False)
 
 
 @inlined_kernel
@@ -390,7 +359,7 @@ def turn(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext, pa
         status = _obey(rooms, strategies, shell, page, code, monotonic_ns(shell.scratch))
         if status != _RUNNING:
             return status
-    if rooms.out_end[0] > 0 and _flush(loop.order_fd, rooms.order_out, rooms.out_end, 0) != 0:
+    if rooms.out_end[0] > 0 and flush(loop.order_fd, rooms.order_out, rooms.out_end, 0) != 0:
         return _ORDER_LOST
     status = pump(rooms, strategies, shell, page, True)
     if status == _RUNNING:

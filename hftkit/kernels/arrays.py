@@ -411,6 +411,9 @@ class LoopRecord:
     order_start: int
     data_start: int
     first_order: int
+    n_unsent: int
+    first_unsent: int
+    unsent_since: int
     t2: int
     t3: int
     idle_ns: int

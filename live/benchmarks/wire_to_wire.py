@@ -34,10 +34,11 @@ from hftkit.codes import Control, MessageType
 from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver, kernel
 from hftkit.kernels.memory.ring import format_ring, ring_words
+from hftkit.kernels.memory.telemetry import Page
 from hftkit.kernels.wire.frame import header
 from hftkit.layout import FRAME, LOOP
 from hftkit.session.control import ControlPage
-from hftkit.session.engine_state import build_engine_state, strategy_kernels
+from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, strategy_kernels
 from hftkit.session.journal import JournalWriter
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, receive, transmit
 from live import hot_loop as hot
@@ -135,6 +136,7 @@ class Responder:
     sequences: np.ndarray
     stop: Callable[[], None]
     repeat_ns: int = 2**62
+    state: EngineState | None = None  # of the engine, to be looked at once it stands still
 
     def block(self, n: int, pause_ns: int = PAUSE_NS) -> np.ndarray:
         """`n` round trips, float64 ns. Raises WrongAnswer if an order is wrong or missing."""
@@ -157,15 +159,15 @@ class Responder:
         self.order.close()
 
 
-def engine(folder: Path) -> Responder:
-    """The engine's hot loop, spinning, with a journal in `folder`."""
+def engine(folder: Path, session: SessionConfig | None = None) -> Responder:
+    """The engine's hot loop, spinning, with a journal in `folder`. `session`: its configuration (`bench_config()`)."""
     import dataclasses
 
     import msgspec
 
     from live.example import example_page
 
-    config = msgspec.structs.replace(bench_config(), logon_words=logon_frame(1, 1, 10**15, cancel_on_disconnect=False))
+    config = msgspec.structs.replace(session or bench_config(), logon_words=logon_frame(1, 1, 10**15, cancel_on_disconnect=False))
     rooms = build_engine_state(config)
     journal = JournalWriter(folder, 1, 1, 256 * 1024 * 1024)
     control = ControlPage.create(folder / "control.page")
@@ -196,12 +198,14 @@ def engine(folder: Path) -> Responder:
         nonlocal shell
         while hot.LoopStatus(loop(rooms, strategies, shell, page)) == hot.LoopStatus.JOURNAL_FULL:
             shell = shell._replace(segment=journal.roll())
+            for written in sorted(folder.glob("segment-*"))[:-1]:
+                written.unlink()  # a long run would fill the disk
 
     thread = threading.Thread(target=run, daemon=True)
     control.post(Control.CONNECT)
     thread.start()
-    responder = Responder(near_order, near_data, thread, np.array([0, 1, 0], np.int64), stop=lambda: None, repeat_ns=REPEAT_NS)
-    _greet(responder, control)
+    responder = Responder(near_order, near_data, thread, np.array([0, 1, 0], np.int64), stop=lambda: None, repeat_ns=REPEAT_NS, state=rooms)
+    _greet(responder, control, range(len(config.strategies), len(config.instruments)))
     responder = dataclasses.replace(responder, stop=lambda: _keep(far_order, far_data))
     return responder
 
@@ -210,21 +214,20 @@ def _keep(*_: object) -> None:
     """Holds the far sockets until the responder is closed."""
 
 
-def _real_page(rooms: Any) -> Any:
+def _real_page(rooms: EngineState) -> Page:
     from hftkit.kernels.memory.histogram import COUNTS_LEN
     from live.example import example_page
 
-    page = example_page()
-    return page._replace(
-        book=np.zeros_like(rooms.book),
-        ledger=np.zeros_like(rooms.ledger),
+    sections = ("book", "ledger", "signal", "legs", "quotes", "baskets", "slots", "held")
+    return example_page()._replace(
+        **{name: np.zeros_like(getattr(rooms, name)) for name in sections},
         histograms=np.zeros((6, COUNTS_LEN), np.int64),
         fills=np.zeros((512, 8), np.int64),
     )
 
 
-def _greet(responder: Responder, control: ControlPage) -> None:
-    """Play the venue until the engine trades: logon, the hedge's book, ENABLE."""
+def _greet(responder: Responder, control: ControlPage, hedges: range) -> None:
+    """Play the venue until the engine trades: logon, the books of the hedges, ENABLE."""
     responder.order.settimeout(30)
     logon = responder.order.recv(FRAME[MessageType.LOGON].bytes, socket.MSG_WAITALL)
     if len(logon) != FRAME[MessageType.LOGON].bytes:
@@ -235,7 +238,8 @@ def _greet(responder: Responder, control: ControlPage) -> None:
     responder.order.sendall(struct.pack("<5q", header(int(MessageType.LOGON_ACK), ack.words, 0xFFFFFFFF), 1, 1, 1, 2))
     control.post(Control.ENABLE)
     threading.Event().wait(0.1)  # a signal seen before ENABLE would be one that was missed
-    responder.data.sendall(struct.pack("<7q", header(int(MessageType.BBO), QUOTE.words, 1), 1, 1, 400, 50, 401, 50))
+    for hedge in hedges:
+        responder.data.sendall(struct.pack("<7q", header(int(MessageType.BBO), QUOTE.words, hedge), 1, 1, 400, 50, 401, 50))
     for end in (responder.order, responder.data):
         end.setblocking(False)
     threading.Event().wait(0.1)

@@ -52,12 +52,12 @@ from live.hot_loop import (
     Wait,
     after_answer,
     publish_if_due,
-    stamp,
     stood_still,
     take_timer,
     walk,
 )
 from live.link.raw_ring import RawRing, raw_ring
+from live.order_write import stamp
 
 ORDER_WAY = LOOP.word("order_way")  # read atomically: the cold side writes it while the loop runs
 THROUGH_RING = -2
@@ -145,7 +145,7 @@ def _run_event(
     sensed = walk(rooms, strategies, shell, t1)
     if rooms.out_end[0] > shell.loop[0].order_start:
         _send(rooms, shell, line, wire, encode)
-    stamp(rooms, shell, page, t1)
+    stamp(rooms, shell, page, t1, True)
     return _REFUSED if sensed == SENSED_LOST_SESSION else _RUNNING
 
 
