@@ -47,6 +47,7 @@ from hftkit.kernels.arrays import (
 from hftkit.kernels.execution.resting import may_stay, pull, watched
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.signals import stale, tradable
+from hftkit.kernels.trading.lot_value import lot_value
 from hftkit.kernels.trading.orders import slot_of, working
 
 _FLAT, _ENTERING, _OPEN = int(LegState.FLAT), int(LegState.ENTERING), int(LegState.OPEN)
@@ -64,7 +65,9 @@ _REDUCE_ONLY_DOUBLINGS, _MOST_DOUBLINGS = 3, 5  # of the pause between two attem
 def nearest_ratio(lots: int, numerator: int, denominator: int) -> int:
     """lots * numerator / denominator to the nearest integer, halves away from zero."""
     product = lots * numerator
-    size = (2 * abs(product) + abs(denominator)) // (2 * abs(denominator))
+    by = abs(denominator)
+    rest = abs(product) % by
+    size = abs(product) // by + (1 if rest >= by - rest else 0)  # twice either of them may pass 63 bits: see trading/lot_value.py
     return size if (product >= 0) == (denominator > 0) else -size
 
 
@@ -107,7 +110,7 @@ def end_order(leg: LegsRecord, o: OrderRecord, now: int) -> None:
 @kernel
 def smallest_order(ins: InstrumentRecord, price: int) -> int:
     """Lots of the smallest order that reaches the venue's minimum notional at this price (ticks), rounded up; at least 1."""
-    lot_notional = max(price, 1) * ins.tick_lot_e8
+    lot_notional = lot_value(max(price, 1), ins.tick_lot_e8)
     return max((ins.min_notional_e8 + lot_notional - 1) // lot_notional, 1)
 
 
@@ -133,7 +136,7 @@ def _tolerance(leg: LegsRecord, book: BookArray, instruments: InstrumentArray) -
     ins, b = instruments[leg.hedge], book[leg.hedge]
     smallest = 0
     if b.best_bid > 0:
-        smallest = ins.min_notional_e8 // (b.best_bid * ins.tick_lot_e8)
+        smallest = ins.min_notional_e8 // lot_value(b.best_bid, ins.tick_lot_e8)
     return max(leg.residual_lots, smallest)
 
 

@@ -35,6 +35,7 @@ from hftkit.kernels.arrays import (
 )
 from hftkit.kernels.jit import inlined_kernel, kernel
 from hftkit.kernels.market.signals import stale, tradable
+from hftkit.kernels.trading.lot_value import lot_value
 from hftkit.kernels.trading.strategy_risk import check_strategy, own_reducible
 
 _BUY = int(Side.BUY)
@@ -152,7 +153,7 @@ def check_order(
             return _POSITION if lim.max_order_qty > 0 else _SIZE
     if a.qty <= 0:
         return _SIZE
-    lot_notional = price * ins.tick_lot_e8
+    lot_notional = lot_value(price, ins.tick_lot_e8)
     surely = lot_notional > 0 and float(a.qty) * lot_notional < _SURELY * lim.max_order_notional_e8  # a product of integers could pass 63 bits
     if not surely:
         a.qty = min(a.qty, lim.max_order_notional_e8 // lot_notional if lot_notional > 0 else 0)
