@@ -38,6 +38,11 @@ def _owner(folder: Path) -> ProcessId | None:
     return None
 
 
+def engine_of(folder: Path) -> ProcessId | None:
+    """The engine of a session's folder while it runs: by its control page, and where that is gone, by the list of this machine."""
+    return _owner(folder) if (folder / CONTROL_PAGE).exists() else in_folder(folder).process
+
+
 def in_folder(folder: Path) -> FoundSession:
     """The session of a folder."""
     known = [running for running in listed("live") if Path(running.folder) == folder.absolute()]

@@ -17,7 +17,7 @@ from hftkit import layout
 from hftkit.codes import OrderState, Trading
 from hftkit.errors import HftkitError, JournalError
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state
-from hftkit.session.find_session import in_folder
+from hftkit.session.find_session import engine_of
 from hftkit.session.replay import LAST_SNAPSHOT, replay
 from hftkit.session.snapshot import SETTINGS, arrays_of
 from hftkit.system import private_files
@@ -77,9 +77,8 @@ def rebuild(folder: Path) -> Past:
     Raises JournalError where the journal cannot be trusted, or this code does not make the same state of it; HftkitError where the session still
     runs, or another one has taken it over.
     """
-    found = in_folder(folder)
-    if found.process is not None:
-        raise HftkitError(f"session {found.name} still runs (pid {found.process.pid})", "It is resumed once its process is gone")
+    if (engine := engine_of(folder)) is not None:
+        raise HftkitError(f"session {folder.name} still runs (pid {engine.pid})", "It is resumed once its process is gone")
     if by := continued_by(folder):
         raise HftkitError(f"session {folder.name} was taken over by {by}", f"Resume {by}: it has what came after")
     found_state = replay(folder, from_snapshot=LAST_SNAPSHOT)

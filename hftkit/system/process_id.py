@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def own_process_id() -> ProcessId:
     return found if found is not None else ProcessId(pid=os.getpid(), started=0)  # no /proc: the number alone
 
 
+@functools.cache
 def boot() -> str:
     """This boot of this machine, and this container's numbering of processes; '' where the system does not say."""
     try:

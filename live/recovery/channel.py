@@ -31,13 +31,18 @@ class Channel:
         with contextlib.suppress(OSError):
             self.end.send(json.dumps({"at": at, **facts}).encode(), socket.MSG_NOSIGNAL)
 
+    def send_with(self, end: socket.socket, at: str, **facts: Any) -> None:
+        """A message, and a socket that becomes the receiver's, too."""
+        with contextlib.suppress(OSError):
+            socket.send_fds(self.end, [json.dumps({"at": at, **facts}).encode()], [end.fileno()], socket.MSG_NOSIGNAL)
+
     def receive(self) -> dict[str, Any] | None:
-        """The next message, waited for; None once the other end is gone."""
+        """The next message, waited for; None once the other end is gone. `descriptor`: of the socket that came with it."""
         try:
-            text = self.end.recv(_MOST_BYTES)
+            text, descriptors, _, _ = socket.recv_fds(self.end, _MOST_BYTES, 1)
         except OSError:
             return None
-        return json.loads(text) if text else None
+        return json.loads(text) | ({"descriptor": descriptors[0]} if descriptors else {}) if text else None
 
     def close(self) -> None:
         """Our end."""

@@ -7,9 +7,11 @@ have sessions of their own, so that a terminal's Ctrl-C reaches them through it 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -27,29 +29,53 @@ from live.recovery.deaths import Deaths, Next
 
 _WORKER = [sys.executable, "-m", "live.recovery.worker"]
 _STANDBY_ENDS_S = 5.0
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 
 class _Process:
-    """A worker. `message(None)` is its end of file."""
+    """A worker, started here, or left behind as a copy by the one that has begun to trade. `message(None)` is its end of file."""
 
-    def __init__(self) -> None:
+    def __init__(self, copy_of: _Process | None = None, **told: Any) -> None:
+        """`copy_of`: a worker that stands by; it is told to start with `told`, and this is the copy that it leaves."""
         self.channel, theirs = Channel.pair()
-        self.process = subprocess.Popen(
-            [*_WORKER, str(theirs.fileno())], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
-        )
+        self.process: subprocess.Popen[bytes] | None = None
+        self.pid, self.pidfd = 0, -1
+        if copy_of is None:
+            self.process = subprocess.Popen(
+                [*_WORKER, str(theirs.fileno())], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+            )
+            self.is_known_as(self.process.pid)
+        else:
+            copy_of.channel.send_with(theirs.end, "start", **told)
         theirs.close()
-        self.pidfd = os.pidfd_open(self.process.pid)
         self.folder: Path | None = None
         self.is_up = self.is_warm = self.has_traded = False
 
-    def status(self) -> int:
-        """Exit status, or minus a signal. It has ended, or ends now."""
-        return self.process.wait()
+    def is_known_as(self, pid: int) -> None:
+        """It has said who it is. One that is gone already is seen by its end of file."""
+        with contextlib.suppress(ProcessLookupError):
+            self.pid, self.pidfd = pid, os.pidfd_open(pid)
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.pidfd >= 0 and bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def status(self, patience_s: float | None = None) -> int:
+        """Exit status, or minus a signal. It has ended, or ends now: it is waited for, `patience_s` at the most, then killed."""
+        if not select.select([self.pidfd], [], [], patience_s)[0]:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if self.process is not None:
+            return self.process.wait()
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        except ChildProcessError:
+            return -signal.SIGKILL  # a copy whose parent lives: only the parent is told, and it does not ask
 
     def forget(self) -> None:
         """Nothing more of it."""
         self.channel.close()
-        os.close(self.pidfd)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
 
 
 class Supervisor:
@@ -78,13 +104,14 @@ class Supervisor:
     def run(self, resume: str = "") -> int:
         """Start an engine, and see that there is one until it ends by itself. `resume`: folder of a dead session to begin with."""
         self._catch_signals()
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a copy's parent is an engine: once that is dead, it is ours
         self._last = Path(resume) if resume else None
         self._takeovers += bool(resume)
         self._engine = _Process()
         self._engine.channel.send("start", settings=msgspec.to_builtins(self._settings), resume=resume, **self._base)
         while True:
             self._wait()
-            if select.select([self._engine.pidfd], [], [], 0)[0]:
+            if self._engine.has_ended():
                 self._drain(self._engine)
                 status = self._ended()
                 if status is not None:
@@ -95,19 +122,23 @@ class Supervisor:
     def _wait(self) -> None:
         watched: list[Any] = [self._engine.channel, self._engine.pidfd, self._wake_read]
         if self._standby is not None:
-            watched += [self._standby.channel, self._standby.pidfd]
+            watched += [self._standby.channel, *([self._standby.pidfd] if self._standby.pidfd >= 0 else [])]
         ready = select.select(watched, [], [])[0]
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         if self._engine.channel in ready:
             self._hear(self._engine)
-        if self._standby is not None and self._standby.channel in ready:
-            self._hear(self._standby)
-        if self._standby is not None and select.select([self._standby.pidfd], [], [], 0)[0]:
-            self._standby.status()
-            self._standby.forget()
-            self._standby = None  # without one, a takeover takes as long as a start
+        if self._standby is not None and self._standby.channel in ready and not self._hear(self._standby):
+            self._lose_standby()
         self._pass_signals()
+
+    def _lose_standby(self) -> None:
+        """The one that stands by has ended: without one, a takeover takes as long as a start."""
+        assert self._standby is not None
+        if self._standby.pidfd >= 0:
+            self._standby.status(_STANDBY_ENDS_S)
+        self._standby.forget()
+        self._standby = None
 
     def _drain(self, worker: _Process) -> None:
         while select.select([worker.channel], [], [], 0)[0] and self._hear(worker):
@@ -121,6 +152,8 @@ class Supervisor:
             worker.is_up = True
         elif message["at"] == "warm":
             worker.is_warm = True
+            if worker.pidfd < 0:
+                worker.is_known_as(int(message["pid"]))
         elif message["at"] == "session":
             worker.folder = Path(message["folder"])
         elif message["at"] == "trading":
@@ -159,10 +192,14 @@ class Supervisor:
             return 0
         self._say(f"{died}: {'another one takes over' if step is Next.TAKE_OVER else 'it had not begun, and is started again'}")
         self._takeovers += 1
+        if self._standby is not None:
+            self._drain(self._standby)
         self._engine, self._standby = self._standby or _Process(), None
-        settings = msgspec.to_builtins(self._next_settings())
-        resume = str(self._last) if step is Next.TAKE_OVER else ""
-        self._engine.channel.send("start", settings=settings, resume=resume, **self._base)
+        told = {"settings": msgspec.to_builtins(self._next_settings()), "resume": str(self._last) if step is Next.TAKE_OVER else "", **self._base}
+        if self._engine.is_warm:
+            self._standby = _Process(self._engine, **told)
+        else:
+            self._engine.channel.send("start", **told)
         return None
 
     def _next_settings(self) -> EngineConfig:
@@ -189,14 +226,9 @@ class Supervisor:
 
     def _dismiss(self) -> None:
         """The one that stands by is not needed."""
-        if self._standby is None:
-            return
-        self._standby.channel.close()  # its end of file
-        try:
-            self._standby.process.wait(_STANDBY_ENDS_S)
-        except subprocess.TimeoutExpired:
-            self._standby.process.kill()
-            self._standby.process.wait()
+        if self._standby is not None:
+            self._standby.channel.end.shutdown(socket.SHUT_WR)  # its end of file
+            self._lose_standby()
 
     # -- signals -----------------------------------------------------------------------------------------------------
     def _catch_signals(self) -> None:

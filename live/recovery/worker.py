@@ -1,8 +1,9 @@
 """A process of a supervisor: `python -m live.recovery.worker FD`, with its end of a Channel as descriptor FD.
 
-Its first message says what it is. `start`: trade. `stand by`: import and load everything, then wait to be told which dead session to go on with.
-`flatten`: close what the account has. It ends as `hftkit live` does, with the same lines and exit status; where the supervisor is gone, a session
-that trades stops flat, and one that waits ends.
+Its first message says what it is. `start`: trade. `stand by`: import and load everything, then wait to be told which dead session to go on with; just
+before it does, it leaves a copy of itself (`fork`) that stands by in its place and has everything loaded. `flatten`: close what the account has. It
+ends as `hftkit live` does, with the same lines and exit status; where the supervisor is gone, a session that trades stops flat, and one that waits
+ends.
 """
 
 from __future__ import annotations
@@ -37,13 +38,31 @@ def work(channel: Channel) -> int:
         return flatten(settings, order["why"])
     if order["at"] == "stand by":
         warm(settings, [Path(path) for path in order["frozen"]])
-        channel.send("warm")
-        told = channel.receive()
-        if told is None:
+        waited = stand_by(channel)
+        if waited is None:
             return 0
+        channel, told = waited
         order |= told
         settings = msgspec.convert(order["settings"], EngineConfig)
     return trade(channel, settings, order)
+
+
+def stand_by(channel: Channel) -> tuple[Channel, dict[str, Any]] | None:
+    """Wait to be needed: the channel then, and what was told; None where nobody is. A copy of this process waits for the next time."""
+    while True:
+        channel.send("warm", pid=os.getpid())
+        told = channel.receive()
+        if told is None:
+            return None
+        descriptor = told.pop("descriptor", None)
+        if descriptor is None:
+            return channel, told
+        if threading.active_count() > 1 or os.fork():  # a copy has but the thread that made it
+            os.close(descriptor)
+            return channel, told
+        os.setsid()
+        channel.close()
+        channel = Channel(socket.socket(fileno=descriptor))
 
 
 def trade(channel: Channel, settings: EngineConfig, order: dict[str, Any]) -> int:

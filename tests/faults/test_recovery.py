@@ -210,7 +210,7 @@ def test_a_second_supervisor_of_the_account_is_refused_and_signals_are_passed_on
     second = start(params, venue, tmp_path / "second", "--account", account)
     with pytest.raises(VenueError, match="is traded already"):
         second.wait(60)
-    found = find_session("session", session.folder.parent)
+    found = find_session(session.folder, session.folder.parent)
     assert found.process is not None
     assert found.process.pid != session.process.pid
     session.process.send_signal(signal.SIGTERM)
