@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hftkit.benchmarks import journal
 from hftkit.benchmarks.engine_rooms import bench_config
 from hftkit.benchmarks.registry import Benchmark, Result, WrongAnswer
 from hftkit.benchmarks.timing import alternate, percentiles
@@ -264,4 +265,5 @@ BENCHMARKS = [
     Benchmark("risk_check", risk_check),
     Benchmark("ring", ring),
     Benchmark("decode_binary", decode_binary),
+    *journal.BENCHMARKS,
 ]

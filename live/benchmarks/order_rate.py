@@ -164,6 +164,12 @@ def order_rate(seconds: float = SECONDS) -> list[Result]:
     return [Result("order_rate", "orders/s", float(np.median(rates)), config=config, goal="> 10000")]
 
 
+def _own_mb() -> float:
+    """Memory of this process that is no file's (the journal is mapped), in MB."""
+    found = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon:"))
+    return round(int(found.split()[1]) / 1024, 2)
+
+
 def _check_engine(responder: Responder, orders: int) -> None:
     """That the engine's own books say the same: so many orders sent, each cancelled, none unknown, shared evenly."""
     assert responder.state is not None
@@ -183,6 +189,7 @@ def order_rate_many(seconds: float = SECONDS, block: int = 1_000 * GROUPS) -> li
     state: Any = np.array([1, 1, 0], np.int64)
     words = [np.zeros(STRATEGIES, np.int64) for _ in range(2)] + [np.zeros(2 * GROUP * _ORDER_WORDS, np.int64) for _ in range(2)]
     rates: list[float] = []
+    memory: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         responder = engine(Path(folder), many_config(STRATEGIES, STRATEGIES + 2))
         fds, clock = (responder.order.fileno(), responder.data.fileno()), np.zeros(2, np.int64)
@@ -195,7 +202,16 @@ def order_rate_many(seconds: float = SECONDS, block: int = 1_000 * GROUPS) -> li
                 raise WrongAnswer(f"after {orders} orders: {_FAULTS[fault]}")
             orders += block * GROUP
             rates.append(block * GROUP / (monotonic_ns() - start) * 1e9)
+            memory.append(_own_mb())
         responder.close()
         _check_engine(responder, orders)
-    config = {"seconds": seconds, "orders": orders, "strategies": STRATEGIES, "in_flight": _AHEAD * GROUP, "slowest_block_per_s": round(min(rates))}
+    seen = {"memory_start_mb": memory[0], "memory_growth_mb": round(memory[-1] - memory[0], 2)}
+    config = {
+        **seen,
+        "seconds": seconds,
+        "orders": orders,
+        "strategies": STRATEGIES,
+        "in_flight": _AHEAD * GROUP,
+        "slowest_block_per_s": round(min(rates)),
+    }
     return [Result("order_rate_many", "orders/s", float(np.median(rates)), config=config, goal="> 100000")]
