@@ -182,6 +182,7 @@ class Control(Code):
     STALL = 10  # the engine's own process stood still: what waits for it is old, no book may be traded on until it has caught up
     CAUGHT_UP = 11  # what had piled up meanwhile has been read: a book may be traded on again once it has changed after a pause
     HALT_STALE = 12  # a position stands in a book that has been stale for too long: like HALT_ACCOUNT
+    RELOAD = 13  # parameters or limits have just been replaced (a RELOAD record): the limits are looked at, and every strategy is planned
 
 
 class Outcome(Code):
@@ -338,6 +339,7 @@ class RecordType(Code):
     SESSION_END = 3
     SNAPSHOT = 4  # a part of the engine's state, at a segment boundary or as a resumed session was given it (session/snapshot.py)
     LOGON = 5  # the LOGON frame of the next connection: a lost line is opened anew
+    RELOAD = 6  # a part of new parameters or limits, which count from here on (session/reload.py)
     MARKET_DATA_IN = 16  # one frame from the market data socket
     ORDER_ENTRY_IN = 17  # one frame from the order entry socket
     TIMER_IN = 18

@@ -571,7 +571,7 @@ LOOP = Record(
         _i("next_timer", "ns, monotonic", "when it is next looked whether a timer is due"),
         _i("order_fill", "bytes", "waiting in the receive buffer of order entry"),
         _i("data_fill", "bytes", "waiting in the receive buffer of market data"),
-        _i("abandon", "flag", "1: return at once. By the cold side, read atomically"),
+        _i("abandon", "flag", "1: return at once; 2: return, to be run again. By the cold side, read atomically"),
         _i("dirty", "flag", "1: something has changed since the last publication"),
         _i("since_publish", "count", "messages since the last publication"),
         _i("order_start", "words", "of the walk under way: where its frames begin in order_out"),

@@ -57,6 +57,7 @@ from live.limit_check import check_session, refuse_twice
 from live.log.log import SessionLog
 from live.log.tell import Tell
 from live.operate.confirm import check_confirmed
+from live.operate.reload import Reload, live_limits
 from live.readiness import wait_ready
 from live.recovery.adopt import adopt
 from live.recovery.reconnect import Reconnect
@@ -75,7 +76,8 @@ _SYNC_EVERY_S = 0.2
 class Engine:
     """One live session: `run()` goes through the phases, trades, stops and returns the result as plain data.
 
-    Owner: the engine's thread. The hot thread runs `_run_loop` and hands over by binding `shell` and `loop_status`; others reach `command`, `_note`.
+    Owner: the engine's thread. The hot thread runs `_run_loop` and hands over by binding `shell`, `loop_status` and, after a reload, `rooms` and
+    `session_config`; others reach `command`, `_note`.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Engine:
         """
         if config.session.mode == "live":
             check_confirmed(config.venue, confirmed)
-        self.config, self.past, self._report = config, past, report or (lambda at, **facts: None)
+        self.config, self.past, self.report = config, past, report or (lambda at, **facts: None)
         self._say = say
         self.result: dict[str, Any] = {}
         self.ending: Ending
@@ -116,6 +118,8 @@ class Engine:
         self.adopted: dict[str, int] | None = None  # signed lots by symbol, where the session began with what its account held
         self.takeover = Takeover(past) if past is not None else None
         self.reconnect = Reconnect(self)
+        self.reload = Reload(self)
+        self.leaves = False  # the hot loop is to return as it is
 
     # -- phase 1 -----------------------------------------------------------------------------------------------------
     def _configuration(self) -> tuple[FrozenParams, ...]:
@@ -187,7 +191,10 @@ class Engine:
         self.log.secrets.learn(*self.venue.secrets)
         for item in frozen:
             check_scales(item, {instrument.symbol: instrument for instrument in offered}, item.name)
-        loop, limits = self.config.loop, self.venue.limits(self.config.limits)
+        if self.past is not None and self.past.limits_reloaded:
+            self.config = msgspec.structs.replace(self.config, limits=live_limits(self.past.config.limits))
+            self.say(f"limits: those that session {self.past.folder.name} was given while it ran; `hftkit reload --limits` changes them")
+        loop, limits = self.config.loop, self.venue.limits(self.config.limits, frozen)
         if self.observing:
             limits = msgspec.structs.replace(limits, max_open_orders=0)  # the last of several locks on the same door
         self.session_config = SessionConfig(
@@ -216,7 +223,7 @@ class Engine:
         self.live()
         now = clock.monotonic_ns()
         begin_journal(self, frozen, now)
-        self._report("session", folder=str(self.folder.absolute()))
+        self.report("session", folder=str(self.folder.absolute()))
         self.venue.prepare(self.rooms, self.shell, self.page_path, self.session_config)
         touch(self.rooms, self.shell._replace(segment=self.shell.scratch, control=self.shell.scratch), self.page)
         self.tell = Tell(self)
@@ -249,7 +256,7 @@ class Engine:
                 raise SessionLeft(self.ending.line) from error
             raise
         self.started = True
-        self._report("trading", ns=clock.monotonic_ns())
+        self.report("trading", ns=clock.monotonic_ns())
         if self.takeover is not None:
             self.log.event("recovered", at_ns=clock.monotonic_ns(), **self.takeover.as_json())
         self._phase(SessionStatus.TRADING, f"after {self.startup_s:.2f} s; telemetry {self.page_path}; control {self.control.path}")
@@ -336,7 +343,7 @@ class Engine:
         try:
             while True:
                 status = hot.LoopStatus(self.venue.run(self.rooms, self.strategies, self.shell, self.page))
-                if self.reconnect.again(status):
+                if self.reconnect.again(status) or (status == hot.LoopStatus.ASKED and self.reload.take_up()):
                     continue
                 segment = next_segment(self) if status == hot.LoopStatus.JOURNAL_FULL else None
                 if segment is None:
@@ -361,6 +368,7 @@ class Engine:
             guard("journal sync", self.journal.sync)
         guard("notes", self.log_notes)
         guard("commands", self._give_waiting)
+        guard("reload", self.reload.turn)
         guard("signals", self.tell.signals)
         guard("books", self.tell.books)
         guard("space", self.tell.space)
@@ -406,7 +414,8 @@ class Engine:
     def abandon(self) -> None:
         """Have the hot loop return as it is."""
         if self.built:
-            self.shell.loop["abandon"] = 1
+            self.leaves = True
+            self.shell.loop["abandon"] = hot.LEAVE
             if self.thread.is_alive():
                 self.thread.join(timeout=5)
 

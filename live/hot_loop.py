@@ -61,6 +61,7 @@ class LoopStatus(IntEnum):
     SESSION_REFUSED = 8  # SESSION_REJECT, or a gap in the order entry sequence
     ABANDONED = 9  # the cold side asked it to return at once
     SILENT = 10  # nothing was heard for longer than a living line may be silent: it is open at our end only
+    ASKED = 11  # the cold side has new parameters or limits: call it again once they are in
 
 
 class Wait(IntEnum):
@@ -72,6 +73,7 @@ class Wait(IntEnum):
 
 
 ABANDON = layout.LOOP.word("abandon")  # read atomically: the cold side writes it while the loop runs
+LEAVE, COME_BACK = 1, 2  # what it may say
 RECEIVE_WORDS = 2048  # 16 KiB a socket: order entry is looked at again after at most some 290 market data frames
 PUBLISH_EVERY = 64  # messages between two publications in a burst
 NOTE_WORDS = 18  # one note: kind, then an EVENT or a WANT
@@ -90,7 +92,7 @@ _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.L
 _ORDER_LOST, _DATA_LOST = int(LoopStatus.ORDER_ENTRY_LOST), int(LoopStatus.MARKET_DATA_LOST)
 _ORDER_BROKEN, _DATA_BROKEN = int(LoopStatus.ORDER_ENTRY_BROKEN), int(LoopStatus.MARKET_DATA_BROKEN)
 _BACKPRESSURE, _REFUSED, _ABANDONED = int(LoopStatus.BACKPRESSURE), int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
-_SILENT = int(LoopStatus.SILENT)
+_SILENT, _ASKED = int(LoopStatus.SILENT), int(LoopStatus.ASKED)
 
 
 class LoopContext(NamedTuple):
@@ -391,8 +393,11 @@ def hot_loop(rooms: EngineState, strategies: StrategyKernels, shell: LoopContext
     while status == _RUNNING:
         before = shell.journal[1]
         status = turn(rooms, strategies, shell, page)
-        if load_acquire(shell.loop_words, ABANDON) != 0:
+        asked = load_acquire(shell.loop_words, ABANDON)
+        if asked == LEAVE:
             status = _ABANDONED
+        elif asked == COME_BACK and status == _RUNNING:
+            status = _ASKED
         publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
         if status == _RUNNING and shell.journal[1] == before and loop.wait != _SPIN:
             if loop.wait == _YIELD:

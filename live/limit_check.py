@@ -97,12 +97,16 @@ def say_limits(strategies: Sequence[FrozenParams], limits: Limits, half_mids: Ma
         return [str(error)]
 
 
+def half_mids(engine: Engine) -> dict[str, int]:
+    """Bid + ask of this moment in ticks (twice the mid), by symbol."""
+    book = engine.rooms.book
+    return {one.symbol: int(book["best_bid"][i] + book["best_ask"][i]) for i, one in enumerate(engine.session_config.instruments)}
+
+
 def check_session(engine: Engine, frozen: Sequence[FrozenParams]) -> None:
     """Whether the limits can hold a unit of each strategy at the prices of this moment. Raises ConfigError; warnings are said and logged."""
-    book = engine.rooms.book
-    half_mids = {one.symbol: int(book["best_bid"][i] + book["best_ask"][i]) for i, one in enumerate(engine.session_config.instruments)}
     check = say_limits if engine.observing else check_limits
-    for line in check(frozen, engine.config.limits, half_mids):
+    for line in check(frozen, engine.config.limits, half_mids(engine)):
         engine.say(f"limits: {line}")
         engine.log.event("limits", why=line)
 

@@ -40,7 +40,7 @@ def _snapshot(engine: Engine) -> None:
     """The state as the segment begins: a replay or a restart may start there. One that would take too much of the segment is left out."""
     failpoints.reach("snapshot")
     begun = clock.monotonic_ns()
-    parts = parts_of(snapshot_words(engine.rooms, Kind.CHECK), engine.snapshots + 1)
+    parts = parts_of(snapshot_words(engine.rooms, Kind.CHECK, engine.reload.standing), engine.snapshots + 1)
     if engine.journal.append_whole(RecordType.SNAPSHOT, begun, parts, _SNAPSHOT_SHARE):
         engine.snapshots += 1
     elif engine.snapshots == 0:

@@ -40,8 +40,8 @@ class Venue(Protocol):
         """The instruments that can be traded, in the order of their ids. Raises VenueError."""
         ...
 
-    def limits(self, limits: Limits) -> Limits:
-        """The configured limits, narrowed by what the venue takes."""
+    def limits(self, limits: Limits, frozen: Sequence[FrozenParams]) -> Limits:
+        """The configured limits, narrowed by what the venue takes. Raises ConfigError for a unit of a strategy that it does not take."""
         ...
 
     def logon_words(self, next_seq_in: int = 1) -> tuple[int, ...]:

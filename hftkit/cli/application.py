@@ -43,6 +43,7 @@ _SUMMARY = {
     "stop": "stop a running session, flat",
     "pause": "no new entries in a running session",
     "resume": "let a paused session trade again",
+    "reload": "give a running session new frozen files or limits",
     "flatten": "close everything: of a running session, or of an account without one",
     "soak": "does a session grow: memory, descriptors and journal over hours",
     "chaos": "kill the engine again and again; the venue's own record is the judge",

@@ -599,6 +599,7 @@ class EngineState:
     touched: Int64Array
     session: SessionArray
     valid_until: Int64Array
+    units: Int64Array
     params: Float64Array
     state: Float64Array
     order_out: Int64Array

@@ -37,6 +37,7 @@ from hftkit.kernels.market.book import BOOK_CHANGED, BOOK_LOST, apply_to_book, f
 from hftkit.kernels.market.signals import stale
 from hftkit.kernels.trading.attribution import followed, held_fill, held_funding, mark_held, opened
 from hftkit.kernels.trading.external import take_correction, take_external_fill
+from hftkit.kernels.trading.forbidden import pull_forbidden
 from hftkit.kernels.trading.ledger import apply_fill, apply_funding, correct_position, mark_to_book
 from hftkit.kernels.trading.orders import (
     COUNTER_BITS,
@@ -84,6 +85,7 @@ _ILLEGAL, _WOULD_TAKE = int(Reject.ORDERS_ILLEGAL_TRANSITION), int(Reject.BOOK_P
 _ACCOUNT_MISMATCH, _CLOCK_OFFSET = int(Reject.RISK_ACCOUNT_MISMATCH), int(Reject.RISK_CLOCK_OFFSET)
 _VENUE_REFUSES, _STALE_QUOTE = int(Reject.RISK_VENUE_REFUSES), int(Reject.RISK_STALE_QUOTE)
 _STALL, _CAUGHT_UP, _HALT_STALE = int(Control.STALL), int(Control.CAUGHT_UP), int(Control.HALT_STALE)
+_RELOAD = int(Control.RELOAD)
 _FORCED_CLOSE, _REJECTS_IN_ROW = int(Reject.RISK_FORCED_CLOSE), int(Reject.RISK_REJECTS_IN_ROW)
 _VENUE_REASONS, _BOOK_REASONS = 400, 500  # refusals of the venue's own checks lie between
 _LIQUIDATION, _REJECTED = int(Reject.VENUE_LIQUIDATION), int(OrderState.REJECTED)
@@ -382,6 +384,11 @@ def _sense_control(rooms: EngineState) -> int:
         hold_books(rooms.book, s.ts_now, code == _STALL)
     elif code == _HALT_STALE:
         halt(rooms.risk, _STALE_QUOTE)
+    elif code == _RELOAD:
+        watch_equity(rooms.ledger, rooms.instruments, rooms.risk)
+        for slot in range(rooms.slots.size):
+            if rooms.rules[0] & BY_STRATEGY != 0:
+                watch_strategy(slot, rooms.slots, rooms.held, rooms.watch)
     return SENSED_CHANGE
 
 
@@ -483,6 +490,8 @@ def decide(rooms: EngineState, sensed: int) -> int:
         slot = rooms.touched[k]
         allowed = max(trading, rooms.slots[slot].trading)
         n = plan(slot, rooms, rooms.legs, rooms.quotes, rooms.baskets, rooms.basket_legs, rooms.want, n, allowed, now)
+    if rooms.event[0].kind == _CONTROL and rooms.event[0].code == _RELOAD:
+        n = pull_forbidden(rooms, n)
     for i in range(n):
         _enter(rooms, i, now)
     if rooms.risk[0].trading == _FLATTENING and n == 0 and all_flat(rooms):

@@ -19,7 +19,7 @@ from hftkit.instruments import Instrument, instrument_array
 from hftkit.params.format import FrozenParams, canonical_bytes, check_digest, check_frozen
 from hftkit.params.ranges import MOST_LOTS, MOST_MONEY, check_range, check_ranges
 from hftkit.reading import parse_object, printable
-from hftkit.session.policy_records import fill_in, most_wants, policy_of, policy_records
+from hftkit.session.policy_records import fill_in, most_wants, policy_of, policy_records, unit_table
 from hftkit.session.watching import watch_table, watchers_of
 from hftkit.strategies import strategy
 from hftkit.strategies.hook_table import hook_table
@@ -202,6 +202,7 @@ class EngineState(NamedTuple):
     touched: np.ndarray  # int64 (k + 1,): number of the slots that the event concerns, and which
     session: np.ndarray  # SESSION (1,)
     valid_until: np.ndarray  # int64 (k,) exchange time, ns, from which a slot's frozen file enters nothing new
+    units: np.ndarray  # int64 (k, BASKET_LEGS) signed lots of each leg in a unit, by the frozen file; taken over where a strategy is flat
     params: np.ndarray  # float64 (k, p)
     state: np.ndarray  # float64 (k, s)
     order_out: np.ndarray  # int64 (words,) frames for the order entry socket
@@ -274,6 +275,7 @@ def build_engine_state(config: SessionConfig) -> EngineState:
         touched=np.zeros(k + 1, np.int64),
         session=np.zeros(1, layout.SESSION.dtype),
         valid_until=_valid_until(config),
+        units=unit_table(config.strategies),
         params=_stack(packed),
         state=_stack(states),
         order_out=np.zeros(OUT_WORDS + out_reserve, np.int64),

@@ -49,6 +49,17 @@ def policy_records(strategies: Sequence[FrozenParams]) -> PolicyRecords:
     return PolicyRecords(words, *views)
 
 
+def unit_table(strategies: Sequence[FrozenParams]) -> np.ndarray:
+    """int64 (k, BASKET_LEGS): signed lots of each leg in a unit of each strategy; zeros where it has no units (quotes)."""
+    units = np.zeros((len(strategies), layout.BASKET_LEGS), np.int64)
+    for row, frozen in zip(units, strategies, strict=True):
+        if isinstance(frozen.execution, BasketPlan):
+            row[: len(frozen.execution.legs)] = [leg.unit_lots for leg in frozen.execution.legs]
+        elif not isinstance(frozen.execution, QuotesPlan):
+            row[:2] = frozen.legs.unit_lead_lots, frozen.legs.unit_hedge_lots
+    return units
+
+
 def fill_in(records: PolicyRecords, strategies: Sequence[FrozenParams], watch: np.ndarray) -> None:
     """Write the configuration of each strategy's policy. `watch` int64 (k, w): instruments that it watches. Raises ParamsError."""
     for slot, (frozen, watched) in enumerate(zip(strategies, watch, strict=True)):

@@ -24,6 +24,7 @@ from hftkit.layout import MAX_FRAME_WORDS
 from hftkit.session.code_identity import code_differs
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, hooks_of, state_digest, strategy_kernels
 from hftkit.session.journal import CRC_BEFORE, FIRST_SEQUENCE, SEGMENT_HEADER_WORDS, JournalReader, bytes_of, json_of, segment_head, type_of
+from hftkit.session.reload import carry_out_recorded, follows
 from hftkit.session.snapshot import (
     MOST_WORDS,
     P_PARTS,
@@ -32,6 +33,7 @@ from hftkit.session.snapshot import (
     Kind,
     digest_in,
     kind_of,
+    reloaded_in,
     restore,
     snapshot_words,
 )
@@ -63,6 +65,8 @@ class ReplayResult:
     snapshot_digests: dict[int, bytes] = field(default_factory=dict)  # state digest of each of them
     began_at: int = 0  # the snapshot that the replay began with, 0: it began at the beginning
     continues: str = ""  # the session that this one was resumed from
+    reloads: int = 0  # changes of parameters or limits that were met
+    limits_reloaded: bool = False  # the limits are those of a reload, here or in a session that this one was resumed from
     writers: WriterWatch | None = None  # where it was asked for: who wrote what, and what was not its own
     samples: np.ndarray = field(default_factory=lambda: np.zeros((0, len(SAMPLE_COLUMNS))))
     fills: np.ndarray = field(default_factory=lambda: np.zeros((0, len(FILL_COLUMNS)), np.int64))
@@ -131,7 +135,8 @@ class _Replay:
         self._kernels = np.zeros((0, 0), np.int64)
         self._recorded_digest: bytes | None = None
         self._code_differs = self._continues = ""
-        self._parts = Collector()
+        self._limits_reloaded = self._is_reloaded = False
+        self._parts, self._change = Collector(), Collector()
         self._begin_with = 0  # the snapshot whose state is to be taken, not compared
 
     def run(self, from_snapshot: int | None) -> ReplayResult:
@@ -170,7 +175,9 @@ class _Replay:
                 verdict = kernel.REPLAY_COLD_RECORD
                 _check_first(words, cursor, path)
             elif self._parts.open or self._begin_with:
-                verdict = _next_part(words, cursor, path)
+                verdict = _next_part(words, cursor, path, RecordType.SNAPSHOT)
+            elif self._change.open:
+                verdict = _next_part(words, cursor, path, RecordType.RELOAD)
             else:
                 verdict = _run(self.result, self._kernels, words, cursor, self.samples, self.fills, self._every_ns)
                 self._every_ns *= _thin(self.samples, cursor, self._max_samples)
@@ -192,7 +199,8 @@ class _Replay:
         if record_type == RecordType.CONFIG:
             self._configure(payload)
         elif record_type == RecordType.SESSION_BEGIN:
-            self._code_differs, self._continues = _code_differs(payload), _continues(payload)
+            self._code_differs = _code_differs(payload)
+            self._continues, self._limits_reloaded = _continues(payload)
         elif record_type == RecordType.SESSION_END:
             self._recorded_digest = payload[:4].tobytes()
         elif record_type == RecordType.LOGON:
@@ -202,7 +210,22 @@ class _Replay:
         elif record_type == RecordType.SNAPSHOT:
             words = self._parts.take(payload)
             return words is None or self._snapshot(words)
+        elif record_type == RecordType.RELOAD:
+            words = self._change.take(payload)
+            if words is not None:
+                self._reload(words)
         return True
+
+    def _reload(self, words: np.ndarray) -> None:
+        """New parameters or limits, from here on."""
+        result = self.result
+        assert result is not None
+        result.reloads += 1
+        self._is_reloaded = True
+        limits = result.config.limits
+        rooms, result.config = carry_out_recorded(result.rooms, result.config, words)
+        result.limits_reloaded = result.limits_reloaded or result.config.limits != limits
+        self._replace_rooms(rooms)
 
     def _configure(self, payload: np.ndarray) -> None:
         if self.result is not None:
@@ -214,14 +237,20 @@ class _Replay:
         rooms = build_engine_state(config)
         self._kernels = _kernels_of(config)
         self.result = ReplayResult(config, rooms, identical=True, ended=False, code_differs=self._code_differs, continues=self._continues)
+        self.result.limits_reloaded = self._limits_reloaded
         self.result.writers = WriterWatch(rooms, hooks_of(config)) if self._check_writers else None
 
     def _replace_logon(self, words: np.ndarray) -> None:
         """The frame of the next connection."""
         assert self.result is not None
-        self.result.rooms = self.result.rooms._replace(logon=words.copy())
+        self._replace_rooms(self.result.rooms._replace(logon=words.copy()))
+
+    def _replace_rooms(self, rooms: EngineState) -> None:
+        """The state to go on with: some of its arrays are new ones."""
+        assert self.result is not None
+        self.result.rooms = rooms
         if self.result.writers is not None:
-            self.result.writers.replace_logon(self.result.rooms.logon)
+            self.result.writers.replace(rooms)
 
     def _snapshot(self, words: np.ndarray) -> bool:
         """A snapshot is whole: the state to begin with, or one to compare with. Whether the replay goes on."""
@@ -231,16 +260,30 @@ class _Replay:
         begins = kind is Kind.GIVEN and number == 0 and not result.began_at and self.cursor[kernel.INPUTS] == 0 and not result.snapshots
         if begins or (self._begin_with and number == self._begin_with and kind is Kind.CHECK):
             self._begin_with = 0
-            self._replace_logon(restore(words, result.rooms, result.config).logon)
+            reloaded, plain = reloaded_in(words)
+            if reloaded is not None:
+                self._go_on_with(reloaded)
+            self._replace_logon(restore(plain, result.rooms, result.config).logon)
             return True
         if kind is not Kind.CHECK or number != result.began_at + result.snapshots + 1:
             raise JournalError(f"snapshot {number} stands where it cannot", "The journal was altered: replay the untouched copy")
         result.snapshots += 1
-        own = snapshot_words(result.rooms, Kind.CHECK)
+        own = snapshot_words(result.rooms, Kind.CHECK, result.config if self._is_reloaded else None)
         result.snapshot_digests[number] = digest_in(own)
         if not np.array_equal(own, words):
             result.identical, result.difference = False, f"every output agrees, but the state at snapshot {number} does not"
         return result.identical
+
+    def _go_on_with(self, config: SessionConfig) -> None:
+        """The snapshot that the replay begins with was taken after a reload: what came of that is in it."""
+        result = self.result
+        assert result is not None
+        if result.began_at == 0 or not follows(result.config, config):
+            raise JournalError("the snapshot cannot be used: its configuration is of another session", "Replay from the beginning of the journal")
+        self._is_reloaded = True
+        result.limits_reloaded = result.limits_reloaded or config.limits != result.config.limits
+        result.config = config
+        self._replace_rooms(build_engine_state(config))
 
     def _finish(self) -> ReplayResult:
         result, cursor = self.result, self.cursor
@@ -287,8 +330,8 @@ def _whole_at_start(path: Path) -> bool:
     return False
 
 
-def _next_part(words: np.ndarray, cursor: np.ndarray, path: Path) -> int:
-    """What stands where the next part of a snapshot must: that part, the end of what was written, or damage."""
+def _next_part(words: np.ndarray, cursor: np.ndarray, path: Path, wanted: RecordType) -> int:
+    """What stands where the next part of a snapshot, or of a change, must: that part, the end of what was written, or damage."""
     position = int(cursor[kernel.POSITION])
     length = check_record(words, position, int(cursor[kernel.SEQUENCE]), int(cursor[kernel.CRC]))
     if length == -1:
@@ -296,18 +339,20 @@ def _next_part(words: np.ndarray, cursor: np.ndarray, path: Path) -> int:
     if length < 0:
         cursor[kernel.DIFFERENT_WORD] = length
         return kernel.REPLAY_DAMAGED
-    if int(words[position]) >> 32 != RecordType.SNAPSHOT:
-        raise JournalError(f"{path.name}, byte {position * 8}: a snapshot is cut in the middle", "The journal was altered: replay the untouched copy")
+    if int(words[position]) >> 32 != wanted:
+        raise JournalError(
+            f"{path.name}, byte {position * 8}: a {wanted.text} is cut in the middle", "The journal was altered: replay the untouched copy"
+        )
     return kernel.REPLAY_COLD_RECORD
 
 
-def _continues(payload: np.ndarray) -> str:
-    """The session that a session was resumed from, '' if it began afresh."""
+def _continues(payload: np.ndarray) -> tuple[str, bool]:
+    """The session that a session was resumed from, '' if it began afresh; and whether it took limits over that had been reloaded."""
     try:
         told = json_of(payload).get("continues")
     except JournalError:
-        return ""
-    return str(told.get("session", ""))[:64] if isinstance(told, dict) else ""
+        return "", False
+    return (str(told.get("session", ""))[:64], told.get("limits_reloaded") is True) if isinstance(told, dict) else ("", False)
 
 
 def load_kernels(rooms: EngineState) -> None:

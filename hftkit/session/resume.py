@@ -52,6 +52,7 @@ class Past:
     ended: bool
     records: int
     from_snapshot: int  # 0: the whole journal was replayed
+    limits_reloaded: bool = False  # its limits are those of a reload: they go on
 
     @property
     def open_orders(self) -> np.ndarray:
@@ -89,7 +90,9 @@ def rebuild(folder: Path) -> Past:
         )
     if not found_state.config.venue_is_final:
         raise JournalError(f"session {folder.name} is of an hftkit that could not be resumed", "Start afresh")
-    return Past(folder, found_state.config, found_state.rooms, found_state.ended, found_state.records, found_state.began_at)
+    return Past(
+        folder, found_state.config, found_state.rooms, found_state.ended, found_state.records, found_state.began_at, found_state.limits_reloaded
+    )
 
 
 def continued_by(folder: Path) -> str:
@@ -173,4 +176,5 @@ def _move_times(rooms: EngineState, by_ns: int) -> None:
 
 def told(past: Past) -> dict[str, object]:
     """What the new session's journal says of the old one, for SESSION_BEGIN."""
-    return {"session": past.folder.name, "epoch": past.config.epoch, "records": past.records}
+    reloaded = {"limits_reloaded": True} if past.limits_reloaded else {}
+    return {"session": past.folder.name, "epoch": past.config.epoch, "records": past.records, **reloaded}

@@ -5,7 +5,8 @@ a session that continues another one (GIVEN: the state that it was given). What 
 to zero first, in the session and in its replay alike: so a snapshot is small and the state that comes back is the same bit for bit.
 
 It travels in parts, records of PART_WORDS at most, one right behind the other. A part: number of the snapshot, index of the part, number of parts,
-then its words. The words of all parts: a header (H_*), then each array: name (4 words), type, dimensions, shape, how many words follow, those.
+then its words. The words of all parts: a header (H_*), after a reload the configuration as it then is, then each
+array: name (4 words), type, dimensions, shape, how many words follow, those.
 
 A snapshot whose checksum fits may still have been made by anybody, and kernels have no bounds checks. So what comes back is checked before it is
 used (CHECKS): every index, count and code; what the configuration says must be what it says.
@@ -23,12 +24,14 @@ import numpy as np
 
 from hftkit import layout
 from hftkit.codes import LegState, OrderState, Reject, Sync, Trading
-from hftkit.errors import JournalError
+from hftkit.errors import HftkitError, JournalError
+from hftkit.params.ranges import MOST_LOTS
 from hftkit.reading import printable
 from hftkit.session.engine_state import EngineState, SessionConfig, state_digest
+from hftkit.session.journal import bytes_of, words_of
 from hftkit.strategies import strategy
 
-FORMAT = 1
+FORMAT, FORMAT_RELOADED = 1, 2  # the second one has the configuration behind its header: frozen files or limits were changed (session/reload.py)
 PART_WORDS = 3_584  # payload of a part: a record stays below what a reader looks over for a torn tail (journal.MAX_RECORD_WORDS)
 MOST_WORDS = 1 << 24
 H_FORMAT, H_KIND, H_EPOCH, H_ACCOUNT, H_ARRAYS, H_DIGEST = range(6)  # H_DIGEST: 4 words
@@ -38,7 +41,8 @@ PART_HEADER_WORDS = 3
 _NAME_BYTES = 32
 
 SCRATCH = ("event", "want", "allowed", "touched", "order_out", "data_out", "out_end")  # of one step, or of the socket
-CONSTANT = ("instruments", "rules", "limit", "valid_until", "params", "watch", "watcher_start", "watchers")  # as the configuration makes them
+# As the configuration makes them; what a reload changes in them is in the configuration that a snapshot has after one
+CONSTANT = ("instruments", "rules", "limit", "valid_until", "units", "params", "watch", "watcher_start", "watchers")
 _AGAIN = "Replay from the beginning of the journal"
 
 
@@ -88,8 +92,8 @@ def _stored(name: str, array: np.ndarray, rooms: EngineState) -> np.ndarray:
     return words[: int(used_words[-1]) + 1] if used_words.size else words[:0]
 
 
-def snapshot_words(rooms: EngineState, kind: Kind) -> np.ndarray:
-    """The words of a snapshot of `rooms`, which are tidied first."""
+def snapshot_words(rooms: EngineState, kind: Kind, reloaded: SessionConfig | None = None) -> np.ndarray:
+    """The words of a snapshot of `rooms`, which are tidied first. `reloaded`: the configuration, where it is not the one the journal begins with."""
     tidy(rooms)
     arrays = arrays_of(rooms)
     session = rooms.session[0]
@@ -97,6 +101,9 @@ def snapshot_words(rooms: EngineState, kind: Kind) -> np.ndarray:
     head[[H_FORMAT, H_KIND, H_EPOCH, H_ACCOUNT, H_ARRAYS]] = FORMAT, int(kind), int(session["epoch"]), int(session["account"]), len(arrays)
     head[H_DIGEST:] = np.frombuffer(state_digest(rooms), np.int64)
     pieces = [head]
+    if reloaded is not None:
+        head[H_FORMAT] = FORMAT_RELOADED
+        pieces.append(words_of(reloaded.to_bytes()))
     for name, array in arrays.items():
         words = _stored(name, array, rooms)
         label = np.frombuffer(name.encode().ljust(_NAME_BYTES, b"\0"), np.int64)
@@ -148,7 +155,7 @@ def kind_of(words: np.ndarray) -> Kind:
     """What a snapshot is for. Raises JournalError where it is none of this format."""
     if words.size < HEADER_WORDS:
         raise _altered("it is cut")
-    if words[H_FORMAT] != FORMAT:
+    if words[H_FORMAT] not in (FORMAT, FORMAT_RELOADED):
         raise _altered(f"it has format {words[H_FORMAT]}, this hftkit reads {FORMAT}")
     if words[H_KIND] not in tuple(Kind):
         raise _altered(f"its kind {words[H_KIND]} does not exist")
@@ -160,12 +167,33 @@ def digest_in(words: np.ndarray) -> bytes:
     return words[H_DIGEST:HEADER_WORDS].tobytes()
 
 
+def reloaded_in(words: np.ndarray) -> tuple[SessionConfig | None, np.ndarray]:
+    """The configuration that a snapshot has of its own, None for the journal's, and the words without it. Raises JournalError."""
+    kind_of(words)
+    if words[H_FORMAT] == FORMAT:
+        return None, words
+    size = int(words[HEADER_WORDS]) if words.size > HEADER_WORDS else -1
+    end = HEADER_WORDS + 1 - (-size // 8)
+    if not 0 <= size <= (words.size - HEADER_WORDS - 1) * 8:
+        raise _altered("its configuration is cut")
+    try:
+        config = SessionConfig.from_bytes(bytes_of(words[HEADER_WORDS:end]))
+    except HftkitError as error:
+        raise _altered(error.problem) from None
+    plain = np.concatenate([words[:HEADER_WORDS], words[end:]])
+    plain[H_FORMAT] = FORMAT
+    return config, plain
+
+
 def restore(words: np.ndarray, rooms: EngineState, config: SessionConfig) -> EngineState:
-    """Put the state of a snapshot into `rooms`, which `config` has made. Returns them, with the LOGON frame that the snapshot has.
+    """Put the state of a snapshot (as `reloaded_in` gives it) into `rooms`, which `config` has made. Returns them, with its LOGON
+    frame.
 
     Raises JournalError, with `rooms` unusable, where it is of another format, version, session or account, is cut, or holds what no engine writes.
     """
     kind_of(words)
+    if words[H_FORMAT] != FORMAT:
+        raise _altered(f"it has format {words[H_FORMAT]}, this hftkit reads {FORMAT}")
     if (int(words[H_EPOCH]), int(words[H_ACCOUNT])) != (config.epoch, config.account):
         raise _altered(
             f"it is of session {words[H_EPOCH]:08x}, account {words[H_ACCOUNT]}, the journal of {config.epoch:08x}, account {config.account}"
@@ -241,7 +269,7 @@ def _same(rooms: np.ndarray, built: np.ndarray, names: tuple[str, ...]) -> str:
     return f"{changed[0]} is not what the configuration says" if changed else ""
 
 
-# What of a record is configuration: so many of its first fields, and some more; the hedge lots move with a hedge ratio
+# What of a record is configuration: so many of its first fields, and some more
 _SETTINGS = (
     ("risk", layout.RISK, 7, ("max_drawdown_e8",)),
     ("legs", layout.LEGS, 10, ()),
@@ -250,9 +278,8 @@ _SETTINGS = (
     ("basket_legs", layout.BASKET_LEG, 2, ()),
     ("slots", layout.SLOT, 8, ()),
 )
-SETTINGS = {
-    name: (*(one.name for one in record.fields[:n] if (name, one.name) != ("legs", "unit_hedge")), *more) for name, record, n, more in _SETTINGS
-}
+_UNITS = (("legs", "unit_lead"), ("legs", "unit_hedge"), ("basket_legs", "unit"))  # what is held keeps the unit that it was entered with
+SETTINGS = {name: (*(one.name for one in record.fields[:n] if (name, one.name) not in _UNITS), *more) for name, record, n, more in _SETTINGS}
 
 
 def _check_book(rooms: EngineState, built: dict[str, np.ndarray], config: SessionConfig) -> str:
@@ -270,6 +297,9 @@ def _check_legs(rooms: EngineState, built: dict[str, np.ndarray], config: Sessio
         return "a pair is in a state that does not exist"
     if ((legs["hedge"] >= 0) & (legs["unit_hedge"] == 0)).any():
         return "a pair has no hedge lots"
+    traded = legs["lead"] >= 0
+    if not (_within(legs["unit_lead"][traded], 1, MOST_LOTS) and _within(legs["unit_hedge"], -MOST_LOTS, MOST_LOTS)):
+        return "a pair has an impossible unit"
     return _same(legs, built["legs"], SETTINGS["legs"])
 
 
@@ -284,6 +314,9 @@ def _check_baskets(rooms: EngineState, built: dict[str, np.ndarray], config: Ses
 
 
 def _check_basket_legs(rooms: EngineState, built: dict[str, np.ndarray], config: SessionConfig) -> str:
+    unit = rooms.basket_legs["unit"]
+    if not (_within(unit, -MOST_LOTS, MOST_LOTS) and np.array_equal(unit == 0, built["basket_legs"]["unit"] == 0)):
+        return "a basket has an impossible unit"
     return _same(rooms.basket_legs, built["basket_legs"], SETTINGS["basket_legs"])
 
 

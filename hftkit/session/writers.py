@@ -67,7 +67,7 @@ OWNERS: dict[str, str] = {
     "tried_baskets": layout.BASKET.writer,
     "tried_words": _DUE,
     "tried_want": _LEGS,
-    **dict.fromkeys(("instruments", "rules", "limit", "valid_until", "params", "logon", "signal_words", "allowed_words", "legs_words"), ""),
+    **dict.fromkeys(("instruments", "rules", "limit", "valid_until", "units", "params", "logon", "signal_words", "allowed_words", "legs_words"), ""),
     **dict.fromkeys(("watch", "watcher_start", "watchers", "tried_basket_legs"), ""),
 }
 
@@ -231,10 +231,12 @@ class WriterWatch:
                 self._asked[slot, hook] = len(self._hooks)
         self._allowed = {(one.array, name, one.writer) for one in EXCEPTIONS for name in one.fields}
 
-    def replace_logon(self, words: np.ndarray) -> None:
-        """The next connection logs on with another frame."""
-        self.rooms = self.rooms._replace(logon=words)
-        self._watched = self._watched._replace(logon=_Words(words, "logon", self))
+    def replace(self, rooms: EngineState) -> None:
+        """Some arrays are new ones: the LOGON frame of the next connection, or what a reload has changed."""
+        for name, old, new in zip(rooms._fields, self.rooms, rooms, strict=True):
+            if old is not new:
+                self._watched = self._watched._replace(**{name: (_Records if new.dtype.names else _Words)(new, name, self)})
+        self.rooms = rooms
 
     # -- what a caller does with it ----------------------------------------------------------------------------------
     def take_frame(self, words: np.ndarray, position: int, verdict: int, is_order_entry: bool, t1: int) -> bool:

@@ -31,6 +31,8 @@ class Strategy:
     `objection(frozen, values)`: what is wrong between parameters and legs, "" if nothing is. `most_hedge_lots(frozen, values)`: hedge lots of the
     largest unit it may ask for; the limits of a session are compared with it. `state_objection(frozen, state)`: why
     the hooks must not be run on a state (float64) that comes from a file, say a place in a ring beyond its end, "" if they may.
+    `state_after(before, after, state)`: the state to go on with when another frozen file takes the place of `before` in a session that runs
+    (`go_on`).
     """
 
     name: str
@@ -45,6 +47,18 @@ class Strategy:
     objection: Callable[[FrozenParams, Any], str] = lambda frozen, values: ""
     most_hedge_lots: Callable[[FrozenParams, Any], int] = lambda frozen, values: abs(frozen.legs.unit_hedge_lots)
     state_objection: Callable[[FrozenParams, np.ndarray], str] = lambda frozen, state: ""
+    state_after: Callable[[FrozenParams, FrozenParams, np.ndarray], np.ndarray] | None = None
+
+    def go_on(self, before: FrozenParams, after: FrozenParams, state: np.ndarray) -> np.ndarray:
+        """The state (float64) that the hooks go on with once the frozen file `after` has taken the place of `before`.
+
+        A strategy that does not say (`state_after`) keeps its state where no parameter has changed, else it begins anew. Raises ParamsError for
+        what cannot be changed while it runs.
+        """
+        state = state[: self.pack_state(before).size]
+        if self.state_after is not None:
+            return self.state_after(before, after, state)
+        return state.copy() if before.parameters == after.parameters else self.pack_state(after)
 
     def check(self, frozen: FrozenParams, where: str) -> Any:
         """The parameters, validated. Raises ParamsError naming the parameter and what is allowed."""

@@ -124,6 +124,17 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
     return np.zeros(7, np.float64)
 
 
+def state_after(before: FrozenParams, after: FrozenParams, state: np.ndarray) -> np.ndarray:
+    """It goes on where bars and weights are the same; else the bar begins anew and only the position and its age are kept."""
+    old, new = STRATEGY.check(before, before.name), STRATEGY.check(after, after.name)
+    if old.bar_ns == new.bar_ns and np.array_equal(before.array("weights"), after.array("weights")):
+        return state.copy()
+    fresh = pack_state(after)
+    fresh[TARGET], fresh[BLOCKED] = state[TARGET], state[BLOCKED]
+    fresh[BARS_HELD] = state[BARS_HELD] * old.bar_ns // new.bar_ns
+    return fresh
+
+
 def objection(frozen: FrozenParams, values: BasketReversionParams) -> str:
     """A weight for each leg, and lots that stand against each other as the weights do."""
     weights, plan = frozen.array("weights"), frozen.execution
@@ -144,4 +155,5 @@ STRATEGY = Strategy(
     beliefs="the logs of several prices are cointegrated, so their weighted sum comes back to its frozen mean",
     objection=objection,
     policies=("basket",),
+    state_after=state_after,
 )

@@ -30,6 +30,7 @@ import msgspec
 import numpy as np
 
 from hftkit.codes import SignalReason
+from hftkit.errors import ParamsError
 from hftkit.kernels.arrays import BookArray, EventArray, Float64Array, HeldArray, Int64Array, SignalArray
 from hftkit.kernels.jit import kernel
 from hftkit.kernels.market.reversion import next_target
@@ -229,6 +230,9 @@ def on_book(
         state[BAR] = bar
         if state[COUNT] >= warm_up_bars(params):
             _decide(params, state)
+        elif state[TARGET] != 0.0 and state[BARS_HELD] >= params[MAX_HOLDING_BARS]:  # held through a reload that began the window anew
+            state[TARGET], state[BARS_HELD], state[BLOCKED] = 0.0, 0.0, 1.0
+            s.target = 0
     state[LAST_LEAD], state[LAST_HEDGE] = mid_lead * params[LEAD_TICK], mid_hedge * params[HEDGE_TICK]
     s.n_bars = int(state[COUNT])
     s.imbalance = imbalance(lead)
@@ -261,6 +265,26 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
     return state
 
 
+_WINDOW_FIELDS = ("bar_ns", "model", "window", "drift", "noise", "spread")  # what the regression depends on
+
+
+def state_after(before: FrozenParams, after: FrozenParams, state: np.ndarray) -> np.ndarray:
+    """The regression goes on where it is the same one; else it begins anew and only the position, its hedge and its age are kept.
+
+    Raises ParamsError for another unit of the lead: the hedge of what is held is counted by it.
+    """
+    if before.legs.unit_lead_lots != after.legs.unit_lead_lots:
+        lots = f"{before.legs.unit_lead_lots} and {after.legs.unit_lead_lots}"
+        raise ParamsError(f"{after.name}: unit_lead_lots differ ({lots}): a pair whose hedge ratio moves keeps its unit", "Start another session")
+    old, new = STRATEGY.check(before, before.name), STRATEGY.check(after, after.name)
+    if all(getattr(old, name) == getattr(new, name) for name in _WINDOW_FIELDS):
+        return state.copy()
+    fresh = pack_state(after)
+    fresh[TARGET], fresh[BLOCKED], fresh[UNIT] = state[TARGET], state[BLOCKED], state[UNIT]
+    fresh[BARS_HELD] = state[BARS_HELD] * old.bar_ns // new.bar_ns
+    return fresh
+
+
 def most_hedge_lots(frozen: FrozenParams, values: MovingHedgeParams) -> int:
     """Hedge lots of the largest unit."""
     return int(abs(frozen.legs.unit_hedge_lots) * values.max_hedge_growth)
@@ -281,4 +305,5 @@ STRATEGY = Strategy(
     beliefs="lead and hedge are cointegrated with a ratio that drifts slowly, so the spread about its forecast reverts",
     objection=objection,
     most_hedge_lots=most_hedge_lots,
+    state_after=state_after,
 )

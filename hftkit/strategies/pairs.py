@@ -88,6 +88,7 @@ RING = Z_RING + MEMORY  # the window: spreads at the last closes
 
 _NONE, _NO_BOOK, _WARMING_UP = int(SignalReason.NONE), int(SignalReason.NO_BOOK), int(SignalReason.WARMING_UP)
 _NOT_FINITE, _ZERO_VARIANCE = int(SignalReason.NOT_FINITE), int(SignalReason.ZERO_VARIANCE)
+_HOLDING_LIMIT = int(SignalReason.HOLDING_LIMIT)
 _ENTRY, _IMBALANCE, _LOW_CONFIDENCE = int(SignalReason.ENTRY), int(SignalReason.IMBALANCE), int(SignalReason.LOW_CONFIDENCE)
 
 
@@ -202,6 +203,9 @@ def on_book(
     if s.n_bars < window_size(int(params[ZSCORE]), int(params[WINDOW])):
         s.zscore = math.nan
         s.reason = _WARMING_UP
+        if state[TARGET] != 0.0 and state[BARS_HELD] >= params[MAX_HOLDING_BARS]:  # held through a reload that began the window anew
+            state[TARGET], state[BARS_HELD], state[BLOCKED] = 0.0, 0.0, 1.0
+            s.target, s.reason = 0, _HOLDING_LIMIT
         return s.reason
     s.zscore = _zscore(spread, state, True)
     target, blocked, reason = next_target(
@@ -248,6 +252,21 @@ def pack_state(frozen: FrozenParams) -> np.ndarray:
     state[MEAN] = state[STD] = math.nan
     seed(frozen.array("spread_tail")[-(size + MEMORY) :], packed, state)
     return state
+
+
+_WINDOW_FIELDS = ("hedge_ratio", "bar_ns", "window", "zscore", "spread")  # what the spreads in the window depend on
+
+
+def state_after(before: FrozenParams, after: FrozenParams, state: np.ndarray) -> np.ndarray:
+    """The window goes on where its spreads, bars and length are the same; else it begins anew and only the position and its age are kept."""
+    old, new = STRATEGY.check(before, before.name), STRATEGY.check(after, after.name)
+    gated = [frozen.array(TREES_ARRAY).size > 0 for frozen in (before, after)]
+    if gated[0] == gated[1] and all(getattr(old, name) == getattr(new, name) for name in _WINDOW_FIELDS):
+        return state.copy()
+    fresh = pack_state(after)
+    fresh[TARGET], fresh[BLOCKED] = state[TARGET], state[BLOCKED]
+    fresh[BARS_HELD] = state[BARS_HELD] * old.bar_ns // new.bar_ns
+    return fresh
 
 
 def tail_bars(zscore: str, window: int, gated: bool) -> int:
@@ -297,4 +316,5 @@ STRATEGY = Strategy(
     beliefs="the prices of two instruments, or their logs, are cointegrated, so their spread reverts to its rolling mean",
     objection=objection,
     state_objection=state_objection,
+    state_after=state_after,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from hftkit.codes import Hop, OrderState, SessionStatus
@@ -75,6 +76,7 @@ def session_result(engine: Engine, status: SessionStatus) -> dict[str, Any]:
         "continues": engine.past.folder.name if engine.past is not None else "",
         "line_outages_ms": [round(ms, 3) for ms in engine.reconnect.outages_ms],
         "snapshots": engine.snapshots,
+        "reloads": [msgspec.to_builtins(one) for one in engine.reload.told],
         "unknown_moves": engine.life.n_unknown,
         "startup_s": round(getattr(engine, "startup_s", 0.0), 3),
         "resident_mb": peak_resident_mb(),

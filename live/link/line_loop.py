@@ -47,6 +47,8 @@ from hftkit.session import engine_state
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, hush_bell, monotonic_ns, pollfd, ring_bell, transmit, wait_readable, yield_processor
 from live.hot_loop import (
     ABANDON,
+    COME_BACK,
+    LEAVE,
     LoopContext,
     LoopStatus,
     Wait,
@@ -69,6 +71,7 @@ PUBLIC_RING, MARKET_RING, PRIVATE_RING, ORDERS_RING, COLD_RING, N_RINGS = range(
 
 _RUNNING, _LOGGED_OUT, _JOURNAL_FULL = int(LoopStatus.RUNNING), int(LoopStatus.LOGGED_OUT), int(LoopStatus.JOURNAL_FULL)
 _REFUSED, _ABANDONED = int(LoopStatus.SESSION_REFUSED), int(LoopStatus.ABANDONED)
+_ASKED = int(LoopStatus.ASKED)
 _SPIN, _YIELD = int(Wait.SPIN), int(Wait.YIELD)
 _MARKET, _USER, _ORDER_API, _DUE = int(Kind.MARKET), int(Kind.USER), int(Kind.ORDER_API), int(Kind.DUE)
 FRAMES, ORDER_FRAME = 0x7E, 0x7D  # kinds of a message of the cold side that is market data frames, or one order entry frame, already
@@ -415,8 +418,11 @@ def line_loop(
     while status == _RUNNING:
         before = shell.journal[1]
         status = line_turn(rooms, strategies, shell, page, line, wire, functions)
-        if load_acquire(shell.loop_words, ABANDON) != 0:
+        asked = load_acquire(shell.loop_words, ABANDON)
+        if asked == LEAVE:
             status = _ABANDONED
+        elif asked == COME_BACK and status == _RUNNING:
+            status = _ASKED
         publish_if_due(rooms, shell, page, monotonic_ns(shell.scratch), True)
         if status == _RUNNING and shell.journal[1] == before and loop.wait != _SPIN:
             if loop.wait == _YIELD:

@@ -42,7 +42,9 @@ class Tell:
     def signals(self) -> None:
         """Each change of what a strategy wants, in words (in observe mode that is all there is); once, that a frozen file has expired."""
         engine, rooms = self._engine, self._engine.rooms
-        for slot in np.flatnonzero(rooms.valid_until <= rooms.session[0]["ts_exchange"]).tolist():
+        expired = np.flatnonzero(rooms.valid_until <= rooms.session[0]["ts_exchange"]).tolist()
+        self._expired.intersection_update(expired)  # a reload may have brought another file
+        for slot in expired:
             if slot not in self._expired:
                 self._expired.add(slot)
                 frozen = engine.session_config.strategies[slot]

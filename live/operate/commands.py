@@ -1,4 +1,4 @@
-"""Shell commands to a running session, and to an account that has none: stop, pause, resume, flatten, sessions."""
+"""Shell commands to a running session, and to an account that has none: stop, pause, resume, reload, flatten, sessions."""
 
 from __future__ import annotations
 
@@ -85,6 +85,34 @@ def resume(session: str | None, journal_dir: str, as_json: bool, timeout_s: floa
       hftkit resume 1763700000
     """
     _give(session, Control.RESUME, journal_dir, as_json, timeout_s)
+
+
+@click.command()
+@_session
+@click.option("--params", multiple=True, type=click.Path(dir_okay=False), help="Frozen file in place of the one of that name; may be given again.")
+@click.option("--limits", type=click.Path(dir_okay=False), help="TOML file with the table [limits]; what it does not name stays.")
+@_journals
+@_json
+@_timeout
+def reload(session: str | None, params: tuple[str, ...], limits: str | None, journal_dir: str, as_json: bool, timeout_s: float) -> None:
+    """Give a running SESSION new frozen files, or new limits, without a restart.
+
+    A frozen file takes the place of the one of the same name: same strategy, policy and instruments. Thresholds and limits count at once, a new unit
+    once its strategy is flat; see docs/operations.md. Exit status: 0 done, 3 refused, 4 nobody listens, 5 no answer.
+
+    \b
+    Examples:
+      hftkit reload --params data/frozen/pairs-....json
+      hftkit reload 1763700000 --limits tighter.toml
+      hftkit reload 1763700000 --params data/frozen/pairs-....json --limits tighter.toml --json
+    """
+    from hftkit.session.find_session import find_session
+    from live.operate.operate import EXIT_CODES
+    from live.operate.reload_ask import ask_reload
+
+    asked = ask_reload(find_session(session, journal_dir), params, limits or "", timeout_s)
+    click.echo(json.dumps(asked.as_json(), indent=2) if as_json else f"session {asked.session}: {asked.text}")
+    click.get_current_context().exit(EXIT_CODES[asked.what])
 
 
 @click.command()

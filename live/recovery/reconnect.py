@@ -19,7 +19,7 @@ from hftkit.errors import HftkitError
 from hftkit.kernels.wire.frame import frame_type
 from hftkit.layout import FRAME
 from hftkit.session.engine_state import EngineState
-from live.hot_loop import LoopContext, LoopStatus
+from live.hot_loop import LEAVE, LoopContext, LoopStatus
 
 if TYPE_CHECKING:
     from live.engine import Engine
@@ -106,7 +106,7 @@ class Reconnect:
             return False
         outage = self._lost(why)
         deadline_ns = outage.began_ns + int(engine.config.recovery.reconnect_s * 1e9)
-        while clock.monotonic_ns() < deadline_ns and not engine.shell.loop["abandon"][0]:
+        while clock.monotonic_ns() < deadline_ns and engine.shell.loop["abandon"][0] != LEAVE:
             if self._open():
                 return True
         return False

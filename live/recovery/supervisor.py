@@ -156,6 +156,9 @@ class Supervisor:
                 worker.is_known_as(int(message["pid"]))
         elif message["at"] == "session":
             worker.folder = Path(message["folder"])
+        elif message["at"] == "reloaded":  # whoever takes over verifies these files
+            session = msgspec.structs.replace(self._settings.session, params=tuple(message["params"]))
+            self._settings = msgspec.structs.replace(self._settings, session=session)
         elif message["at"] == "trading":
             worker.has_traded = True
             self._trading(int(message["ns"]))

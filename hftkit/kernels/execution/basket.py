@@ -26,6 +26,7 @@ from hftkit.kernels.arrays import (
     BookArray,
     HeldArray,
     InstrumentArray,
+    Int64Array,
     OrderArray,
     OrderRecord,
     SignalArray,
@@ -142,6 +143,7 @@ def plan_basket(
     signal: SignalArray,
     book: BookArray,
     instruments: InstrumentArray,
+    units: Int64Array,
     baskets: BasketArray,
     legs: BasketLegArray,
     held: HeldArray,
@@ -152,11 +154,16 @@ def plan_basket(
 ) -> int:
     """Advance one basket and append what it wants to trade. Returns the number of wants.
 
-    `signal` SIGNAL (k,), `baskets` BASKET (k,), `legs` BASKET_LEG (k * BASKET_LEGS,), `held` LEDGER (k, w), `want` WANT (wants,), `n`: wants already
+    `signal` SIGNAL (k,), `units` int64 (k, BASKET_LEGS): taken over while it is flat, `baskets` BASKET (k,),
+    `legs` BASKET_LEG (k * BASKET_LEGS,), `held` LEDGER (k, w), `want` WANT (wants,), `n`: wants already
     there, `trading`: codes.Trading, `now`: ns monotonic.
     """
     basket = baskets[slot]
     wanted = 0 if trading > _PAUSED else signal[slot].target
+    for place in range(basket.n_legs):
+        leg = legs[leg_at(slot, place)]
+        if basket.state == _FLAT and leg.unit != units[slot, place]:
+            leg.unit = units[slot, place]
     whole, flat, quiet = _shape(slot, basket, legs, held, book, instruments)
     if flat or whole or basket.state == _OPEN:  # an open one is changed from outside only: leave_basket
         basket.ts_naked = 0

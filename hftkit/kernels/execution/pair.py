@@ -21,6 +21,9 @@ Maker first (`maker_patience_ns` > 0): the lead is posted at the touch and rests
 once: what leaves an entry that was not finished, a stop, whatever is forced, an exit whose hedge does not fill; and the hedge, always. The hedge
 follows each partial fill as it comes; a hedge attempt that fills nothing pulls the resting lead, so a naked leg never waits on a maker order.
 
+A unit that a new frozen file makes larger or smaller (session/reload.py) is taken over while the pair is flat: what is held keeps the unit that it
+was entered with.
+
 Where a strategy's hedge ratio moves, SIGNAL.unit_hedge says how many hedge lots a unit has from now on. It is taken over while the pair is
 flat or open: the difference is then a residual like any other, hedged at once, by the same deadline.
 
@@ -294,11 +297,25 @@ def _plan_patient_lead(
 
 
 @kernel
+def _take_unit(leg: LegsRecord, unit_lead: int, unit_hedge: int, moving_hedge: int) -> None:
+    """While the pair is flat: the unit of the newest frozen file, signed lots; `moving_hedge`: those of the signal where its ratio moves, else 0."""
+    if leg.state == _FLAT and leg.unit_lead != unit_lead:
+        leg.unit_lead = unit_lead
+    if leg.hedge < 0:
+        return
+    if leg.state == _FLAT and moving_hedge == 0 and leg.unit_hedge != unit_hedge:
+        leg.unit_hedge = unit_hedge
+    if moving_hedge != 0 and (leg.state == _FLAT or leg.state == _OPEN):
+        leg.unit_hedge = moving_hedge
+
+
+@kernel
 def plan_legs(
     slot: int,
     signal: SignalArray,
     book: BookArray,
     instruments: InstrumentArray,
+    units: Int64Array,
     legs: LegsArray,
     orders: OrderArray,
     want: WantArray,
@@ -308,13 +325,13 @@ def plan_legs(
 ) -> int:
     """Advance one pair and append what it wants to trade. Returns the number of wants.
 
-    `signal` SIGNAL (k,), `legs` LEGS (k,), `orders` ORDER (capacity,), `want` WANT (wants,), `n`: wants already there, `trading`: codes.Trading,
+    `signal` SIGNAL (k,), `units` int64 (k, BASKET_LEGS), `legs` LEGS (k,),
+    `orders` ORDER (capacity,), `want` WANT (wants,), `n`: wants already there, `trading`: codes.Trading,
     `now`: ns monotonic.
     """
     leg = legs[slot]
     target = signal[slot].target
-    if signal[slot].unit_hedge != 0 and leg.hedge >= 0 and (leg.state == _FLAT or leg.state == _OPEN):
-        leg.unit_hedge = signal[slot].unit_hedge
+    _take_unit(leg, units[slot, 0], units[slot, 1], signal[slot].unit_hedge)
     wanted = 0 if trading > _PAUSED else target
     residual = residual_of(leg)
     naked = leg.hedge >= 0 and abs(residual) > _tolerance(leg, book, instruments)

@@ -38,7 +38,7 @@ def plan_other(
     """`plan` of what is no pair."""
     if rooms.slots[slot].policy == _QUOTES:
         return plan_quotes(slot, rooms.signal, rooms.book, quotes, rooms.held, rooms.orders, want, n, trading, now)
-    return plan_basket(slot, rooms.signal, rooms.book, rooms.instruments, baskets, basket_legs, rooms.held, want, n, trading, now)
+    return plan_basket(slot, rooms.signal, rooms.book, rooms.instruments, rooms.units, baskets, basket_legs, rooms.held, want, n, trading, now)
 
 
 @inlined_kernel
@@ -60,7 +60,7 @@ def plan(
     monotonic.
     """
     if rooms.slots[slot].policy == _PAIR:
-        return plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, legs, rooms.orders, want, n, trading, now)
+        return plan_legs(slot, rooms.signal, rooms.book, rooms.instruments, rooms.units, legs, rooms.orders, want, n, trading, now)
     return plan_other(slot, rooms, quotes, baskets, basket_legs, want, n, trading, now)
 
 

@@ -28,7 +28,7 @@ NO_COMMAND = -1
 _CODE_MASK, _CODE_BITS = 0xFF, 8
 _LAST = max(int(code) for code in Control)
 _PAUSE, _RESUME, _FLATTEN, _STOP = int(Control.PAUSE), int(Control.RESUME), int(Control.FLATTEN), int(Control.STOP)
-_ENABLE, _CONNECT = int(Control.ENABLE), int(Control.CONNECT)
+_ENABLE, _CONNECT, _RELOAD = int(Control.ENABLE), int(Control.CONNECT), int(Control.RELOAD)
 _ENABLED, _PAUSED, _FLATTENING = int(Trading.ENABLED), int(Trading.PAUSED), int(Trading.FLATTENING)
 _STOPPING, _HALTED = int(Trading.STOPPING), int(Trading.HALTED)
 _DONE, _REFUSED = int(Outcome.DONE), int(Outcome.REFUSED)
@@ -87,7 +87,7 @@ def _outcome(code: int, admitted: bool, trading: int, stop_requested: int) -> in
         return _DONE if trading >= _PAUSED else _REFUSED  # paused: there was nothing to leave
     if code == _STOP:
         return _DONE if stop_requested > 0 else _REFUSED
-    return _DONE if code == _CONNECT or trading >= _STOPPING else _REFUSED  # a halt; a stop under way allows as little
+    return _DONE if code == _CONNECT or code == _RELOAD or trading >= _STOPPING else _REFUSED  # a halt; a stop under way allows as little
 
 
 @kernel

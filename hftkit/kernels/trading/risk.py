@@ -61,7 +61,7 @@ def _room(position: int, open_same_side: int, sign: int, limit: int) -> int:
 
 
 @kernel
-def _worst_exposure(ledger: LedgerArray, open_qty: OpenArray, instruments: InstrumentArray) -> int:
+def worst_exposure(ledger: LedgerArray, open_qty: OpenArray, instruments: InstrumentArray) -> int:
     """Sum over instruments of the largest |position| that open orders could lead to, at mark, in 1e-8 quote."""
     total = 0
     for i in range(ledger.size):
@@ -164,7 +164,7 @@ def check_order(
     else:
         if a.qty * lot_notional < ins.min_notional_e8:
             return _MIN_NOTIONAL
-        if _worst_exposure(ledger, open_qty, instruments) + a.qty * lot_notional > r.max_exposure_e8:
+        if worst_exposure(ledger, open_qty, instruments) + a.qty * lot_notional > r.max_exposure_e8:
             return _EXPOSURE
     if n_open >= r.max_open_orders:
         return _OPEN_ORDERS

@@ -2,7 +2,7 @@
 
 Positions are those of the strategy's own ledger (attribution.py), whatever others hold in the same instruments; its open orders count as filled. A
 strategy that reaches its loss limit is stopped alone: PAUSED enters nothing new and leaves what it holds by its own exits; FLATTENING leaves at once.
-It stays stopped for the rest of the session: only new limits would start it again.
+It stays stopped for the rest of the session: only new limits start it again (session/reload.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def own_reducible(a: WantRecord, held: HeldArray, open_held: OpenHeldArray) -> i
 
 
 @kernel
-def _worst_exposure(
+def worst_own_exposure(
     slot: int, watch: Int64Array, instruments: InstrumentArray, ledger: LedgerArray, held: HeldArray, open_held: OpenHeldArray
 ) -> int:
     """Sum over the strategy's instruments of the largest |position| that its open orders could lead to, at mark, in 1e-8 quote."""
@@ -76,7 +76,7 @@ def check_strategy(
             return _POSITION
     if s.max_exposure_e8 < UNLIMITED:
         value = a.qty * price * instruments[a.instrument].tick_lot_e8
-        if _worst_exposure(a.strategy, watch, instruments, ledger, held, open_held) + value > s.max_exposure_e8:
+        if worst_own_exposure(a.strategy, watch, instruments, ledger, held, open_held) + value > s.max_exposure_e8:
             return _EXPOSURE
     return 0
 

@@ -99,12 +99,12 @@ class BinanceVenue:
         self._frozen = tuple(frozen)
         return tuple(item.instrument for item in self._listed)
 
-    def limits(self, limits: Limits) -> Limits:
+    def limits(self, limits: Limits, frozen: Sequence[FrozenParams]) -> Limits:
         """No order larger than the venue takes, no more of them than its windows allow, with some kept for hedges."""
         rate, most = self.line.budget.order_rate()
         burst = min(limits.order_burst, most)
         largest = {item.instrument.symbol: min(item.max_lots, item.max_market_lots, limits.max_order_lots) for item in self._listed}
-        for item in self._frozen:
+        for item in frozen:
             for symbol, unit in smallest_lots(item).items():
                 smallest = next((listed.min_lots for listed in self._listed if listed.instrument.symbol == symbol), 0)
                 if unit < smallest:

@@ -59,7 +59,7 @@ class BinaryVenue:
             self._lease.take(f"binary {where} account {venue.account}", f"account {venue.account} at {venue.host}:{venue.order_port}")
         return discover(venue.host, venue.market_port, venue.connect_timeout_s, self._wait)
 
-    def limits(self, limits: Limits) -> Limits:
+    def limits(self, limits: Limits, frozen: Sequence[FrozenParams]) -> Limits:
         """As configured."""
         return limits
 
