@@ -26,10 +26,11 @@ from numba.np import numpy_support
 from hftkit.codes import Control, EventKind, MessageType, RecordType
 from hftkit.errors import HftkitError
 from hftkit.kernels.wire.decode import clear_event
-from hftkit.session.engine_state import state_digest
+from hftkit.session.engine_state import Limits, state_digest
 from hftkit.session.journal import JournalReader, JournalWriter, bytes_of, words_of
-from hftkit.session.snapshot import Kind, parts_of, snapshot_words
-from tests.support import NOBODY, Machine, frame
+from hftkit.session.reload import Change, Replacement, carry_out
+from hftkit.session.snapshot import PART_HEADER_WORDS, Kind, parts_of, snapshot_words
+from tests.support import NOBODY, Machine, frame, frozen_pair
 
 SEGMENT = 1 << 16
 LONGEST_S = 20  # for one variant
@@ -51,6 +52,7 @@ class Tape(Machine):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
+        self.reloads = 0
         self.rows: list[Row] = [
             (RecordType.SESSION_BEGIN, 1, words_of(b'{"kernels": "none"}')),
             (RecordType.CONFIG, 1, words_of(self.config.to_bytes())),
@@ -73,6 +75,18 @@ class Tape(Machine):
         kind = RecordType.ORDER_ENTRY_IN if is_order_entry else RecordType.MARKET_DATA_IN
         self.rows.append((kind, self.now, np.frombuffer(data, np.int64).copy()))
         return super().feed(data, is_order_entry)
+
+    def reload(self, change: Change) -> list[Any]:
+        """New parameters or limits as a session takes them: the record, what it does, and the command behind it."""
+        self.reloads += 1
+        self.rows += [(RecordType.RELOAD, self.now, part) for part in parts_of(change.to_words(), self.reloads)]
+        self.rooms, self.config = carry_out(self.rooms, self.config, change)
+        return self.own(EventKind.CONTROL, int(Control.RELOAD))
+
+    def snapshot(self, number: int) -> None:
+        """The state as it is, where a segment would begin."""
+        words = snapshot_words(self.rooms, Kind.CHECK, self.config if self.reloads else None)
+        self.rows += [(RecordType.SNAPSHOT, self.now, part) for part in parts_of(words, number)]
 
     def own(self, kind: EventKind, code: int = 0) -> list[Any]:
         """A timer or a command, kept."""
@@ -112,7 +126,7 @@ def traded(tape: Tape, at_step: Callable[[], object] = lambda: None) -> None:
 
 
 def recorded() -> list[Row]:
-    """The rows of a small session, snapshots among them: one that it was given, and three between its steps."""
+    """The rows of a small session. Snapshots are among them: one that it was given, three between its steps; and a reload before the last."""
     tape, taken = Tape(), []
     given = snapshot_words(tape.rooms, Kind.GIVEN)
     tape.rows += [(RecordType.SNAPSHOT, 1, part) for part in parts_of(given, 0)]
@@ -120,8 +134,9 @@ def recorded() -> list[Row]:
     def take() -> None:
         taken.append(len(tape.rows))
         if len(taken) % 2:
-            words = snapshot_words(tape.rooms, Kind.CHECK)
-            tape.rows += [(RecordType.SNAPSHOT, tape.now, part) for part in parts_of(words, len(taken) // 2 + 1)]
+            tape.snapshot(len(taken) // 2 + 1)
+        if len(taken) == 4:
+            tape.reload(Change(strategies=(Replacement(slot=0, frozen=frozen_pair(unit_lead_lots=120)),), limits=Limits(max_loss=4_000)))
 
     traded(tape, take)
     return tape.rows
@@ -172,7 +187,9 @@ def change_json(rnd: random.Random, payload: np.ndarray) -> np.ndarray:
         listed = body.get("strategies")
         for frozen in listed if isinstance(listed, list) else ():
             if isinstance(frozen, dict):
-                frozen["digest"] = ""
+                sealed_again = frozen.get("frozen", frozen)  # of a reload: beside its slot
+                if isinstance(sealed_again, dict):
+                    sealed_again["digest"] = ""
     return words_of(json.dumps(body).encode())
 
 
@@ -194,9 +211,12 @@ def variant(rnd: random.Random, rows: list[Row]) -> list[Row]:
                 payload[word] = np.array(new & (2**64 - 1), np.uint64).view(np.int64)
             rows[at] = (kind, time_ns, payload)
         elif how < 0.45:
-            at = next((i for i, row in enumerate(rows) if row[0] == RecordType.CONFIG), at)
-            if rows[at][0] == RecordType.CONFIG:
-                rows[at] = (rows[at][0], rows[at][1], change_json(rnd, _safe(rows[at][2], payload)))
+            wanted = rnd.choice((RecordType.CONFIG, RecordType.CONFIG, RecordType.RELOAD))
+            at = next((i for i, row in enumerate(rows) if row[0] == wanted), at)
+            head = PART_HEADER_WORDS if wanted == RecordType.RELOAD else 0
+            if rows[at][0] == wanted:
+                changed = change_json(rnd, _safe(rows[at][2][head:], payload))
+                rows[at] = (rows[at][0], rows[at][1], np.concatenate([rows[at][2][:head], changed]))
         elif how < 0.6:
             rows[at] = (rnd.choice((*(int(one) for one in RecordType), 0, 5, 15, 22, 33, 47, 99, 65535)), time_ns, payload)
         elif how < 0.7:

@@ -17,7 +17,7 @@ import numpy as np
 
 from hftkit.codes import Reject, Trading
 from hftkit.errors import ConfigError, HftkitError, JournalError, UnitError
-from hftkit.params.format import FrozenParams, canonical_bytes
+from hftkit.params.format import FrozenParams, canonical_bytes, check_digest
 from hftkit.reading import parse_object, printable
 from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state
 from hftkit.session.journal import bytes_of, words_of
@@ -164,6 +164,8 @@ def carry_out_recorded(rooms: EngineState, config: SessionConfig, words: np.ndar
     """`carry_out` of a change that a journal holds. Raises JournalError where no session can have made it."""
     change = Change.from_words(words)
     try:
+        for one in change.strategies:
+            check_digest(one.frozen, f"frozen file {one.frozen.name[:64]!r} of a reload")
         return carry_out(rooms, config, change)
     except JournalError:
         raise
