@@ -30,11 +30,11 @@ from hftkit.compilation.strategy_kernels import compile_strategies
 from hftkit.errors import HftkitError
 from hftkit.kernels import jit  # not a kernel source: its edits need no new cache
 from hftkit.kernels.memory import telemetry as page_kernel
-from hftkit.kernels.memory.ring import format_ring, ring_pop, ring_words
-from hftkit.layout import EVENT, LOOP
+from hftkit.kernels.memory.ring import ring_pop
+from hftkit.layout import EVENT
 from hftkit.params.format import FrozenParams, check_scales, parse_frozen, read_frozen
 from hftkit.session.control import CONTROL_PAGE, ControlPage, load_kernels
-from hftkit.session.engine_state import EngineState, Limits, SessionConfig, build_engine_state, strategy_kernels
+from hftkit.session.engine_state import Limits, SessionConfig, build_engine_state, strategy_kernels
 from hftkit.session.journal import RESERVE_BYTES, JournalWriter
 from hftkit.session.resume import Past
 from hftkit.session.running import register
@@ -56,19 +56,19 @@ from live.lifecycle import LifeCycle, stands_at
 from live.limit_check import check_session, refuse_twice
 from live.log.log import SessionLog
 from live.log.tell import Tell
+from live.loop_memory import loop_context
 from live.operate.confirm import check_confirmed
-from live.operate.reload import Reload, live_limits
+from live.operate.reload import Reload
 from live.readiness import wait_ready
 from live.recovery.adopt import adopt
 from live.recovery.reconnect import Reconnect
-from live.recovery.takeover import Takeover, begin_journal, frozen_of_past, let_trade, state_of
+from live.recovery.takeover import Takeover, begin_journal, frozen_of_past, let_trade, state_of, take_limits
 from live.segments import next_segment
 from live.session_page import own_instruments, page_info, page_path
 from live.space import SpaceWatch
 from live.touch import touch
 from live.venue import Venue, account_text, adapter
 
-NOTES_SLOTS = 4096
 _TURN_S = 0.02  # the cold side's own rhythm
 _SYNC_EVERY_S = 0.2
 
@@ -183,7 +183,7 @@ class Engine:
         with compilation_said():
             compile_strategies(item.strategy for item in frozen)
             load_kernels()  # of the control page: no command may wait for them once sockets are open
-            self.venue.compile(rooms, self._shell(rooms))
+            self.venue.compile(rooms, loop_context(self.config.loop, rooms, self.journal, self.control))
 
     # -- phase 4 -----------------------------------------------------------------------------------------------------
     def _connections(self, frozen: tuple[FrozenParams, ...]) -> None:
@@ -191,9 +191,7 @@ class Engine:
         self.log.secrets.learn(*self.venue.secrets)
         for item in frozen:
             check_scales(item, {instrument.symbol: instrument for instrument in offered}, item.name)
-        if self.past is not None and self.past.limits_reloaded:
-            self.config = msgspec.structs.replace(self.config, limits=live_limits(self.past.config.limits))
-            self.say(f"limits: those that session {self.past.folder.name} was given while it ran; `hftkit reload --limits` changes them")
+        take_limits(self)
         loop, limits = self.config.loop, self.venue.limits(self.config.limits, frozen)
         if self.observing:
             limits = msgspec.structs.replace(limits, max_open_orders=0)  # the last of several locks on the same door
@@ -217,7 +215,7 @@ class Engine:
         self.page = create_page(self.page_path, len(offered), len(frozen), page_info(self, frozen, offered), self.rooms.watch.shape[1])
         self.page.head[page_kernel.STARTED_UNIX_NS], self.page.head[page_kernel.STARTED_MONOTONIC_NS] = clock.unix_ns(), clock.monotonic_ns()
         private_files.write(self.folder / "telemetry.path", str(self.page_path))
-        self.shell = self._shell(self.rooms)
+        self.shell = loop_context(self.config.loop, self.rooms, self.journal, self.control)
         self.thread = threading.Thread(target=self._run_loop, name="hot-loop", daemon=True)
         self.built = True
         self.live()
@@ -418,25 +416,6 @@ class Engine:
             self.shell.loop["abandon"] = hot.LEAVE
             if self.thread.is_alive():
                 self.thread.join(timeout=5)
-
-    def _shell(self, rooms: EngineState) -> hot.LoopContext:
-        notes_words = ring_words(NOTES_SLOTS, hot.NOTE_WORDS)
-        settings, loop = self.config.loop, np.zeros(1, LOOP.dtype)
-        loop["wait"], loop["stall_ns"] = int(hot.Wait[settings.wait.upper()]), settings.stall_ms * 1_000_000
-        loop["timer_ns"], loop["idle_ns"] = settings.timer_us * 1000, settings.idle_timer_ms * 1_000_000
-        return hot.LoopContext(
-            loop=loop,
-            loop_words=loop.view(np.int64),
-            order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
-            data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
-            segment=self.journal.segment,
-            journal=self.journal.state,
-            control=self.control.words,
-            notes=format_ring(np.zeros(notes_words, np.int64), NOTES_SLOTS, hot.NOTE_WORDS),
-            event_words=rooms.event.view(np.int64),
-            scratch=np.zeros(32, np.int64),
-            sent_at=np.zeros(rooms.orders.size, np.int64),
-        )
 
     def _note(self, event: str, **facts: Any) -> None:
         """What the venue's threads have to tell, for the log."""

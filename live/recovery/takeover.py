@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from hftkit import clock
@@ -17,6 +18,7 @@ from hftkit.session.journal import words_of
 from hftkit.session.resume import Past, carry, check_same, mark_continued, told
 from hftkit.session.snapshot import Kind, parts_of, snapshot_words
 from live.config import EngineConfig
+from live.operate.reload import live_limits
 from live.recovery.adopt import write_state
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ def state_of(past: Past, config: SessionConfig) -> EngineState:
     """The state that the new session begins with. Raises HftkitError where it does not trade what the old one did."""
     check_same(past, config)
     return carry(past, config, clock.monotonic_ns())
+
+
+def take_limits(engine: Engine) -> None:
+    """Limits that the old session was given while it ran go on, whatever the configuration file says: that one is older, or says the same."""
+    past = engine.past
+    if past is not None and past.limits_reloaded:
+        engine.config = msgspec.structs.replace(engine.config, limits=live_limits(past.config.limits))
+        engine.say(f"limits: those that session {past.folder.name} was given while it ran; `hftkit reload --limits` changes them")
 
 
 def begin_journal(engine: Engine, frozen: tuple[FrozenParams, ...], now_ns: int) -> None:

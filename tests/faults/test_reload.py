@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from hftkit.codes import Control
 from hftkit.params.format import freeze, load
 from hftkit.session.child_process import HFTKIT, LiveSession, Simulator
 from hftkit.session.replay import LAST_SNAPSHOT, replay
 from live.operate.reload_files import REQUEST
+from tests.faults import binance_drill
 from tests.faults.test_live_session import frozen_for_sample
 from tests.faults.test_recovery import engine_of, resume, start
 
@@ -178,3 +180,25 @@ def test_the_one_that_takes_over_has_the_reloaded_files(
         assert session.process.wait(60) == 0
     assert json.loads((second / "result.json").read_text())["params_digest"] == [load(eager).digest]
     assert replay(second).identical
+
+
+def test_a_session_on_binance_s_protocol_is_reloaded_too(tmp_path: Path) -> None:
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[limits]\nmax_loss = 4500\nmax_orders_per_s = 50\n")
+    (tmp_path / "venue").mkdir()
+    with Simulator(tmp_path / "venue", 1.0, Path("binance"), ("--binance-port", "0")) as simulator:
+        venue = binance_drill.Venue(simulator)
+        params = binance_drill.frozen_file(tmp_path)
+        before = load(params)
+        calm = freeze(msgspec.structs.replace(before, parameters={**before.parameters, "entry_z": "40"}), tmp_path)
+        with binance_drill.start(calm, venue, tmp_path) as session:
+            session.wait_until(lambda now: now.signal["n_bars"][0] >= 10 and int(now.risk["trading"]) == 0)
+            assert session.telemetry().session["n_orders"] == 0
+            told = reloaded(session, "--params", str(params), "--limits", str(limits))
+            binance_drill.trades_on(session, 4)
+            session.send(Control.STOP)
+            result = session.wait(binance_drill.PATIENCE_S)
+        assert told["limits"]["max_loss"] == [5_000, 4_500]
+        assert result["params_digest"] == [before.digest]
+        assert len(result["reloads"]) == 1
+        binance_drill.assert_whole(session, venue, result)

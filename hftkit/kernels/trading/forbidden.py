@@ -11,6 +11,7 @@ from hftkit.codes import Action, Side
 from hftkit.kernels.arrays import EngineState, OrderRecord
 from hftkit.kernels.execution.resting import cancel_of
 from hftkit.kernels.jit import kernel
+from hftkit.kernels.trading.lot_value import lot_value
 from hftkit.kernels.trading.orders import is_final
 from hftkit.kernels.trading.risk import worst_exposure
 from hftkit.kernels.trading.strategy_risk import UNLIMITED, worst_own_exposure
@@ -58,8 +59,8 @@ def _strategy_forbids(o: OrderRecord, rooms: EngineState) -> bool:
 def forbidden(o: OrderRecord, rooms: EngineState) -> bool:
     """Whether the resting order `o` (ORDER record) could not be sent under the limits of this moment."""
     leaves, limit = o.qty - o.filled_qty, rooms.limit[o.instrument]
-    lot_notional = max(o.price * rooms.instruments[o.instrument].tick_lot_e8, 1)
-    if leaves > limit.max_order_qty or leaves > limit.max_order_notional_e8 // lot_notional or _account_forbids(o, rooms):
+    value = lot_value(max(o.price, 1), rooms.instruments[o.instrument].tick_lot_e8)
+    if leaves > limit.max_order_qty or leaves > limit.max_order_notional_e8 // value or _account_forbids(o, rooms):
         return True
     return rooms.rules[0] & BY_STRATEGY != 0 and _strategy_forbids(o, rooms)
 
