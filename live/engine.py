@@ -345,7 +345,7 @@ class Engine:
                     continue
                 segment = next_segment(self) if status == hot.LoopStatus.JOURNAL_FULL else None
                 if segment is None:
-                    self.loop_status = status
+                    self.loop_status = hot.LoopStatus.JOURNAL_FULL if status is hot.LoopStatus.ASKED else status
                     return
                 self.shell = self.shell._replace(segment=segment)
         except BaseException as error:
