@@ -54,7 +54,7 @@ def replay(journal: str, verify: bool, allow_torn: bool, check_writers: bool, fr
         "funding": from_e8(int(ledger["funding_e8"].sum()), 4),
         "net_pnl": from_e8(int((ledger["realized_e8"] + ledger["unrealized_e8"] - ledger["fees_e8"] - ledger["funding_e8"]).sum()), 4),
     }
-    summary |= {"snapshots": result.snapshots, "began_at_snapshot": result.began_at, "continues": result.continues}
+    summary |= {"snapshots": result.snapshots, "began_at_snapshot": result.began_at, "continues": result.continues, "reloads": result.reloads}
     if result.writers is not None:
         summary["breaches"] = breaches
     if as_json:
@@ -68,6 +68,8 @@ def replay(journal: str, verify: bool, allow_torn: bool, check_writers: bool, fr
             click.echo(f"it continues session {result.continues}")
         if result.began_at:
             click.echo(f"from snapshot {result.began_at} on")
+        if result.reloads:
+            click.echo(f"{result.reloads} reloads of parameters or limits, made where the session made them")
         if result.snapshots:
             click.echo(f"{result.snapshots} snapshots: the state at each is the replay's own")
         if result.torn:

@@ -1,8 +1,8 @@
 """New parameters and new limits while a session runs: what may change, and what a change does to the engine's state (docs/operations.md).
 
 A change is a RELOAD record of the journal: the frozen files that take the place of others, and the limits, whole, as canonical JSON, in parts like a
-snapshot. It counts from the place where it stands, between two events; a session and its replay carry it out by `carry_out`. Right behind it comes
-the command RELOAD, an event like any other: the step looks at the limits, pulls what they forbid and has every strategy planned.
+snapshot. It counts from the place where it stands, between two events; a session and its replay make it by the same `make_change`. Right behind it
+comes the command RELOAD, an event like any other: the step looks at the limits, pulls what they forbid and has every strategy planned.
 
 What a session trades stays: slots, names, strategies, policies, instruments. So every array keeps its size, but those of parameters and strategies'
 states.
@@ -10,7 +10,7 @@ states.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -105,41 +105,34 @@ def config_after(config: SessionConfig, change: Change) -> SessionConfig:
     return msgspec.structs.replace(config, strategies=tuple(files), limits=limits)
 
 
-def check_change(rooms: EngineState, config: SessionConfig, change: Change) -> SessionConfig:
-    """The configuration after a change, all that could fail in `carry_out` tried. Raises HftkitError in one line. `rooms` stay as they are."""
-    after = config_after(config, change)
-    build_engine_state(after)
-    for one in change.strategies:
-        strategy(one.frozen.strategy).go_on(config.strategies[one.slot], one.frozen, rooms.state[one.slot])
-    return after
+class Planned(NamedTuple):
+    """A change of which nothing can fail any more. `fresh`: what its configuration allocates, with the strategies' states in it."""
+
+    config: SessionConfig
+    fresh: EngineState
 
 
-def carry_out(rooms: EngineState, config: SessionConfig, change: Change) -> tuple[EngineState, SessionConfig]:
-    """Make a change, between two events: the state and the configuration to go on with.
+def plan_change(rooms: EngineState, config: SessionConfig, change: Change) -> Planned:
+    """All of a change that could fail; `rooms` stay as they are.
 
     Parameters
     ----------
     rooms
-        The state before. Its arrays are written, but for `params` and `state`, which are new ones.
+        The state as it is.
     config
-        The configuration before.
+        The configuration as it is.
     change
-        What `config_after` has no objection to.
+        What is to change.
 
     Returns
     -------
-    tuple
-        The state and the configuration after it.
+    Planned
+        For `make_change`, before any other event.
 
     Raises
     ------
     ConfigError, ParamsError
-        The session cannot go on with it; nothing was changed.
-
-    Notes
-    -----
-    Parameters, validity, plans and limits count at once. A unit counts where its strategy is flat (`units`, kernels/execution/). A strategy that its
-    loss limit has stopped trades again where that limit is larger now than it was, and its loss within it.
+        The session cannot go on with it.
     """
     after = config_after(config, change)
     fresh = build_engine_state(after)
@@ -148,6 +141,16 @@ def carry_out(rooms: EngineState, config: SessionConfig, change: Change) -> tupl
         row = fresh.state[slot]
         row[:] = 0.0
         row[: min(row.size, kept.size)] = kept[: row.size]
+    return Planned(after, fresh)
+
+
+def make_change(rooms: EngineState, planned: Planned) -> EngineState:
+    """The state to go on with: the arrays of `rooms`, written, but for `params` and `state`, which are new ones.
+
+    Parameters, validity, plans and limits count at once. A unit counts where its strategy is flat (`units`, kernels/execution/). A strategy that its
+    loss limit has stopped trades again where that limit is larger now than it was, and its loss within it.
+    """
+    fresh = planned.fresh
     max_loss = rooms.slots["max_loss_e8"].copy()
     for name, settings in SETTINGS.items():
         for setting in settings:
@@ -157,7 +160,13 @@ def carry_out(rooms: EngineState, config: SessionConfig, change: Change) -> tupl
     slots = rooms.slots
     again = (slots["reason"] == _LOSS) & (slots["max_loss_e8"] > max_loss) & (slots["equity_e8"] > -slots["max_loss_e8"])
     slots["trading"][again], slots["reason"][again] = _ENABLED, 0
-    return rooms._replace(params=fresh.params, state=fresh.state), after
+    return rooms._replace(params=fresh.params, state=fresh.state)
+
+
+def carry_out(rooms: EngineState, config: SessionConfig, change: Change) -> tuple[EngineState, SessionConfig]:
+    """Plan a change and make it: state and configuration after it. Raises as `plan_change` does; then nothing has changed."""
+    planned = plan_change(rooms, config, change)
+    return make_change(rooms, planned), planned.config
 
 
 def carry_out_recorded(rooms: EngineState, config: SessionConfig, words: np.ndarray) -> tuple[EngineState, SessionConfig]:

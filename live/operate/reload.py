@@ -18,8 +18,9 @@ from hftkit.codes import Control, RecordType
 from hftkit.config import explain, read_toml, refuse_endless
 from hftkit.errors import ConfigError, HftkitError
 from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
+from hftkit.reading import printable
 from hftkit.session.engine_state import Limits, SessionConfig
-from hftkit.session.reload import Change, Replacement, carry_out, check_change
+from hftkit.session.reload import Change, Replacement, make_change, plan_change
 from hftkit.session.snapshot import parts_of
 from live.config import LiveLimits
 from live.hot_loop import COME_BACK, LEAVE
@@ -80,8 +81,8 @@ class Reload:
             return
         try:
             self._prepared = self._prepare(request)
-        except HftkitError as error:
-            self._refuse(request, str(error))
+        except Exception as error:  # what is asked for is no part of the engine: it is refused, and the session goes on
+            self._refuse(request, _in_one_line(error))
             return
         loop = self._engine.shell.loop
         if loop["abandon"][0] != LEAVE:
@@ -89,7 +90,14 @@ class Reload:
 
     def _refuse(self, request: Request, why: str) -> None:
         self._engine.log.event("reload_refused", why=why, params=list(request.params), limits=request.limits)
-        put_answer(self._engine.folder, Answer(number=request.number, done=False, text=f"refused: {why}"))
+        self._answer(Answer(number=request.number, done=False, text=f"refused: {why}"))
+
+    def _answer(self, answer: Answer) -> None:
+        """To whoever waits for it; the log has it anyway."""
+        try:
+            put_answer(self._engine.folder, answer)
+        except HftkitError as error:
+            self._engine.log.event("reload_unanswered", why=error.problem)
 
     def _follow(self, prepared: _Prepared) -> None:
         """Say what came of a change, once it has."""
@@ -106,7 +114,7 @@ class Reload:
         self.told = (*self.told, answer)
         self._remember(prepared)
         engine.log.event("reload", what=answer.text, params=msgspec.to_builtins(answer.params), limits=answer.limits, paused_ms=answer.paused_ms)
-        put_answer(engine.folder, answer)
+        self._answer(answer)
         engine.say(f"reload {answer.text}")
 
     def _remember(self, prepared: _Prepared) -> None:
@@ -138,7 +146,7 @@ class Reload:
         if not replacements and not changed:
             raise ConfigError("it would change nothing: the session has these limits", "Name a file with --params or other limits with --limits")
         change = Change(strategies=replacements, limits=plain_limits(narrowed) if changed else None)
-        check_change(engine.rooms, config, change)
+        plan_change(engine.rooms, config, change)  # tried; the hot thread does it again with the state of its moment
         check = say_limits if engine.observing else check_limits
         for line in check(files, limits if limits is not None else engine.config.limits, half_mids(engine)):
             engine.say(f"limits: {line}")
@@ -195,6 +203,11 @@ class Reload:
         if prepared is None or self._taken is not None:
             return True
         parts = parts_of(prepared.change.to_words(), self._made + 1)
+        try:
+            planned = plan_change(engine.rooms, engine.session_config, prepared.change)
+        except Exception as error:  # of a strategy of somebody's own, with a state that its first try had not
+            self._taken = _TakenUp(problem=_in_one_line(error))
+            return True
         if not engine.journal.append_whole(RecordType.RELOAD, begun, parts):
             segment = next_segment(engine)
             if segment is None:
@@ -204,11 +217,15 @@ class Reload:
                 self._taken = _TakenUp(problem="the new files are larger than a segment of the journal: enlarge session.segment_mb")
                 return True
         self._made += 1
-        engine.rooms, engine.session_config = carry_out(engine.rooms, engine.session_config, prepared.change)
+        engine.rooms, engine.session_config = make_change(engine.rooms, planned), planned.config
         self.standing = engine.session_config
         command = engine.command(Control.RELOAD)
         self._taken = _TakenUp(command, clock.monotonic_ns() - begun)
         return True
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error) if isinstance(error, HftkitError) else printable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 def _files_after(config: SessionConfig, replacements: Sequence[Replacement]) -> tuple[FrozenParams, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from hftkit.codes import Control, EventKind, MessageType, Reject, SignalReason, 
 from hftkit.errors import ConfigError, JournalError, ParamsError
 from hftkit.params.format import FrozenParams
 from hftkit.session.engine_state import Limits, StrategyLimits
-from hftkit.session.reload import Change, Replacement, carry_out, carry_out_recorded, config_after
+from hftkit.session.reload import Change, Replacement, carry_out, carry_out_recorded, config_after, plan_change
+from hftkit.session.resume import Past, carry
 from hftkit.strategies import pairs, strategy
 from tests.support import AAA, BBB, CCC, Machine, frozen_basket, frozen_by, frozen_pair, frozen_quotes, sealed
 
@@ -69,6 +71,23 @@ def test_what_is_held_keeps_its_unit_until_it_is_flat() -> None:
     take(machine, frozen_pair(unit_lead_lots=50, unit_hedge_lots=-40))
     assert orders(machine.bbo(0, 10_000, 10_001)) == [(0, 0, 50)]
     assert [entry[2] for entry in orders(fill_all(machine))] == [40]
+
+
+def test_a_session_that_goes_on_with_this_one_holds_the_old_unit_and_enters_the_new_one() -> None:
+    machine = entered()
+    take(machine, frozen_pair(unit_lead_lots=50, unit_hedge_lots=-40))
+    past = Past(Path("dead"), machine.config, machine.rooms, False, 1, 0)
+    rooms = carry(past, msgspec.structs.replace(machine.config, epoch=2), machine.now)
+    assert (int(rooms.legs[0]["unit_lead"]), int(rooms.legs[0]["unit_hedge"])) == (100, -80)
+    assert rooms.units[0, :2].tolist() == [50, -40]
+
+
+def test_what_fails_while_it_is_planned_changes_nothing() -> None:
+    machine = entered()
+    before = {name: getattr(machine.rooms, name).tobytes() for name in ("params", "state", "units", "limit", "risk", "slots", "legs")}
+    planned = plan_change(machine.rooms, machine.config, Change(limits=Limits(max_loss=7)))
+    assert {name: getattr(machine.rooms, name).tobytes() for name in before} == before
+    assert planned.config.limits.max_loss == 7
 
 
 def test_a_basket_keeps_its_units_too() -> None:
