@@ -66,7 +66,8 @@ def summary(result: dict[str, Any]) -> str:
         latency = result["latency_us"]["tick_to_order"]
         lines.append(
             f"session {result['session']} {result['status']}: {result['orders_sent']} orders, {result['fills']} fills, {result['rejects']} rejects, "
-            f"net P&L {result['net_pnl']}, positions {result['end_positions']}, tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us"
+            f"net P&L {result['net_pnl']}, positions {result['end_positions']}"
+            + (f", tick to order p50 {latency['p50']:.1f} us p99 {latency['p99']:.1f} us" if result["orders_sent"] else "")
         )
         if result["execution"]["maker_fills"]:
             lines.append("maker {maker_ratio:.0%} of fills, {value_ratio:.0%} of value, {lead_ratio:.0%} of the lead".format(**result["execution"]))
