@@ -232,7 +232,10 @@ def test_a_session_that_the_venue_has_given_up_is_resumed(params, tmp_path, monk
         venue = simulator.stop()
     assert len(result["line_outages_ms"]) >= 1
     assert set(result["end_positions"].values()) == {0}
-    assert (venue["client_orders"], venue["client_fills"]) == (result["orders_sent"], result["fills"])
+    assert venue["client_fills"] == result["fills"]
+    never_arrived = result["orders_sent"] - venue["client_orders"]  # sent into the connection that the venue had closed
+    assert 0 <= never_arrived <= 2 * len(result["line_outages_ms"])
+    assert result["orders_without_outcome"] == 0  # asked for, and known not to exist
     assert replay(session.folder).identical
 
 
