@@ -47,12 +47,17 @@ def load_config(kind: type[T], path: Path | str | None, overrides: Mapping[str, 
     for key, value in (overrides or {}).items():
         if value is not None:
             _put(body, key.split("."), value, key)
+    return convert_body(body, kind, where, "Correct the key, or remove it to take the default")
+
+
+def convert_body(body: dict[str, Any], kind: type[T], where: str, cure: str, strict: bool = False) -> T:
+    """The body of a configuration, checked. `where`: what it is, for people; `cure`: what to do about a key that does not fit. Raises ConfigError."""
     try:
-        config = msgspec.convert(body, kind, strict=False)
+        config = msgspec.convert(body, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, body, kind)}", "Correct the key, or remove it to take the default") from None
+        raise ConfigError(f"{where}: {explain(error, body, kind)}", cure) from None
     except OverflowError:
-        raise ConfigError(f"{where}: a number is out of range", "Correct the key, or remove it to take the default") from None
+        raise ConfigError(f"{where}: a number is out of range", cure) from None
     refuse_endless(config, where)
     return config
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hftkit.config import explain, parse_toml, refuse_endless
+from hftkit.config import convert_body, parse_toml
 from hftkit.errors import ConfigError, UnitError
 from hftkit.exchange.dialects.registry import DialectSections, VenueSection
 from hftkit.instruments import Instrument
@@ -248,11 +248,4 @@ def load_config(path: Path | str | None = None) -> SimConfig:
                 "Give a TOML file like hftkit/exchange/configs/sample_universe.toml, or `binance`",
             ) from None
     body = parse_toml(text, where)
-    try:
-        config = msgspec.convert(body, SimConfig)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, body, SimConfig)}", "hftkit/exchange/configs/sample_universe.toml shows every key") from None
-    except OverflowError:
-        raise ConfigError(f"{where}: a number is out of range", "hftkit/exchange/configs/sample_universe.toml shows every key") from None
-    refuse_endless(config, where)
-    return config
+    return convert_body(body, SimConfig, where, "hftkit/exchange/configs/sample_universe.toml shows every key", strict=True)

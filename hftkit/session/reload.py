@@ -10,7 +10,7 @@ states.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -81,7 +81,7 @@ def differs(before: FrozenParams, after: FrozenParams) -> str:
     return ""
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return printable(", ".join(value) if isinstance(value, tuple) else str(value))[:120]
 
 

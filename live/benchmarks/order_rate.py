@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -186,7 +185,7 @@ def order_rate_many(seconds: float = SECONDS, block: int = 1_000 * GROUPS) -> li
 
     `block`: groups of orders between two readings of the clock, a multiple of GROUPS.
     """
-    state: Any = np.array([1, 1, 0], np.int64)
+    state = np.array([1, 1, 0], np.int64)
     words = [np.zeros(STRATEGIES, np.int64) for _ in range(2)] + [np.zeros(2 * GROUP * _ORDER_WORDS, np.int64) for _ in range(2)]
     rates: list[float] = []
     memory: list[float] = []

@@ -33,15 +33,16 @@ from hftkit.benchmarks.timing import percentiles
 from hftkit.codes import Control, MessageType
 from hftkit.kernels.hooks import HOOKS_TYPE
 from hftkit.kernels.jit import compiled_driver, kernel
-from hftkit.kernels.memory.ring import format_ring, ring_words
 from hftkit.kernels.memory.telemetry import Page
 from hftkit.kernels.wire.frame import header
-from hftkit.layout import FRAME, LOOP
+from hftkit.layout import FRAME
 from hftkit.session.control import ControlPage
 from hftkit.session.engine_state import EngineState, SessionConfig, build_engine_state, strategy_kernels
 from hftkit.session.journal import JournalWriter
 from hftkit.system.syscalls import MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, receive, transmit
 from live import hot_loop as hot
+from live.config import LoopConfig
+from live.loop_memory import loop_context
 from live.venues.binary.logon import logon_frame
 
 QUOTE, ORDER, CANCELED = FRAME[MessageType.BBO], FRAME[MessageType.NEW_ORDER], FRAME[MessageType.ORDER_CANCELED]
@@ -173,23 +174,10 @@ def engine(folder: Path, session: SessionConfig | None = None) -> Responder:
     control = ControlPage.create(folder / "control.page")
     near_order, far_order = _tcp_pair()
     near_data, far_data = _tcp_pair()
-    words = np.zeros(1, LOOP.dtype)
-    words["order_fd"], words["data_fd"], words["timer_ns"], words["next_timer"] = far_order.fileno(), far_data.fileno(), 10**15, 2**62
     rooms.session[0]["heartbeat_ns"] = 2**60
-    notes = format_ring(np.zeros(ring_words(1024, hot.NOTE_WORDS), np.int64), 1024, hot.NOTE_WORDS)
-    shell = hot.LoopContext(
-        loop=words,
-        loop_words=words.view(np.int64),
-        order_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
-        data_in=np.zeros(hot.RECEIVE_WORDS, np.int64),
-        segment=journal.segment,
-        journal=journal.state,
-        control=control.words,
-        notes=notes,
-        event_words=rooms.event.view(np.int64),
-        scratch=np.zeros(32, np.int64),
-        sent_at=np.zeros(rooms.orders.size, np.int64),
-    )
+    shell = loop_context(LoopConfig(wait="spin", stall_ms=0), rooms, journal, control)
+    words = shell.loop[0]
+    words["order_fd"], words["data_fd"], words["timer_ns"], words["next_timer"] = far_order.fileno(), far_data.fileno(), 10**15, 2**62
     page = _real_page(rooms)
     loop = compiled_driver(hot.hot_loop, rooms, HOOKS_TYPE, shell, example_page())
     strategies = strategy_kernels(config)

@@ -15,7 +15,7 @@ import msgspec
 
 from hftkit import clock
 from hftkit.codes import Control, RecordType
-from hftkit.config import explain, read_toml, refuse_endless
+from hftkit.config import convert_body, read_toml
 from hftkit.errors import ConfigError, HftkitError
 from hftkit.params.format import FrozenParams, check_scales, check_validity, parse_frozen, read_frozen
 from hftkit.reading import printable
@@ -253,14 +253,7 @@ def new_limits(limits: LiveLimits, path: str) -> LiveLimits:
         what = f"holds {others} too" if "limits" in body else f"holds {others or 'nothing'}"
         raise ConfigError(f"{path} {what}: only the table [limits] can change while a session runs", "Put the new limits into a file of their own")
     merged = _merged(msgspec.to_builtins(limits), body["limits"])
-    try:
-        found = msgspec.convert({"limits": merged}, _Table, strict=False).limits
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, {'limits': merged}, _Table)}", "Correct the key") from None
-    except OverflowError:
-        raise ConfigError(f"{path}: a number is out of range", "Correct the key") from None
-    refuse_endless(found, path)
-    return found
+    return convert_body({"limits": merged}, _Table, path, "Correct the key").limits
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -295,5 +288,5 @@ def in_words(files: Sequence[NewFile], limits: dict[str, tuple[Any, Any]]) -> st
     return f"done: {'; '.join(said)}"
 
 
-def _or_none(value: Any) -> str:
+def _or_none(value: object) -> str:
     return "none" if value is None else str(value)
